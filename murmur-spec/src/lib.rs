@@ -1,0 +1,3 @@
+//! The model of a pipeline that macros, build step and command share.
+
+pub mod model;

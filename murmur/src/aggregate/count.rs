@@ -1,0 +1,67 @@
+use super::{Column, DecodeError, Form, Monoid, Number};
+use crate::{Error, ErrorKind};
+
+/// How many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Count(u64);
+
+impl Count {
+    /// One event.
+    pub const fn one() -> Self {
+        Self(1)
+    }
+
+    /// Several at once: an event that stands for `n`.
+    pub const fn of(n: u64) -> Self {
+        Self(n)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Monoid for Count {
+    const FORM: Form = Form::Add;
+    const MAX_BYTES: usize = 16;
+    type Reply = u64;
+
+    fn identity() -> Self {
+        Self(0)
+    }
+
+    fn combine(&mut self, later: Self) {
+        self.0 = self.0.saturating_add(later.0);
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let bytes = bytes.try_into().map_err(|_| DecodeError(format!("a count has 8 bytes, not {}", bytes.len())))?;
+        Ok(Self(u64::from_le_bytes(bytes)))
+    }
+
+    fn numbers(&self, field: u32, visit: &mut dyn FnMut(Column, Number)) {
+        visit(Column { field, part: 0 }, Number::Int(i128::from(self.0)));
+    }
+
+    fn add_number(&mut self, field: u32, column: Column, number: Number) -> Result<(), DecodeError> {
+        if column != (Column { field, part: 0 }) {
+            return Ok(());
+        }
+        let Number::Int(n) = number else { return Err(DecodeError("a count is stored as a whole number".into())) };
+        let n = u64::try_from(n).ok().and_then(|n| self.0.checked_add(n));
+        self.0 = n.ok_or_else(|| DecodeError(format!("the count {number:?} does not fit in 64 bits")))?;
+        Ok(())
+    }
+
+    fn reply(&self) -> Result<u64, Error> {
+        if self.0 == u64::MAX {
+            return Err(Error::new(ErrorKind::Overflow, "the count reached 2^64 - 1"));
+        }
+        Ok(self.0)
+    }
+}

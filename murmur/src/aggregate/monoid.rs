@@ -1,0 +1,91 @@
+use std::fmt;
+
+use super::{Column, Number};
+use crate::wire::WireField;
+
+/// How a tile keeps an aggregate. Decides the form of its writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Form A: numbers that the store itself adds. One conditional update, no read.
+    Add,
+    /// Form B: bytes. The item holds the absolute fold of one partition's events.
+    Put,
+}
+
+impl Form {
+    /// The form of a struct with these two fields.
+    pub const fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Add, Self::Add) => Self::Add,
+            _ => Self::Put,
+        }
+    }
+}
+
+/// Bytes that are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError(pub String);
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// An aggregate: a value with an identity and an associative combine.
+///
+/// Laws, checked by [`laws`](super::laws) for your own monoids too: `identity` changes nothing on either side;
+/// `combine` is associative; decode of encode is the same value. Events of one partition are combined in their order,
+/// slots in the order of time, partitions in the order of their names; a monoid that is not commutative has that as
+/// its declared order.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate",
+    label = "not an aggregate",
+    note = "aggregates are `Count`, `Sum<u64>`, `Average`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Distinct`, `TopK<N>`, structs with `#[murmur::aggregate]`, and your own `impl Monoid`"
+)]
+pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
+    /// How tiles keep it.
+    const FORM: Form;
+
+    /// The most bytes that one encoded value takes; `usize::MAX` when there is no bound. Values of Form A count 16
+    /// bytes a number. Decides whether slots are packed into one item.
+    const MAX_BYTES: usize;
+
+    /// What a query answers, as a protobuf field.
+    type Reply: WireField;
+
+    /// The value of no events.
+    fn identity() -> Self;
+
+    /// Put `later` after `self`.
+    fn combine(&mut self, later: Self);
+
+    /// Why this value of a single event must not be counted (NaN, an element too long); `None` when it may.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
+
+    /// Append the value's own bytes. What is stored around them carries a version and a checksum.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Read what [`encode`](Self::encode) wrote. Never panics; allocates no more than a small multiple of the input.
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError>;
+
+    /// Form A: the numbers whose sums are the state, each with the column it is stored under. `field` is the field
+    /// number to use.
+    fn numbers(&self, field: u32, visit: &mut dyn FnMut(Column, Number)) {
+        let _ = (field, visit);
+    }
+
+    /// Form A: take in one stored number. A column that is not this aggregate's is ignored: it belongs to another
+    /// field, or to one that was removed.
+    fn add_number(&mut self, field: u32, column: Column, number: Number) -> Result<(), DecodeError> {
+        let _ = (field, column, number);
+        Ok(())
+    }
+
+    /// The answer; an error when the value left the range of the reply's type.
+    fn reply(&self) -> Result<Self::Reply, crate::Error>;
+}

@@ -1,0 +1,58 @@
+use std::fmt;
+
+/// Which number of an aggregate: the field's number in the aggregate struct (0 for a single aggregate), and which of
+/// the numbers of that field. Renaming a Rust field changes nothing stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Column {
+    /// The field's number; 0 when the aggregate is not a struct.
+    pub field: u32,
+    /// Which number of the field, from 0.
+    pub part: u8,
+}
+
+impl fmt::Debug for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "f{}.{}", self.field, self.part)
+    }
+}
+
+/// A number that a store can add to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// Whole. 128 bits, so that no sum of 64-bit values of a realistic stream can overflow.
+    Int(i128),
+    /// A float sum as an unevaluated pair, the value and what rounding lost (Knuth's two-sum, error-free): about 106
+    /// bits of significand, so that the order of additions does not show in the value.
+    Float {
+        /// The rounded sum.
+        sum: f64,
+        /// What rounding lost so far.
+        rest: f64,
+    },
+}
+
+impl Number {
+    /// The sum; `None` when it leaves the range, or when the two are of different kinds.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => a.checked_add(b).map(Self::Int),
+            (Self::Float { sum: a, rest: a_rest }, Self::Float { sum: b, rest: b_rest }) => {
+                let sum = a + b;
+                let b_seen = sum - a;
+                let lost = (a - (sum - b_seen)) + (b - b_seen) + a_rest + b_rest;
+                let total = sum + lost;
+                let rest = lost - (total - sum);
+                total.is_finite().then_some(Self::Float { sum: total, rest })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether adding it changes nothing.
+    pub fn is_zero(self) -> bool {
+        match self {
+            Self::Int(n) => n == 0,
+            Self::Float { sum, rest } => sum == 0.0 && rest == 0.0,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The one error type of the runtime.
+
+use std::fmt;
+
+/// What went wrong, for a program to decide on.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The caller asked for something that cannot be (a bad key, a span over the limit).
+    InvalidArgument,
+    /// The configuration does not make sense (an unknown URL scheme, a folder that is not there).
+    Configuration,
+    /// Named thing does not exist (a pipeline, a file).
+    NotFound,
+    /// Bytes that should decode do not: a bad checksum, an unknown version, a foreign format.
+    Corrupt,
+    /// Someone else holds what this process needs (the embedded store is open elsewhere).
+    Conflict,
+    /// A request may or may not have been carried out: its reply was lost. Send the same request again.
+    Ambiguous,
+    /// A limit was reached (bytes, items, streams).
+    ResourceExhausted,
+    /// A number left the range of its type.
+    Overflow,
+    /// The other side cannot be reached or is overloaded; it was certainly not carried out.
+    Unavailable,
+    /// The deadline passed.
+    DeadlineExceeded,
+    /// Input or output failed (disk, pipe).
+    Io,
+    /// A defect of Murmur itself.
+    Internal,
+}
+
+/// An error with its kind, the context it happened in, and its source.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    context: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A new error; `context` names the thing and, where there is one, the way out.
+    pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
+        Self { kind, context: context.into(), source: None }
+    }
+
+    /// Attach the error that caused this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Say in front of the present context what was being done.
+    #[must_use]
+    pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
+        self.context = format!("{what}: {}", self.context);
+        self
+    }
+
+    /// What went wrong, for a program.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The sentence for a person, without the source.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
+    /// Whether sending the same request again can help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Ambiguous | ErrorKind::Unavailable | ErrorKind::DeadlineExceeded)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.context)?;
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ErrorKind::Io, "input or output failed").with_source(error)
+    }
+}

@@ -1,0 +1,32 @@
+//! Streaming aggregation from one annotated definition.
+//!
+//! Annotate an event and an aggregate function; from that one definition come the live worker, exact windows, the
+//! typed query service and the contracts. The floors of the crate, each using only those above it:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`aggregate`] | the [`Monoid`](aggregate::Monoid) trait, every monoid, the laws |
+//! | [`time`] | timestamps, windows, tiles, slots, retention |
+//! | [`event`], [`key`], [`pipeline`], [`wire`] | the traits that the macros implement |
+//! | [`source`] | where events come from, and positions in it |
+//! | [`store`] | where tiles live, and the conditional writes that make counting exact |
+
+pub mod aggregate;
+pub mod error;
+pub mod event;
+pub mod key;
+pub mod pipeline;
+pub mod source;
+pub mod store;
+pub mod time;
+pub mod wire;
+
+pub use error::{Error, ErrorKind, Result};
+
+/// What macro output names. Not for people: it changes with every release.
+#[doc(hidden)]
+pub mod __private {
+    pub use bytes::{Buf, BufMut};
+    pub use prost;
+    pub use prost::encoding::{DecodeContext, WireType, skip_field};
+}

@@ -1,0 +1,108 @@
+//! What `#[murmur::pipeline]` implements.
+
+use crate::aggregate::Monoid;
+use crate::event::Event;
+use crate::key::{Key, KeyBuf, KeyField};
+use crate::time::Window;
+
+/// A pipeline: from one event to aggregates under keys.
+///
+/// Implemented by `#[murmur::pipeline]` on the marker type that it makes: `fn page_traffic` gives `PageTraffic`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a pipeline",
+    label = "a pipeline is made by `#[murmur::pipeline]`",
+    note = "the pipeline of `fn page_traffic` is the type `PageTraffic`"
+)]
+pub trait Pipeline: Send + Sync + 'static {
+    /// What comes in.
+    type Event: Event;
+    /// What it is counted by.
+    type Key: Key;
+    /// What is kept.
+    type Aggregate: Monoid;
+    /// What was declared.
+    const SPEC: Spec;
+
+    /// What one event adds to which keys. Deterministic: the same event always gives the same emissions.
+    fn apply(event: &Self::Event, out: &mut Emissions<Self::Aggregate>);
+}
+
+/// What a pipeline's definition declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    /// Its name in snake case: the table, the file, the argument of commands.
+    pub name: &'static str,
+    /// The protobuf package, for example `page_traffic.v1`.
+    pub package: &'static str,
+    /// The name of the service within the package, for example `PageTrafficService`.
+    pub service: &'static str,
+    /// The first paragraph of its documentation.
+    pub about: &'static str,
+    /// Its window.
+    pub window: Window,
+    /// Identifies the definition: both the build step and the macro compute it from the same tokens.
+    pub fingerprint: u64,
+}
+
+/// Why an event cannot be counted; it goes to the dead letters with this reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+/// What one event adds to which keys: a buffer that is used again for each event.
+#[derive(Debug)]
+pub struct Emissions<A> {
+    key: KeyBuf,
+    items: Vec<(std::ops::Range<usize>, A)>,
+    refusal: Option<Refusal>,
+}
+
+impl<A> Default for Emissions<A> {
+    fn default() -> Self {
+        Self { key: KeyBuf::default(), items: Vec::new(), refusal: None }
+    }
+}
+
+impl<A: Monoid> Emissions<A> {
+    /// Forget everything.
+    pub fn clear(&mut self) {
+        self.key.clear();
+        self.items.clear();
+        self.refusal = None;
+    }
+
+    /// Begin a key. `grain` names the rollup it belongs to (field numbers joined by `.`), empty without rollups.
+    pub fn begin(&mut self, grain: &str) -> &mut Self {
+        self.key.begin(grain);
+        self
+    }
+
+    /// Add the next field of the key.
+    pub fn field<F: KeyField>(&mut self, field: &F) -> &mut Self {
+        self.key.field(field);
+        self
+    }
+
+    /// Finish the key and add a value under it.
+    pub fn emit(&mut self, value: A) {
+        if let Some(reason) = value.refusal() {
+            self.refusal.get_or_insert(Refusal(reason));
+        }
+        match self.key.finish() {
+            Ok(range) => self.items.push((range, value)),
+            Err(reason) => {
+                self.refusal.get_or_insert(Refusal(reason));
+            }
+        }
+    }
+
+    /// Why the event as a whole cannot be counted, if so.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Take the encoded keys and their values, in the order they were emitted.
+    pub fn drain(&mut self) -> impl Iterator<Item = (&str, A)> {
+        let key = &self.key;
+        self.items.drain(..).map(move |(range, value)| (key.slice(range), value))
+    }
+}

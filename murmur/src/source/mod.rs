@@ -1,0 +1,99 @@
+//! Where events come from: partitions, offsets, batches and commits.
+//!
+//! A source deals out ordered partitions. The engine reads batches from them, and tells the source the highest offset
+//! below which everything is durable. After a conflict the engine asks to read a partition again from a position.
+
+use std::ops::Range;
+
+use futures_util::future::BoxFuture;
+
+mod position;
+mod records;
+
+pub use position::{Offset, PartitionId};
+pub use records::{Record, RecordOutcome, Records, Version};
+
+use crate::Result;
+
+/// What [`Source::poll`] has to say.
+#[derive(Debug)]
+pub enum Poll {
+    /// These partitions are this reader's from now on. Reading one starts only when the engine has called
+    /// [`Source::seek`] for it.
+    Assigned(Vec<Assignment>),
+    /// These partitions are to be given up: flush and commit what is owned, then call [`Source::release`].
+    Revoked(Vec<PartitionId>),
+    /// These partitions are already someone else's: drop what is unflushed, commit nothing.
+    Lost(Vec<PartitionId>),
+    /// Payloads of one partition, in offset order.
+    Batch(Batch),
+    /// Nothing new within the source's own waiting time.
+    Idle,
+    /// Everything there is has been delivered; only bounded sources say so, and only once nothing can follow.
+    End,
+}
+
+/// A partition given to this reader.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// Which.
+    pub partition: PartitionId,
+    /// Where the source itself says that processing ended: everything up to and including this offset is durable.
+    /// `Start::Stored` when the source keeps no commits; the engine then uses the one in its partition record.
+    pub start: Start,
+}
+
+/// Where a taken partition continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The commit lies in the engine's partition record in the store.
+    Stored,
+    /// The source keeps commits; `None` when it has none yet.
+    Committed(Option<Offset>),
+}
+
+/// Payloads of one partition, in offset order, in one buffer: no allocation per event.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Whose.
+    pub partition: Option<PartitionId>,
+    /// The bytes that the payload ranges point into.
+    pub buffer: Vec<u8>,
+    /// Offset and place of each payload.
+    pub payloads: Vec<Payload>,
+    /// How many more payloads are known to wait in this partition; `None` when the source cannot tell.
+    pub lag: Option<u64>,
+    /// The newest position already looked at, if that is past the last payload (skipped blanks, end of a file).
+    pub reached: Option<Offset>,
+}
+
+/// One payload of a [`Batch`].
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// Where it stands.
+    pub offset: Offset,
+    /// Its bytes within [`Batch::buffer`].
+    pub bytes: Range<usize>,
+    /// Why the source itself cannot hand this one over whole (a line over the size limit, broken compression); it
+    /// goes to the dead letters with this reason.
+    pub broken: Option<Box<str>>,
+}
+
+/// A stream of partitions and batches. One reader owns it; every method may be cancelled only by dropping the source.
+pub trait Source: Send {
+    /// What comes next. Partitions that were not [`seek`](Self::seek)ed yet deliver nothing.
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>>;
+
+    /// Deliver `partition` from just after `after` (from its beginning when `None`). Payloads of this partition that
+    /// were polled earlier are void.
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>>;
+
+    /// Everything of `partition` up to and including `offset` is durable.
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>>;
+
+    /// The partitions of [`Poll::Revoked`] are flushed and committed; let them go.
+    fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
+        let _ = partitions;
+        Box::pin(async { Ok(()) })
+    }
+}

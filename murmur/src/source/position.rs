@@ -1,0 +1,114 @@
+use std::fmt;
+use std::sync::Arc;
+
+/// The name of a source partition, unique and stable over the life of a pipeline's state.
+///
+/// It is stored in every tile that the partition contributed to, so it is short, and it carries whatever makes a
+/// re-created partition a different one (the Kafka topic id, the run of a backfill).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId(Arc<str>);
+
+impl PartitionId {
+    /// A partition by its name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A position in a partition. Offsets of one partition are totally ordered; nothing else about them is promised.
+///
+/// 256 bits, most significant word first, so that every source fits: a Kafka offset, a (file, line) pair, a
+/// Kinesis sequence number of up to 56 digits with its sub-sequence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset([u64; 4]);
+
+impl Offset {
+    /// The smallest offset.
+    pub const ZERO: Self = Self([0; 4]);
+
+    /// From its four words, most significant first.
+    pub const fn from_words(words: [u64; 4]) -> Self {
+        Self(words)
+    }
+
+    /// From one number.
+    pub const fn from_u64(number: u64) -> Self {
+        Self([0, 0, 0, number])
+    }
+
+    /// From a major and a minor number, ordered by the major one first: (file, line).
+    pub const fn from_pair(major: u64, minor: u64) -> Self {
+        Self([0, 0, major, minor])
+    }
+
+    /// The four words, most significant first.
+    pub const fn words(&self) -> [u64; 4] {
+        self.0
+    }
+
+    /// An offset that is `count` further in the last word, or the word's end: an upper bound, not a position.
+    pub const fn ahead(&self, count: u64) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([a, b, c, d.saturating_add(count)])
+    }
+
+    /// Append the order-preserving form: one byte of length, then the significant bytes, big-endian. Comparing the
+    /// bytes compares the offsets.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut bytes = [0u8; 32];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&word.to_be_bytes());
+        }
+        let significant = bytes.iter().skip_while(|b| **b == 0).count();
+        out.push(significant as u8);
+        out.extend_from_slice(&bytes[32 - significant..]);
+    }
+
+    /// Read what [`encode`](Self::encode) wrote, and how many bytes that took; `None` when it is not an offset.
+    pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
+        let significant = usize::from(*bytes.first()?);
+        let body = bytes.get(1..1 + significant).filter(|_| significant <= 32)?;
+        let mut padded = [0u8; 32];
+        padded[32 - significant..].copy_from_slice(body);
+        let mut words = [0u64; 4];
+        for (word, chunk) in words.iter_mut().zip(padded.chunks_exact(8)) {
+            let mut eight = [0u8; 8];
+            eight.copy_from_slice(chunk);
+            *word = u64::from_be_bytes(eight);
+        }
+        Some((Self(words), 1 + significant))
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [0, 0, 0, number] => write!(f, "{number}"),
+            [0, 0, major, minor] => write!(f, "{major}:{minor}"),
+            [a, b, c, d] => write!(f, "{a:016x}{b:016x}{c:016x}{d:016x}"),
+        }
+    }
+}
+
+impl fmt::Debug for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

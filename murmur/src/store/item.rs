@@ -1,0 +1,80 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::source::{Offset, PartitionId};
+use crate::time::{Slot, Tile, Timestamp};
+
+pub use crate::aggregate::{Column, Number};
+
+/// The table of one pipeline and generation: `<pipeline>_v<generation>`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table(Arc<str>);
+
+impl Table {
+    /// The table of a pipeline's generation.
+    pub fn new(pipeline: &str, generation: u32) -> Self {
+        Self(format!("{pipeline}_v{generation}").into())
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The primary key of an item: `pk` = key, `sk` = `<level>#<start>[#<partition>]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TileId {
+    /// The encoded key, see [`KeyBuf`](crate::key::KeyBuf).
+    pub key: Arc<str>,
+    /// Its place in time.
+    pub tile: Tile,
+    /// Form B only: the partition whose fold this item is.
+    pub part: Option<PartitionId>,
+}
+
+/// What is stored under a [`TileId`]. The vectors are sorted by their first element, without repeats.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Item {
+    /// How far each partition has been applied.
+    pub offsets: Vec<(PartitionId, Offset)>,
+    /// Form A: numbers by slot and column.
+    pub numbers: Vec<((Slot, Column), Number)>,
+    /// Form B: the encoded fold of each slot, with version byte and checksum.
+    pub values: Vec<(Slot, Bytes)>,
+    /// When it expires; `None` never.
+    pub expires: Option<Timestamp>,
+}
+
+impl Item {
+    /// How far `partition` has been applied; `None` when nothing of it has.
+    pub fn offset(&self, partition: &PartitionId) -> Option<Offset> {
+        self.offsets.binary_search_by(|(p, _)| p.cmp(partition)).ok().map(|at| self.offsets[at].1)
+    }
+
+    /// Set how far `partition` has been applied.
+    pub fn set_offset(&mut self, partition: &PartitionId, offset: Offset) {
+        match self.offsets.binary_search_by(|(p, _)| p.cmp(partition)) {
+            Ok(at) => self.offsets[at].1 = offset,
+            Err(at) => self.offsets.insert(at, (partition.clone(), offset)),
+        }
+    }
+
+    /// Add to a number; an absent one is zero. `None` when the number would leave its range; nothing changed then.
+    #[must_use]
+    pub fn add(&mut self, slot: Slot, column: Column, delta: Number) -> Option<()> {
+        match self.numbers.binary_search_by(|(at, _)| at.cmp(&(slot, column))) {
+            Ok(at) => self.numbers[at].1 = self.numbers[at].1.checked_add(delta)?,
+            Err(at) => self.numbers.insert(at, ((slot, column), delta)),
+        }
+        Some(())
+    }
+}

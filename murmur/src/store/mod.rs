@@ -1,0 +1,73 @@
+//! Where tiles live, and the conditional writes that make counting exact.
+//!
+//! A tile carries, beside its value, how far each source partition has been applied to it, and every write is
+//! conditional on that. Nothing else is needed: no transactions of the source, no leases, no second table, no clocks.
+
+use futures_util::future::BoxFuture;
+
+mod item;
+mod write;
+
+pub use item::{Item, Number, Table, TileId};
+pub use write::{Applied, Outcome, Write};
+
+use crate::Result;
+use crate::source::Records;
+use crate::time::{Level, TimeRange};
+
+/// How a read may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consistency {
+    /// Whatever is cheapest; may miss the latest writes.
+    #[default]
+    Eventual,
+    /// Everything acknowledged before the call.
+    Strong,
+}
+
+/// A store of tiles. Implementations hold the same items under the same conditions, shown by one conformance suite.
+///
+/// Errors: [`Ambiguous`](crate::ErrorKind::Ambiguous) means that the write may or may not have happened, and the
+/// *same* write is to be sent again; its condition makes the second one harmless.
+pub trait Store: Records + 'static {
+    /// Carry out conditional writes; one result per write, in their order. Writes of one call are independent:
+    /// some may be applied and others not. What is `Ok` is durable when the future completes.
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>>;
+
+    /// Read single items; one result per id, in their order, `None` when there is no such item.
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>>>;
+
+    /// All items of one key and level whose tile starts within `starts`, every part of them, ordered by start and
+    /// part. At most `limit` items; a full answer of `limit` items may be cut.
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>>;
+
+    /// A page of the whole table in an order of the store's own, beginning after `after`; empty at the end.
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>>;
+
+    /// Remove what has expired by `now`, at most `limit` items; how many went. Stores that expire by themselves do
+    /// nothing.
+    fn remove_expired<'a>(
+        &'a self,
+        table: &'a Table,
+        now: crate::time::Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize>>;
+}

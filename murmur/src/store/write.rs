@@ -1,0 +1,72 @@
+use bytes::Bytes;
+
+use super::item::{Column, Item, Number, TileId};
+use crate::source::{Offset, PartitionId};
+use crate::time::{Slot, Timestamp};
+
+/// The offsets of one partition that a delta was folded from, first and last *for this tile*.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// Offset of the first event in the delta.
+    pub first: Offset,
+    /// Offset of the last event in the delta.
+    pub last: Offset,
+}
+
+/// A conditional write of one tile.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// **Form A.** Add to numbers.
+    ///
+    /// ```text
+    /// ADD  number += delta              for each number
+    /// SET  o<p> = last<p>               for each p in `applied`
+    /// IF   o<p> is absent OR o<p> < first<p>
+    /// ```
+    Add {
+        /// Which tile; `part` is `None`.
+        id: TileId,
+        /// What is added.
+        numbers: Vec<((Slot, Column), Number)>,
+        /// From which offsets.
+        applied: Vec<Applied>,
+        /// When the tile expires.
+        expires: Option<Timestamp>,
+    },
+    /// **Form B.** Put the absolute fold of one partition's events.
+    ///
+    /// ```text
+    /// PUT  values, o = last
+    /// IF   o is absent OR o < last
+    /// ```
+    Put {
+        /// Which tile; `part` is the partition.
+        id: TileId,
+        /// All slots of the tile that are not empty.
+        values: Vec<(Slot, Bytes)>,
+        /// Offset of the last event in the fold.
+        last: Offset,
+        /// When the tile expires.
+        expires: Option<Timestamp>,
+    },
+}
+
+impl Write {
+    /// Which item it writes.
+    pub fn id(&self) -> &TileId {
+        match self {
+            Self::Add { id, .. } | Self::Put { id, .. } => id,
+        }
+    }
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is durable.
+    Applied,
+    /// Its condition did not hold; this is the item as it stands (`ALL_OLD`).
+    Refused(Item),
+}

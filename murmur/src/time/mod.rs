@@ -1,0 +1,17 @@
+//! Timestamps, spans, windows, slots and tiles.
+//!
+//! A **slot** is the finest unit of time that a pipeline keeps apart. A **tile** is one stored item: one key, one
+//! interval, holding the slots of the next unit up. All intervals are half-open `[start, end)`, all boundaries are
+//! UTC, and everything floors towards the past, before 1970 too.
+
+mod range;
+mod span;
+mod tile;
+mod timestamp;
+mod window;
+
+pub use range::TimeRange;
+pub use span::Span;
+pub use tile::{Level, Slot, Tile, Tiling};
+pub use timestamp::Timestamp;
+pub use window::Window;

@@ -1,0 +1,193 @@
+use jiff::civil::Date;
+
+use super::{Span, TimeRange, Timestamp, Window};
+
+/// How much time one tile covers. The letter is the prefix of the tile's sort key in the store.
+///
+/// Live writes touch only the finest level of a pipeline. The levels above it are written by rolling, which
+/// exists for reads alone; a tile of any level has the same shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Exactly one slot, for values too large to pack and for slots of several days.
+    Slot,
+    /// One minute, holding slots of seconds.
+    Minute,
+    /// One hour, holding slots of minutes.
+    Hour,
+    /// One day, holding slots of hours.
+    Day,
+    /// One calendar month of UTC, holding days.
+    Month,
+    /// All time.
+    Forever,
+}
+
+impl Level {
+    /// The prefix of the sort key.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Slot => 's',
+            Self::Minute => 'i',
+            Self::Hour => 'h',
+            Self::Day => 'd',
+            Self::Month => 'm',
+            Self::Forever => 'a',
+        }
+    }
+
+    /// The level whose [`letter`](Self::letter) this is.
+    pub const fn from_letter(letter: char) -> Option<Self> {
+        Some(match letter {
+            's' => Self::Slot,
+            'i' => Self::Minute,
+            'h' => Self::Hour,
+            'd' => Self::Day,
+            'm' => Self::Month,
+            'a' => Self::Forever,
+            _ => return None,
+        })
+    }
+}
+
+/// A tile's place in time: its level and the instant it starts at. The length follows from the [`Tiling`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tile {
+    /// How much time it covers.
+    pub level: Level,
+    /// Its first instant.
+    pub start: Timestamp,
+}
+
+/// The place of a slot within its tile, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u16);
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+const WEEK: i64 = 7 * DAY;
+/// 1970-01-05 was the first Monday: slots of whole weeks start on Mondays.
+const FIRST_MONDAY: i64 = 4 * DAY;
+
+/// How a pipeline's time is cut into slots, and slots into tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiling {
+    /// Slot length in microseconds; 0 means all time.
+    slot: i64,
+    level: Level,
+}
+
+impl Tiling {
+    /// The tiling of a window. `packed` says that a tile may hold several slots.
+    pub const fn new(window: &Window, packed: bool) -> Self {
+        let Some(slot) = window.slot() else { return Self { slot: 0, level: Level::Forever } };
+        let slot = slot.as_micros();
+        let level = if !packed || slot > DAY || slot == 0 {
+            Level::Slot
+        } else if slot == DAY {
+            Level::Month
+        } else if slot >= HOUR && DAY % slot == 0 {
+            Level::Day
+        } else if slot >= MINUTE && HOUR % slot == 0 {
+            Level::Hour
+        } else if slot >= SECOND && MINUTE % slot == 0 {
+            Level::Minute
+        } else {
+            Level::Slot
+        };
+        Self { slot, level }
+    }
+
+    /// The level that live writes touch.
+    pub const fn finest(&self) -> Level {
+        self.level
+    }
+
+    /// Length of a slot; `None` for all time.
+    pub const fn slot_length(&self) -> Option<Span> {
+        if self.slot == 0 { None } else { Some(Span::from_micros(self.slot as u64)) }
+    }
+
+    /// The largest number of slots in one tile.
+    pub const fn slots_per_tile(&self) -> u16 {
+        match self.level {
+            Level::Slot | Level::Forever => 1,
+            Level::Minute => (MINUTE / self.slot) as u16,
+            Level::Hour => (HOUR / self.slot) as u16,
+            Level::Day => (DAY / self.slot) as u16,
+            Level::Month => 31,
+        }
+    }
+
+    /// First instant of the slot that `at` lies in.
+    pub fn floor_slot(&self, at: Timestamp) -> Timestamp {
+        if self.slot == 0 {
+            return Timestamp::MIN;
+        }
+        Timestamp::from_micros(floor(at.as_micros(), self.slot))
+    }
+
+    /// First instant that is not before `at` and starts a slot.
+    pub fn ceil_slot(&self, at: Timestamp) -> Timestamp {
+        let floor = self.floor_slot(at);
+        if floor == at || self.slot == 0 { floor } else { Timestamp::from_micros(floor.as_micros() + self.slot) }
+    }
+
+    /// The tile and slot that `at` lies in.
+    pub fn locate(&self, at: Timestamp) -> (Tile, Slot) {
+        let micros = at.as_micros();
+        let start = match self.level {
+            Level::Forever => return (Tile { level: self.level, start: Timestamp::EPOCH }, Slot(0)),
+            Level::Slot => floor(micros, self.slot),
+            Level::Minute => floor(micros, MINUTE),
+            Level::Hour => floor(micros, HOUR),
+            Level::Day => floor(micros, DAY),
+            Level::Month => month_start(micros),
+        };
+        let slot = Slot(((micros - start) / self.slot) as u16);
+        (Tile { level: self.level, start: Timestamp::from_micros(start) }, slot)
+    }
+
+    /// The interval of a tile.
+    pub fn tile_range(&self, tile: Tile) -> TimeRange {
+        let start = tile.start.as_micros();
+        let end = match tile.level {
+            Level::Forever => return TimeRange::new(Timestamp::MIN, Timestamp::MAX),
+            Level::Slot => start.saturating_add(self.slot),
+            Level::Minute => start + MINUTE,
+            Level::Hour => start + HOUR,
+            Level::Day => start + DAY,
+            // Any instant 31 days after the start of a month lies in the next one.
+            Level::Month => month_start(start + 31 * DAY),
+        };
+        TimeRange::new(tile.start, Timestamp::from_micros(end))
+    }
+
+    /// The interval of a slot of a tile.
+    pub fn slot_range(&self, tile: Tile, slot: Slot) -> TimeRange {
+        if self.slot == 0 {
+            return TimeRange::new(Timestamp::MIN, Timestamp::MAX);
+        }
+        let start = tile.start.as_micros() + i64::from(slot.0) * self.slot;
+        TimeRange::new(Timestamp::from_micros(start), Timestamp::from_micros(start.saturating_add(self.slot)))
+    }
+
+    /// When a tile expires: the end of the tile plus the window's retention, never the time of a write.
+    pub fn expiry(&self, tile: Tile, window: &Window) -> Option<Timestamp> {
+        window.retention().map(|keep| self.tile_range(tile).end.saturating_add(keep))
+    }
+}
+
+fn floor(micros: i64, unit: i64) -> i64 {
+    let origin = if unit % WEEK == 0 { FIRST_MONDAY } else { 0 };
+    (micros - origin).div_euclid(unit) * unit + origin
+}
+
+fn month_start(micros: i64) -> i64 {
+    const EPOCH: Date = Date::constant(1970, 1, 1);
+    let days = micros.div_euclid(DAY) as i32;
+    // `Timestamp` keeps within the years 1 to 9999, which `Date` can hold.
+    let date = EPOCH.saturating_add(jiff::Span::new().days(days));
+    (i64::from(days) - i64::from(date.day()) + 1) * DAY
+}
