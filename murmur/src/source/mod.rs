@@ -7,9 +7,11 @@ use std::ops::Range;
 
 use futures_util::future::BoxFuture;
 
+mod dead_letter;
 mod position;
 mod records;
 
+pub use dead_letter::{DeadLetters, Letter};
 pub use position::{Offset, PartitionId};
 pub use records::{Record, RecordOutcome, Records, Version};
 
@@ -95,5 +97,12 @@ pub trait Source: Send {
     fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
         let _ = partitions;
         Box::pin(async { Ok(()) })
+    }
+
+    /// Where a person finds the payload at `offset` (file and line); `None` when the source cannot say more than the
+    /// offset does.
+    fn place(&self, partition: &PartitionId, offset: Offset) -> Option<String> {
+        let _ = (partition, offset);
+        None
     }
 }

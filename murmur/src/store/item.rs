@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::source::{Offset, PartitionId};
 use crate::time::{Slot, Tile, Timestamp};
 
-pub use crate::aggregate::{Column, Number};
+use crate::aggregate::{Column, Number};
 
 /// The table of one pipeline and generation: `<pipeline>_v<generation>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +41,17 @@ pub struct TileId {
     pub part: Option<PartitionId>,
 }
 
+impl fmt::Display for TileId {
+    /// As an error names it: the key without its separators' control characters, and the sort key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tile `{}` {}#{}", self.key.escape_debug(), self.tile.level.letter(), self.tile.start)?;
+        match &self.part {
+            Some(part) => write!(f, "#{part}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What is stored under a [`TileId`]. The vectors are sorted by their first element, without repeats.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Item {
@@ -66,6 +77,11 @@ impl Item {
             Ok(at) => self.offsets[at].1 = offset,
             Err(at) => self.offsets.insert(at, (partition.clone(), offset)),
         }
+    }
+
+    /// One number of the item; `None` when nothing was added to it yet.
+    pub fn number(&self, slot: Slot, column: Column) -> Option<Number> {
+        self.numbers.binary_search_by(|(at, _)| at.cmp(&(slot, column))).ok().map(|at| self.numbers[at].1)
     }
 
     /// Add to a number; an absent one is zero. `None` when the number would leave its range; nothing changed then.

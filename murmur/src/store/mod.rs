@@ -5,13 +5,17 @@
 
 use futures_util::future::BoxFuture;
 
+mod condition;
 mod item;
+mod memory;
 mod write;
 
-pub use item::{Item, Number, Table, TileId};
+pub use item::{Item, Table, TileId};
+pub use memory::MemoryStore;
 pub use write::{Applied, Outcome, Write};
 
 use crate::Result;
+pub use crate::aggregate::{Column, Number};
 use crate::source::Records;
 use crate::time::{Level, TimeRange};
 

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
-use super::item::{Column, Item, Number, TileId};
+use super::item::{Item, TileId};
+use crate::aggregate::{Column, Number};
 use crate::source::{Offset, PartitionId};
 use crate::time::{Slot, Timestamp};
 
@@ -16,6 +17,8 @@ pub struct Applied {
 }
 
 /// A conditional write of one tile.
+///
+/// No partition, number or slot stands twice in one write; their order does not matter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// **Form A.** Add to numbers.
@@ -30,9 +33,9 @@ pub enum Write {
         id: TileId,
         /// What is added.
         numbers: Vec<((Slot, Column), Number)>,
-        /// From which offsets.
+        /// From which offsets; at least one partition.
         applied: Vec<Applied>,
-        /// When the tile expires.
+        /// When the tile expires; `None` leaves what the item says.
         expires: Option<Timestamp>,
     },
     /// **Form B.** Put the absolute fold of one partition's events.

@@ -1,0 +1,38 @@
+use futures_util::future::BoxFuture;
+
+use super::{Offset, PartitionId};
+use crate::Result;
+use crate::time::Timestamp;
+
+/// A payload that cannot be counted, with why and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Whose.
+    pub partition: PartitionId,
+    /// Where in the partition.
+    pub offset: Offset,
+    /// Where a person finds it (file and line), when [`Source::place`](super::Source::place) knows.
+    pub place: Option<String>,
+    /// Why it cannot be counted.
+    pub reason: String,
+    /// When it happened, when that could be read.
+    pub at: Option<Timestamp>,
+    /// Its bytes as the source gave them.
+    pub payload: Vec<u8>,
+}
+
+/// Where payloads go that cannot be counted. A payload leaves the pipeline only as applied, filtered, late beyond
+/// policy, or stored here *before* the commit passes it.
+///
+/// The owner of a partition calls [`rewind`](Self::rewind) whenever it takes the partition at a commit, as it will
+/// meet the same bad payloads after that commit again; so each of them is here exactly once.
+pub trait DeadLetters: Send {
+    /// Forget the letters of `partition` that lie beyond `after` (all of them when `None`).
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>>;
+
+    /// Take letters in. They are durable only after the next [`sync`](Self::sync).
+    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>>;
+
+    /// Make everything that was put durable. The commit may pass the letters when this returns.
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>>;
+}

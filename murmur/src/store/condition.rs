@@ -1,0 +1,116 @@
+//! What a conditional write does to the item that stands there.
+//!
+//! One piece for every store that carries out its own writes, so that they cannot differ.
+
+use std::borrow::Cow;
+
+use super::item::Item;
+use super::write::{Applied, Outcome, Write};
+use crate::aggregate::Number;
+use crate::{Error, ErrorKind, Result};
+
+/// Carry out `write` on `item`, where an absent item is the default one. When the outcome is not
+/// [`Applied`](Outcome::Applied), `item` is unchanged.
+///
+/// Errors leave the item unchanged too: a write that makes no sense is [`InvalidArgument`](ErrorKind::InvalidArgument),
+/// a number that would leave its range [`Overflow`](ErrorKind::Overflow).
+pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
+    check(write)?;
+    match write {
+        Write::Add { numbers, applied, expires, .. } => {
+            let fits = |a: &Applied| item.offset(&a.partition).is_none_or(|stands| stands < a.first);
+            if !applied.iter().all(fits) {
+                return Ok(Outcome::Refused(item.clone()));
+            }
+            // All sums are tried before the first one is kept.
+            for ((slot, column), delta) in numbers {
+                if let Some(stands) = item.number(*slot, *column) {
+                    stands.checked_add(*delta).ok_or_else(|| unsummable(write, stands, *delta))?;
+                }
+            }
+            for ((slot, column), delta) in numbers {
+                item.add(*slot, *column, *delta).ok_or_else(|| {
+                    Error::new(ErrorKind::Internal, format!("{} changed between check and write", write.id()))
+                })?;
+            }
+            for Applied { partition, last, .. } in applied {
+                item.set_offset(partition, *last);
+            }
+            if expires.is_some() {
+                item.expires = *expires;
+            }
+        }
+        Write::Put { id, values, last, expires } => {
+            // `check` has seen that there is a part.
+            let Some(part) = &id.part else { return Err(senseless(write, "a fold without its partition")) };
+            if item.offset(part).is_some_and(|stands| stands >= *last) {
+                return Ok(Outcome::Refused(item.clone()));
+            }
+            let mut values = values.clone();
+            values.sort_by_key(|(slot, _)| *slot);
+            *item = Item { offsets: vec![(part.clone(), *last)], numbers: Vec::new(), values, expires: *expires };
+        }
+    }
+    Ok(Outcome::Applied)
+}
+
+/// Whether a write can be carried out at all, by any store.
+fn check(write: &Write) -> Result<()> {
+    match write {
+        Write::Add { id, numbers, applied, .. } => {
+            if id.part.is_some() {
+                return Err(senseless(write, "an addition to the fold of one partition"));
+            }
+            if applied.is_empty() {
+                return Err(senseless(write, "an addition without its offsets, which could be applied twice"));
+            }
+            if applied.iter().any(|a| a.last < a.first) {
+                return Err(senseless(write, "a delta whose last offset lies before its first"));
+            }
+            if repeats(applied, |a| &a.partition) {
+                return Err(senseless(write, "a delta that names one partition twice"));
+            }
+            if repeats(numbers, |(place, _)| place) {
+                return Err(senseless(write, "a delta that names one number twice"));
+            }
+            let finite =
+                |n: &Number| !matches!(n, Number::Float { sum, rest } if !(sum.is_finite() && rest.is_finite()));
+            if !numbers.iter().all(|(_, number)| finite(number)) {
+                return Err(senseless(write, "a number that is not finite"));
+            }
+        }
+        Write::Put { id, values, .. } => {
+            if id.part.is_none() {
+                return Err(senseless(write, "a fold without its partition"));
+            }
+            if repeats(values, |(slot, _)| slot) {
+                return Err(senseless(write, "a fold that names one slot twice"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether two elements have the same key. Sorted input, which is the usual one, costs one pass.
+fn repeats<T, K: Ord>(elements: &[T], key: impl Fn(&T) -> &K) -> bool {
+    if elements.is_sorted_by(|a, b| key(a) < key(b)) {
+        return false;
+    }
+    let mut keys: Vec<&K> = elements.iter().map(key).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn senseless(write: &Write, what: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, format!("cannot write {}: {what}", write.id()))
+}
+
+fn unsummable(write: &Write, stands: Number, delta: Number) -> Error {
+    let what: Cow<'static, str> = match (stands, delta) {
+        (Number::Int(_), Number::Int(_)) | (Number::Float { .. }, Number::Float { .. }) => {
+            "a number would leave its range".into()
+        }
+        _ => "a whole number and a float cannot be added; a changed type needs a new generation".into(),
+    };
+    Error::new(ErrorKind::Overflow, format!("cannot add to {}: {what}", write.id()))
+}

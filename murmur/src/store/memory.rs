@@ -1,0 +1,164 @@
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::condition::apply;
+use super::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::Result;
+use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::time::{Level, Tile, TimeRange, Timestamp};
+
+/// A store in memory: the reference for all others, for tests and for measurements without a disk.
+///
+/// Nothing survives the process. Every call happens at once, as a whole, when its future is first polled.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tables: HashMap<Table, BTreeMap<TileId, Item>>,
+    records: BTreeMap<String, Record>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere cannot leave half a change here: items change only after everything was checked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn write(&mut self, table: &Table, write: &Write) -> Result<Outcome> {
+        let tiles = self.tables.entry(table.clone()).or_default();
+        if let Some(item) = tiles.get_mut(write.id()) {
+            return apply(write, item);
+        }
+        let mut item = Item::default();
+        let outcome = apply(write, &mut item)?;
+        tiles.insert(write.id().clone(), item);
+        Ok(outcome)
+    }
+
+    fn put_record(&mut self, name: &str, bytes: Vec<u8>, expected: Option<Version>) -> RecordOutcome {
+        let present = self.records.get(name);
+        if present.map(|record| record.version) != expected {
+            return RecordOutcome::Refused(present.cloned());
+        }
+        let version = Version(expected.map_or(0, |v| v.0) + 1);
+        self.records.insert(name.to_owned(), Record { bytes, version });
+        RecordOutcome::Written(version)
+    }
+}
+
+impl Store for MemoryStore {
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+        async move {
+            let mut state = self.state();
+            writes.iter().map(|write| state.write(table, write)).collect()
+        }
+        .boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        _: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
+        async move {
+            let state = self.state();
+            let tiles = state.tables.get(table);
+            Ok(ids.iter().map(|id| tiles.and_then(|tiles| tiles.get(id)).cloned()).collect())
+        }
+        .boxed()
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        _: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        async move {
+            if starts.is_empty() {
+                return Ok(Vec::new());
+            }
+            let key: Arc<str> = key.into();
+            // An id without a part sorts before all parts of its tile.
+            let at = |start| TileId { key: key.clone(), tile: Tile { level, start }, part: None };
+            let state = self.state();
+            let tiles = state.tables.get(table).into_iter();
+            let found = tiles.flat_map(|tiles| tiles.range(at(starts.start)..at(starts.end)));
+            Ok(found.take(limit).map(|(id, item)| (id.clone(), item.clone())).collect())
+        }
+        .boxed()
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        async move {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let state = self.state();
+            let tiles = state.tables.get(table).into_iter();
+            let page = tiles.flat_map(|tiles| tiles.range((from, Bound::Unbounded))).take(limit);
+            Ok(page.map(|(id, item)| (id.clone(), item.clone())).collect())
+        }
+        .boxed()
+    }
+
+    fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
+        async move {
+            let mut state = self.state();
+            let Some(tiles) = state.tables.get_mut(table) else { return Ok(0) };
+            let expired = |item: &Item| item.expires.is_some_and(|at| at <= now);
+            let gone: Vec<TileId> =
+                tiles.iter().filter(|(_, item)| expired(item)).take(limit).map(|(id, _)| id.clone()).collect();
+            for id in &gone {
+                tiles.remove(id);
+            }
+            Ok(gone.len())
+        }
+        .boxed()
+    }
+}
+
+impl Records for MemoryStore {
+    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        async move { Ok(self.state().records.get(name).cloned()) }.boxed()
+    }
+
+    fn put_record<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'a, Result<RecordOutcome>> {
+        async move { Ok(self.state().put_record(name, bytes, expected)) }.boxed()
+    }
+
+    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
+        async move {
+            let state = self.state();
+            let names = state.records.range(prefix.to_owned()..).map(|(name, _)| name);
+            Ok(names.take_while(|name| name.starts_with(prefix)).cloned().collect())
+        }
+        .boxed()
+    }
+}
