@@ -10,8 +10,11 @@
 //! | [`event`], [`key`], [`pipeline`], [`wire`] | the traits that the macros implement |
 //! | [`source`] | where events come from, and positions in it |
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
+//! | `app` | `murmur::main!`: verbs, configuration, signals |
 
 pub mod aggregate;
+#[cfg(feature = "app")]
+pub mod app;
 pub mod error;
 pub mod event;
 pub mod key;

@@ -74,6 +74,15 @@ impl Timestamp {
     }
 }
 
+impl From<std::time::SystemTime> for Timestamp {
+    fn from(at: std::time::SystemTime) -> Self {
+        match at.duration_since(std::time::UNIX_EPOCH) {
+            Ok(after) => Self::EPOCH.saturating_add(after.into()),
+            Err(before) => Self::EPOCH.saturating_sub(before.duration().into()),
+        }
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = String;
 

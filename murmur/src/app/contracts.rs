@@ -1,0 +1,17 @@
+/// What the build step made of a package's definitions: `OUT_DIR/murmur/contracts.rs` is an expression of this type,
+/// which `murmur::main!` includes.
+#[derive(Debug, Clone, Copy)]
+pub struct Contracts {
+    /// A serialized `google.protobuf.FileDescriptorSet`: the package's own file and everything it imports.
+    pub descriptor: &'static [u8],
+    /// Every contract as a text, under the path that `cargo murmur sync` writes it to: `proto/.../x.proto`,
+    /// `schema/<pipeline>.dynamodb.json`, `schema/<pipeline>.cloudformation.json`, `schema/<pipeline>.tf.json`.
+    pub files: &'static [(&'static str, &'static str)],
+}
+
+impl Contracts {
+    /// The contracts of one kind, by the end of their path.
+    pub(super) fn ending(&self, end: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.files.iter().copied().filter(move |(path, _)| path.ends_with(end))
+    }
+}
