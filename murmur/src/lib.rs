@@ -10,11 +10,13 @@
 //! | [`event`], [`key`], [`pipeline`], [`wire`] | the traits that the macros implement |
 //! | [`source`] | where events come from, and positions in it |
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
+//! | [`engine`] | from a source to tiles: fold, flush, commit, catch up, rewind |
 //! | `app` | `murmur::main!`: verbs, configuration, signals |
 
 pub mod aggregate;
 #[cfg(feature = "app")]
 pub mod app;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod key;

@@ -4,6 +4,7 @@
 //! one [`Monoid`].
 
 mod count;
+pub mod envelope;
 mod monoid;
 mod number;
 

@@ -145,8 +145,16 @@ impl Tiling {
             Level::Day => floor(micros, DAY),
             Level::Month => month_start(micros),
         };
-        let slot = Slot(((micros - start) / self.slot) as u16);
-        (Tile { level: self.level, start: Timestamp::from_micros(start) }, slot)
+        let tile = Tile { level: self.level, start: Timestamp::from_micros(start) };
+        (tile, self.slot_in(tile, at))
+    }
+
+    /// The slot of `tile` that `at` lies in; `at` must lie in the tile.
+    pub fn slot_in(&self, tile: Tile, at: Timestamp) -> Slot {
+        if self.slot == 0 {
+            return Slot(0);
+        }
+        Slot(((at.as_micros() - tile.start.as_micros()) / self.slot) as u16)
     }
 
     /// The interval of a tile.

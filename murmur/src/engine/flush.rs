@@ -1,0 +1,112 @@
+//! Sending: every request until it has a definite answer.
+
+use std::time::Duration;
+
+use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::{Error, ErrorKind, Result};
+
+/// Most tiles asked for in one read.
+const READ_CHUNK: usize = 1_000;
+/// Most tiles written in one call: bounds what a store has to hold in one transaction.
+const WRITE_CHUNK: usize = 20_000;
+
+/// How requests are repeated: doubling pauses from 10 ms to 2 s.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    pause: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new() -> Self {
+        Self { pause: Duration::from_millis(10) }
+    }
+
+    pub(super) async fn pause(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Whether all writes are durable now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Flushed {
+    Durable,
+    /// A condition failed and the item does not hold our delta: someone else writes these partitions.
+    Conflict,
+}
+
+/// Write until every write has a definite outcome. An ambiguous write is sent again as it was: its condition makes the
+/// second one harmless.
+pub(super) async fn write_all(
+    store: &dyn Store,
+    table: &Table,
+    mut writes: Vec<Write>,
+    resent: &mut u64,
+) -> Result<Flushed> {
+    let mut backoff = Backoff::new();
+    loop {
+        let mut again = Vec::new();
+        let mut conflict = false;
+        while !writes.is_empty() {
+            let chunk: Vec<Write> = writes.drain(writes.len().saturating_sub(WRITE_CHUNK)..).collect();
+            let outcomes = store.write(table, &chunk).await;
+            if outcomes.len() != chunk.len() {
+                return Err(Error::new(ErrorKind::Internal, "the store answered fewer writes than it was given"));
+            }
+            for (write, outcome) in chunk.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(Outcome::Applied) => {}
+                    Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, &write),
+                    Err(error) if error.is_retryable() => {
+                        tracing::debug!(%error, "sending a write again");
+                        again.push(write);
+                    }
+                    Err(error) => return Err(error.while_doing(format!("writing to `{}`", table.as_str()))),
+                }
+            }
+        }
+        if conflict {
+            return Ok(Flushed::Conflict);
+        }
+        if again.is_empty() {
+            return Ok(Flushed::Durable);
+        }
+        *resent += again.len() as u64;
+        writes = again;
+        backoff.pause().await;
+    }
+}
+
+/// Whether the standing item contains everything that the refused write would have put there.
+fn holds(standing: &Item, write: &Write) -> bool {
+    match write {
+        Write::Add { applied, .. } => applied.iter().all(|span| standing.offset(&span.partition) >= Some(span.last)),
+        Write::Put { id, last, .. } => {
+            id.part.as_ref().is_some_and(|partition| standing.offset(partition) >= Some(*last))
+        }
+    }
+}
+
+/// Read tiles strongly, in their order.
+pub(super) async fn read_all(store: &dyn Store, table: &Table, ids: &[TileId]) -> Result<Vec<Option<Item>>> {
+    let mut items = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(READ_CHUNK) {
+        let got = retry(|| store.get(table, chunk, Consistency::Strong)).await?;
+        items.extend(got);
+    }
+    Ok(items)
+}
+
+/// Repeat a request that may be repeated until it has a definite answer.
+pub(super) async fn retry<T, F: Future<Output = Result<T>>>(mut request: impl FnMut() -> F) -> Result<T> {
+    let mut backoff = Backoff::new();
+    loop {
+        match request().await {
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(%error, "asking again");
+                backoff.pause().await;
+            }
+            definite => return definite,
+        }
+    }
+}

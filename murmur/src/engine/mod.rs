@@ -1,0 +1,27 @@
+//! From a source to tiles, each event exactly once.
+//!
+//! ```text
+//! source -> decode -> apply (key, value) -> fold table -> flush -> store -> partition record -> source's commit
+//!              |         |                       ^           |
+//!              +---------+-> dead letters        +-- rewind -+  (a condition failed: drop all, start at the commit)
+//! ```
+//!
+//! The guarantee rests on the conditional writes of [`store`](crate::store) alone. What this module adds is what makes
+//! them succeed: it commits only below everything that is still pending, sends an ambiguous write again as it was,
+//! skips while catching up what an earlier owner has written, and on any conflict drops its unflushed deltas and
+//! reads its partitions again from their commits.
+
+mod clock;
+mod decode;
+mod flush;
+mod fold;
+mod partition;
+mod progress;
+mod record;
+mod worker;
+
+pub use clock::{Clock, SystemClock};
+pub use decode::{Decode, json};
+pub use progress::{PartitionStatus, Progress, Summary};
+pub use record::PartitionRecord;
+pub use worker::{Options, Worker, WorkerBuilder};

@@ -1,0 +1,58 @@
+use crate::source::{Offset, PartitionId};
+use crate::time::Timestamp;
+
+use super::record::PartitionRecord;
+
+/// What is known of one pipeline's progress in an owned partition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ledger {
+    /// What the store has on record, as far as this owner knows.
+    pub(super) record: PartitionRecord,
+    /// Everything up to and including it was durable when the partition was taken.
+    pub(super) durable: Option<Offset>,
+    /// What an earlier owner may have written ends here. What this owner raises is not in it.
+    inherited: Option<Offset>,
+}
+
+impl Ledger {
+    /// Whether an earlier owner may have written what lies at `offset`.
+    pub(super) fn catching_up(&self, offset: Offset) -> bool {
+        self.inherited.is_some_and(|horizon| offset <= horizon)
+    }
+}
+
+/// An owned partition, from taking it to giving it up.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) id: PartitionId,
+    /// Where the source said that processing ended, when it keeps commits.
+    pub(super) source_commit: Option<Offset>,
+    /// One per pipeline, in their order.
+    pub(super) ledgers: Vec<Ledger>,
+    /// Everything up to and including it is durable in every pipeline.
+    pub(super) commit: Option<Offset>,
+    /// Everything up to and including it was read and folded, refused or filtered.
+    pub(super) read: Option<Offset>,
+    /// Newest event time in the log up to `read`.
+    pub(super) watermark: Option<Timestamp>,
+    pub(super) lag: Option<u64>,
+}
+
+impl Owned {
+    /// Taken with these records. Reading starts where the pipeline that is furthest behind has its commit: what is on
+    /// record as durable, or what the source says, whichever is further.
+    pub(super) fn new(id: PartitionId, source_commit: Option<Offset>, records: Vec<PartitionRecord>) -> Self {
+        let ledgers: Vec<Ledger> = records
+            .into_iter()
+            .map(|record| Ledger { record, durable: record.commit.max(source_commit), inherited: record.horizon })
+            .collect();
+        let commit = ledgers.iter().map(|ledger| ledger.durable).min().flatten();
+        let watermark = ledgers.iter().map(|ledger| ledger.record.watermark).min().flatten();
+        Self { id, source_commit, ledgers, commit, read: commit, watermark, lag: None }
+    }
+
+    /// Whether anything was read beyond the commit.
+    pub(super) fn has_uncommitted(&self) -> bool {
+        self.read > self.commit
+    }
+}

@@ -1,0 +1,162 @@
+use crate::source::{Offset, PartitionId, RecordOutcome, Records};
+use crate::store::Table;
+use crate::time::Timestamp;
+use crate::{Error, ErrorKind, Result};
+
+/// The small durable record of a pipeline's progress in a partition, under `partition/<table>/<partition>`.
+///
+/// Every field only ever grows, so that two owners who overlap merge what they know by maximum.
+///
+/// ```text
+/// 1 byte   version = 1
+/// 3 x      one byte 0 (absent) or 1, then the value: commit, horizon (offsets), watermark (i64, microseconds)
+/// 4 bytes  crc32 of all before, little-endian
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartitionRecord {
+    /// Everything up to and including it is durable.
+    pub commit: Option<Offset>,
+    /// Up to here a flush may have been sent by some owner. Raised before the flush that needs it.
+    pub horizon: Option<Offset>,
+    /// The newest event time in the log up to the commit.
+    pub watermark: Option<Timestamp>,
+}
+
+const VERSION: u8 = 1;
+
+impl PartitionRecord {
+    /// The name under which the record of a partition lies.
+    pub fn name(table: &Table, partition: &PartitionId) -> String {
+        format!("{}{partition}", Self::prefix(table))
+    }
+
+    /// What the names of all records of a table begin with.
+    pub fn prefix(table: &Table) -> String {
+        format!("partition/{}/", table.as_str())
+    }
+
+    /// What both know together. The watermark belongs to the commit.
+    #[must_use]
+    pub fn merged(self, other: Self) -> Self {
+        Self {
+            commit: self.commit.max(other.commit),
+            horizon: self.horizon.max(other.horizon),
+            watermark: self.watermark.max(other.watermark),
+        }
+    }
+
+    /// Read the record of a partition; the empty one when there is none yet.
+    pub async fn load(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Self> {
+        let name = Self::name(table, partition);
+        match records.record(&name).await? {
+            Some(record) => Self::decode(&record.bytes).map_err(|e| e.while_doing(format!("reading record `{name}`"))),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Raise the stored record to at least `self`; what stands there afterwards.
+    pub async fn raise(self, records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Self> {
+        let name = Self::name(table, partition);
+        let mut standing = records.record(&name).await?;
+        loop {
+            let (known, version) = match &standing {
+                Some(record) => (Self::decode(&record.bytes)?, Some(record.version)),
+                None => (Self::default(), None),
+            };
+            let merged = known.merged(self);
+            if merged == known && version.is_some() {
+                return Ok(known);
+            }
+            match records.put_record(&name, merged.encode(), version).await? {
+                RecordOutcome::Written(_) => return Ok(merged),
+                RecordOutcome::Refused(current) => standing = current,
+            }
+        }
+    }
+
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        for offset in [self.commit, self.horizon] {
+            out.push(u8::from(offset.is_some()));
+            if let Some(offset) = offset {
+                offset.encode(&mut out);
+            }
+        }
+        out.push(u8::from(self.watermark.is_some()));
+        if let Some(watermark) = self.watermark {
+            out.extend_from_slice(&watermark.as_micros().to_le_bytes());
+        }
+        let sum = crc32fast::hash(&out);
+        out.extend_from_slice(&sum.to_le_bytes());
+        out
+    }
+
+    /// Read the stored form.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes)
+            .ok_or_else(|| Error::new(ErrorKind::Corrupt, "not a partition record, or one of a newer version"))
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (body, sum) = bytes.split_last_chunk::<4>()?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+            return None;
+        }
+        let (&VERSION, mut rest) = body.split_first()? else { return None };
+        let mut offset = || {
+            let (present, tail) = rest.split_first()?;
+            rest = tail;
+            if *present == 0 {
+                return Some(None);
+            }
+            let (offset, length) = Offset::decode(rest)?;
+            rest = rest.get(length..)?;
+            Some(Some(offset))
+        };
+        let (commit, horizon) = (offset()?, offset()?);
+        let (present, rest) = rest.split_first()?;
+        let watermark = match present {
+            0 => None,
+            _ => Some(Timestamp::from_micros(i64::from_le_bytes(rest.try_into().ok()?))),
+        };
+        Some(Self { commit, horizon, watermark })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn offset() -> impl Strategy<Value = Option<Offset>> {
+        proptest::option::of(any::<[u64; 4]>().prop_map(Offset::from_words))
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_back_as_it_was_written(commit in offset(), horizon in offset(), at in proptest::option::of(any::<i64>())) {
+            let record = PartitionRecord { commit, horizon, watermark: at.map(Timestamp::from_micros) };
+            prop_assert_eq!(PartitionRecord::decode(&record.encode()).unwrap(), record);
+        }
+
+        #[test]
+        fn a_damaged_record_is_an_error_and_never_an_empty_one(at in 0usize..40, flip in 1u8..) {
+            let record = PartitionRecord { commit: Some(Offset::from_u64(7)), horizon: Some(Offset::from_pair(1, 2)), watermark: Some(Timestamp::EPOCH) };
+            let mut bytes = record.encode();
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+            prop_assert!(PartitionRecord::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn offsets_compare_as_their_bytes_do(a in any::<[u64; 4]>(), b in any::<[u64; 4]>(), zero_a in 0usize..4, zero_b in 0usize..4) {
+            let cut = |mut words: [u64; 4], n: usize| { words[..n].fill(0); Offset::from_words(words) };
+            let (a, b) = (cut(a, zero_a), cut(b, zero_b));
+            let bytes = |offset: Offset| { let mut out = Vec::new(); offset.encode(&mut out); out };
+            prop_assert_eq!(a.cmp(&b), bytes(a).cmp(&bytes(b)));
+            prop_assert_eq!(Offset::decode(&bytes(a)), Some((a, bytes(a).len())));
+        }
+    }
+}
