@@ -162,3 +162,19 @@ impl Records for MemoryStore {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance;
+
+    #[tokio::test]
+    async fn keeps_the_promises_of_a_store() {
+        conformance::run(async || Arc::new(MemoryStore::new()) as _).await;
+    }
+
+    #[tokio::test]
+    async fn does_what_the_model_does() {
+        conformance::random(async || Arc::new(MemoryStore::new()) as _, 0..500).await;
+    }
+}

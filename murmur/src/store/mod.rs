@@ -6,6 +6,7 @@
 use futures_util::future::BoxFuture;
 
 mod condition;
+pub mod conformance;
 mod item;
 mod memory;
 mod write;
@@ -35,7 +36,7 @@ pub enum Consistency {
 /// *same* write is to be sent again; its condition makes the second one harmless.
 pub trait Store: Records + 'static {
     /// Carry out conditional writes; one result per write, in their order. Writes of one call are independent:
-    /// some may be applied and others not. What is `Ok` is durable when the future completes.
+    /// some may be applied and others not; each is of another tile. What is `Ok` is durable when the future completes.
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>>;
 
     /// Read single items; one result per id, in their order, `None` when there is no such item.
