@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Span;
@@ -31,6 +33,11 @@ impl Timestamp {
         } else {
             Self(micros)
         }
+    }
+
+    /// From microseconds since 1970; `None` outside [`MIN`](Self::MIN)`..=`[`MAX`](Self::MAX).
+    pub const fn exactly(micros: i64) -> Option<Self> {
+        if Self::from_micros(micros).0 == micros { Some(Self(micros)) } else { None }
     }
 
     /// From milliseconds since 1970, brought into the range of the type.
@@ -83,14 +90,27 @@ impl From<std::time::SystemTime> for Timestamp {
     }
 }
 
+/// [`Timestamp::MAX`] in jiff's calendar. Its instants end a day before the year 9999 does, so that every one of them
+/// has a local time in every zone; its calendar does not.
+const LAST: DateTime = DateTime::constant(9999, 12, 31, 23, 59, 59, 999_999_000);
+
+/// Microseconds since 1970 of a time of UTC that is too late for jiff's instants.
+fn last_day(text: &str) -> Option<i64> {
+    let local: DateTime = text.strip_suffix(['Z', 'z'])?.parse().ok()?;
+    let nanos = local.duration_since(LAST).as_nanos();
+    Some(Timestamp::MAX.0 + nanos.div_euclid(1_000) as i64)
+}
+
 impl FromStr for Timestamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<jiff::Timestamp>() {
-            Ok(parsed) => Ok(Self::from_micros(parsed.as_nanosecond().div_euclid(1_000) as i64)),
-            Err(error) => Err(format!("`{text}` is not an RFC 3339 time such as 2026-05-16T12:00:00Z: {error}")),
-        }
+        let micros = match text.parse::<jiff::Timestamp>() {
+            Ok(parsed) => parsed.as_nanosecond().div_euclid(1_000) as i64,
+            Err(error) => last_day(text)
+                .ok_or_else(|| format!("`{text}` is not an RFC 3339 time such as 2026-05-16T12:00:00Z: {error}"))?,
+        };
+        Self::exactly(micros).ok_or_else(|| format!("`{text}` is outside the years 1 to 9999"))
     }
 }
 
@@ -98,7 +118,8 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {
             Ok(t) => write!(f, "{t}"),
-            Err(_) => write!(f, "{}us", self.0),
+            // jiff keeps its instants a day away from the end of the year 9999, but not its calendar.
+            Err(_) => write!(f, "{}Z", LAST.saturating_sub(SignedDuration::from_micros(Self::MAX.0 - self.0))),
         }
     }
 }
@@ -126,8 +147,7 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
 
             fn visit_i64<E: de::Error>(self, millis: i64) -> Result<Timestamp, E> {
-                let micros = millis.checked_mul(1_000).filter(|m| (Timestamp::MIN.0..=Timestamp::MAX.0).contains(m));
-                micros.map(Timestamp).ok_or_else(|| {
+                millis.checked_mul(1_000).and_then(Timestamp::exactly).ok_or_else(|| {
                     E::custom(format!("{millis} ms since 1970 is outside the years 1 to 9999; are these other units?"))
                 })
             }

@@ -6,26 +6,38 @@
 //!
 //! The text is unambiguous (`a|b` never collides with `a`,`b`), orders as the typed fields do, is never empty, and
 //! can be read by a person. `grain` is there with rollups only: the numbers of the fields present, joined by `.`.
+//! Every text has one reading, and is refused when it is not exactly what [`KeyBuf`] writes.
 //!
 //! | type | form |
 //! |---|---|
 //! | `String` | itself; `\0` becomes `\x01\x01`, `\x01` becomes `\x01\x02` |
 //! | unsigned | a letter for the number of digits (`a` = 1), then the digits: `42` is `b42` |
-//! | signed | as above for `>= 0`; below, `-`, a letter that falls with the digits, and the digits' nines' complement |
+//! | signed | as above for `>= 0`; below, `-`, a letter that falls with the digits (`z` = 1), and the digits' nines' complement: `-42` is `-y57` |
 //! | `bool` | `0` or `1` |
 //! | `Timestamp` | microseconds, as signed |
+//!
+//! [`key!`](crate::key!) makes a key struct with all that belongs to it.
 
 use std::fmt;
 use std::hash::Hash;
 use std::ops::Range;
 
-use crate::wire::WireField;
+use crate::wire::{WireMessage, WireValue};
+
+mod field;
+mod make;
+mod part;
+#[cfg(test)]
+mod tests;
+
+pub use part::{Part, PartField, decode, encode, parse, show};
 
 /// Most bytes that an encoded key may have.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// The typed key of a pipeline; a protobuf message too.
-pub trait Key: prost::Message + Clone + Default + PartialEq + Eq + Hash + fmt::Debug + Send + Sync + 'static {
+/// The typed key of a pipeline; a protobuf message too. Its methods share names with those of `prost::Message`: call
+/// them as `Key::encode(&key, ..)` and `<K as Key>::decode(..)`.
+pub trait Key: WireMessage + Eq + Hash {
     /// Names of the fields, in order.
     const FIELDS: &'static [&'static str];
 
@@ -53,13 +65,13 @@ pub trait Key: prost::Message + Clone + Default + PartialEq + Eq + Hash + fmt::D
 )]
 pub trait KeyField: Clone + Default + Eq + Hash + fmt::Debug + Send + Sync + 'static {
     /// The protobuf type that carries it.
-    type Wire: WireField;
+    type Wire: WireValue;
 
     /// Append the order-preserving text.
-    fn push(&self, out: &mut String);
+    fn write(&self, out: &mut String);
 
-    /// Read the text that [`push`](Self::push) wrote.
-    fn take(text: &str) -> Result<Self, String>;
+    /// Read the text that [`write`](Self::write) wrote.
+    fn read(text: &str) -> Result<Self, String>;
 
     /// From a text that a person typed.
     fn parse(text: &str) -> Result<Self, String>;
@@ -98,13 +110,16 @@ impl KeyBuf {
         self.text.push('=');
     }
 
-    /// Add the next field.
-    pub fn field<F: KeyField>(&mut self, field: &F) {
+    /// Add the next field; a part that is absent adds nothing.
+    pub fn field<P: Part + ?Sized>(&mut self, field: &P) {
+        if !field.is_present() {
+            return;
+        }
         if self.fields > 0 {
             self.text.push('\0');
         }
         self.fields += 1;
-        field.push(&mut self.text);
+        field.write_part(&mut self.text);
     }
 
     /// Where the finished key stands; an error when it is too long.

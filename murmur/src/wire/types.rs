@@ -1,0 +1,211 @@
+//! The messages that services of all pipelines share: `murmur/v1/types.proto`.
+
+use bytes::{Buf, BufMut};
+use prost::DecodeError;
+use prost::encoding::{DecodeContext, WireType};
+
+use super::{WireField, WireValue};
+use crate::time::{Span, Timestamp};
+
+/// What an answer is about. Absent, empty and out of retention are three different things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Presence {
+    /// Not said; also what a value of a later version reads as.
+    #[default]
+    Unspecified = 0,
+    /// Events were counted in the interval.
+    Present = 1,
+    /// Nothing is known of this key, at any time inside retention.
+    Absent = 2,
+    /// The key is known, but no event of it lies in the interval.
+    Empty = 3,
+    /// The whole interval lies before what is kept.
+    OutOfRetention = 4,
+}
+
+impl Presence {
+    /// All of them, each at the place of its number.
+    pub const ALL: [Self; 5] = [Self::Unspecified, Self::Present, Self::Absent, Self::Empty, Self::OutOfRetention];
+
+    /// Its name in the `.proto`.
+    pub const fn proto_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "PRESENCE_UNSPECIFIED",
+            Self::Present => "PRESENCE_PRESENT",
+            Self::Absent => "PRESENCE_ABSENT",
+            Self::Empty => "PRESENCE_EMPTY",
+            Self::OutOfRetention => "PRESENCE_OUT_OF_RETENTION",
+        }
+    }
+}
+
+impl WireField for Presence {
+    const PROTO: &'static str = "murmur.v1.Presence";
+
+    fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
+        (*self as i32).encode_field(number, buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        let mut number = 0i32;
+        number.merge_field(wire_type, buf, context)?;
+        *self = usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied().unwrap_or_default();
+        Ok(())
+    }
+
+    fn field_len(&self, number: u32) -> usize {
+        (*self as i32).field_len(number)
+    }
+}
+
+impl WireValue for Presence {
+    const OPTIONAL: &'static str = "optional murmur.v1.Presence";
+
+    fn encode_value(&self, number: u32, buf: &mut impl BufMut) {
+        (*self as i32).encode_value(number, buf);
+    }
+
+    fn value_len(&self, number: u32) -> usize {
+        (*self as i32).value_len(number)
+    }
+}
+
+crate::message! {
+    /// How a read is answered.
+    pub struct ReadOptions: "murmur.v1.ReadOptions" {
+        /// Read the store strongly: everything acknowledged before the call is seen.
+        strong: bool = 1,
+    }
+
+    /// The truth about a reply.
+    pub struct Answer: "murmur.v1.Answer" {
+        /// What the answer is about.
+        presence: Presence = 1,
+        /// First instant of the interval that was really answered; unset without a bound.
+        start: Option<Timestamp> = 2,
+        /// First instant after it; unset without a bound.
+        end: Option<Timestamp> = 3,
+        /// The start lies where the request asked; otherwise at the edge of a slot, or of retention.
+        start_exact: bool = 4,
+        /// The same of the end.
+        end_exact: bool = 5,
+        /// How much of the stream the reply contains.
+        as_of: Option<AsOf> = 6,
+    }
+
+    /// How much of the stream a reply contains.
+    pub struct AsOf: "murmur.v1.AsOf" {
+        /// Event time up to which all partitions are complete; unset before the first event.
+        watermark: Option<Timestamp> = 1,
+        /// Now minus the newest event time that is visible.
+        freshness: Option<Span> = 2,
+        /// Each source partition.
+        partitions: Vec<PartitionProgress> = 3,
+    }
+
+    /// One source partition.
+    pub struct PartitionProgress: "murmur.v1.PartitionProgress" {
+        /// Its name.
+        partition: String = 1,
+        /// Event time up to which it is complete.
+        watermark: Option<Timestamp> = 2,
+        /// Everything up to and including this offset is contained.
+        offset: String = 3,
+    }
+
+    /// An estimate with its bounds.
+    pub struct Estimate: "murmur.v1.Estimate" {
+        /// The most likely value.
+        value: f64 = 1,
+        /// The true value is not below this, with about 97.7 % confidence (two standard deviations).
+        lower: f64 = 2,
+        /// The true value is not above this, with the same confidence.
+        upper: f64 = 3,
+    }
+
+    /// A mean.
+    pub struct Average: "murmur.v1.Average" {
+        /// Sum divided by count; unset when nothing was counted.
+        mean: Option<f64> = 1,
+        /// How many values.
+        count: u64 = 2,
+        /// Their sum.
+        sum: f64 = 3,
+    }
+
+    /// The most frequent items, most frequent first.
+    pub struct TopItems: "murmur.v1.TopItems" {
+        /// The items.
+        items: Vec<TopItem> = 1,
+        /// Any item that is not listed occurred at most this often, or less than the last one listed.
+        maximum_error: u64 = 2,
+        /// Occurrences of all items together.
+        total: u64 = 3,
+    }
+
+    /// One frequent item.
+    pub struct TopItem: "murmur.v1.TopItem" {
+        /// The item.
+        item: String = 1,
+        /// The estimate, equal to `upper`.
+        count: u64 = 2,
+        /// The true count is never below this.
+        lower: u64 = 3,
+        /// The true count is never above this.
+        upper: u64 = 4,
+    }
+
+    /// A text with the time of its event.
+    pub struct TimedString: "murmur.v1.TimedString" {
+        /// When.
+        at: Option<Timestamp> = 1,
+        /// What.
+        value: String = 2,
+    }
+
+    /// A whole number that is not negative, with the time of its event.
+    pub struct TimedUint64: "murmur.v1.TimedUint64" {
+        /// When.
+        at: Option<Timestamp> = 1,
+        /// What.
+        value: u64 = 2,
+    }
+
+    /// A whole number with the time of its event.
+    pub struct TimedInt64: "murmur.v1.TimedInt64" {
+        /// When.
+        at: Option<Timestamp> = 1,
+        /// What.
+        value: i64 = 2,
+    }
+
+    /// A float with the time of its event.
+    pub struct TimedDouble: "murmur.v1.TimedDouble" {
+        /// When.
+        at: Option<Timestamp> = 1,
+        /// What.
+        value: f64 = 2,
+    }
+
+    /// A truth value with the time of its event.
+    pub struct TimedBool: "murmur.v1.TimedBool" {
+        /// When.
+        at: Option<Timestamp> = 1,
+        /// What.
+        value: bool = 2,
+    }
+
+    /// A time with the time of its event.
+    pub struct TimedTimestamp: "murmur.v1.TimedTimestamp" {
+        /// When.
+        at: Option<Timestamp> = 1,
+        /// What.
+        value: Option<Timestamp> = 2,
+    }
+}
