@@ -11,6 +11,7 @@
 //! | [`source`] | where events come from, and positions in it |
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
 //! | [`engine`] | from a source to tiles: fold, flush, commit, catch up, rewind |
+//! | [`query`] | from a question to tiles to an answer: plan, read, fold |
 //! | `app` | `murmur::main!`: verbs, configuration, signals |
 
 pub mod aggregate;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod event;
 pub mod key;
 pub mod pipeline;
+pub mod query;
 pub mod source;
 pub mod store;
 pub mod time;

@@ -1,0 +1,190 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+use crate::store::{Consistency, Item, Store, Table, TileId};
+use crate::time::{Level, TimeRange};
+use crate::{Error, Result};
+
+/// One read of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Read {
+    /// A single tile without parts.
+    Tile(TileId),
+    /// The tiles of a key that start within an interval, at most `limit` items.
+    Tiles { key: Arc<str>, level: Level, starts: TimeRange, limit: usize },
+}
+
+/// The items that a [`Read`] found, in the order of time and parts.
+pub(super) type Items = Vec<(TileId, Item)>;
+
+/// Lets reads of the same thing that run at the same time share one call of the store.
+///
+/// What is shared is the read of a tile or of a range of tiles, never a request as a whole, so that each caller keeps
+/// its own order of keys. A call lives as long as one caller waits for it: a caller that goes away takes nothing from
+/// the others, and when all have gone the call is dropped.
+///
+/// Strong reads are not shared: a call under way may have passed by a write that was acknowledged since.
+pub(super) struct Coalesce {
+    store: Arc<dyn Store>,
+    table: Table,
+    calls: Arc<Calls>,
+}
+
+/// The calls under way, with the place of each read in the call's result.
+#[derive(Default)]
+struct Calls {
+    by_read: Mutex<HashMap<Read, Joined>>,
+    next: AtomicU64,
+}
+
+struct Joined {
+    call: WeakShared<Call>,
+    place: usize,
+    ticket: u64,
+}
+
+type Call = BoxFuture<'static, Result<Arc<Vec<Items>>, Arc<Error>>>;
+
+impl Calls {
+    fn by_read(&self) -> MutexGuard<'_, HashMap<Read, Joined>> {
+        // Nothing between lock and unlock can leave the map half changed.
+        self.by_read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the reads of a call out of the map when it ends, and when it is dropped unfinished.
+struct Listed {
+    calls: Arc<Calls>,
+    reads: Vec<Read>,
+    ticket: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut by_read = self.calls.by_read();
+        for read in &self.reads {
+            if by_read.get(read).is_some_and(|joined| joined.ticket == self.ticket) {
+                by_read.remove(read);
+            }
+        }
+    }
+}
+
+/// The result of one read, inside the result of its call.
+pub(super) struct Found {
+    call: Arc<Vec<Items>>,
+    place: usize,
+}
+
+impl std::ops::Deref for Found {
+    type Target = Items;
+
+    fn deref(&self) -> &Items {
+        &self.call[self.place]
+    }
+}
+
+impl Coalesce {
+    pub(super) fn new(store: Arc<dyn Store>, table: Table) -> Self {
+        Self { store, table, calls: Arc::default() }
+    }
+
+    /// One read.
+    pub(super) async fn one(&self, read: Read, consistency: Consistency) -> Result<Found> {
+        let mut found = self.many(vec![read], consistency).await?;
+        found.pop().ok_or_else(|| Error::new(crate::ErrorKind::Internal, "a read without a result"))
+    }
+
+    /// Several reads; one result each, in their order. Single tiles that nobody is reading yet go into one call.
+    pub(super) async fn many(&self, reads: Vec<Read>, consistency: Consistency) -> Result<Vec<Found>> {
+        if consistency == Consistency::Strong {
+            let count = reads.len();
+            let call = fetch(self.store.clone(), self.table.clone(), reads, consistency).await?;
+            let call = Arc::new(call);
+            return Ok((0..count).map(|place| Found { call: call.clone(), place }).collect());
+        }
+        let mut found = Vec::with_capacity(reads.len());
+        for (call, place) in self.join(reads) {
+            let call = call.await.map_err(|error| Error::new(error.kind(), error.to_string()))?;
+            found.push(Found { call, place });
+        }
+        Ok(found)
+    }
+
+    /// For each read the call that carries it out: one under way, or a new one for all that are not.
+    fn join(&self, reads: Vec<Read>) -> Vec<(Shared<Call>, usize)> {
+        let mut joined: Vec<Option<(Shared<Call>, usize)>> = Vec::with_capacity(reads.len());
+        let mut places = Vec::new();
+        // No `Shared` may be dropped under the lock: the last one drops its call, which locks.
+        let new = {
+            let mut by_read = self.calls.by_read();
+            let mut fresh: HashMap<Read, usize> = HashMap::new();
+            for read in reads {
+                let running = by_read.get(&read).and_then(|known| Some((known.call.upgrade()?, known.place)));
+                if running.is_none() {
+                    let next = fresh.len();
+                    places.push(*fresh.entry(read).or_insert(next));
+                }
+                joined.push(running);
+            }
+            (!fresh.is_empty()).then(|| self.start(&mut by_read, fresh))
+        };
+        let mut places = places.into_iter();
+        let filled = joined.into_iter().map(|running| match running {
+            Some(running) => Some(running),
+            None => Some((new.clone()?, places.next()?)),
+        });
+        filled.flatten().collect()
+    }
+
+    fn start(&self, by_read: &mut HashMap<Read, Joined>, fresh: HashMap<Read, usize>) -> Shared<Call> {
+        let mut reads: Vec<(Read, usize)> = fresh.into_iter().collect();
+        reads.sort_unstable_by_key(|(_, place)| *place);
+        let reads: Vec<Read> = reads.into_iter().map(|(read, _)| read).collect();
+        let ticket = self.calls.next.fetch_add(1, Ordering::Relaxed);
+        let listed = Listed { calls: self.calls.clone(), reads: reads.clone(), ticket };
+        let (store, table) = (self.store.clone(), self.table.clone());
+        let call = async move {
+            let result = fetch(store, table, listed.reads.clone(), Consistency::Eventual).await;
+            drop(listed);
+            result.map(Arc::new).map_err(Arc::new)
+        };
+        let call = call.boxed().shared();
+        if let Some(weak) = call.downgrade() {
+            for (place, read) in reads.into_iter().enumerate() {
+                by_read.insert(read, Joined { call: weak.clone(), place, ticket });
+            }
+        }
+        call
+    }
+}
+
+/// Carry out reads: single tiles in one `get`, ranges one by one.
+async fn fetch(store: Arc<dyn Store>, table: Table, reads: Vec<Read>, consistency: Consistency) -> Result<Vec<Items>> {
+    let ids: Vec<TileId> = reads
+        .iter()
+        .filter_map(|read| match read {
+            Read::Tile(id) => Some(id.clone()),
+            Read::Tiles { .. } => None,
+        })
+        .collect();
+    let mut tiles = Vec::new();
+    if !ids.is_empty() {
+        tiles = store.get(&table, &ids, consistency).await?;
+    }
+    let mut tiles = ids.into_iter().zip(tiles);
+    let mut found = Vec::with_capacity(reads.len());
+    for read in &reads {
+        found.push(match read {
+            Read::Tile(_) => tiles.next().and_then(|(id, item)| Some((id, item?))).into_iter().collect(),
+            Read::Tiles { key, level, starts, limit } => {
+                store.range(&table, key, *level, *starts, *limit, consistency).await?
+            }
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,109 @@
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::plan::{Points, Step};
+use crate::aggregate::{DecodeError, Form, Monoid, envelope};
+use crate::store::{Item, TileId};
+use crate::time::{Slot, Tiling};
+use crate::{Error, ErrorKind, Result};
+
+/// Folds the items of one key into one value, or into one per point of a series.
+pub(super) struct Fold<A> {
+    tiling: Tiling,
+    points: Option<Points>,
+    values: Vec<Option<A>>,
+    known: bool,
+}
+
+/// What the fold of one key came to.
+pub(super) struct Folded<A> {
+    /// One value per point; `None` where no slot was.
+    pub(super) values: Vec<Option<A>>,
+    /// Whether any item of the key was seen.
+    pub(super) known: bool,
+}
+
+impl<A: Monoid> Fold<A> {
+    pub(super) fn new(tiling: Tiling, points: Option<Points>) -> Self {
+        let count = points.map_or(1, |points| points.count as usize);
+        Self { tiling, points, values: (0..count).map(|_| None).collect(), known: false }
+    }
+
+    /// Take in tiles in the order of time, each with all of its parts.
+    pub(super) fn take(&mut self, step: &Step, items: &[(TileId, Item)]) -> Result<()> {
+        self.known |= !items.is_empty();
+        for parts in items.chunk_by(|a, b| a.0.tile == b.0.tile) {
+            self.tile(step, parts)?;
+        }
+        Ok(())
+    }
+
+    fn tile(&mut self, step: &Step, parts: &[(TileId, Item)]) -> Result<()> {
+        let mut slots: SmallVec<[(Slot, A); 4]> = SmallVec::new();
+        for (id, item) in parts {
+            let inside = |slot: Slot| step.slots.contains(self.tiling.slot_range(id.tile, slot).start);
+            let taken = match A::FORM {
+                Form::Add => numbers(item, inside, &mut slots),
+                Form::Put => values(&item.values, inside, &mut slots),
+            };
+            taken.map_err(|(slot, error)| corrupt(id, slot, &error))?;
+        }
+        if parts.len() > 1 {
+            // Stable: within a slot the parts stay in the order of their partitions.
+            slots.sort_by_key(|(slot, _)| *slot);
+        }
+        let Some(((id, _), _)) = parts.split_first() else { return Ok(()) };
+        for (slot, value) in slots {
+            let at = match &self.points {
+                Some(points) => points.index(self.tiling.slot_range(id.tile, slot).start),
+                None => 0,
+            };
+            match &mut self.values[at] {
+                Some(held) => held.combine(value),
+                empty => *empty = Some(value),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Folded<A> {
+        Folded { values: self.values, known: self.known }
+    }
+}
+
+type Slots<A> = SmallVec<[(Slot, A); 4]>;
+
+fn numbers<A: Monoid>(
+    item: &Item,
+    inside: impl Fn(Slot) -> bool,
+    out: &mut Slots<A>,
+) -> Result<(), (Slot, DecodeError)> {
+    for of_slot in item.numbers.chunk_by(|a, b| a.0.0 == b.0.0) {
+        let slot = of_slot[0].0.0;
+        if !inside(slot) {
+            continue;
+        }
+        let mut value = A::identity();
+        for ((_, column), number) in of_slot {
+            value.add_number(0, *column, *number).map_err(|error| (slot, error))?;
+        }
+        out.push((slot, value));
+    }
+    Ok(())
+}
+
+fn values<A: Monoid>(
+    stored: &[(Slot, Bytes)],
+    inside: impl Fn(Slot) -> bool,
+    out: &mut Slots<A>,
+) -> Result<(), (Slot, DecodeError)> {
+    for (slot, bytes) in stored.iter().filter(|(slot, _)| inside(*slot)) {
+        let value = envelope::unseal(bytes).and_then(A::decode).map_err(|error| (*slot, error))?;
+        out.push((*slot, value));
+    }
+    Ok(())
+}
+
+fn corrupt(id: &TileId, slot: Slot, error: &DecodeError) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("tile {id:?}, slot {}: {error}", slot.0))
+}

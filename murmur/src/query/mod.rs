@@ -1,0 +1,26 @@
+//! What is it now, over the last days, between two instants: from a request to tiles to an answer.
+//!
+//! ```text
+//! request -> plan (which tiles, cut at which slots) -> read (coalesced) -> fold -> answer
+//! ```
+//!
+//! - Intervals are cut exactly at slots: a side that does not lie on a slot's edge is moved outwards to the next one,
+//!   and the [`Answer`] says so. Nothing is approximated.
+//! - Slots are folded in the order of time, and within a slot the partitions in the order of their names.
+//! - Absent, empty and out of retention are three different answers, see [`Presence`].
+//! - Reads of the same tile that run at the same time share one call of the store; none of them can fail another.
+
+mod answer;
+mod coalesce;
+mod fold;
+mod limits;
+mod plan;
+mod progress;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, AsOf, Interval, PartitionProgress, Point, Presence, Series};
+pub use limits::Limits;
+pub use plan::{Ask, Plan, Step};
+pub use reader::Reader;

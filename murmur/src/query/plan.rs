@@ -1,0 +1,178 @@
+use super::Interval;
+use crate::time::{Level, Span, Tile, Tiling, TimeRange, Timestamp, Window};
+use crate::{Error, ErrorKind, Result};
+
+/// Which time a request asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Everything that is kept.
+    Retention,
+    /// The last stretch of time.
+    Window {
+        /// How long.
+        span: Span,
+        /// Where it ends; now when `None`.
+        end: Option<Timestamp>,
+    },
+    /// Between two instants.
+    Range(TimeRange),
+}
+
+/// Which tiles answer a request, and where they are cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What will be answered.
+    pub interval: Interval,
+    /// The same, with the sides that have no bound at the ends of time. It begins and ends at edges of slots.
+    pub cut: TimeRange,
+    /// What was asked for before retention cut it, at edges of slots: where the steps of a series are counted from.
+    pub origin: Timestamp,
+    /// What to read, in the order of time, no slot twice. None when the whole interval lies out of retention.
+    pub steps: Vec<Step>,
+    /// Whether it covers everything that is kept.
+    pub whole: bool,
+}
+
+/// Consecutive tiles of one level, and which of their slots count.
+///
+/// A plan over the finest level alone has one step. Levels above it answer the inner part of an interval with fewer
+/// items: they come as further steps between two edges of the finest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Which level.
+    pub level: Level,
+    /// The tiles that start inside.
+    pub tiles: TimeRange,
+    /// The slots that start inside.
+    pub slots: TimeRange,
+}
+
+impl Step {
+    /// The tile, when it is only one.
+    pub fn single(&self, tiling: &Tiling) -> Option<Tile> {
+        let tile = Tile { level: self.level, start: self.tiles.start };
+        (tile.level == Level::Forever || tiling.tile_range(tile).end >= self.tiles.end).then_some(tile)
+    }
+}
+
+impl Plan {
+    /// Plan an interval as of `now`. Errors name the field of the request.
+    pub fn make(window: &Window, tiling: &Tiling, ask: Ask, now: Timestamp) -> Result<Self> {
+        let floor = floor(window, tiling, now);
+        let (asked, span, field) = match ask {
+            Ask::Retention => return Ok(Self::whole(tiling, floor)),
+            Ask::Window { span, end } => {
+                let end = end.unwrap_or(now);
+                (TimeRange::new(end.saturating_sub(span), end), span, "window")
+            }
+            Ask::Range(range) => (range, range.end.since(range.start), "start"),
+        };
+        let (Some(keep), Some(floor)) = (window.retention(), floor) else {
+            return Err(refused("this pipeline keeps one value over all time and no window; use `Get`"));
+        };
+        if asked.is_empty() {
+            return Err(refused(match field {
+                "window" => "`window` must be longer than nothing".to_owned(),
+                _ => format!("`start` {} is not before `end` {}", asked.start, asked.end),
+            }));
+        }
+        if span > keep {
+            return Err(refused(format!(
+                "`{field}` asks for {span}, but only {keep} are kept; ask for at most {keep}"
+            )));
+        }
+        let edges = TimeRange::new(tiling.floor_slot(asked.start), tiling.ceil_slot(asked.end));
+        let cut = TimeRange::new(edges.start.max(floor), edges.end);
+        let answered = if cut.is_empty() { edges } else { cut };
+        let interval = Interval {
+            start: Some(answered.start),
+            end: Some(answered.end),
+            start_exact: answered.start == asked.start,
+            end_exact: answered.end == asked.end,
+        };
+        let mut steps = Vec::new();
+        if !cut.is_empty() {
+            let first = tiling.locate(cut.start).0;
+            steps.push(Step { level: first.level, tiles: TimeRange::new(first.start, cut.end), slots: cut });
+        }
+        Ok(Self { interval, cut, origin: edges.start, steps, whole: false })
+    }
+
+    fn whole(tiling: &Tiling, floor: Option<Timestamp>) -> Self {
+        let interval = Interval { start: floor, end: None, start_exact: true, end_exact: true };
+        let cut = TimeRange::new(floor.unwrap_or(Timestamp::MIN), Timestamp::MAX);
+        let step = Step { level: tiling.finest(), tiles: retained(tiling, floor), slots: cut };
+        Self { interval, cut, origin: cut.start, steps: vec![step], whole: true }
+    }
+
+    /// The steps of a series, each a whole number of slots, counted from where the request began.
+    pub(super) fn points(&self, tiling: &Tiling, step: Option<Span>) -> Result<Points> {
+        let Some(slot) = tiling.slot_length() else {
+            return Err(refused("this pipeline keeps one value over all time and no series; use `Get`"));
+        };
+        let step = step.unwrap_or(slot);
+        if step.is_zero() || step.as_micros() % slot.as_micros() != 0 {
+            return Err(refused(format!("`step` {step} is not a multiple of the slot, {slot}")));
+        }
+        if self.steps.is_empty() {
+            return Ok(Points { first: self.cut.start, step, cut: self.cut, count: 0 });
+        }
+        let skipped = self.cut.start.since(self.origin).as_micros() / step.as_micros();
+        let first = Timestamp::from_micros(self.origin.as_micros() + skipped * step.as_micros());
+        let count = (self.cut.end.since(first).as_micros() as u64).div_ceil(step.as_micros() as u64);
+        Ok(Points { first, step, cut: self.cut, count })
+    }
+}
+
+/// The steps of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Points {
+    /// Where the first one would start if retention had not cut it.
+    first: Timestamp,
+    step: Span,
+    cut: TimeRange,
+    /// How many.
+    pub(super) count: u64,
+}
+
+impl Points {
+    /// The step that this instant lies in.
+    pub(super) fn index(&self, at: Timestamp) -> usize {
+        (at.since(self.first).as_micros() / self.step.as_micros()) as usize
+    }
+
+    /// The interval of each.
+    pub(super) fn ranges(self) -> impl Iterator<Item = TimeRange> {
+        (0..self.count as i64).map(move |n| {
+            let at = |n: i64| self.first.as_micros().saturating_add(n.saturating_mul(self.step.as_micros()));
+            let at = |n: i64| Timestamp::from_micros(at(n));
+            TimeRange::new(at(n).max(self.cut.start), at(n + 1).min(self.cut.end))
+        })
+    }
+}
+
+/// First instant of the oldest tile that has not expired; `None` when nothing expires.
+fn floor(window: &Window, tiling: &Tiling, now: Timestamp) -> Option<Timestamp> {
+    // A tile expires at its end plus retention, so the one that the horizon lies in is still whole.
+    window.horizon(now).map(|horizon| tiling.locate(horizon).0.start)
+}
+
+/// Where all tiles that are kept start.
+fn retained(tiling: &Tiling, floor: Option<Timestamp>) -> TimeRange {
+    match floor {
+        Some(floor) => TimeRange::new(floor, Timestamp::MAX),
+        None => {
+            let start = tiling.locate(Timestamp::EPOCH).0.start;
+            TimeRange::new(start, Timestamp::from_micros(start.as_micros() + 1))
+        }
+    }
+}
+
+/// Where all tiles of the finest level that are kept at `now` start.
+pub(super) fn kept(window: &Window, tiling: &Tiling, now: Timestamp) -> TimeRange {
+    retained(tiling, floor(window, tiling, now))
+}
+
+fn refused(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, why)
+}

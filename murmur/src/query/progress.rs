@@ -1,0 +1,71 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use super::{AsOf, PartitionProgress};
+use crate::Result;
+use crate::engine::PartitionRecord;
+use crate::source::PartitionId;
+use crate::store::{Consistency, Store, Table};
+use crate::time::Timestamp;
+
+/// How long a reading of the partition records is good for. An older one is still true: it says less than there is.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// How far the workers of a table are, by their partition records.
+///
+/// A commit in a record says that everything up to it is durable, so an answer whose tiles are read after the record
+/// contains at least that.
+pub(super) struct Progress {
+    store: Arc<dyn Store>,
+    prefix: String,
+    known: Mutex<Option<(Instant, Arc<[PartitionProgress]>)>>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+impl Progress {
+    pub(super) fn new(store: Arc<dyn Store>, table: &Table) -> Self {
+        let prefix = PartitionRecord::prefix(table);
+        Self { store, prefix, known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
+    }
+
+    /// What is known now; a strong caller has it read again.
+    pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency) -> Result<AsOf> {
+        let partitions = match self.recent() {
+            Some(partitions) if consistency == Consistency::Eventual => partitions,
+            _ => self.refresh(consistency).await?,
+        };
+        let watermark = partitions.iter().map(|p| p.watermark).min().flatten();
+        let newest = partitions.iter().filter_map(|p| p.watermark).max();
+        Ok(AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions })
+    }
+
+    fn recent(&self) -> Option<Arc<[PartitionProgress]>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, partitions)| partitions.clone())
+    }
+
+    async fn refresh(&self, consistency: Consistency) -> Result<Arc<[PartitionProgress]>> {
+        let _one_at_a_time = self.reading.lock().await;
+        if consistency == Consistency::Eventual
+            && let Some(partitions) = self.recent()
+        {
+            return Ok(partitions);
+        }
+        let at = Instant::now();
+        let names = self.store.record_names(&self.prefix).await?;
+        let partitions = try_join_all(names.iter().map(|name| self.partition(name))).await?;
+        let partitions: Arc<[PartitionProgress]> = partitions.into_iter().flatten().collect();
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, partitions.clone()));
+        Ok(partitions)
+    }
+
+    async fn partition(&self, name: &str) -> Result<Option<PartitionProgress>> {
+        let Some(record) = self.store.record(name).await? else { return Ok(None) };
+        let record = PartitionRecord::decode(&record.bytes).map_err(|e| e.while_doing(format!("record `{name}`")))?;
+        let partition = PartitionId::new(&name[self.prefix.len()..]);
+        Ok(Some(PartitionProgress { partition, watermark: record.watermark, offset: record.commit }))
+    }
+}

@@ -1,0 +1,299 @@
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::coalesce::{Coalesce, Read};
+use super::fold::{Fold, Folded};
+use super::plan::{self, Points, Step};
+use super::progress::Progress;
+use super::{Answer, Ask, Limits, Plan, Point, Presence, Series};
+use crate::aggregate::{Form, Monoid};
+use crate::engine::{Clock, SystemClock};
+use crate::key::{Key, KeyBuf};
+use crate::pipeline::Pipeline;
+use crate::store::{Consistency, Store, Table, TileId};
+use crate::time::{Span, TimeRange, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// What a pipeline answers.
+type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
+
+/// Items that one call of the store may bring; bounds the memory of a request.
+const PAGE: usize = 1_024;
+
+/// Keys of one request that are read at the same time.
+const KEYS_AT_ONCE: usize = 32;
+
+/// Answers questions about one pipeline from its store. Clones are cheap and share the reads under way.
+///
+/// Errors: [`InvalidArgument`](ErrorKind::InvalidArgument) names the field of the request;
+/// [`ResourceExhausted`](ErrorKind::ResourceExhausted) says which limit; [`Corrupt`](ErrorKind::Corrupt) names the
+/// tile; [`Overflow`](ErrorKind::Overflow) when a value does not fit into its reply.
+pub struct Reader<P> {
+    inner: Arc<Inner>,
+    pipeline: PhantomData<fn() -> P>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    table: Table,
+    coalesce: Coalesce,
+    progress: Progress,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+}
+
+impl<P> Clone for Reader<P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), pipeline: PhantomData }
+    }
+}
+
+impl<P: Pipeline> Reader<P> {
+    /// A reader of a generation of the pipeline's table.
+    pub fn new(store: Arc<dyn Store>, generation: u32) -> Self {
+        let table = Table::new(P::SPEC.name, generation);
+        Self::with(store, table, Arc::new(SystemClock), Limits::default())
+    }
+
+    fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        let coalesce = Coalesce::new(store.clone(), table.clone());
+        let progress = Progress::new(store.clone(), &table);
+        let inner = Inner { store, table, coalesce, progress, clock, limits };
+        Self { inner: Arc::new(inner), pipeline: PhantomData }
+    }
+
+    /// The same with another clock, for tests and simulations.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        let Inner { store, table, limits, .. } = &*self.inner;
+        Self::with(store.clone(), table.clone(), clock, *limits)
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        let Inner { store, table, clock, .. } = &*self.inner;
+        Self::with(store.clone(), table.clone(), clock.clone(), limits)
+    }
+
+    /// The value over the whole retention.
+    pub async fn get(&self, key: &P::Key, consistency: Consistency) -> Result<Answer<Reply<P>>> {
+        self.answer(key, Ask::Retention, consistency).await
+    }
+
+    /// As [`get`](Self::get), for many keys; answers come in the order of the keys.
+    pub async fn get_many(&self, keys: &[P::Key], consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
+        self.answers(keys, Ask::Retention, consistency).await
+    }
+
+    /// The value over the last `span` before `end`, which is now when `None`.
+    pub async fn window(
+        &self,
+        key: &P::Key,
+        span: Span,
+        end: Option<Timestamp>,
+        consistency: Consistency,
+    ) -> Result<Answer<Reply<P>>> {
+        self.answer(key, Ask::Window { span, end }, consistency).await
+    }
+
+    /// As [`window`](Self::window), for many keys; answers come in the order of the keys.
+    pub async fn window_many(
+        &self,
+        keys: &[P::Key],
+        span: Span,
+        end: Option<Timestamp>,
+        consistency: Consistency,
+    ) -> Result<Vec<Answer<Reply<P>>>> {
+        self.answers(keys, Ask::Window { span, end }, consistency).await
+    }
+
+    /// The value over `range`.
+    pub async fn range(&self, key: &P::Key, range: TimeRange, consistency: Consistency) -> Result<Answer<Reply<P>>> {
+        self.answer(key, Ask::Range(range), consistency).await
+    }
+
+    /// As [`range`](Self::range), for many keys; answers come in the order of the keys.
+    pub async fn range_many(
+        &self,
+        keys: &[P::Key],
+        range: TimeRange,
+        consistency: Consistency,
+    ) -> Result<Vec<Answer<Reply<P>>>> {
+        self.answers(keys, Ask::Range(range), consistency).await
+    }
+
+    /// One value per `step` (a multiple of the slot; the slot when `None`) over `[start, end)`; `end` is now when
+    /// `None`.
+    pub async fn series(
+        &self,
+        key: &P::Key,
+        start: Timestamp,
+        end: Option<Timestamp>,
+        step: Option<Span>,
+        consistency: Consistency,
+    ) -> Result<Series<Reply<P>>> {
+        let now = self.inner.clock.now();
+        let ask = Ask::Range(TimeRange::new(start, end.unwrap_or(now)));
+        let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
+        let points = plan.points(&P::tiling(), step)?;
+        self.inner.limits.check_points(points.count)?;
+        let as_of = self.inner.progress.as_of(now, consistency).await?;
+        let key = encode(key)?;
+        let budget = AtomicUsize::new(0);
+        let folded = self.fold(&key, &plan, Some(points), &budget, consistency).await?;
+        let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
+        let points = points.ranges().zip(folded.values).map(|(range, value)| {
+            let present = value.is_some();
+            Ok(Point { range, value: reply::<P>(value)?, present })
+        });
+        Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of })
+    }
+
+    /// Whether the store can be reached.
+    pub async fn check(&self) -> Result<()> {
+        let id = TileId { key: "".into(), tile: P::tiling().locate(Timestamp::EPOCH).0, part: None };
+        self.inner.store.get(&self.inner.table, &[id], Consistency::Eventual).await.map(drop)
+    }
+
+    async fn answer(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
+        let mut answers = self.answers(std::slice::from_ref(key), ask, consistency).await?;
+        answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))
+    }
+
+    async fn answers(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
+        self.inner.limits.check_keys(keys.len())?;
+        let now = self.inner.clock.now();
+        let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
+        let keys = keys.iter().map(encode).collect::<Result<Vec<_>>>()?;
+        // Before the tiles: the answer then contains at least this.
+        let as_of = self.inner.progress.as_of(now, consistency).await?;
+        let folded = self.folds(&keys, &plan, consistency).await?;
+        let answers = keys.into_iter().zip(folded).map(|(key, folded)| {
+            let (plan, as_of) = (&plan, &as_of);
+            async move {
+                let presence = self.presence(&key, plan, &folded, now, consistency).await?;
+                let value = reply::<P>(folded.values.into_iter().next().flatten())?;
+                Ok(Answer { value, presence, interval: plan.interval, as_of: as_of.clone() })
+            }
+        });
+        stream::iter(answers).buffered(KEYS_AT_ONCE).try_collect().await
+    }
+
+    /// The fold of each key, in their order.
+    async fn folds(
+        &self,
+        keys: &[Arc<str>],
+        plan: &Plan,
+        consistency: Consistency,
+    ) -> Result<Vec<Folded<P::Aggregate>>> {
+        let budget = AtomicUsize::new(0);
+        if let [step] = plan.steps[..]
+            && let Some(reads) = single_tiles::<P>(keys, &step)
+        {
+            let found = self.inner.coalesce.many(reads, consistency).await?;
+            let folds = found.iter().map(|items| {
+                let mut fold = Fold::new(P::tiling(), None);
+                self.spend(&budget, items.len())?;
+                fold.take(&step, items)?;
+                Ok(fold.finish())
+            });
+            return folds.collect();
+        }
+        let budget = &budget;
+        let folds =
+            keys.iter().cloned().map(|key| async move { self.fold(&key, plan, None, budget, consistency).await });
+        stream::iter(folds).buffered(KEYS_AT_ONCE).try_collect().await
+    }
+
+    /// The fold of one key, a page of items at a time.
+    async fn fold(
+        &self,
+        key: &Arc<str>,
+        plan: &Plan,
+        points: Option<Points>,
+        budget: &AtomicUsize,
+        consistency: Consistency,
+    ) -> Result<Folded<P::Aggregate>> {
+        let mut fold = Fold::new(P::tiling(), points);
+        for step in &plan.steps {
+            let mut starts = step.tiles;
+            let mut limit = PAGE;
+            loop {
+                let read = Read::Tiles { key: key.clone(), level: step.level, starts, limit };
+                let items = self.inner.coalesce.one(read, consistency).await?;
+                // A full page may end within the parts of a tile: that tile belongs to the next page.
+                let next = items.last().filter(|_| items.len() >= limit).map(|(id, _)| id.tile.start);
+                let whole = next.map_or(items.len(), |next| items.partition_point(|(id, _)| id.tile.start < next));
+                self.spend(budget, whole)?;
+                fold.take(step, &items[..whole])?;
+                match next {
+                    None => break,
+                    Some(_) if whole == 0 => {
+                        self.inner.limits.check_items(limit)?;
+                        limit *= 2;
+                    }
+                    Some(next) => {
+                        starts.start = next;
+                        limit = PAGE;
+                    }
+                }
+            }
+        }
+        Ok(fold.finish())
+    }
+
+    fn spend(&self, budget: &AtomicUsize, items: usize) -> Result<()> {
+        let spent = budget.fetch_add(items, Ordering::Relaxed) + items;
+        self.inner.limits.check_items(spent)
+    }
+
+    /// What an answer is about. Only one without a value costs another read: whether the key is known at all.
+    async fn presence(
+        &self,
+        key: &Arc<str>,
+        plan: &Plan,
+        folded: &Folded<P::Aggregate>,
+        now: Timestamp,
+        consistency: Consistency,
+    ) -> Result<Presence> {
+        if folded.values.iter().any(Option::is_some) {
+            return Ok(Presence::Present);
+        }
+        if plan.steps.is_empty() {
+            return Ok(Presence::OutOfRetention);
+        }
+        let mut known = folded.known;
+        if !known && !plan.whole {
+            let tiling = P::tiling();
+            let starts = plan::kept(&P::SPEC.window, &tiling, now);
+            let read = Read::Tiles { key: key.clone(), level: tiling.finest(), starts, limit: 1 };
+            known = !self.inner.coalesce.one(read, consistency).await?.is_empty();
+        }
+        Ok(if known { Presence::Empty } else { Presence::Absent })
+    }
+}
+
+/// One read per key, where a tile is one item and a step is one tile: the store takes them all in one call.
+fn single_tiles<P: Pipeline>(keys: &[Arc<str>], step: &Step) -> Option<Vec<Read>> {
+    if P::Aggregate::FORM != Form::Add {
+        return None;
+    }
+    let tile = step.single(&P::tiling())?;
+    Some(keys.iter().map(|key| Read::Tile(TileId { key: key.clone(), tile, part: None })).collect())
+}
+
+fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
+    let mut buffer = KeyBuf::default();
+    match Key::encode(key, &mut buffer) {
+        Ok(range) => Ok(buffer.slice(range).into()),
+        Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}"))),
+    }
+}
+
+fn reply<P: Pipeline>(value: Option<P::Aggregate>) -> Result<Reply<P>> {
+    value.unwrap_or_else(P::Aggregate::identity).reply()
+}

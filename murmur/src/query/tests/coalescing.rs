@@ -1,0 +1,254 @@
+//! Reads that run at the same time share one call, and nothing else.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::ErrorKind;
+use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::store::{Consistency, Item};
+use crate::time::{Level, TimeRange};
+
+/// A store that counts its reads and lets them through when told.
+struct Gate {
+    inner: MemoryStore,
+    reads: AtomicUsize,
+    arrived: Semaphore,
+    open: Semaphore,
+    broken: AtomicBool,
+}
+
+impl Gate {
+    fn new(inner: MemoryStore) -> Self {
+        let (arrived, open) = (Semaphore::new(0), Semaphore::new(0));
+        Self { inner, reads: AtomicUsize::new(0), arrived, open, broken: AtomicBool::new(false) }
+    }
+
+    async fn pass(&self) -> crate::Result<()> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.arrived.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(crate::Error::new(ErrorKind::Unavailable, "the store is away"));
+        }
+        Ok(())
+    }
+
+    async fn wait_for_read(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+}
+
+impl Store for Gate {
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<crate::Result<Outcome>>> {
+        self.inner.write(table, writes)
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        consistency: Consistency,
+    ) -> BoxFuture<'a, crate::Result<Vec<Option<Item>>>> {
+        Box::pin(async move {
+            self.pass().await?;
+            self.inner.get(table, ids, consistency).await
+        })
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        consistency: Consistency,
+    ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
+        Box::pin(async move {
+            self.pass().await?;
+            self.inner.range(table, key, level, starts, limit, consistency).await
+        })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
+        self.inner.scan(table, after, limit)
+    }
+
+    fn remove_expired<'a>(
+        &'a self,
+        table: &'a Table,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, crate::Result<usize>> {
+        self.inner.remove_expired(table, now, limit)
+    }
+}
+
+impl Records for Gate {
+    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, crate::Result<Option<Record>>> {
+        self.inner.record(name)
+    }
+
+    fn put_record<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'a, crate::Result<RecordOutcome>> {
+        self.inner.put_record(name, bytes, expected)
+    }
+
+    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, crate::Result<Vec<String>>> {
+        self.inner.record_names(prefix)
+    }
+}
+
+type Counted = Test<AllTime, Count>;
+type Texts = Test<AllTime, Text<8>>;
+
+async fn gate<P>() -> (Arc<Gate>, Reader<P>)
+where
+    P: Pipeline<Event = Happening>,
+    P::Aggregate: OfEvent,
+{
+    let event = |id: &str, what| Happening { id: id.into(), at: Timestamp::EPOCH, partition: 0, what };
+    let inner = MemoryStore::new();
+    fill::<P>(&inner, &[event("a", 'A'), event("b", 'B')]).await;
+    let store = Arc::new(Gate::new(inner));
+    (store.clone(), Reader::new(store, 1))
+}
+
+fn spawn<P: Pipeline<Key = Id>>(
+    reader: &Reader<P>,
+    keys: &[&str],
+    consistency: Consistency,
+) -> tokio::task::JoinHandle<crate::Result<Vec<<P::Aggregate as Monoid>::Reply>>> {
+    let (reader, keys) = (reader.clone(), keys.iter().map(|id| Id((*id).into())).collect::<Vec<_>>());
+    tokio::spawn(async move {
+        let answers = reader.get_many(&keys, consistency).await?;
+        Ok(answers.into_iter().map(|answer| answer.value).collect())
+    })
+}
+
+/// Let every other task run until it waits.
+async fn settle() {
+    for _ in 0..32 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_same_tile_asked_for_at_the_same_time_is_read_once() {
+    let (store, reader) = gate::<Counted>().await;
+    let callers: Vec<_> = (0..10).map(|_| spawn(&reader, &["a"], Consistency::Eventual)).collect();
+    store.wait_for_read().await;
+    settle().await;
+    store.open.add_permits(1);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap(), [u64::from('A')]);
+    }
+    assert_eq!(store.reads(), 1);
+    // Later callers read again.
+    store.open.add_permits(1);
+    spawn(&reader, &["a"], Consistency::Eventual).await.unwrap().unwrap();
+    assert_eq!(store.reads(), 2);
+}
+
+#[tokio::test]
+async fn each_caller_gets_its_own_order_of_keys() {
+    let (store, reader) = gate::<Counted>().await;
+    let (a, b) = (u64::from('A'), u64::from('B'));
+    let first = spawn(&reader, &["a", "b"], Consistency::Eventual);
+    store.wait_for_read().await;
+    let second = spawn(&reader, &["b", "a", "b"], Consistency::Eventual);
+    let third = spawn(&reader, &["b", "nobody"], Consistency::Eventual);
+    settle().await;
+    // The third caller's `nobody` is new: it costs one more call, for that tile alone.
+    store.open.add_permits(2);
+    assert_eq!(first.await.unwrap().unwrap(), [a, b]);
+    assert_eq!(second.await.unwrap().unwrap(), [b, a, b]);
+    assert_eq!(third.await.unwrap().unwrap(), [b, 0]);
+    assert_eq!(store.reads(), 2);
+}
+
+#[tokio::test]
+async fn ranges_are_shared_by_key_and_not_by_list() {
+    let (store, reader) = gate::<Texts>().await;
+    let first = spawn(&reader, &["a", "b"], Consistency::Eventual);
+    let second = spawn(&reader, &["b", "a"], Consistency::Eventual);
+    store.wait_for_read().await;
+    settle().await;
+    store.open.add_permits(2);
+    assert_eq!(first.await.unwrap().unwrap(), ["A", "B"]);
+    assert_eq!(second.await.unwrap().unwrap(), ["B", "A"]);
+    assert_eq!(store.reads(), 2);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_nothing_from_the_others() {
+    let (store, reader) = gate::<Counted>().await;
+    let leader = spawn(&reader, &["a"], Consistency::Eventual);
+    store.wait_for_read().await;
+    let follower = spawn(&reader, &["a"], Consistency::Eventual);
+    settle().await;
+    leader.abort();
+    assert!(leader.await.unwrap_err().is_cancelled());
+    store.open.add_permits(1);
+    assert_eq!(follower.await.unwrap().unwrap(), [u64::from('A')]);
+    assert_eq!(store.reads(), 1);
+}
+
+#[tokio::test]
+async fn when_all_callers_have_gone_the_call_is_dropped_and_the_next_one_reads_anew() {
+    let (store, reader) = gate::<Counted>().await;
+    let only = spawn(&reader, &["a"], Consistency::Eventual);
+    store.wait_for_read().await;
+    only.abort();
+    assert!(only.await.unwrap_err().is_cancelled());
+    store.open.add_permits(1);
+    assert_eq!(spawn(&reader, &["a"], Consistency::Eventual).await.unwrap().unwrap(), [u64::from('A')]);
+    assert_eq!(store.reads(), 2);
+}
+
+#[tokio::test]
+async fn a_failed_read_fails_those_who_share_it_and_no_later_one() {
+    let (store, reader) = gate::<Counted>().await;
+    store.broken.store(true, Ordering::SeqCst);
+    let callers = [spawn(&reader, &["a"], Consistency::Eventual), spawn(&reader, &["a"], Consistency::Eventual)];
+    store.wait_for_read().await;
+    settle().await;
+    store.open.add_permits(1);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    store.broken.store(false, Ordering::SeqCst);
+    store.open.add_permits(1);
+    assert!(spawn(&reader, &["a"], Consistency::Eventual).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_strong_read_never_joins_one_that_began_before_it() {
+    let (store, reader) = gate::<Counted>().await;
+    let eventual = spawn(&reader, &["a"], Consistency::Eventual);
+    store.wait_for_read().await;
+    let strong = [spawn(&reader, &["a"], Consistency::Strong), spawn(&reader, &["a"], Consistency::Strong)];
+    store.wait_for_read().await;
+    store.wait_for_read().await;
+    store.open.add_permits(3);
+    for caller in strong.into_iter().chain([eventual]) {
+        assert_eq!(caller.await.unwrap().unwrap(), [u64::from('A')]);
+    }
+    assert_eq!(store.reads(), 3);
+}

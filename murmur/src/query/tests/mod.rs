@@ -1,0 +1,265 @@
+//! What the tests of this folder share: pipelines of any window, and tables filled from events.
+
+mod against_naive;
+mod coalescing;
+mod edges;
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut};
+use prost::encoding::{DecodeContext, WireType};
+
+use super::Reader;
+use crate::aggregate::{Count, DecodeError, Form, Monoid, envelope};
+use crate::engine::Clock;
+use crate::event::Event;
+use crate::key::{Key, KeyBuf};
+use crate::pipeline::{Emissions, Pipeline, Spec};
+use crate::source::{Offset, PartitionId};
+use crate::store::{Applied, MemoryStore, Outcome, Store, Table, TileId, Write};
+use crate::time::{Span, Timestamp, Window};
+
+/// An event of a test.
+#[derive(Debug, Clone)]
+pub(super) struct Happening {
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+    pub(super) partition: u8,
+    pub(super) what: char,
+}
+
+impl Event for Happening {
+    const NAME: &'static str = "Happening";
+    const FIELDS: &'static [&'static str] = &["id", "at", "what"];
+
+    fn time(&self) -> Option<Timestamp> {
+        Some(self.at)
+    }
+}
+
+/// A key of one text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Id(pub(super) String);
+
+impl prost::Message for Id {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        prost::encoding::string::encode(1, &self.0, buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        match tag {
+            1 => prost::encoding::string::merge(wire_type, &mut self.0, buf, context),
+            _ => prost::encoding::skip_field(wire_type, tag, buf, context),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        prost::encoding::string::encoded_len(1, &self.0)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Key for Id {
+    const FIELDS: &'static [&'static str] = &["id"];
+    const GRAINS: &'static [&'static [&'static str]] = &[&["id"]];
+
+    fn encode(&self, out: &mut KeyBuf) -> Result<Range<usize>, String> {
+        if self.0 == "refused" {
+            return Err("`id` is refused".into());
+        }
+        out.begin(&self.0);
+        out.finish()
+    }
+
+    fn decode(text: &str) -> Result<Self, String> {
+        Ok(Self(text.trim_end_matches('=').into()))
+    }
+
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        Ok(Self(arguments.join("")))
+    }
+
+    fn show(&self) -> Vec<(&'static str, String)> {
+        vec![("id", self.0.clone())]
+    }
+}
+
+/// A text that grows: shows the order in which things were combined. `MAX` decides whether slots are packed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Text<const MAX: usize>(pub(super) String);
+
+impl<const MAX: usize> Monoid for Text<MAX> {
+    const FORM: Form = Form::Put;
+    const MAX_BYTES: usize = MAX;
+    type Reply = String;
+
+    fn identity() -> Self {
+        Self(String::new())
+    }
+
+    fn combine(&mut self, later: Self) {
+        self.0 += &later.0;
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        String::from_utf8(bytes.to_vec()).map(Self).map_err(|e| DecodeError(e.to_string()))
+    }
+
+    fn reply(&self) -> crate::Result<String> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Made of one event.
+pub(super) trait OfEvent: Monoid {
+    fn of(event: &Happening) -> Self;
+}
+
+impl OfEvent for Count {
+    fn of(event: &Happening) -> Self {
+        Self::of(event.what as u64)
+    }
+}
+
+impl<const MAX: usize> OfEvent for Text<MAX> {
+    fn of(event: &Happening) -> Self {
+        Self(event.what.into())
+    }
+}
+
+/// A window, as a type.
+pub(super) trait Shape: Send + Sync + 'static {
+    const WINDOW: Window;
+}
+
+/// A pipeline of any window and aggregate.
+pub(super) struct Test<W, A>(PhantomData<fn() -> (W, A)>);
+
+impl<W: Shape, A: OfEvent> Pipeline for Test<W, A> {
+    type Event = Happening;
+    type Key = Id;
+    type Aggregate = A;
+    const SPEC: Spec =
+        Spec { name: "test", package: "test.v1", service: "TestService", about: "", window: W::WINDOW, fingerprint: 0 };
+
+    fn apply(event: &Happening, out: &mut Emissions<A>) {
+        out.begin(&event.id).emit(A::of(event));
+    }
+}
+
+pub(super) const fn sliding(span: u64, slot: u64) -> Window {
+    Window::Sliding { span: Span::from_seconds(span), slot: Span::from_seconds(slot) }
+}
+
+pub(super) const fn tumbling(size: u64, keep: u64) -> Window {
+    Window::Tumbling { size: Span::from_seconds(size), keep: Span::from_seconds(keep) }
+}
+
+macro_rules! shapes {
+    ($($name:ident = $window:expr;)*) => {$(
+        pub(super) struct $name;
+        impl Shape for $name {
+            const WINDOW: Window = $window;
+        }
+    )*};
+}
+
+shapes! {
+    AllTime = Window::AllTime;
+    Hourly = tumbling(3_600, 3 * 86_400);
+    Weekly = tumbling(7 * 86_400, 60 * 86_400);
+    Seconds = sliding(180, 1);
+    Minutes = sliding(6 * 3_600, 60);
+    Sevens = sliding(3_600, 7 * 60);
+    Hours = sliding(2 * 86_400, 3_600);
+    HalfThirds = sliding(12 * 3_600, 5_400);
+    Days = sliding(90 * 86_400, 86_400);
+}
+
+/// A clock that stands.
+pub(super) struct Standing(pub(super) Timestamp);
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The store's text of a key.
+pub(super) fn key_text(id: &str) -> Arc<str> {
+    let mut buffer = KeyBuf::default();
+    let range = Key::encode(&Id(id.into()), &mut buffer).unwrap();
+    buffer.slice(range).into()
+}
+
+/// Write what a worker would have written for these events, each partition in its order.
+pub(super) async fn fill<P>(store: &dyn Store, events: &[Happening])
+where
+    P: Pipeline<Event = Happening>,
+    P::Aggregate: OfEvent,
+{
+    let tiling = P::tiling();
+    let form = P::Aggregate::FORM;
+    let mut tiles = BTreeMap::<TileId, (BTreeMap<_, P::Aggregate>, Vec<Applied>)>::new();
+    for (offset, event) in events.iter().enumerate() {
+        let (tile, slot) = tiling.locate(event.at);
+        let partition = PartitionId::new(format!("p{}", event.partition));
+        let part = (form == Form::Put).then(|| partition.clone());
+        let (slots, applied) = tiles.entry(TileId { key: key_text(&event.id), tile, part }).or_default();
+        slots.entry(slot).or_insert_with(P::Aggregate::identity).combine(OfEvent::of(event));
+        let offset = Offset::from_u64(offset as u64);
+        match applied.iter_mut().find(|a: &&mut Applied| a.partition == partition) {
+            Some(applied) => applied.last = offset,
+            None => applied.push(Applied { partition, first: offset, last: offset }),
+        }
+    }
+    let writes = tiles.into_iter().map(|(id, (slots, applied))| {
+        let expires = tiling.expiry(id.tile, &P::SPEC.window);
+        match form {
+            Form::Put => {
+                let values = slots.iter().map(|(slot, value)| (*slot, envelope::seal(value).into())).collect();
+                Write::Put { id, values, last: applied[0].last, expires }
+            }
+            Form::Add => {
+                let mut numbers = Vec::new();
+                for (slot, value) in &slots {
+                    value.numbers(0, &mut |column, number| numbers.push(((*slot, column), number)));
+                }
+                let mut applied = applied;
+                applied.sort_by(|a, b| a.partition.cmp(&b.partition));
+                Write::Add { id, numbers, applied, expires }
+            }
+        }
+    });
+    let writes: Vec<Write> = writes.collect();
+    for outcome in store.write(&Table::new(P::SPEC.name, 1), &writes).await {
+        assert_eq!(outcome.unwrap(), Outcome::Applied);
+    }
+}
+
+/// A reader over a memory store that holds these events.
+pub(super) async fn reader<P>(events: &[Happening], now: Timestamp) -> Reader<P>
+where
+    P: Pipeline<Event = Happening>,
+    P::Aggregate: OfEvent,
+{
+    let store = Arc::new(MemoryStore::new());
+    fill::<P>(&*store, events).await;
+    Reader::new(store, 1).clock(Arc::new(Standing(now)))
+}
