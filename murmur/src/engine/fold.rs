@@ -36,7 +36,7 @@ pub(super) struct Folded {
 pub(super) struct Overlap;
 
 /// The fold table of one pipeline, for a worker that knows only the event.
-pub(super) trait Fold<E>: Send {
+pub(super) trait Fold<E>: Send + Sync {
     fn pipeline(&self) -> &'static str;
 
     fn table(&self) -> &Table;

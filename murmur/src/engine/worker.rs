@@ -291,7 +291,9 @@ impl<E: Event> Worker<E> {
                 self.progress.already_applied += 1;
                 continue;
             }
-            let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
+            // What comes after a held event waits behind it, or it would be folded first.
+            let catching_up = ledger.catching_up(offset) || fold.is_holding();
+            let place = At { partition: at as u16, offset, catching_up };
             match fold.fold(&event, place, now) {
                 Ok(Folded { expired, already_applied }) => {
                     self.progress.expired += expired;

@@ -1,0 +1,85 @@
+//! `murmur-testkit`: the simulation as a command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use murmur_testkit::simulation::{Defect, Report, simulate};
+
+/// Test what Murmur promises.
+#[derive(Parser)]
+#[command(name = "murmur-testkit", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the real engine through seeded schedules of crashes, lost requests and replies, late duplicates and
+    /// overlapping owners, and compare every tile with an oracle.
+    ///
+    /// Exit code 0: no schedule ended wrong (with --break: the defect was found). 1: the reverse.
+    #[command(after_help = "Examples:
+  murmur-testkit simulate --schedules 20000
+  murmur-testkit simulate --schedules 1 --seed 4711      (one schedule again)
+  murmur-testkit simulate --break claim-before-apply     (must be found)")]
+    Simulate {
+        /// How many schedules; their seeds count up from --seed.
+        #[arg(long, default_value_t = 2_000)]
+        schedules: u64,
+        /// Seed of the first schedule.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Switch on this defect; the simulation must then find it.
+        #[arg(long = "break", value_name = "NAME")]
+        defect: Option<Defect>,
+        /// How to print the result.
+        #[arg(short, long, default_value = "table")]
+        output: Output,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    /// For a person.
+    Table,
+    /// One object in JSON.
+    Json,
+}
+
+fn main() -> ExitCode {
+    let Verb::Simulate { schedules, seed, defect, output } = Arguments::parse().verb;
+    let report = simulate(seed, schedules, defect);
+    print(&report, defect, output);
+    if report.failure.is_some() == defect.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[allow(clippy::print_stdout, reason = "the result of the command")]
+fn print(report: &Report, defect: Option<Defect>, output: Output) {
+    let name = defect.and_then(|defect| Some(defect.to_possible_value()?.get_name().to_owned()));
+    match output {
+        Output::Json => {
+            let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
+            let line = serde_json::json!({
+                "name": "simulate", "schedules": report.schedules, "events": report.events,
+                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent,
+                "broken": name, "failure": failure,
+            });
+            println!("{line}");
+        }
+        Output::Table => {
+            println!(
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again",
+                report.schedules, report.events, report.crashes, report.rewinds, report.resent
+            );
+            match (&report.failure, name) {
+                (None, None) => println!("0 wrong"),
+                (Some(failure), None) => println!("WRONG at seed {}: {}", failure.seed, failure.what),
+                (Some(failure), Some(name)) => {
+                    println!("`{name}` was found at seed {}: {}", failure.seed, failure.what)
+                }
+                (None, Some(name)) => println!("`{name}` was NOT found"),
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use murmur::Result;
+use murmur::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
+
+/// One entry of a partition's log.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) offset: Offset,
+    pub(super) payload: Vec<u8>,
+}
+
+/// The log and its broker, which outlive all workers.
+#[derive(Debug, Default)]
+pub(super) struct Broker {
+    pub(super) partitions: Vec<(PartitionId, Vec<Entry>)>,
+    /// What workers have committed; `None` for sources that leave commits to the engine.
+    pub(super) commits: Option<Vec<Option<Offset>>>,
+    /// Offsets that ever were a commit: a broker that fails over may hand out an old one.
+    pub(super) history: Vec<(usize, Offset)>,
+    /// Coordinates of all dead letters.
+    pub(super) dead: Vec<(PartitionId, Offset)>,
+}
+
+pub(super) type Shared<T> = Arc<Mutex<T>>;
+
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A reader of some partitions.
+pub(super) struct LogSource {
+    pub(super) broker: Shared<Broker>,
+    pub(super) rng: Shared<fastrand::Rng>,
+    /// The partitions it reads, by their place in the broker.
+    pub(super) mine: Vec<usize>,
+    /// Where each continues; `None` until the engine has called seek.
+    pub(super) next: Vec<Option<usize>>,
+    pub(super) assigned: bool,
+    /// Say so at the end of the log instead of waiting for more.
+    pub(super) bounded: bool,
+    /// The defect `commit-at-maximum`.
+    pub(super) commit_on_delivery: bool,
+}
+
+impl LogSource {
+    fn place_of(&self, partition: &PartitionId) -> Option<usize> {
+        let broker = lock(&self.broker);
+        self.mine.iter().position(|at| broker.partitions[*at].0 == *partition)
+    }
+
+    fn assign(&mut self) -> Poll {
+        self.assigned = true;
+        let broker = lock(&self.broker);
+        let assignments = self.mine.iter().map(|at| Assignment {
+            partition: broker.partitions[*at].0.clone(),
+            start: match &broker.commits {
+                None => Start::Stored,
+                Some(commits) => Start::Committed(self.regressed(&broker, *at).or(commits[*at])),
+            },
+        });
+        Poll::Assigned(assignments.collect())
+    }
+
+    /// Now and then a commit of long ago.
+    fn regressed(&self, broker: &Broker, at: usize) -> Option<Offset> {
+        let mut rng = lock(&self.rng);
+        let old: Vec<Offset> = broker.history.iter().filter(|(p, _)| *p == at).map(|(_, offset)| *offset).collect();
+        if old.is_empty() || rng.f32() > 0.1 { None } else { Some(old[rng.usize(..old.len())]) }
+    }
+
+    fn deliver(&mut self) -> Option<Poll> {
+        let mut broker = lock(&self.broker);
+        let mut rng = lock(&self.rng);
+        let first = rng.usize(..self.mine.len());
+        for turn in 0..self.mine.len() {
+            let at = (first + turn) % self.mine.len();
+            let (id, log) = &broker.partitions[self.mine[at]];
+            let Some(next) = self.next[at].filter(|next| *next < log.len()) else { continue };
+            let end = (next + rng.usize(1..=8)).min(log.len());
+            let mut batch = Batch { partition: Some(id.clone()), ..Batch::default() };
+            for entry in &log[next..end] {
+                let start = batch.buffer.len();
+                batch.buffer.extend_from_slice(&entry.payload);
+                batch.payloads.push(Payload { offset: entry.offset, bytes: start..batch.buffer.len(), broken: None });
+            }
+            batch.lag = Some((log.len() - end) as u64);
+            let last = log[end - 1].offset;
+            self.next[at] = Some(end);
+            if self.commit_on_delivery
+                && let Some(commits) = &mut broker.commits
+            {
+                commits[self.mine[at]] = commits[self.mine[at]].max(Some(last));
+            }
+            return Some(Poll::Batch(batch));
+        }
+        None
+    }
+}
+
+impl Source for LogSource {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            let pause = lock(&self.rng).u64(0..40);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            if !self.assigned {
+                return Ok(self.assign());
+            }
+            Ok(match self.deliver() {
+                Some(batch) => batch,
+                None if self.bounded => Poll::End,
+                None => Poll::Idle,
+            })
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            if let Some(at) = self.place_of(partition) {
+                let broker = lock(&self.broker);
+                let log = &broker.partitions[self.mine[at]].1;
+                self.next[at] = Some(log.partition_point(|entry| Some(entry.offset) <= after));
+            }
+            Ok(())
+        })
+    }
+
+    fn commit<'a>(&'a mut self, new: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut broker = lock(&self.broker);
+            for (partition, offset) in new {
+                let Some(at) = broker.partitions.iter().position(|(id, _)| id == partition) else { continue };
+                broker.history.push((at, *offset));
+                if let Some(commits) = &mut broker.commits {
+                    // A late owner moves the commit back, as brokers let it.
+                    commits[at] = Some(*offset);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Dead letters that several owners share: it keeps what it was given, as a topic does.
+pub(super) struct SharedLetters {
+    pub(super) broker: Shared<Broker>,
+    pub(super) unsynced: Vec<Letter>,
+}
+
+impl DeadLetters for SharedLetters {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.unsynced.clear();
+        Box::pin(async { Ok(()) })
+    }
+
+    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        self.unsynced.extend(letters);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let letters = self.unsynced.drain(..).map(|letter| (letter.partition, letter.offset));
+            lock(&self.broker).dead.extend(letters);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,192 @@
+use murmur::aggregate::{Column, DecodeError, Form, Monoid, Number};
+use murmur::event::Event;
+use murmur::pipeline::{Emissions, Pipeline, Spec};
+use murmur::time::{Span, Timestamp, Window};
+
+/// An event of the simulated log.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tick {
+    pub(super) key: u64,
+    pub(super) at: Timestamp,
+    pub(super) amount: u64,
+}
+
+impl Tick {
+    pub(super) fn to_payload(&self) -> Vec<u8> {
+        format!("{} {} {}", self.key, self.at.as_micros(), self.amount).into_bytes()
+    }
+}
+
+pub(super) fn decode(payload: &[u8]) -> Result<Tick, String> {
+    let text = std::str::from_utf8(payload).map_err(|error| error.to_string())?;
+    let mut parts = text.split(' ').map(|part| part.parse::<i64>().map_err(|error| error.to_string()));
+    let mut next = || parts.next().unwrap_or_else(|| Err("cut off".into()));
+    Ok(Tick { key: next()? as u64, at: Timestamp::from_micros(next()?), amount: next()? as u64 })
+}
+
+impl Event for Tick {
+    const NAME: &'static str = "Tick";
+    const FIELDS: &'static [&'static str] = &["key", "at", "amount"];
+
+    fn time(&self) -> Option<Timestamp> {
+        Some(self.at)
+    }
+}
+
+/// Form A: how many, and how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) count: u64,
+    pub(super) amount: u64,
+}
+
+impl Monoid for Tally {
+    const FORM: Form = Form::Add;
+    const MAX_BYTES: usize = 32;
+    type Reply = u64;
+
+    fn identity() -> Self {
+        Self { count: 0, amount: 0 }
+    }
+
+    fn combine(&mut self, later: Self) {
+        self.count += later.count;
+        self.amount += later.amount;
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.count.to_le_bytes());
+        out.extend_from_slice(&self.amount.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let pair = words(bytes)?;
+        Ok(Self { count: pair[0], amount: pair[1] })
+    }
+
+    fn numbers(&self, field: u32, visit: &mut dyn FnMut(Column, Number)) {
+        visit(Column { field, part: 0 }, Number::Int(i128::from(self.count)));
+        visit(Column { field, part: 1 }, Number::Int(i128::from(self.amount)));
+    }
+
+    fn add_number(&mut self, _: u32, column: Column, number: Number) -> Result<(), DecodeError> {
+        let Number::Int(n) = number else { return Err(DecodeError("not whole".into())) };
+        let n = u64::try_from(n).map_err(|error| DecodeError(error.to_string()))?;
+        match column.part {
+            0 => self.count += n,
+            _ => self.amount += n,
+        }
+        Ok(())
+    }
+
+    fn reply(&self) -> murmur::Result<u64> {
+        Ok(self.count)
+    }
+}
+
+/// Form B, the strictest value there is: the polynomial hash of the sequence of events. One event lost, doubled or out
+/// of order changes it; `hash(ab) = hash(a) * BASE^len(b) + hash(b)`, so it is associative and not commutative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trail {
+    pub(super) count: u64,
+    pub(super) hash: u64,
+}
+
+/// An odd multiplier (Knuth's MMIX), so that no factor of two is lost modulo 2^64.
+const BASE: u64 = 6_364_136_223_846_793_005;
+
+impl Monoid for Trail {
+    const FORM: Form = Form::Put;
+    const MAX_BYTES: usize = 16;
+    type Reply = u64;
+
+    fn identity() -> Self {
+        Self { count: 0, hash: 0 }
+    }
+
+    fn combine(&mut self, later: Self) {
+        self.hash = self.hash.wrapping_mul(BASE.wrapping_pow(later.count as u32)).wrapping_add(later.hash);
+        self.count += later.count;
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.count.to_le_bytes());
+        out.extend_from_slice(&self.hash.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let pair = words(bytes)?;
+        Ok(Self { count: pair[0], hash: pair[1] })
+    }
+
+    fn reply(&self) -> murmur::Result<u64> {
+        Ok(self.hash)
+    }
+}
+
+fn words(bytes: &[u8]) -> Result<[u64; 2], DecodeError> {
+    let bytes: [u8; 16] = bytes.try_into().map_err(|_| DecodeError("not 16 bytes".into()))?;
+    let number = u128::from_le_bytes(bytes);
+    Ok([number as u64, (number >> 64) as u64])
+}
+
+murmur::key! {
+    /// The key of both pipelines.
+    pub(super) struct TickKey: "simulation.v1.TickKey" {
+        /// Which counter.
+        key: u64 = 1,
+    }
+}
+
+/// The window of both pipelines: hour tiles of minute slots.
+const WINDOW: Window = Window::Sliding { span: Span::from_seconds(86_400), slot: Span::from_seconds(60) };
+
+const fn spec(name: &'static str) -> Spec {
+    Spec {
+        name,
+        package: "simulation.v1",
+        service: "TickService",
+        about: "A pipeline of the simulation.",
+        window: WINDOW,
+        fingerprint: 0,
+    }
+}
+
+/// Counts, by Form A.
+pub(super) struct Tallies;
+
+impl Pipeline for Tallies {
+    type Event = Tick;
+    type Key = TickKey;
+    type Aggregate = Tally;
+    const SPEC: Spec = spec("tallies");
+
+    fn apply(event: &Tick, out: &mut Emissions<Tally>) {
+        out.begin("").field(&event.key);
+        out.emit(Tally { count: 1, amount: event.amount });
+    }
+}
+
+/// Hashes of sequences, by Form B; every third key is filtered out, and every fifth goes to two keys.
+pub(super) struct Trails;
+
+impl Pipeline for Trails {
+    type Event = Tick;
+    type Key = TickKey;
+    type Aggregate = Trail;
+    const SPEC: Spec = spec("trails");
+
+    fn apply(event: &Tick, out: &mut Emissions<Trail>) {
+        for key in trail_keys(event) {
+            out.begin("").field(&key);
+            out.emit(Trail { count: 1, hash: event.amount });
+        }
+    }
+}
+
+/// The keys under which [`Trails`] keeps an event.
+pub(super) fn trail_keys(event: &Tick) -> impl Iterator<Item = u64> {
+    let own = (!event.amount.is_multiple_of(3)).then_some(event.key);
+    let second = event.amount.is_multiple_of(5).then_some(event.key + 100);
+    own.into_iter().chain(second)
+}

@@ -1,0 +1,244 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Version};
+use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
+use murmur::time::{Level, TimeRange, Timestamp};
+use murmur::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
+
+use super::defect::Defect;
+use super::log::{Shared, lock};
+
+/// How much goes wrong, as chances between 0 and 1.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Faults {
+    /// The request never arrives; its sender cannot know.
+    pub(super) lost_request: f32,
+    /// The request is carried out; its sender cannot know.
+    pub(super) lost_reply: f32,
+    /// A copy of the request is carried out once more, much later.
+    pub(super) late_copy: f32,
+    /// The request is refused: too busy.
+    pub(super) throttled: f32,
+    /// Longest way there and back, in milliseconds each.
+    pub(super) latency: u64,
+}
+
+/// The memory store behind a bad network. What was sent arrives even when its sender is gone.
+pub(super) struct FaultyStore {
+    pub(super) inner: Arc<MemoryStore>,
+    /// How everything was a moment ago, for `stale-base`.
+    pub(super) stale: Arc<MemoryStore>,
+    pub(super) rng: Shared<fastrand::Rng>,
+    pub(super) faults: Shared<Faults>,
+    pub(super) defect: Option<Defect>,
+    /// Writes that got no reply, for `retry-without-condition`.
+    pub(super) unanswered: Shared<HashSet<String>>,
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Ambiguous, "no reply")
+}
+
+/// What happens to one request.
+enum Fate {
+    Answered,
+    LostRequest,
+    LostReply,
+    Throttled,
+}
+
+impl FaultyStore {
+    fn fate(&self) -> (Fate, Option<u64>) {
+        let faults = *lock(&self.faults);
+        let mut rng = lock(&self.rng);
+        let late = (rng.f32() < faults.late_copy).then(|| rng.u64(100..20_000));
+        let dice = rng.f32();
+        let fate = if dice < faults.lost_request {
+            Fate::LostRequest
+        } else if dice < faults.lost_request + faults.lost_reply {
+            Fate::LostReply
+        } else if dice < faults.lost_request + faults.lost_reply + faults.throttled {
+            Fate::Throttled
+        } else {
+            Fate::Answered
+        };
+        (fate, late)
+    }
+
+    fn way(&self) -> BoxFuture<'static, ()> {
+        let latency = lock(&self.faults).latency;
+        let pause = if latency == 0 { 0 } else { lock(&self.rng).u64(0..latency) };
+        Box::pin(tokio::time::sleep(Duration::from_millis(pause)))
+    }
+
+    /// Send a request through the network: it may be lost, slow, answered into the void, or arrive once more later.
+    async fn send<T, F>(&self, request: impl Fn() -> F + Send + 'static) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (fate, late) = self.fate();
+        if matches!(fate, Fate::Throttled) {
+            self.way().await;
+            return Err(Error::new(ErrorKind::Unavailable, "throttled"));
+        }
+        let (reply, answer) = oneshot::channel();
+        let there = self.way();
+        let arrives = !matches!(fate, Fate::LostRequest);
+        // Once sent it no longer depends on its sender, who may be killed meanwhile.
+        tokio::spawn(async move {
+            if arrives {
+                there.await;
+                let _ = reply.send(request().await);
+            }
+            if let Some(pause) = late {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                let _ = request().await;
+            }
+        });
+        self.way().await;
+        if matches!(fate, Fate::Answered)
+            && let Ok(outcome) = answer.await
+        {
+            return outcome;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Err(lost())
+    }
+
+    /// The same write, carried out whatever stands there: its only condition is on a partition that nobody has.
+    fn without_condition(&self, write: &Write) -> Write {
+        match write.clone() {
+            Write::Add { id, numbers, expires, .. } => {
+                let partition = PartitionId::new(format!("unconditional:{}", lock(&self.rng).u64(..)));
+                let applied = vec![Applied { partition, first: Offset::ZERO, last: Offset::ZERO }];
+                Write::Add { id, numbers, applied, expires }
+            }
+            put @ Write::Put { .. } => put,
+        }
+    }
+
+    async fn send_write(&self, table: &Table, write: Write) -> Result<Outcome> {
+        let (inner, stale, table) = (self.inner.clone(), self.stale.clone(), table.clone());
+        let request = move || {
+            let (inner, stale, table, write) = (inner.clone(), stale.clone(), table.clone(), write.clone());
+            async move {
+                let outcome = inner.write(&table, std::slice::from_ref(&write)).await.into_iter().next();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(800)).await;
+                    stale.write(&table, &[write]).await
+                });
+                outcome.unwrap_or_else(|| Err(lost()))
+            }
+        };
+        self.send(request).await
+    }
+
+    async fn write_one(&self, table: &Table, write: &Write) -> Result<Outcome> {
+        let name = format!("{table:?} {write:?}");
+        match (self.defect, write) {
+            (Some(Defect::ClaimBeforeApply), Write::Add { id, applied, numbers, expires }) => {
+                let claim =
+                    Write::Add { id: id.clone(), numbers: Vec::new(), applied: applied.clone(), expires: *expires };
+                let claimed = self.send_write(table, claim).await?;
+                if claimed == Outcome::Applied {
+                    let add =
+                        Write::Add { id: id.clone(), numbers: numbers.clone(), applied: Vec::new(), expires: *expires };
+                    self.send_write(table, self.without_condition(&add)).await?;
+                }
+                Ok(claimed)
+            }
+            (Some(Defect::Unconditional), _) => self.send_write(table, self.without_condition(write)).await,
+            (Some(Defect::RetryWithoutCondition), _) if lock(&self.unanswered).contains(&name) => {
+                self.send_write(table, self.without_condition(write)).await
+            }
+            (Some(Defect::ConflictAsSuccess), _) => {
+                self.send_write(table, write.clone()).await.map(|_| Outcome::Applied)
+            }
+            _ => {
+                let outcome = self.send_write(table, write.clone()).await;
+                if outcome.is_err() {
+                    lock(&self.unanswered).insert(name);
+                }
+                outcome
+            }
+        }
+    }
+}
+
+impl Records for FaultyStore {
+    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        Box::pin(self.send(move || {
+            let (inner, name) = (inner.clone(), name.clone());
+            async move { inner.record(&name).await }
+        }))
+    }
+
+    fn put_record<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'a, Result<RecordOutcome>> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        Box::pin(self.send(move || {
+            let (inner, name, bytes) = (inner.clone(), name.clone(), bytes.clone());
+            async move { inner.put_record(&name, bytes, expected).await }
+        }))
+    }
+
+    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
+        self.inner.record_names(prefix)
+    }
+}
+
+impl Store for FaultyStore {
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+        Box::pin(join_all(writes.iter().map(move |write| self.write_one(table, write))))
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
+        let stale = consistency == Consistency::Eventual || self.defect == Some(Defect::StaleBase);
+        let store = if stale { self.stale.clone() } else { self.inner.clone() };
+        let (table, ids) = (table.clone(), ids.to_vec());
+        Box::pin(self.send(move || {
+            let (store, table, ids) = (store.clone(), table.clone(), ids.clone());
+            async move { store.get(&table, &ids, Consistency::Strong).await }
+        }))
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        self.inner.range(table, key, level, starts, limit, consistency)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        self.inner.scan(table, after, limit)
+    }
+
+    fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
+        self.inner.remove_expired(table, now, limit)
+    }
+}
