@@ -1,0 +1,196 @@
+//! `#[murmur::aggregate]`: a struct of aggregates; and monoids, read by their spelling.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{Fields, GenericArgument, ItemStruct, PathArguments, Type};
+
+use crate::attr::{CratePath, Slot, docs, entries, helpers, text, unknown};
+use crate::codes;
+use crate::ctxt::Ctxt;
+use crate::event;
+use crate::model::{Kind, Monoid};
+use crate::types::{self, show};
+
+/// An aggregate struct, with the user's tokens.
+#[derive(Clone)]
+pub struct Aggregate {
+    /// The struct's name.
+    pub ident: Ident,
+    /// Its visibility, which the reply takes over.
+    pub vis: syn::Visibility,
+    /// Doc comment, a line each.
+    pub docs: Vec<String>,
+    /// The traits that the user derives below our attribute.
+    pub derives: Vec<String>,
+    /// Its fields, in order of declaration.
+    pub fields: Vec<Field>,
+    /// `crate = path`.
+    pub krate: CratePath,
+}
+
+/// A field, with the user's tokens.
+#[derive(Clone)]
+pub struct Field {
+    /// Its name.
+    pub ident: Ident,
+    /// Doc comment, a line each.
+    pub docs: Vec<String>,
+    /// Its type as written.
+    pub ty: Type,
+    /// What the type was read as.
+    pub monoid: Monoid,
+    /// `#[murmur(was = "old")]`.
+    pub was: Slot<String>,
+    /// `#[murmur(number = 7)]`.
+    pub number: Slot<u32>,
+}
+
+const KEYS: &[&str] = &["was", "number", "as"];
+
+/// Read `#[murmur::aggregate(arguments)] item`.
+pub fn parse(arguments: TokenStream, item: TokenStream, ctxt: &Ctxt) -> Option<Aggregate> {
+    let mut krate = CratePath::default();
+    for entry in entries(arguments, ctxt) {
+        match entry.name().as_str() {
+            "crate" => krate.set(&entry, ctxt),
+            _ => unknown(&entry, "an aggregate", &["crate"], ctxt),
+        }
+    }
+    let parsed = syn::parse2::<ItemStruct>(item.clone()).ok();
+    let Some((parsed, named)) = parsed.as_ref().and_then(|item| match &item.fields {
+        Fields::Named(named) => Some((item, named)),
+        _ => None,
+    }) else {
+        ctxt.say(codes::SHAPE, &item, "an aggregate is a struct with named fields: `struct Traffic { views: Count }`");
+        return None;
+    };
+    event::refuse_generics(&parsed.generics, ctxt);
+    event::message_name(&parsed.ident, ctxt);
+    for entry in helpers(&parsed.attrs, ctxt) {
+        unknown(&entry, "the struct itself", &[], ctxt);
+    }
+    if named.named.is_empty() {
+        ctxt.say(codes::EMPTY, &parsed.ident, format!("`{}` has no fields", parsed.ident));
+    }
+    let fields: Vec<Field> = named.named.iter().filter_map(|f| field(f, ctxt)).collect();
+    event::check_fields(fields.iter().map(|f| (&f.ident, &f.number)), ctxt);
+    Some(Aggregate {
+        ident: parsed.ident.clone(),
+        vis: parsed.vis.clone(),
+        docs: docs(&parsed.attrs),
+        derives: derives(&parsed.attrs),
+        fields,
+        krate,
+    })
+}
+
+fn field(field: &syn::Field, ctxt: &Ctxt) -> Option<Field> {
+    let ident = field.ident.clone()?;
+    event::conditional(&field.attrs, ctxt);
+    let (mut was, mut number, mut as_) = (Slot::default(), Slot::default(), Slot::default());
+    for entry in helpers(&field.attrs, ctxt) {
+        match entry.name().as_str() {
+            "was" => was.set(&entry, entry.string("old_name", ctxt), ctxt),
+            "number" => number.set(&entry, entry.number(ctxt), ctxt),
+            "as" => as_.set(&entry, event::as_kind(&entry, ctxt).and_then(|_| entry.string("string", ctxt)), ctxt),
+            _ => unknown(&entry, "a field of an aggregate", KEYS, ctxt),
+        }
+    }
+    let monoid = match (read(&field.ty, ctxt)?, as_.get()) {
+        (Monoid::Custom { rust, .. }, Some(reply)) => Monoid::Custom { rust, reply: reply.clone() },
+        (monoid, Some(_)) => {
+            let at = as_.at().unwrap_or_else(|| crate::ctxt::At::of(&ident));
+            let message = format!("`as` is for a monoid of your own; `{}` has its reply already", show(&field.ty));
+            ctxt.push(crate::ctxt::Finding::new(codes::ATTRIBUTE_FORM, at, message));
+            monoid
+        }
+        (monoid, None) => monoid,
+    };
+    Some(Field { docs: docs(&field.attrs), ty: field.ty.clone(), ident, monoid, was, number })
+}
+
+/// The last words of the paths in `#[derive(...)]`.
+fn derives(attributes: &[syn::Attribute]) -> Vec<String> {
+    let mut out = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("derive")) {
+        // What cannot be read is not ours to report: rustc does.
+        let _ = attribute.parse_nested_meta(|meta| {
+            out.extend(meta.path.segments.last().map(|segment| text(&segment.ident)));
+            Ok(())
+        });
+    }
+    out
+}
+
+/// Read a type as a monoid. A name that is not known is the user's own.
+pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
+    let ty = types::bare(ty);
+    let shown = show(ty);
+    let refuse = |code, message: String| {
+        ctxt.say(code, ty, message);
+        None
+    };
+    let no_aggregate = |hint: &str| refuse(codes::AGGREGATE_TYPE, format!("`{shown}` is not an aggregate; {hint}"));
+    let Some(segment) = types::last_segment(ty) else {
+        return no_aggregate("write `Count`, `Sum<u64>`, `Distinct` or another one");
+    };
+    let name = text(&segment.ident);
+    let types = types::arguments(segment);
+    let bare = matches!(segment.arguments, PathArguments::None);
+    let of = |allowed: &[Kind], list: &str| match types.as_slice() {
+        [inner] => match types::last_segment(inner).and_then(|_| types::single(inner, ctxt)) {
+            Some(kind) if allowed.contains(&kind) => Some(kind),
+            _ => {
+                ctxt.say(codes::AGGREGATE_OF, *inner, format!("`{name}` can be of {list}, not of `{}`", show(inner)));
+                None
+            }
+        },
+        _ => {
+            ctxt.say(codes::AGGREGATE_OF, ty, format!("say what `{name}` is of: {list}"));
+            None
+        }
+    };
+    match name.as_str() {
+        "Count" | "Average" | "Distinct" if !bare => {
+            refuse(codes::AGGREGATE_OF, format!("`{name}` has no parameter; write `{name}`"))
+        }
+        "Count" => Some(Monoid::Count),
+        "Average" => Some(Monoid::Average),
+        "Distinct" => Some(Monoid::Distinct),
+        "Sum" => of(SUMMABLE, "`u64`, `i64` or `f64`").map(Monoid::Sum),
+        "Min" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Min),
+        "Max" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Max),
+        "First" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::First),
+        "Last" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Last),
+        "TopK" => match items(segment) {
+            Some(number) => Some(Monoid::TopK(number)),
+            None => {
+                refuse(codes::AGGREGATE_OF, "say how many items to keep as a number, at least 1: `TopK<10>`".into())
+            }
+        },
+        "String" | "Vec" | "Option" | "bool" | "HashMap" | "BTreeMap" => {
+            no_aggregate("write `Last<String>`, `Distinct` or `TopK<10>`")
+        }
+        "u8" | "u16" | "u32" | "u64" | "usize" => no_aggregate("write `Sum<u64>`, `Max<u64>` or another one"),
+        "i8" | "i16" | "i32" | "i64" | "isize" => no_aggregate("write `Sum<i64>`, `Max<i64>` or another one"),
+        "f32" | "f64" => no_aggregate("write `Sum<f64>`, `Average` or another one"),
+        _ => Some(Monoid::Custom { rust: shown, reply: "bytes".into() }),
+    }
+}
+
+const SUMMABLE: &[Kind] = &[Kind::U64, Kind::I64, Kind::F64];
+const COMPARABLE: &[Kind] = &[Kind::U64, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
+const COMPARABLE_LIST: &str = "`u64`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
+
+/// The number of `TopK<10>`.
+fn items(segment: &syn::PathSegment) -> Option<u32> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    let mut arguments = arguments.args.iter();
+    let literal = match (arguments.next()?, arguments.next()) {
+        (GenericArgument::Const(syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(literal), .. })), None) => literal,
+        _ => return None,
+    };
+    literal.base10_parse().ok().filter(|number| (1..=MOST_ITEMS).contains(number))
+}
+
+/// The most items that a `TopK` keeps: its sketch has to fit into one stored item.
+pub const MOST_ITEMS: u32 = 1_000;

@@ -1,0 +1,267 @@
+//! Rules over more than one item: what only the build step can see.
+
+use std::collections::HashMap;
+
+use crate::aggregate;
+use crate::attr::text;
+use crate::codes::{self, Code};
+use crate::ctxt::suggest;
+use crate::event::{Event, Field};
+use crate::item::{Item, Part};
+use crate::model::{Kind, Label, Monoid, Window};
+use crate::names;
+use crate::pipeline::{Function, Pipeline, Source};
+use crate::types::{Typed, show};
+use crate::value::{Holds, Shape};
+
+/// A finding about a package, said of a part of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Which of the items given to [`package`].
+    pub item: usize,
+    /// Which part of it.
+    pub part: Part,
+    /// Which kind.
+    pub code: Code,
+    /// What, in a sentence that names the thing and the way out.
+    pub message: String,
+}
+
+/// Whether a field can be part of a key.
+pub fn is_key(typed: &Typed) -> bool {
+    typed.label == Label::Plain && is_key_kind(&typed.kind)
+}
+
+fn is_key_kind(kind: &Kind) -> bool {
+    use Kind::{Bool, I8, I16, I32, I64, String, Timestamp, U8, U16, U32, U64};
+    matches!(kind, Bool | U8 | U16 | U32 | U64 | I8 | I16 | I32 | I64 | String | Timestamp)
+}
+
+pub(crate) fn not_a_key(name: &str, shown: &str) -> String {
+    let way = if shown.starts_with("Option<") {
+        "; return an iterator of `(Key, Aggregate)` that is empty when there is none"
+    } else {
+        ""
+    };
+    format!("`{name}` is `{shown}`; keys are made of `String`, integers, `bool` and `Timestamp`{way}")
+}
+
+pub(crate) fn no_field(name: &str, event: &str, fields: &[String]) -> String {
+    match suggest(name, fields.iter().map(String::as_str)) {
+        Some(near) => format!("`{event}` has no field `{name}`; did you mean `{near}`?"),
+        None => {
+            let list = fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
+            format!("`{event}` has no field `{name}`; its fields are {list}")
+        }
+    }
+}
+
+/// What is wrong with the items of a crate as a whole, each with the file it stands in.
+pub fn package(items: &[(&Item, &str)]) -> Vec<Remark> {
+    let mut check = Check { items, remarks: Vec::new() };
+    check.names();
+    check.packages();
+    for (at, (item, _)) in items.iter().enumerate() {
+        if let Some(event) = item.event() {
+            check.fields(at, &event.fields);
+        }
+        match item {
+            Item::Value(value) => match &value.shape {
+                Shape::Newtype(ty, kind) => check.value(at, Part::Type(String::new()), kind, &show(ty)),
+                Shape::Message(fields) => check.fields(at, fields),
+                Shape::Enum(_) => {}
+                Shape::OneOf(variants) => variants.iter().for_each(|variant| match &variant.holds {
+                    Holds::Nothing => {}
+                    Holds::One(ty, kind) => check.value(at, Part::Type(text(&variant.ident)), kind, &show(ty)),
+                    Holds::Fields(fields) => check.fields(at, fields),
+                }),
+            },
+            Item::Aggregate(aggregate) => aggregate.fields.iter().for_each(|field| check.nested(at, field)),
+            Item::Pipeline(pipeline) => check.pipeline(at, pipeline),
+            Item::Event(_) => {}
+        }
+    }
+    check.remarks
+}
+
+struct Check<'a> {
+    items: &'a [(&'a Item, &'a str)],
+    remarks: Vec<Remark>,
+}
+
+impl<'a> Check<'a> {
+    fn say(&mut self, item: usize, part: Part, code: Code, message: String) {
+        self.remarks.push(Remark { item, part, code, message });
+    }
+
+    fn find<T>(&self, of: impl Fn(&'a Item) -> Option<T>) -> Vec<T> {
+        self.items.iter().filter_map(|(item, _)| of(item)).collect()
+    }
+
+    /// Messages and services of one package have names of their own.
+    fn names(&mut self) {
+        let mut taken: HashMap<String, (usize, String)> = HashMap::new();
+        let mut pipelines: HashMap<String, usize> = HashMap::new();
+        for (at, (item, _)) in self.items.iter().enumerate() {
+            let mut made: Vec<(String, String, Part)> = Vec::new();
+            if !matches!(item, Item::Pipeline(Pipeline { source: Source::Function(_), .. })) {
+                made.push((item.name(), format!("`{}`", item.name()), Part::Item));
+            }
+            if let Item::Value(value) = item {
+                made.extend(crate::package::variant_messages(value).map(|name| {
+                    let what = format!("`{name}`, which a variant of `{}` makes,", item.name());
+                    (name, what, Part::Item)
+                }));
+            }
+            if let Item::Pipeline(pipeline) = item {
+                if let Some(first) = pipelines.insert(pipeline.name.clone(), at) {
+                    let (other, file) = (self.items[first].0.name(), self.items[first].1);
+                    let message = format!(
+                        "`{other}` in {file} is the pipeline `{}` already; give this one another name by `name = \"...\"`",
+                        pipeline.name
+                    );
+                    self.say(at, Part::Name, codes::DUPLICATE_PIPELINE, message);
+                    continue;
+                }
+                made.extend(generated(pipeline).into_iter().map(|name| {
+                    let what = format!("`{name}`, which the pipeline `{}` makes,", pipeline.name);
+                    (name, what, Part::Name)
+                }));
+            }
+            for (name, what, part) in made {
+                if let Some((first, other)) = taken.get(&name) {
+                    let file = self.items[*first].1;
+                    let message = format!("{what} is the name of {other} in {file} too; rename one");
+                    self.say(at, part, codes::DUPLICATE_NAME, message);
+                } else {
+                    taken.insert(name, (at, what));
+                }
+            }
+        }
+    }
+
+    fn packages(&mut self) {
+        let mut first: Option<&String> = None;
+        for (at, (item, _)) in self.items.iter().enumerate() {
+            let Item::Pipeline(pipeline) = item else { continue };
+            let Some(package) = pipeline.package.get() else { continue };
+            match first {
+                Some(first) if first != package => {
+                    let message = format!("another pipeline of this crate says `{first}`; all share one package");
+                    self.say(at, Part::Package, codes::TWO_PACKAGES, message);
+                }
+                _ => first = Some(package),
+            }
+        }
+    }
+
+    fn fields(&mut self, at: usize, fields: &[Field]) {
+        for field in fields {
+            self.value(at, Part::Type(text(&field.ident)), &field.typed.kind, &show(&field.ty));
+        }
+    }
+
+    /// A type that is not of the table is a value of this package.
+    fn value(&mut self, at: usize, part: Part, kind: &Kind, shown: &str) {
+        let Kind::Value(name) = kind else { return };
+        let values = self.find(|item| matches!(item, Item::Value(_)).then(|| item.name()));
+        if values.contains(name) {
+            return;
+        }
+        let near = suggest(name, values.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
+        let way = near.unwrap_or_else(|| {
+            "; aliases are not followed, so write the type itself, and put `#[murmur::value]` on a type of your own"
+                .into()
+        });
+        self.say(
+            at,
+            part,
+            codes::UNKNOWN_VALUE,
+            format!("`{shown}` is no type of Murmur and no `#[murmur::value]` of this package{way}"),
+        );
+    }
+
+    fn nested(&mut self, at: usize, field: &aggregate::Field) {
+        let Monoid::Custom { rust, .. } = &field.monoid else { return };
+        if self.find(|item| matches!(item, Item::Aggregate(_)).then(|| item.name())).contains(rust) {
+            let message = format!("`{rust}` is an aggregate struct itself; list its fields here, as replies are flat");
+            self.say(at, Part::Type(text(&field.ident)), codes::NESTED_AGGREGATE, message);
+        }
+    }
+
+    fn pipeline(&mut self, at: usize, pipeline: &Pipeline) {
+        let Source::Function(function) = &pipeline.source else { return };
+        self.output(at, function);
+        let Some(event) = self.event(at, function) else { return };
+        if pipeline.window != Window::AllTime && !event.fields.iter().any(|field| field.time.is_given()) {
+            let message = crate::pipeline::without_time(&text(&event.ident));
+            self.say(at, Part::Window, codes::WINDOW_WITHOUT_TIME, message);
+        }
+        for (place, name) in pipeline.key.iter().map(text).enumerate() {
+            if let Some(ty) = function.key_types.get(place) {
+                let ctxt = crate::ctxt::Ctxt::new();
+                let typed = crate::types::read(ty, &ctxt);
+                if !ctxt.finish().is_empty() || !typed.is_some_and(|typed| is_key(&typed)) {
+                    self.say(at, Part::Key(name.clone()), codes::KEY_TYPE, not_a_key(&name, &show(ty)));
+                }
+                continue;
+            }
+            match event.fields.iter().find(|field| text(&field.ident) == name) {
+                Some(field) if !is_key(&field.typed) || field.converted => {
+                    self.say(at, Part::Key(name.clone()), codes::KEY_TYPE, not_a_key(&name, &show(&field.ty)));
+                }
+                Some(_) => {}
+                None => {
+                    let fields: Vec<String> = event.fields.iter().map(|field| text(&field.ident)).collect();
+                    let message = no_field(&name, &text(&event.ident), &fields);
+                    self.say(at, Part::Key(name), codes::UNKNOWN_FIELD, message);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, at: usize, function: &Function) -> Option<&'a Event> {
+        let name = crate::types::last_segment(&function.event).map(|segment| text(&segment.ident))?;
+        let events = self.find(Item::event);
+        if let Some(event) = events.iter().find(|event| text(&event.ident) == name) {
+            return Some(event);
+        }
+        let names: Vec<String> = events.iter().map(|event| text(&event.ident)).collect();
+        let way = match suggest(&name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("put `#[murmur::event]` on `struct {name}`"),
+        };
+        self.say(at, Part::Event, codes::UNKNOWN_EVENT, format!("this package has no event `{name}`; {way}"));
+        None
+    }
+
+    fn output(&mut self, at: usize, function: &Function) {
+        let Monoid::Custom { .. } = function.monoid else { return };
+        let name = output_name(function);
+        let aggregates = self.find(|item| matches!(item, Item::Aggregate(_)).then(|| item.name()));
+        if aggregates.contains(&name) {
+            return;
+        }
+        let way = match suggest(&name, aggregates.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("put `#[murmur::aggregate]` on `struct {name}`, or your own monoid into such a struct"),
+        };
+        self.say(at, Part::Output, codes::UNKNOWN_AGGREGATE, format!("this package has no aggregate `{name}`; {way}"));
+    }
+}
+
+/// The name of the aggregate struct that a function returns.
+pub(crate) fn output_name(function: &Function) -> String {
+    crate::types::last_segment(&function.output).map(|segment| text(&segment.ident)).unwrap_or_default()
+}
+
+/// The messages and the service that a pipeline makes.
+fn generated(pipeline: &Pipeline) -> Vec<String> {
+    let name = &pipeline.name;
+    let mut made =
+        vec![names::marker(name), names::key(name), names::entry(name), names::point(name), names::service(name)];
+    if matches!(pipeline.source, Source::Struct(_)) {
+        made.push(names::totals(name));
+    }
+    made
+}

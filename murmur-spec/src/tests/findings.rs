@@ -1,0 +1,69 @@
+use super::read;
+
+/// The findings of a source.
+fn findings(source: &str) -> Vec<String> {
+    read(source).1
+}
+
+#[test]
+fn several_mistakes_of_an_item_come_at_once() {
+    let found = findings(
+        r#"
+        #[murmur::event(colour = 1)]
+        struct A<T> { a: usize, b: &'static str, #[murmur(tme)] c: Timestamp, #[cfg(unix)] d: T }
+        "#,
+    );
+    let want = [
+        "M0201: unknown key `colour` on an event; possible are `crate`",
+        "M0104: a contract cannot have the parameter `T`; name the type",
+        "M0101: `usize` has no fixed size; write `u64`",
+        "M0103: `&'static str` borrows; own the data: write `String`",
+        "M0201: unknown key `tme` on a field of an event; did you mean `time`?",
+        "M0113: a field of a contract cannot depend on `cfg`; remove it, or put it on the whole item",
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
+fn what_needs_the_whole_package_is_said_of_a_part_of_an_item() {
+    let found = findings(
+        r#"
+        #[murmur::event] struct View { page_id: String, ratio: f64, referrer: Option<String>, color: Colour }
+        #[murmur::value] enum Color { Red }
+        #[murmur::aggregate] struct Inner { n: Count }
+        #[murmur::aggregate] struct Outer { inner: Inner }
+        #[murmur::pipeline(key = page, window = sliding("1d", slot = "1h"))] fn a(v: &View) -> Outer { todo!() }
+        #[murmur::pipeline(key = (ratio, referrer), name = "b", package = "x.v1")] fn b1(v: &View) -> Oter { todo!() }
+        #[murmur::pipeline(key = page_id, name = "b", package = "y.v1")] fn b2(v: &Vew) -> Count { todo!() }
+        "#,
+    );
+    let want = [
+        "M0502: b2 name: `b1` in src/lib.rs is the pipeline `b` already; give this one another name by `name = \"...\"`",
+        "M0507: b2 package: another pipeline of this crate says `x.v1`; all share one package",
+        "M0506: View type:color: `Colour` is no type of Murmur and no `#[murmur::value]` of this package; did you mean `Color`?",
+        "M0403: Outer type:inner: `Inner` is an aggregate struct itself; list its fields here, as replies are flat",
+        "M0312: a window: a window needs the time of the event; put `#[murmur(time)]` on a `Timestamp` field of `View`",
+        "M0504: a key:page: `View` has no field `page`; did you mean `page_id`?",
+        "M0508: b1 output: this package has no aggregate `Oter`; did you mean `Outer`?",
+        "M0505: b1 key:ratio: `ratio` is `f64`; keys are made of `String`, integers, `bool` and `Timestamp`",
+        "M0505: b1 key:referrer: `referrer` is `Option<String>`; keys are made of `String`, integers, `bool` and `Timestamp`; return an iterator of `(Key, Aggregate)` that is empty when there is none",
+        "M0503: b2 event: this package has no event `Vew`; did you mean `View`?",
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
+fn names_that_meet_are_told_with_their_maker() {
+    let found = findings(
+        r#"
+        #[murmur::event] struct ViewsKey { x: u64 }
+        #[murmur::event] struct ViewsKey { x: u64 }
+        #[murmur::pipeline(key = x)] fn views(v: &ViewsKey) -> Count { todo!() }
+        "#,
+    );
+    let want = [
+        "M0501: ViewsKey item: `ViewsKey` is the name of `ViewsKey` in src/lib.rs too; rename one",
+        "M0501: views name: `ViewsKey`, which the pipeline `views` makes, is the name of `ViewsKey` in src/lib.rs too; rename one",
+    ];
+    assert_eq!(found, want);
+}

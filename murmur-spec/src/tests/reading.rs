@@ -1,0 +1,187 @@
+use super::read;
+use crate::model::{Kind, Label, MapKey, Monoid, Output, Returns, Shape, Window};
+
+const DAY: u64 = 86_400_000_000;
+
+#[test]
+fn the_example_of_the_design_is_read_whole() {
+    let (lowered, findings) = read(
+        r#"
+        use murmur::prelude::*;
+        /// One view of one page.
+        #[murmur::event]
+        #[derive(serde::Deserialize)]
+        pub struct PageView {
+            pub page_id: String,
+            /// Who.
+            pub user_id: String,
+            pub dwell_ms: u64,
+            pub referrer: Option<String>,
+            #[murmur(time)]
+            pub viewed_at: Timestamp,
+        }
+        #[murmur::aggregate]
+        pub struct Traffic {
+            pub views: Count,
+            pub dwell_ms: Sum<u64>,
+            pub visitors: Distinct,
+            pub referrers: TopK<10>,
+            #[murmur(was = "worst", number = 9)]
+            pub slowest: Max<u64>,
+        }
+        /// Traffic per page, over any window of up to 90 days.
+        #[murmur::pipeline(key = page_id, window = sliding("90d", slot = "1m"))]
+        pub fn page_traffic(view: &PageView) -> Traffic {
+            Traffic { views: Count::one() }
+        }
+        "#,
+    );
+    assert_eq!(findings, Vec::<String>::new());
+    let package = lowered.package;
+    assert_eq!(package.name, "shop.v1");
+    let event = &package.events[0];
+    assert_eq!((event.name.as_str(), event.time.as_deref()), ("PageView", Some("viewed_at")));
+    assert_eq!(event.docs, ["One view of one page."]);
+    assert_eq!((event.fields[3].kind.clone(), event.fields[3].label), (Kind::String, Label::Optional));
+    assert_eq!(event.fields[1].docs, ["Who."]);
+    let traffic = &package.aggregates[0];
+    let monoids: Vec<&Monoid> = traffic.fields.iter().map(|field| &field.monoid).collect();
+    let want = [Monoid::Count, Monoid::Sum(Kind::U64), Monoid::Distinct, Monoid::TopK(10), Monoid::Max(Kind::U64)];
+    assert_eq!(monoids, want.iter().collect::<Vec<_>>());
+    assert_eq!((traffic.fields[4].was.as_deref(), traffic.fields[4].number), (Some("worst"), Some(9)));
+    let pipeline = &package.pipelines[0];
+    assert_eq!((pipeline.name.as_str(), pipeline.event.as_str()), ("page_traffic", "PageView"));
+    assert_eq!((pipeline.key[0].name.as_str(), &pipeline.key[0].kind), ("page_id", &Kind::String));
+    assert_eq!(pipeline.output, Output::Struct("Traffic".into()));
+    assert_eq!(pipeline.window, Window::Sliding { span: 90 * DAY, slot: 60_000_000 });
+    assert_eq!(pipeline.returns, Returns::One);
+    let seen: Vec<&str> = lowered.seen.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(seen, ["PageView", "Traffic", "page_traffic"]);
+    let key = lowered.origins.iter().find(|origin| origin.name == "PageTrafficKey").unwrap();
+    assert_eq!((key.item.as_str(), key.part(Some("page_id")).to_word().as_str()), ("page_traffic", "key:page_id"));
+}
+
+#[test]
+fn a_struct_is_event_and_pipeline_at_once() {
+    let (lowered, findings) = read(
+        r#"
+        #[murmur::pipeline(name = "likes", window = sliding("30d", slot = "1h"), package = "social.v2")]
+        pub struct Like {
+            #[murmur(key)] pub post_id: String,
+            #[murmur(time)] pub at: Timestamp,
+            #[murmur(distinct, top_k(5))] pub user_id: String,
+            #[murmur(sum, max, average)] pub weight: Option<u16>,
+        }
+        "#,
+    );
+    assert_eq!(findings, Vec::<String>::new());
+    let package = lowered.package;
+    assert_eq!(package.name, "social.v2");
+    assert_eq!(package.events[0].name, "Like");
+    let totals: Vec<String> =
+        package.aggregates[0].fields.iter().map(|field| format!("{}: {:?}", field.name, field.monoid)).collect();
+    let want = [
+        "count: Count",
+        "user_id_distinct: Distinct",
+        "user_id_top_k: TopK(5)",
+        "weight_sum: Sum(U64)",
+        "weight_max: Max(U64)",
+        "weight_average: Average",
+    ];
+    assert_eq!(totals, want);
+    assert_eq!(package.aggregates[0].name, "LikesTotals");
+    assert_eq!(package.pipelines[0].output, Output::Struct("LikesTotals".into()));
+    assert_eq!(package.pipelines[0].key[0].name, "post_id");
+}
+
+#[test]
+fn filters_fan_outs_and_rollups_are_told_apart() {
+    let (lowered, findings) = read(
+        r#"
+        #[murmur::event]
+        struct Post { post_id: u64, country: String, tags: Vec<String>, #[murmur(time)] at: SystemTime }
+        #[murmur::pipeline(key = (post_id, country))]
+        fn filtered(post: &Post) -> Option<Count> { None }
+        #[murmur::pipeline(key = (tag, shop))]
+        fn tagged<'a>(post: &'a Post) -> impl Iterator<Item = ((String, u32), Count)> + 'a { todo!() }
+        #[murmur::pipeline(key = tag, window = tumbling("1h", keep = "30d"))]
+        fn listed(post: &Post) -> Vec<(String, Sum<f64>)> { vec![] }
+        #[murmur::pipeline(rollup = [(country, post_id), country, ()])]
+        fn rolled(post: &Post) -> murmur::Count { half typed
+        }
+        "#
+        .replace("half typed", "")
+        .as_str(),
+    );
+    assert_eq!(findings, Vec::<String>::new());
+    let pipelines = lowered.package.pipelines;
+    assert_eq!(pipelines[0].returns, Returns::Optional);
+    assert_eq!(pipelines[0].output, Output::Single(Monoid::Count));
+    assert_eq!(pipelines[1].returns, Returns::Many);
+    let key: Vec<(&str, &Kind)> = pipelines[1].key.iter().map(|key| (key.name.as_str(), &key.kind)).collect();
+    assert_eq!(key, [("tag", &Kind::String), ("shop", &Kind::U32)]);
+    assert_eq!(pipelines[2].window, Window::Tumbling { size: DAY / 24, keep: 30 * DAY });
+    assert_eq!(pipelines[2].output, Output::Single(Monoid::Sum(Kind::F64)));
+    assert_eq!(pipelines[3].key[0].name, "country");
+    assert_eq!(pipelines[3].rollup, [vec![0, 1], vec![0], vec![]]);
+}
+
+#[test]
+fn values_take_all_their_shapes() {
+    let (lowered, findings) = read(
+        r#"
+        #[murmur::value] struct Id(u64);
+        #[murmur::value] enum Color { Red, #[murmur(number = 5)] DeepBlue }
+        #[murmur::value] struct Money { amount: i64, currency: Option<Currency> }
+        #[murmur::value] struct Currency(String);
+        #[murmur::value] enum Payment { Card(Money), GiftCard { code: String }, Free }
+        #[murmur::event] struct Order { id: Id, colors: Vec<Color>, by_name: HashMap<String, Payment>,
+            #[murmur(as = "string")] price: rust_decimal::Decimal }
+        "#,
+    );
+    assert_eq!(findings, Vec::<String>::new());
+    let names: Vec<&str> = lowered.package.values.iter().map(|value| value.name.as_str()).collect();
+    assert_eq!(names, ["Id", "Color", "Money", "Currency", "Payment", "PaymentGiftCard", "PaymentFree"]);
+    assert_eq!(lowered.package.values[0].shape, Shape::Newtype(Kind::U64));
+    let Shape::OneOf(cases) = &lowered.package.values[4].shape else { panic!("not a oneof") };
+    let cases: Vec<(&str, &Kind)> = cases.iter().map(|case| (case.name.as_str(), &case.kind)).collect();
+    let value = |name: &str| Kind::Value(name.into());
+    let want = [("card", &value("Money")), ("gift_card", &value("PaymentGiftCard")), ("free", &value("PaymentFree"))];
+    assert_eq!(cases, want);
+    let order = &lowered.package.events[0];
+    assert_eq!(order.fields[2].label, Label::Map(MapKey::String));
+    assert_eq!(order.fields[3].kind, Kind::String);
+}
+
+#[test]
+fn attributes_are_found_by_every_name_they_can_have() {
+    let (lowered, findings) = read(
+        r#"
+        use murmur::{event, pipeline as keep};
+        use murmur::prelude::*;
+        #[event] struct A { x: u64 }
+        #[aggregate] struct B { x: Count }
+        #[cfg_attr(unix, murmur::event)] struct C { x: u64 }
+        #[cfg_attr(windows, murmur::event)] struct D { x: u64 }
+        #[cfg(windows)] #[murmur::event] struct E { x: u64 }
+        #[keep(key = x)] fn f(a: &A) -> B { B }
+        #[other::event] struct G { x: &'static str }
+        #[murmur::prelude::event] struct H { r#type: u64 }
+        "#,
+    );
+    assert_eq!(findings, Vec::<String>::new());
+    let seen: Vec<&str> = lowered.seen.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(seen, ["A", "B", "C", "f", "H"]);
+    assert_eq!(lowered.package.events[2].fields[0].name, "type");
+}
+
+#[test]
+fn fingerprints_see_the_contract_and_nothing_else() {
+    let print = |source: &str| read(source).0.seen[0].1;
+    let one = print("#[murmur::event] /// A.\n pub struct A { pub x: Vec<u8>, #[murmur(time)] at: Timestamp }");
+    let same =
+        print("#[murmur::event] #[derive(Debug)] struct A { x : Vec < u8 > , #[murmur(time)] pub at: Timestamp, }");
+    let other = print("#[murmur::event] struct A { x: Vec<u8>, at: Timestamp }");
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+}
