@@ -63,6 +63,12 @@ impl Error {
         self
     }
 
+    /// The same error for one more of those who asked together; its source is in the text.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.kind, self.to_string())
+    }
+
     /// What went wrong, for a program.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod key;
+pub mod location;
 pub mod pipeline;
 pub mod query;
 pub mod source;

@@ -1,4 +1,6 @@
+use std::borrow::Borrow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// The name of a source partition, unique and stable over the life of a pipeline's state.
@@ -16,6 +18,13 @@ impl PartitionId {
 
     /// The name.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A map of partitions can be asked by name.
+impl Borrow<str> for PartitionId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -97,6 +106,30 @@ impl Offset {
     }
 }
 
+/// Reads what [`Display`](fmt::Display) wrote.
+impl FromStr for Offset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is not an offset");
+        let word = |text: &str, radix| u64::from_str_radix(text, radix).map_err(|_| bad());
+        if text.contains(|c: char| !c.is_ascii_hexdigit() && c != ':') {
+            return Err(bad());
+        }
+        if let Some((major, minor)) = text.split_once(':') {
+            return Ok(Self::from_pair(word(major, 10)?, word(minor, 10)?));
+        }
+        if text.len() < 64 {
+            return Ok(Self::from_u64(word(text, 10)?));
+        }
+        let mut words = [0; 4];
+        for (n, target) in words.iter_mut().enumerate() {
+            *target = word(&text[n * 16..][..16], 16)?;
+        }
+        if text.len() == 64 { Ok(Self(words)) } else { Err(bad()) }
+    }
+}
+
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -110,5 +143,47 @@ impl fmt::Display for Offset {
 impl fmt::Debug for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn offsets_read_back_from_text_and_bytes(words in any::<[u64; 4]>(), zeros in 0usize..=4) {
+            let mut words = words;
+            words[..zeros].fill(0);
+            let offset = Offset::from_words(words);
+            prop_assert_eq!(offset.to_string().parse(), Ok(offset));
+            let mut bytes = Vec::new();
+            offset.encode(&mut bytes);
+            prop_assert_eq!(Offset::decode(&bytes), Some((offset, bytes.len())));
+        }
+
+        #[test]
+        fn encoded_offsets_compare_as_offsets_do(a in any::<[u64; 4]>(), b in any::<[u64; 4]>(), zeros in 0usize..4) {
+            let [mut a, mut b] = [a, b];
+            a[..zeros].fill(0);
+            b[..zeros.saturating_sub(1)].fill(0);
+            let [a, b] = [a, b].map(Offset::from_words);
+            let bytes = |offset: Offset| {
+                let mut bytes = Vec::new();
+                offset.encode(&mut bytes);
+                bytes
+            };
+            prop_assert_eq!(bytes(a).cmp(&bytes(b)), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_not_an_offset() {
+        for text in ["", ":", "1:", "-1", "+1", "1:2:3", "1:+2", "99999999999999999999999", "x", "\u{e4}"] {
+            assert!(text.parse::<Offset>().is_err(), "{text}");
+        }
+        assert!("0".repeat(65).parse::<Offset>().is_err());
     }
 }

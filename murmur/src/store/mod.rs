@@ -7,10 +7,14 @@ use futures_util::future::BoxFuture;
 
 mod condition;
 pub mod conformance;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod item;
 mod memory;
 mod write;
 
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use item::{Item, Table, TileId};
 pub use memory::MemoryStore;
 pub use write::{Applied, Outcome, Write};

@@ -98,7 +98,7 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
         .collect();
     let reader = reader::<Test<W, A>>(&events, now).await;
     let naive = Naive::<Test<W, A>> { events: &events, now, pipeline: PhantomData };
-    let keys = ["a", "b", "nobody", "a"].map(|id| Id(id.into()));
+    let keys = ["a", "b", "nobody", "a"].map(Id::new);
 
     let mut asks = vec![Ask::Retention];
     if W::WINDOW != Window::AllTime {
@@ -116,7 +116,7 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
         };
         let answers = answers.unwrap();
         prop_assert_eq!(answers.len(), keys.len());
-        for (Id(id), answer) in keys.iter().zip(&answers) {
+        for (Id { id }, answer) in keys.iter().zip(&answers) {
             let (value, presence) = naive.answer(id, ask);
             prop_assert_eq!(&answer.value, &value, "{:?} of {}", ask, id);
             prop_assert_eq!(answer.presence, presence, "{:?} of {}", ask, id);
@@ -164,7 +164,7 @@ async fn series<W: Shape, A: OfEvent>(
 ) -> Result<(), TestCaseError> {
     let slot = W::WINDOW.slot().unwrap();
     let step = Span::from_micros((slot.as_micros() * slots) as u64);
-    let series = reader.series(&Id("a".into()), range.start, Some(range.end), Some(step), Eventual).await.unwrap();
+    let series = reader.series(&Id::new("a"), range.start, Some(range.end), Some(step), Eventual).await.unwrap();
     let (_, presence) = naive.answer("a", Ask::Range(range));
     prop_assert_eq!(series.presence, presence);
     if presence == Presence::OutOfRetention {

@@ -135,7 +135,7 @@ fn spawn<P: Pipeline<Key = Id>>(
     keys: &[&str],
     consistency: Consistency,
 ) -> tokio::task::JoinHandle<crate::Result<Vec<<P::Aggregate as Monoid>::Reply>>> {
-    let (reader, keys) = (reader.clone(), keys.iter().map(|id| Id((*id).into())).collect::<Vec<_>>());
+    let (reader, keys) = (reader.clone(), keys.iter().map(|id| Id::new(*id)).collect::<Vec<_>>());
     tokio::spawn(async move {
         let answers = reader.get_many(&keys, consistency).await?;
         Ok(answers.into_iter().map(|answer| answer.value).collect())

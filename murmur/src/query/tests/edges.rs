@@ -20,7 +20,7 @@ fn event(id: &str, seconds_ago: i64, partition: u8) -> Happening {
 }
 
 fn id(text: &str) -> Id {
-    Id(text.into())
+    Id::new(text)
 }
 
 fn kind<T: std::fmt::Debug>(result: crate::Result<T>) -> ErrorKind {
@@ -83,7 +83,8 @@ async fn what_cannot_be_asked_is_refused_by_the_name_of_the_field() {
     };
     refused(reader.window(&id("a"), Span::ZERO, None, Eventual).await.map(drop), "`window`");
     refused(reader.range(&id("a"), TimeRange::new(now(), now()), Eventual).await.map(drop), "`start`");
-    refused(reader.get(&id("refused"), Eventual).await.map(drop), "`key`: `id` is refused");
+    let long = "x".repeat(crate::key::MAX_KEY_BYTES);
+    refused(reader.get(&id(&long), Eventual).await.map(drop), "`key`: the key has 1025 bytes");
     let odd = Some(Span::from_seconds(90));
     let ago = now().saturating_sub(Span::from_seconds(600));
     refused(reader.series(&id("a"), ago, None, odd, Eventual).await.map(drop), "`step` 1m30s");

@@ -6,11 +6,7 @@ mod edges;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::sync::Arc;
-
-use bytes::{Buf, BufMut};
-use prost::encoding::{DecodeContext, WireType};
 
 use super::Reader;
 use crate::aggregate::{Count, DecodeError, Form, Monoid, envelope};
@@ -40,59 +36,17 @@ impl Event for Happening {
     }
 }
 
-/// A key of one text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct Id(pub(super) String);
-
-impl prost::Message for Id {
-    fn encode_raw(&self, buf: &mut impl BufMut) {
-        prost::encoding::string::encode(1, &self.0, buf);
-    }
-
-    fn merge_field(
-        &mut self,
-        tag: u32,
-        wire_type: WireType,
-        buf: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), prost::DecodeError> {
-        match tag {
-            1 => prost::encoding::string::merge(wire_type, &mut self.0, buf, context),
-            _ => prost::encoding::skip_field(wire_type, tag, buf, context),
-        }
-    }
-
-    fn encoded_len(&self) -> usize {
-        prost::encoding::string::encoded_len(1, &self.0)
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
+crate::key! {
+    /// A key of one text.
+    pub(super) struct Id: "test.v1.Id" {
+        /// The text.
+        id: String = 1,
     }
 }
 
-impl Key for Id {
-    const FIELDS: &'static [&'static str] = &["id"];
-    const GRAINS: &'static [&'static [&'static str]] = &[&["id"]];
-
-    fn encode(&self, out: &mut KeyBuf) -> Result<Range<usize>, String> {
-        if self.0 == "refused" {
-            return Err("`id` is refused".into());
-        }
-        out.begin(&self.0);
-        out.finish()
-    }
-
-    fn decode(text: &str) -> Result<Self, String> {
-        Ok(Self(text.trim_end_matches('=').into()))
-    }
-
-    fn parse(arguments: &[String]) -> Result<Self, String> {
-        Ok(Self(arguments.join("")))
-    }
-
-    fn show(&self) -> Vec<(&'static str, String)> {
-        vec![("id", self.0.clone())]
+impl Id {
+    pub(super) fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into() }
     }
 }
 
@@ -159,7 +113,7 @@ impl<W: Shape, A: OfEvent> Pipeline for Test<W, A> {
         Spec { name: "test", package: "test.v1", service: "TestService", about: "", window: W::WINDOW, fingerprint: 0 };
 
     fn apply(event: &Happening, out: &mut Emissions<A>) {
-        out.begin(&event.id).emit(A::of(event));
+        out.begin("").field(&event.id).emit(A::of(event));
     }
 }
 
@@ -204,7 +158,7 @@ impl Clock for Standing {
 /// The store's text of a key.
 pub(super) fn key_text(id: &str) -> Arc<str> {
     let mut buffer = KeyBuf::default();
-    let range = Key::encode(&Id(id.into()), &mut buffer).unwrap();
+    let range = Key::encode(&Id::new(id), &mut buffer).unwrap();
     buffer.slice(range).into()
 }
 

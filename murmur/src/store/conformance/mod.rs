@@ -21,6 +21,8 @@ mod random;
 mod reads;
 mod records;
 mod subject;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,0 +1,13 @@
+#![doc = include_str!("docs.md")]
+
+mod config;
+mod failure;
+mod folder;
+mod format;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use config::EmbeddedConfig;
+pub use store::EmbeddedStore;
