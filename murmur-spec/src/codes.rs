@@ -96,6 +96,30 @@ codes! {
     TWO_PACKAGES "M0507" "two protobuf packages": "All pipelines of a crate share one package: give the same `package = \"...\"`, or give it once.";
     UNKNOWN_AGGREGATE "M0508" "aggregate that the package does not have": "A pipeline returns an aggregate of Murmur or a struct of this package with `#[murmur::aggregate]`; put your own monoid into such a struct.";
 
+    LOCK_UNREADABLE "M0601" "number lock that cannot be read": "`proto/murmur.lock` is text that git merges; the message names the line.";
+    NUMBER_TAKEN "M0602" "field number that is taken": "A number belongs to its first field for ever, also after its removal: write another, or none to get the next free one.";
+    WAS_UNKNOWN "M0603" "former name that the lock does not know": "`was = \"...\"` names the field as it was before: it must be in `proto/murmur.lock` and no longer in the struct.";
+    NAME_REMOVED "M0604" "name of a removed field": "Old readers may still hold values of the removed field under this name: take another name, or accept.";
+    NUMBER_CHANGED "M0605" "field number changed": "Old readers look for the field under its old number: remove `number = ...`, or accept.";
+    JSON_CLASH "M0606" "two fields of one name in JSON": "A renamed field keeps its name in JSON: give the newer field another name.";
+    TYPE_CHANGED "M0610" "type of a field changed": "Old readers would misread it: keep the type, add a field of another name, or accept; an accepted field gets a new number.";
+    CARDINALITY_CHANGED "M0611" "cardinality of a field changed": "One value, a list and a map are written differently: keep it, add a field of another name, or accept.";
+    ONEOF_CHANGED "M0612" "field moved into or out of a `oneof`": "Old readers would see other fields vanish: keep it, make a new type, or accept.";
+    AGGREGATE_CHANGED "M0613" "aggregate changed": "What is stored cannot be read as another aggregate: keep it, add a field of another name, or accept; an accepted one starts from nothing.";
+    VALUE_RENAMED "M0614" "value of an enum renamed": "JSON carries the names of enum values: keep the name, or accept.";
+    KIND_CHANGED "M0615" "message became an enum, or the reverse": "Make a type of another name, or accept.";
+    SERVICE_REMOVED "M0620" "service removed": "Its clients would be refused: keep the pipeline, or accept.";
+    RPC_REMOVED "M0621" "method removed": "Its callers would be refused: go back to the release of Murmur that has it, or accept.";
+    RPC_CHANGED "M0622" "types of a method changed": "Its callers would be misread: go back to the release of Murmur that had them, or accept.";
+    ANSWER_CHANGED "M0623" "type of a pipeline's answers changed": "Clients read the old type: keep it, make a pipeline of another name, or accept.";
+    KEY_CHANGED "M0630" "key of a live table changed": "Stored items lie under the old key: make a pipeline of another name, or accept and replay.";
+    ROLLUP_CHANGED "M0631" "rollups of a live table changed": "Stored items know only the old ones: make a pipeline of another name, or accept and replay.";
+    LAYOUT_CHANGED "M0632" "window of a live table changed": "Stored items are cut at the old slots: make a pipeline of another name, or accept and replay.";
+    RETENTION_CHANGED "M0633" "retention of a live table changed": "Stored items expire as they were written: accept, and expect full windows after the longer of the two.";
+    FORM_CHANGED "M0634" "form of a live table changed": "With only counts, sums and averages a table holds numbers, else encoded values: make a pipeline of another name, or accept and replay.";
+    PACKAGE_CHANGED "M0640" "protobuf package changed": "All full names change with it: keep the old one by `package = \"...\"`, or accept.";
+    NOT_LOCKED "M0650" "contract ahead of the lock": "Run `cargo murmur sync` and commit `proto/` and `schema/`.";
+
     NO_BUILD_STEP "M0901" "no build step": "Add `murmur-build` to `[build-dependencies]`, and `fn main() { murmur_build::run() }` as `build.rs`.";
     NOT_SEEN "M0902" "item that the build step did not see": "The build step reads sources: an item made by another macro, inside a function, or in a file that no `mod` reaches is invisible to it.";
     DISAGREEMENT "M0903" "macro and build step read different things": "Give `murmur-stream` and `murmur-build` the same version; if they have, an attribute above this item changes it: move the `murmur` attribute to the top.";

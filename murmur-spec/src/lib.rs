@@ -64,15 +64,25 @@ pub mod attr;
 pub mod check;
 pub mod codes;
 pub mod ctxt;
+#[cfg(feature = "emit")]
+pub mod diff;
+#[cfg(feature = "emit")]
+pub mod emit;
 pub mod event;
 pub mod find;
 pub mod fingerprint;
+#[cfg(all(test, feature = "emit"))]
+mod fixtures;
 pub mod handover;
 pub mod item;
+#[cfg(feature = "emit")]
+pub mod lock;
 pub mod model;
 pub mod names;
 pub mod package;
 pub mod pipeline;
+#[cfg(feature = "emit")]
+pub mod schema;
 pub mod totals;
 pub mod types;
 pub mod value;

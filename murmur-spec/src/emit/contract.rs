@@ -1,0 +1,127 @@
+//! From schema and lock to the files of a package.
+
+use std::collections::BTreeMap;
+
+use super::file::{self, EnumValue, Field, File, Message, Reserved, Rule};
+use super::read;
+use crate::lock::{Lock, Numbered};
+use crate::names;
+use crate::schema::{self, Cardinality, Schema, map_key};
+
+const PIPELINE: &str = include_str!("../../templates/pipeline.proto.template");
+
+/// Murmur's own files and those of protobuf, each after those it imports.
+const FIXED: [(&str, &str); 4] = [
+    ("google/protobuf/duration.proto", include_str!("../../templates/google/protobuf/duration.proto")),
+    ("google/protobuf/timestamp.proto", include_str!("../../templates/google/protobuf/timestamp.proto")),
+    ("murmur/v1/types.proto", include_str!("../../templates/murmur/v1/types.proto")),
+    ("murmur/v1/query.proto", include_str!("../../templates/murmur/v1/query.proto")),
+];
+
+/// The files that are the same for everyone.
+pub(super) fn fixed() -> Vec<File> {
+    FIXED.iter().map(|(path, text)| template(path, text)).collect()
+}
+
+fn template(path: &str, text: &str) -> File {
+    match read::read(path, text) {
+        Ok(file) => file,
+        // The templates are part of this crate, and the tests read them all.
+        Err(message) => unreachable!("{message}"),
+    }
+}
+
+/// The file of the package.
+pub(super) fn package(schema: &Schema, lock: &Lock, path: &str) -> File {
+    let mut file = File {
+        path: path.to_owned(),
+        docs: vec![
+            "Written by Murmur from the pipelines of the crate; numbers are those of `proto/murmur.lock`.".into(),
+        ],
+        package: schema.package.clone(),
+        ..File::default()
+    };
+    for service in &schema.services {
+        let made = pipeline(service);
+        file.services.extend(made.services);
+        let key = schema.messages.iter().filter(|message| message.name == service.key);
+        file.messages.extend(key.map(|key| message(key, lock)));
+        file.messages.extend(made.messages);
+    }
+    let keys: Vec<&str> = schema.services.iter().map(|service| service.key.as_str()).collect();
+    let others = schema.messages.iter().filter(|message| !keys.contains(&message.name.as_str()));
+    file.messages.extend(others.map(|other| message(other, lock)));
+    file.enums.extend(schema.enums.iter().map(|item| enumeration(item, lock)));
+    file.imports = file.find_imports();
+    file
+}
+
+/// The service of a pipeline with the messages of its methods.
+fn pipeline(service: &schema::Service) -> File {
+    let text = PIPELINE
+        .replace("{{service}}", &service.name)
+        .replace("{{key}}", &service.key)
+        .replace("{{value}}", &service.value.to_string())
+        .replace("{{entry}}", &names::entry(&service.pipeline))
+        .replace("{{point}}", &names::point(&service.pipeline));
+    let mut file = template("pipeline.proto.template", &text);
+    for made in &mut file.services {
+        made.docs.clone_from(&service.docs);
+    }
+    file
+}
+
+/// The methods of a pipeline's service as the lock records them.
+pub(crate) fn rpcs(service: &schema::Service) -> BTreeMap<String, String> {
+    let made = pipeline(service);
+    let methods = made.services.into_iter().flat_map(|service| service.methods);
+    methods
+        .map(|method| {
+            let stream = if method.streams { "stream " } else { "" };
+            (method.name, format!("{} -> {stream}{}", method.request, method.response))
+        })
+        .collect()
+}
+
+fn reserved(numbered: &Numbered) -> Reserved {
+    // A name that is in use again cannot be reserved; its old number still is.
+    let mut names: Vec<String> =
+        numbered.reserved().map(|(_, name)| name.to_owned()).filter(|name| numbered.field(name).is_none()).collect();
+    names.sort();
+    names.dedup();
+    Reserved { numbers: numbered.reserved().map(|(number, _)| number).collect(), names }
+}
+
+fn message(of: &schema::Message, lock: &Lock) -> Message {
+    let empty = Numbered::default();
+    let numbered = lock.messages.get(&of.name).unwrap_or(&empty);
+    let fields = numbered.fields().filter_map(|(number, fact)| {
+        let field = of.fields.iter().find(|field| field.name == fact.name)?;
+        let rule = match field.shape.cardinality {
+            Cardinality::Plain => Rule::Plain,
+            Cardinality::Optional => Rule::Optional,
+            Cardinality::Repeated => Rule::Repeated,
+            Cardinality::Map(key) => Rule::Map(map_key(key).to_owned()),
+            Cardinality::OneOf => Rule::OneOf,
+        };
+        Some(Field {
+            name: field.name.clone(),
+            docs: field.docs.clone(),
+            number,
+            rule,
+            ty: field.shape.ty.name().to_owned(),
+            json: fact.json.clone(),
+        })
+    });
+    Message { name: of.name.clone(), docs: of.docs.clone(), fields: fields.collect(), reserved: reserved(numbered) }
+}
+
+fn enumeration(of: &schema::Enum, lock: &Lock) -> file::Enum {
+    let empty = Numbered::default();
+    let numbered = lock.enums.get(&of.name).unwrap_or(&empty);
+    let values = numbered.fields().map(|(number, fact)| {
+        let known = of.values.iter().find(|value| value.name == fact.name);
+        EnumValue { name: fact.name.clone(), docs: known.map(|v| v.docs.clone()).unwrap_or_default(), number }
+    });
+    file::Enum { name: of.name.clone(), docs: of.docs.clone(), values: values.collect(), reserved: reserved(numbered) }
+}

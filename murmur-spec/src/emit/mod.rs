@@ -1,0 +1,78 @@
+//! Contracts as files: `.proto`, descriptor set, tables.
+//!
+//! ```text
+//! proto/murmur.lock                     the numbers, see `lock`
+//! proto/<package>/<crate>.proto         services, keys, events, aggregates, values
+//! proto/murmur/v1/*.proto               what they import, so that foreign compilers find it
+//! schema/dynamodb/<table>.json          CreateTable
+//! schema/dynamodb/<table>.ttl.json      UpdateTimeToLive
+//! schema/cloudformation.json            all tables
+//! schema/terraform/<table>.tf.json      one table each
+//! ```
+//!
+//! Nothing here reads a clock, a path of the machine or an order that could differ: equal definitions are equal bytes.
+
+mod contract;
+mod descriptor;
+mod file;
+mod json;
+mod read;
+mod tables;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use crate::diff::Review;
+use crate::names;
+
+pub use json::Json;
+
+pub(crate) use contract::rpcs as pipeline_rpcs;
+
+/// Where the lock lies, relative to the user's package.
+pub const LOCK: &str = "proto/murmur.lock";
+
+/// A file for the user's package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Relative to the user's package, with `/`.
+    pub path: String,
+    /// Its whole text.
+    pub text: String,
+}
+
+/// The committed files, in order of their paths. `crate_name` names the `.proto`.
+pub fn outputs(review: &Review, crate_name: &str) -> Vec<Output> {
+    let schema = &review.schema;
+    let mut out = vec![Output { path: LOCK.to_owned(), text: review.lock.to_string() }];
+    for file in files(review, crate_name) {
+        // Every protobuf compiler brings these itself.
+        if !file.path.starts_with("google/") {
+            out.push(Output { path: format!("proto/{}", file.path), text: text::text(&file) });
+        }
+    }
+    let mut json = |path: String, json: Json| out.push(Output { path, text: format!("{json}\n") });
+    for table in &schema.tables {
+        json(format!("schema/dynamodb/{}.json", table.name), tables::create_table(schema, table));
+        json(format!("schema/dynamodb/{}.ttl.json", table.name), tables::ttl(table));
+        json(format!("schema/terraform/{}.tf.json", table.name), tables::terraform(schema, table));
+    }
+    if !schema.tables.is_empty() {
+        json("schema/cloudformation.json".into(), tables::cloudformation(schema));
+    }
+    out.sort_by(|a, b| a.path.cmp(&b.path));
+    out
+}
+
+/// A serialized `google.protobuf.FileDescriptorSet` of the package and everything it imports, in the order of imports.
+pub fn descriptor_set(review: &Review, crate_name: &str) -> Vec<u8> {
+    descriptor::set(&files(review, crate_name))
+}
+
+fn files(review: &Review, crate_name: &str) -> Vec<file::File> {
+    let path = names::file(&review.schema.package, crate_name);
+    let mut files = contract::fixed();
+    files.push(contract::package(&review.schema, &review.lock, &path));
+    files
+}
