@@ -53,6 +53,12 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
     /// bytes a number. Decides whether slots are packed into one item.
     const MAX_BYTES: usize;
 
+    /// Whether the order of combining changes nothing. What the store adds is added in any order.
+    const COMMUTATIVE: bool = matches!(Self::FORM, Form::Add);
+
+    /// Whether combining a value with itself changes nothing.
+    const IDEMPOTENT: bool = false;
+
     /// What a query answers, as a protobuf field.
     type Reply: WireField;
 

@@ -37,12 +37,8 @@ impl Number {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => a.checked_add(b).map(Self::Int),
             (Self::Float { sum: a, rest: a_rest }, Self::Float { sum: b, rest: b_rest }) => {
-                let sum = a + b;
-                let b_seen = sum - a;
-                let lost = (a - (sum - b_seen)) + (b - b_seen) + a_rest + b_rest;
-                let total = sum + lost;
-                let rest = lost - (total - sum);
-                total.is_finite().then_some(Self::Float { sum: total, rest })
+                let (sum, rest) = two_sum((a, a_rest), (b, b_rest));
+                sum.is_finite().then_some(Self::Float { sum, rest })
             }
             _ => None,
         }
@@ -55,4 +51,13 @@ impl Number {
             Self::Float { sum, rest } => sum == 0.0 && rest == 0.0,
         }
     }
+}
+
+/// Sum of two unevaluated pairs `(sum, rest)`, itself such a pair; not finite when the sum left the range.
+pub(super) fn two_sum((a, a_rest): (f64, f64), (b, b_rest): (f64, f64)) -> (f64, f64) {
+    let sum = a + b;
+    let b_seen = sum - a;
+    let lost = (a - (sum - b_seen)) + (b - b_seen) + a_rest + b_rest;
+    let total = sum + lost;
+    (total, lost - (total - sum))
 }

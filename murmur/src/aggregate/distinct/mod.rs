@@ -1,0 +1,140 @@
+//! The number of distinct elements: HyperLogLog, in the format of Apache DataSketches.
+
+use datasketches::common::NumStdDev;
+use datasketches::hll::HllSketch;
+use smallvec::{SmallVec, smallvec};
+
+use super::{DecodeError, Form, Monoid};
+use crate::wire::types::Estimate;
+use crate::{Error, ErrorKind};
+
+mod element;
+mod image;
+#[cfg(test)]
+mod tests;
+
+pub use element::{Coupon, Element};
+
+/// log2 of the number of registers: 4,096 of one byte, a standard error of 1.6 %.
+const LG_K: u8 = 12;
+const K: usize = 1 << LG_K;
+/// As many coupons are kept as they are; one more, and registers take their place. DataSketches changes over at three
+/// quarters of a table of K / 8.
+const MAX_COUPONS: usize = K / 8 * 3 / 4;
+
+/// How many different elements, as an estimate with bounds.
+///
+/// A HyperLogLog sketch with 4,096 registers: up to a few hundred elements it is practically exact, above that the
+/// standard error is 1.6 %. What is stored is an `HLL_8` sketch of Apache DataSketches with `lgK` 12, which Spark
+/// (`hll_sketch_agg`), Druid, Trino and BigQuery's and Postgres' extensions read and write.
+///
+/// The state depends on nothing but the set of the elements, neither on their order nor on how they were split: bytes
+/// can be compared. For that, the estimate comes from the registers alone; the in-order (HIP) estimator of the
+/// DataSketches, good for 1.3 % as long as nothing is ever merged, is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Distinct(State);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Few elements: their coupons, in order, none twice. One coupon needs no allocation.
+    Coupons(SmallVec<[u32; 4]>),
+    /// Many elements: for each slot the highest value seen.
+    Registers(Box<[u8; K]>),
+}
+
+impl Distinct {
+    /// One element; nothing when it is `None`.
+    ///
+    /// Texts are told apart by their bytes, and whole numbers of any type by their value: the `u8` 7 and the `i64` 7
+    /// are one element, the text `7` is another.
+    pub fn of(element: impl Element) -> Self {
+        Self(State::Coupons(element.coupon().map_or_else(SmallVec::new, |coupon| smallvec![coupon.raw()])))
+    }
+}
+
+impl State {
+    /// How much work it is to take it in.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Coupons(coupons) => coupons.len(),
+            Self::Registers(_) => K,
+        }
+    }
+
+    fn insert(&mut self, coupon: u32) {
+        match self {
+            Self::Coupons(coupons) => {
+                let Err(at) = coupons.binary_search(&coupon) else { return };
+                coupons.insert(at, coupon);
+                if coupons.len() > MAX_COUPONS {
+                    let mut registers = Box::new([0; K]);
+                    for &coupon in coupons.iter() {
+                        raise(&mut registers, coupon);
+                    }
+                    *self = Self::Registers(registers);
+                }
+            }
+            Self::Registers(registers) => raise(registers, coupon),
+        }
+    }
+}
+
+/// Take a coupon into the registers: 6 bits of value above 26 bits of address.
+fn raise(registers: &mut [u8; K], coupon: u32) {
+    let register = &mut registers[coupon as usize % K];
+    *register = (*register).max((coupon >> 26) as u8);
+}
+
+impl Monoid for Distinct {
+    const FORM: Form = Form::Put;
+    const MAX_BYTES: usize = image::MAX_BYTES;
+    const COMMUTATIVE: bool = true;
+    const IDEMPOTENT: bool = true;
+    type Reply = Estimate;
+
+    fn identity() -> Self {
+        Self(State::Coupons(SmallVec::new()))
+    }
+
+    fn combine(&mut self, later: Self) {
+        let mut later = later.0;
+        if later.weight() > self.0.weight() {
+            // The order does not matter: the smaller one is taken into the larger.
+            std::mem::swap(&mut self.0, &mut later);
+        }
+        match (&mut self.0, later) {
+            (present, State::Coupons(coupons)) => {
+                for coupon in coupons {
+                    present.insert(coupon);
+                }
+            }
+            (State::Registers(registers), State::Registers(later)) => {
+                for (register, later) in registers.iter_mut().zip(*later) {
+                    *register = (*register).max(later);
+                }
+            }
+            (State::Coupons(_), State::Registers(_)) => unreachable!("registers weigh more than coupons"),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        image::write(&self.0, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        image::read(bytes).map(Self)
+    }
+
+    fn reply(&self) -> Result<Estimate, Error> {
+        let mut bytes = Vec::with_capacity(Self::MAX_BYTES);
+        self.encode(&mut bytes);
+        let sketch = HllSketch::deserialize(&bytes).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a sketch of our own is not readable").with_source(error)
+        })?;
+        Ok(Estimate {
+            value: sketch.estimate(),
+            lower: sketch.lower_bound(NumStdDev::Two),
+            upper: sketch.upper_bound(NumStdDev::Two),
+        })
+    }
+}

@@ -1,0 +1,234 @@
+use super::number::two_sum;
+use super::{Column, DecodeError, Form, Given, Monoid, Number};
+use crate::wire::WireField;
+use crate::{Error, ErrorKind};
+
+/// The sum of `i64`, `u64` or `f64`.
+///
+/// Whole numbers are added in 128 bits, which no stream can overflow; a sum that does not fit its type shows in the
+/// reply, as an error. Floats are added with what rounding lost beside them (about 106 bits), so that the order of
+/// additions does not show; infinities and NaN are refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sum<T: Addend>(T::Total);
+
+impl<T: Addend> Sum<T> {
+    /// The value of one event; nothing when it is `None`.
+    pub fn of(value: impl Given<T>) -> Self {
+        Self(value.given().map_or(T::Total::ZERO, T::total))
+    }
+}
+
+/// A type that [`Sum`] adds.
+#[diagnostic::on_unimplemented(
+    message = "`Sum<{Self}>` does not exist",
+    label = "sums are of `i64`, `u64` or `f64`",
+    note = "narrower numbers can be given to a wider sum as they are: `Sum<u64>` takes a `u32`"
+)]
+pub trait Addend: WireField + Copy {
+    /// What sums are kept in.
+    type Total: Total;
+
+    /// As a sum of one.
+    fn total(self) -> Self::Total;
+
+    /// The sum as a value again; `None` when it does not fit.
+    fn from_total(total: Self::Total) -> Option<Self>;
+}
+
+/// What sums are kept in: `i128`, or a [`FloatTotal`].
+pub trait Total: Copy + PartialEq + std::fmt::Debug + Send + Sync + 'static {
+    /// The sum of nothing.
+    const ZERO: Self;
+    /// Their sum.
+    fn plus(self, other: Self) -> Self;
+    /// Why a single value cannot be added.
+    fn refusal(self) -> Option<String>;
+    /// For the store.
+    fn number(self) -> Number;
+    /// From the store; `None` when it is of another kind.
+    fn from_number(number: Number) -> Option<Self>;
+    /// 16 bytes.
+    fn to_bytes(self) -> [u8; 16];
+    /// What [`to_bytes`](Self::to_bytes) wrote.
+    fn from_bytes(bytes: [u8; 16]) -> Self;
+}
+
+impl Total for i128 {
+    const ZERO: Self = 0;
+
+    fn plus(self, other: Self) -> Self {
+        // 2^64 values of 64 bits fit; only forged bytes can come here with more.
+        self.saturating_add(other)
+    }
+
+    fn refusal(self) -> Option<String> {
+        None
+    }
+
+    fn number(self) -> Number {
+        Number::Int(self)
+    }
+
+    fn from_number(number: Number) -> Option<Self> {
+        match number {
+            Number::Int(n) => Some(n),
+            Number::Float { .. } => None,
+        }
+    }
+
+    fn to_bytes(self) -> [u8; 16] {
+        self.to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self::from_le_bytes(bytes)
+    }
+}
+
+/// A float sum and what rounding lost of it. Not finite once it left the range, and so for ever.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatTotal {
+    sum: f64,
+    rest: f64,
+}
+
+impl FloatTotal {
+    const OVERFLOW: Self = Self { sum: f64::INFINITY, rest: 0.0 };
+
+    /// One value. A whole number keeps all its digits: what `f64` cannot hold goes to the rest.
+    pub fn of_integer(n: i128) -> Self {
+        let sum = n as f64;
+        Self { sum, rest: (n - sum as i128) as f64 }
+    }
+
+    fn or_overflow(self) -> Self {
+        if self.sum.is_finite() && self.rest.is_finite() { self } else { Self::OVERFLOW }
+    }
+
+    /// The sum; `None` when it left the range.
+    pub fn get(self) -> Option<f64> {
+        self.sum.is_finite().then_some(self.sum)
+    }
+}
+
+impl From<f64> for FloatTotal {
+    fn from(value: f64) -> Self {
+        // `-0.0` becomes `0.0`: a sum of nothing and a sum of zeros are one state.
+        Self { sum: value + 0.0, rest: 0.0 }
+    }
+}
+
+impl Total for FloatTotal {
+    const ZERO: Self = Self { sum: 0.0, rest: 0.0 };
+
+    fn plus(self, other: Self) -> Self {
+        let (sum, rest) = two_sum((self.sum, self.rest), (other.sum, other.rest));
+        Self { sum: sum + 0.0, rest: rest + 0.0 }.or_overflow()
+    }
+
+    fn refusal(self) -> Option<String> {
+        (!self.sum.is_finite()).then(|| format!("{} cannot be added to a sum", self.sum))
+    }
+
+    fn number(self) -> Number {
+        Number::Float { sum: self.sum, rest: self.rest }
+    }
+
+    fn from_number(number: Number) -> Option<Self> {
+        match number {
+            Number::Float { sum, rest } => Some(Self { sum, rest }.or_overflow()),
+            Number::Int(_) => None,
+        }
+    }
+
+    fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.sum.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.rest.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        Self { sum: f64::from_bits(bits as u64), rest: f64::from_bits((bits >> 64) as u64) }.or_overflow()
+    }
+}
+
+/// The integers that are summed in 128 bits.
+macro_rules! integer {
+    ($($ty:ty)*) => {$(
+        impl Addend for $ty {
+            type Total = i128;
+
+            fn total(self) -> i128 {
+                i128::from(self)
+            }
+
+            fn from_total(total: i128) -> Option<Self> {
+                total.try_into().ok()
+            }
+        }
+    )*};
+}
+
+integer!(i64 u64);
+
+impl Addend for f64 {
+    type Total = FloatTotal;
+
+    fn total(self) -> FloatTotal {
+        self.into()
+    }
+
+    fn from_total(total: FloatTotal) -> Option<Self> {
+        total.get()
+    }
+}
+
+impl<T: Addend> Monoid for Sum<T> {
+    const FORM: Form = Form::Add;
+    const MAX_BYTES: usize = 16;
+    type Reply = T;
+
+    fn identity() -> Self {
+        Self(T::Total::ZERO)
+    }
+
+    fn combine(&mut self, later: Self) {
+        self.0 = self.0.plus(later.0);
+    }
+
+    fn refusal(&self) -> Option<String> {
+        self.0.refusal()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let bytes = bytes.try_into().map_err(|_| DecodeError(format!("a sum has 16 bytes, not {}", bytes.len())))?;
+        Ok(Self(T::Total::from_bytes(bytes)))
+    }
+
+    fn numbers(&self, field: u32, visit: &mut dyn FnMut(Column, Number)) {
+        visit(Column { field, part: 0 }, self.0.number());
+    }
+
+    fn add_number(&mut self, field: u32, column: Column, number: Number) -> Result<(), DecodeError> {
+        if column != (Column { field, part: 0 }) {
+            return Ok(());
+        }
+        let added = T::Total::from_number(number).ok_or_else(|| {
+            DecodeError(format!("a sum of {} is stored as another kind of number than {number:?}", T::PROTO))
+        })?;
+        self.0 = self.0.plus(added);
+        Ok(())
+    }
+
+    fn reply(&self) -> Result<T, Error> {
+        T::from_total(self.0).ok_or_else(|| {
+            Error::new(ErrorKind::Overflow, format!("the sum {:?} does not fit in `{}`", self.0, T::PROTO))
+        })
+    }
+}

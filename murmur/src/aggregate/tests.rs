@@ -1,0 +1,306 @@
+//! Every aggregate under the laws, and what each promises beside them.
+
+use super::*;
+use crate::ErrorKind;
+use crate::time::Timestamp;
+
+#[derive(Clone, Debug)]
+struct Traffic {
+    views: Count,
+    slowest: Max<u64>,
+    last: Last<String>,
+    mean: Average,
+}
+
+crate::aggregate_struct! {
+    impl Traffic;
+    struct TrafficReply: "test.v1.Traffic" {
+        views: Count = 1,
+        slowest: Max<u64> = 4,
+        last: Last<String> = 3,
+        mean: Average = 200,
+    }
+    retired [2, 7];
+}
+
+/// All fields of Form A, so the struct is.
+#[derive(Clone, Debug)]
+struct Totals {
+    r#type: Count,
+    sum: Sum<i64>,
+    mean: Average,
+}
+
+crate::aggregate_struct! {
+    impl Totals;
+    struct TotalsReply: "test.v1.Totals" {
+        r#type: Count = 2,
+        sum: Sum<i64> = 1,
+        mean: Average = 3,
+    }
+    retired [];
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn bytes<M: Monoid>(value: &M) -> Vec<u8> {
+    let mut out = Vec::new();
+    value.encode(&mut out);
+    out
+}
+
+fn fold<M: Monoid>(values: impl IntoIterator<Item = M>) -> M {
+    let mut whole = M::identity();
+    values.into_iter().for_each(|value| whole.combine(value));
+    whole
+}
+
+fn traffic() -> Vec<Traffic> {
+    let one = |n: u64| Traffic {
+        views: Count::one(),
+        slowest: Max::of(n.is_multiple_of(3).then_some(n)),
+        last: Last::at(at(n as i64 % 4), n.to_string()),
+        mean: Average::of(n),
+    };
+    (0..20).map(one).collect()
+}
+
+#[test]
+fn count_keeps_the_laws() {
+    laws::check(&[Count::one(), Count::of(0), Count::of(1 << 40)]);
+}
+
+#[test]
+fn sums_keep_the_laws() {
+    laws::check(&[Sum::<i64>::of(i64::MIN), Sum::of(i64::MAX), Sum::of(-1i64), Sum::of(7i32), Sum::of(None::<i64>)]);
+    laws::check(&[Sum::<u64>::of(u64::MAX), Sum::of(1u8), Sum::of(0u64)]);
+}
+
+#[test]
+fn float_sums_keep_the_laws_to_the_last_digit() {
+    let values = [0.1, 1e16, -1e16, 3.3e-9, -0.7, 1e9, 2.5].map(Sum::<f64>::of);
+    laws::check_by(&values, |a, b| {
+        let (a, b) = (a.reply().unwrap(), b.reply().unwrap());
+        // Two sums may lie on the two sides of a tie: one unit in the last place.
+        (a - b).abs() <= f64::EPSILON * a.abs() + 1e-15
+    });
+}
+
+#[test]
+fn averages_keep_the_laws() {
+    let values = [Average::of(3u64), Average::of(-2i64), Average::of(Some(0.25f32)), Average::of(None::<i32>)];
+    laws::check(&values);
+}
+
+#[test]
+fn extremes_keep_the_laws() {
+    laws::check(&[Max::<u64>::of(3u32), Max::of(u64::MAX), Max::of(None::<u64>)]);
+    laws::check(&[Min::<i32>::of(-3i8), Min::of(i32::MIN), Min::of(0)]);
+    laws::check(&[Min::<String>::of("b"), Min::of(""), Min::of(None::<&str>), Min::of("é".to_owned())]);
+    laws::check(&[Max::<f64>::of(0.0), Max::of(-0.0), Max::of(f64::INFINITY), Max::of(1.5f32)]);
+    laws::check(&[Min::<bool>::of(true), Min::of(false)]);
+    laws::check(&[Max::<Timestamp>::of(at(-5)), Max::of(Timestamp::MIN), Max::of(Timestamp::MAX)]);
+    laws::check(&[Min::<u32>::of(1u16), Min::of(7u32)]);
+    laws::check(&[Max::<i64>::of(1u32), Max::of(i64::MIN)]);
+}
+
+#[test]
+fn first_and_last_keep_the_laws() {
+    let values: Vec<_> = (0..12).map(|n| First::<String>::at(at(n % 3), n.to_string())).collect();
+    laws::check(&values);
+    let values: Vec<_> = (0..12i64).map(|n| Last::<i64>::at(at(n % 3), (n != 5).then_some(n))).collect();
+    laws::check(&values);
+    laws::check(&[Last::<bool>::at(at(1), true), Last::at(at(1), false)]);
+}
+
+#[test]
+fn structs_keep_the_laws() {
+    laws::check(&traffic());
+    let totals = |n: i64| Totals { r#type: Count::one(), sum: Sum::of(-n), mean: Average::of(n) };
+    laws::check(&[totals(1), totals(-5), totals(1 << 40)]);
+}
+
+#[test]
+fn broken_aggregates_are_caught() {
+    /// Subtracts: neither associative nor with an identity in front. Or worse, as told.
+    #[derive(Clone, Debug)]
+    struct Broken<const HOW: u8>(u8);
+
+    impl<const HOW: u8> Monoid for Broken<HOW> {
+        const FORM: Form = Form::Put;
+        const MAX_BYTES: usize = if HOW == 1 { 0 } else { 1 };
+        const COMMUTATIVE: bool = true;
+        const IDEMPOTENT: bool = HOW == 2;
+        type Reply = u32;
+
+        fn identity() -> Self {
+            Self(0)
+        }
+
+        fn combine(&mut self, later: Self) {
+            self.0 = match HOW {
+                0 => self.0.wrapping_sub(later.0),
+                4 if self.0 != 0 => self.0,
+                4 => later.0,
+                5 => (self.0 / 2).wrapping_add(later.0 / 2).wrapping_mul(2),
+                _ => self.0.wrapping_add(later.0),
+            }
+        }
+
+        fn encode(&self, out: &mut Vec<u8>) {
+            if HOW == 6 {
+                out.clear();
+            }
+            out.push(self.0);
+        }
+
+        fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+            match bytes {
+                [byte] if HOW == 3 => Ok(Self(byte / 2)),
+                [byte] => Ok(Self(*byte)),
+                _ => Err(DecodeError("not one byte".into())),
+            }
+        }
+
+        fn reply(&self) -> Result<u32, crate::Error> {
+            Ok(self.0.into())
+        }
+    }
+
+    fn broken<const HOW: u8>() -> String {
+        laws::verify(&[1, 3, 8, 200].map(Broken::<HOW>), &|a, b| a.0 == b.0).unwrap_err()
+    }
+
+    assert!(broken::<0>().starts_with("the identity in front"), "{}", broken::<0>());
+    assert!(broken::<1>().contains("MAX_BYTES"), "{}", broken::<1>());
+    assert!(broken::<2>().starts_with("IDEMPOTENT"), "{}", broken::<2>());
+    assert!(broken::<3>().contains("decode(bytes)"), "{}", broken::<3>());
+    assert!(broken::<4>().starts_with("any order"), "{}", broken::<4>());
+    assert!(broken::<5>().contains("identity"), "{}", broken::<5>());
+    assert!(broken::<6>().contains("encode appends"), "{}", broken::<6>());
+    assert_eq!(laws::verify(&[1, 3, 8, 200].map(Broken::<9>), &|a, b| a.0 == b.0), Ok(()));
+}
+
+#[test]
+fn numbers_that_overflow_show_only_in_the_reply() {
+    let mut sum = Sum::<u64>::of(u64::MAX);
+    sum.combine(Sum::of(1u64));
+    assert_eq!(sum.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    let mut sum = Sum::<i64>::of(i64::MAX);
+    sum.combine(Sum::of(1i64));
+    assert_eq!(sum.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    // And is taken back, as nothing was lost.
+    sum.combine(Sum::of(-2i64));
+    assert_eq!(sum.reply().unwrap(), i64::MAX - 1);
+
+    let mut sum = Sum::<f64>::of(f64::MAX);
+    sum.combine(Sum::of(f64::MAX));
+    sum.combine(Sum::of(-f64::MAX));
+    assert_eq!(sum.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    let mut average = Average::of(f64::MAX);
+    average.combine(Average::of(f64::MAX));
+    assert_eq!(average.reply().unwrap_err().kind(), ErrorKind::Overflow);
+}
+
+#[test]
+fn float_sums_lose_nothing_that_matters() {
+    // Added one after the other, plain floats give 0.9999999999999999 and 0.
+    assert_eq!(fold((0..10).map(|_| Sum::<f64>::of(0.1))).reply().unwrap(), 1.0);
+    assert_eq!(fold([1e100, 1.0, -1e100].map(Sum::<f64>::of)).reply().unwrap(), 1.0);
+    assert_eq!(fold([u64::MAX, 1].map(Average::of)).reply().unwrap().mean, Some(9_223_372_036_854_775_808.0));
+}
+
+#[test]
+fn what_has_no_sum_or_order_is_refused() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert!(Sum::<f64>::of(bad).refusal().unwrap().contains("cannot be added"), "{bad}");
+        assert!(Average::of(bad).refusal().is_some(), "{bad}");
+    }
+    assert!(Max::<f64>::of(f64::NAN).refusal().unwrap().contains("NaN"));
+    assert!(First::<f64>::at(at(0), f64::NAN).refusal().is_some());
+    assert_eq!(Max::<f64>::of(f64::INFINITY).refusal(), None);
+
+    let long = "x".repeat(MAX_TEXT_BYTES + 1);
+    assert!(Max::<String>::of(&long).refusal().unwrap().contains("1025 bytes"));
+    assert_eq!(Max::<String>::of(&long[1..]).refusal(), None);
+    let refused = Traffic { last: Last::at(at(0), long), ..traffic()[0].clone() };
+    assert!(refused.refusal().unwrap().starts_with("in `last`, a text"));
+}
+
+#[test]
+fn averages_of_nothing_have_no_mean() {
+    let average = Average::of(None::<u64>);
+    assert_eq!(average.reply().unwrap().mean, None);
+    let average = fold([Average::of(1u8), Average::of(Some(2i64)), Average::of(Some(&4.5f64))]).reply().unwrap();
+    assert_eq!((average.mean, average.count, average.sum), (Some(2.5), 3, 7.5));
+}
+
+#[test]
+fn of_equal_times_the_first_keeps_the_earlier_and_the_last_the_later() {
+    let first = fold(["a", "b"].map(|v| First::<String>::at(at(1), v))).reply().unwrap().unwrap();
+    let last = fold(["a", "b"].map(|v| Last::<String>::at(at(1), v))).reply().unwrap().unwrap();
+    assert_eq!((first.value.as_str(), last.value.as_str()), ("a", "b"));
+    // Time decides before order does.
+    let first = fold([(2, "a"), (1, "b")].map(|(t, v)| First::<String>::at(at(t), v))).reply().unwrap().unwrap();
+    let last = fold([(2, "a"), (1, "b")].map(|(t, v)| Last::<String>::at(at(t), v))).reply().unwrap().unwrap();
+    assert_eq!((first.at, first.value.as_str()), (Some(at(1)), "b"));
+    assert_eq!((last.at, last.value.as_str()), (Some(at(2)), "a"));
+    assert_eq!(First::<u32>::at(at(1), None::<u32>).reply().unwrap(), None);
+}
+
+#[test]
+fn a_struct_answers_with_all_its_fields() {
+    let reply = fold(traffic()).reply().unwrap();
+    assert_eq!((reply.views, reply.slowest, reply.mean.sum), (20, Some(18), 190.0));
+    assert_eq!(reply.last.unwrap().value, "19");
+}
+
+#[test]
+fn a_struct_is_kept_in_the_form_of_all_its_fields() {
+    assert_eq!((Traffic::FORM, Totals::FORM), (Form::Put, Form::Add));
+    assert_eq!(Totals::MAX_BYTES, 4 * 16);
+    const { assert!(!Traffic::COMMUTATIVE && Totals::COMMUTATIVE && !Traffic::IDEMPOTENT) };
+    let mut columns = Vec::new();
+    Totals::identity().numbers(0, &mut |column, _| columns.push((column.field, column.part)));
+    assert_eq!(columns, [(2, 0), (1, 0), (3, 0), (3, 1)]);
+}
+
+#[test]
+fn fields_come_and_go() {
+    // A field that is missing is the identity.
+    let mut old = Vec::new();
+    fields::write(1, &Count::of(3), &mut old);
+    let read = Traffic::decode(&old).unwrap();
+    assert_eq!((read.views.get(), read.slowest.reply().unwrap()), (3, None));
+    // A retired one is passed over.
+    fields::write(7, &Count::of(9), &mut old);
+    assert_eq!(Traffic::decode(&old).unwrap().views.get(), 3);
+    // What nobody knows is an error, and so is what is there twice.
+    let with = |number| {
+        let mut bytes = old.clone();
+        fields::write(number, &Count::of(9), &mut bytes);
+        Traffic::decode(&bytes).unwrap_err().to_string()
+    };
+    assert!(with(5).contains("field 5, which this definition does not have"), "{}", with(5));
+    assert_eq!(with(1), "field 1 is there twice");
+    assert!(with(4).starts_with("in `slowest`, a kept value begins with 1"), "{}", with(4));
+}
+
+#[test]
+fn sealed_values_are_opened_only_unharmed() {
+    let value = fold(traffic());
+    let sealed = envelope::seal(&value);
+    assert_eq!(envelope::unseal(&sealed).unwrap(), bytes(&value));
+    for at in 0..sealed.len() {
+        let mut harmed = sealed.clone();
+        harmed[at] ^= 1 << (at % 8);
+        assert!(envelope::unseal(&harmed).unwrap_err().0.contains("checksum"), "byte {at}");
+        assert!(envelope::unseal(&sealed[..at]).is_err(), "cut at {at}");
+    }
+    let mut newer = sealed[..sealed.len() - 4].to_vec();
+    newer[0] = 2;
+    newer.extend(crc32fast::hash(&newer).to_le_bytes());
+    assert!(envelope::unseal(&newer).unwrap_err().0.contains("version 2"));
+}
