@@ -178,8 +178,9 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
 }
 
 const SUMMABLE: &[Kind] = &[Kind::U64, Kind::I64, Kind::F64];
-const COMPARABLE: &[Kind] = &[Kind::U64, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
-const COMPARABLE_LIST: &str = "`u64`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
+const COMPARABLE: &[Kind] =
+    &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
+const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
 
 /// The number of `TopK<10>`.
 fn items(segment: &syn::PathSegment) -> Option<u32> {

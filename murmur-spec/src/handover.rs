@@ -4,7 +4,7 @@
 //! murmur 0.1.0
 //! crate page_traffic page_traffic.v1
 //! seen PageView 00c4f2a1b3d5e697
-//! message Traffic views=1 dwell_ms=2 visitors=4
+//! message Traffic views=1 dwell_ms=2 visitors=4 -3
 //! finding M0504 page_traffic key:page
 //! | `PageView` has no field `page`; did you mean `page_id`?
 //! ? more, where the sentence is not enough
@@ -13,7 +13,7 @@
 //! `crate` begins what is said of one crate of the package (its library, its binary, an example), by the name that
 //! rustc gives it and with its protobuf package. `seen` names an item and its [fingerprint](crate::fingerprint).
 //! `message` gives the numbers of a message's fields by the message's name within the package; a new field has its
-//! provisional number there. `finding` names the item and the [part](crate::item::Part) of it; lines with `|` are its
+//! provisional number there, and `-3` is the number of a field that was removed. `finding` names the item and the [part](crate::item::Part) of it; lines with `|` are its
 //! message, lines with `?` its help.
 //!
 //! Cargo never clears `OUT_DIR`, so a file may be left over from a build script that no longer calls us. The build step
@@ -52,9 +52,20 @@ pub struct Crate {
     /// Items with their fingerprints.
     pub seen: Vec<(String, u64)>,
     /// Messages with the numbers of their fields.
-    pub messages: Vec<(String, Vec<(String, u32)>)>,
+    pub messages: Vec<Message>,
     /// What the macros are to say.
     pub findings: Vec<Finding>,
+}
+
+/// The numbers of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Its name within the package.
+    pub name: String,
+    /// Its fields with their numbers.
+    pub fields: Vec<(String, u32)>,
+    /// Numbers of fields that were removed.
+    pub retired: Vec<u32>,
 }
 
 /// A finding for a macro to place.
@@ -121,9 +132,10 @@ impl Crate {
         for (item, fingerprint) in &self.seen {
             let _ = writeln!(out, "seen {item} {fingerprint:016x}");
         }
-        for (message, fields) in &self.messages {
+        for Message { name, fields, retired } in &self.messages {
             let fields: String = fields.iter().map(|(name, number)| format!(" {name}={number}")).collect();
-            let _ = writeln!(out, "message {message}{fields}");
+            let retired: String = retired.iter().map(|number| format!(" -{number}")).collect();
+            let _ = writeln!(out, "message {name}{fields}{retired}");
         }
         for finding in &self.findings {
             let _ = writeln!(out, "finding {} {} {}", finding.code, finding.item, finding.part.to_word());
@@ -144,12 +156,15 @@ impl Crate {
             }
             "message" => {
                 let mut words = rest.split(' ');
-                let name = words.next()?.to_owned();
-                let fields = words.map(|word| {
-                    let (name, number) = word.split_once('=')?;
-                    Some((name.to_owned(), number.parse().ok()?))
-                });
-                self.messages.push((name, fields.collect::<Option<Vec<_>>>()?));
+                let mut message = Message { name: words.next()?.into(), ..Message::default() };
+                for word in words {
+                    match (word.strip_prefix('-'), word.split_once('=')) {
+                        (Some(number), _) => message.retired.push(number.parse().ok()?),
+                        (None, Some((name, number))) => message.fields.push((name.into(), number.parse().ok()?)),
+                        (None, None) => return None,
+                    }
+                }
+                self.messages.push(message);
             }
             "finding" => {
                 let mut words = rest.split(' ');
@@ -173,10 +188,16 @@ impl Crate {
         self.seen.iter().find(|(name, _)| name == item).map(|(_, fingerprint)| *fingerprint)
     }
 
+    /// The numbers of a message.
+    pub fn message(&self, name: &str) -> Option<&Message> {
+        self.messages.iter().find(|message| message.name == name)
+    }
+}
+
+impl Message {
     /// The number of a field.
-    pub fn number(&self, message: &str, field: &str) -> Option<u32> {
-        let (_, fields) = self.messages.iter().find(|(name, _)| name == message)?;
-        fields.iter().find(|(name, _)| name == field).map(|(_, number)| *number)
+    pub fn number(&self, field: &str) -> Option<u32> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, number)| *number)
     }
 }
 
@@ -199,8 +220,12 @@ mod tests {
                 package: "page_traffic.v1".into(),
                 seen: vec![("PageView".into(), 7), ("page_traffic".into(), u64::MAX)],
                 messages: vec![
-                    ("Traffic".into(), vec![("views".into(), 1), ("visitors".into(), 4)]),
-                    ("Nothing".into(), vec![]),
+                    Message {
+                        name: "Traffic".into(),
+                        fields: vec![("views".into(), 1), ("visitors".into(), 4)],
+                        retired: vec![2, 3],
+                    },
+                    Message { name: "Nothing".into(), ..Message::default() },
                 ],
                 findings: vec![Finding {
                     code: codes::UNKNOWN_FIELD,

@@ -361,9 +361,16 @@ fn on_struct(given: Arguments, item: TokenStream, vis: Visibility, ctxt: &Ctxt) 
     if let Some((key, _)) = &key {
         check_key_of_struct(key, &event, ctxt);
     }
-    let windowed = given.window.at().filter(|_| !event.fields.iter().any(|field| field.time.is_given()));
-    if let Some(at) = windowed {
+    let timed = event.fields.iter().any(|field| field.time.is_given());
+    if let Some(at) = given.window.at().filter(|_| !timed) {
         ctxt.push(Finding::new(codes::WINDOW_WITHOUT_TIME, at, without_time(&text(&event.ident))));
+    }
+    for total in event.fields.iter().flat_map(|field| &field.totals).filter(|_| !timed) {
+        if matches!(total.monoid, Monoid::First(_) | Monoid::Last(_)) {
+            let message =
+                format!("`{}` needs the time of the event; put `#[murmur(time)]` on a `Timestamp` field", total.key);
+            ctxt.say(codes::FIELD_AGGREGATE, &total.key, message);
+        }
     }
     let name = given.name.get().cloned();
     match &name {

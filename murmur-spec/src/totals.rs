@@ -5,7 +5,7 @@
 //! | (always) | | `count` |
 //! | `sum`, `average` | numbers | `dwell_ms_sum`, `dwell_ms_average` |
 //! | `min`, `max`, `first`, `last` | numbers, `bool`, `String`, `Timestamp` | `dwell_ms_max` |
-//! | `distinct` | whole numbers, `bool`, `String`, `Vec<u8>`, `Timestamp` | `user_id_distinct` |
+//! | `distinct` | numbers, `bool`, `String`, `Vec<u8>`, `Timestamp` | `user_id_distinct` |
 //! | `top_k(10)` | `String` | `referrer_top_k` |
 //!
 //! An `Option` may stand around each: an absent value adds nothing.
@@ -94,7 +94,7 @@ fn takes(what: What) -> &'static str {
     match what {
         What::Sum | What::Average => "numbers",
         What::Min | What::Max | What::First | What::Last => "numbers, `bool`, `String` and `Timestamp`",
-        What::Distinct => "whole numbers, `bool`, `String`, `Vec<u8>` and `Timestamp`",
+        What::Distinct => "numbers, `bool`, `String`, `Vec<u8>` and `Timestamp`",
         What::TopK(_) => "`String`",
     }
 }
@@ -109,7 +109,7 @@ fn monoid(what: What, kind: &Kind) -> Option<Monoid> {
     };
     let number = matches!(wide, Kind::U64 | Kind::I64 | Kind::F64);
     let comparable = number || matches!(wide, Kind::Bool | Kind::String | Kind::Timestamp);
-    let countable = comparable && wide != Kind::F64 || wide == Kind::Bytes;
+    let countable = comparable || wide == Kind::Bytes;
     match what {
         What::Sum if number => Some(Monoid::Sum(wide)),
         What::Average if number => Some(Monoid::Average),
