@@ -80,6 +80,13 @@ fn fields(owner: &str, before: &Numbered, after: &Numbered, out: &mut Vec<Change
         }
         match (was, entry) {
             (None, Entry::Field(fact)) => push(out, &subject(owner, fact), format!("new, number {number}")),
+            (Some(Entry::Field(old)), Entry::Reserved(name)) if after.field(name).is_some() => {
+                push(
+                    out,
+                    &format!("{owner}.{name}"),
+                    format!("was `{}`; number {number} is never given again", show(old)),
+                );
+            }
             (Some(Entry::Field(old)), Entry::Reserved(name)) => {
                 push(out, &format!("{owner}.{name}"), removed(*number, old, before, after));
             }
@@ -87,11 +94,17 @@ fn fields(owner: &str, before: &Numbered, after: &Numbered, out: &mut Vec<Change
                 push(out, &subject(owner, fact), format!("renamed from `{}`, number {number} stays", old.name));
             }
             (_, Entry::Field(fact)) => {
-                let kept = fact.kept.as_ref().map(|kept| format!(" as {kept}")).unwrap_or_default();
-                push(out, &subject(owner, fact), format!("is `{}{kept}` now", fact.shape));
+                push(out, &subject(owner, fact), format!("is `{}` now", show(fact)));
             }
             (_, Entry::Reserved(name)) => push(out, &format!("{owner}.{name}"), format!("number {number} reserved")),
         }
+    }
+}
+
+fn show(fact: &Fact) -> String {
+    match &fact.kept {
+        Some(kept) => format!("{} as {kept}", fact.shape),
+        None => fact.shape.clone(),
     }
 }
 

@@ -20,9 +20,6 @@ mod progress;
 mod record;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use clock::{Clock, SystemClock};
 pub use decode::{Decode, json};
 pub use progress::{PartitionStatus, Progress, Summary};

@@ -6,8 +6,6 @@
 
 mod range;
 mod span;
-#[cfg(test)]
-mod tests;
 mod tile;
 mod timestamp;
 mod window;

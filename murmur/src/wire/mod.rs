@@ -12,7 +12,7 @@ use prost::encoding::{DecodeContext, WireType};
 mod message;
 mod scalar;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod time;
 pub mod types;
 
