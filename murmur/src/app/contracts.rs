@@ -1,5 +1,4 @@
-/// What the build step made of a package's definitions: `OUT_DIR/murmur/contracts.rs` is an expression of this type,
-/// which `murmur::main!` includes.
+/// What the build step made of a package's definitions.
 #[derive(Debug, Clone, Copy)]
 pub struct Contracts {
     /// A serialized `google.protobuf.FileDescriptorSet`: the package's own file and everything it imports.
@@ -13,5 +12,12 @@ impl Contracts {
     /// The contracts of one kind, by the end of their path.
     pub(super) fn ending(&self, end: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.files.iter().copied().filter(move |(path, _)| path.ends_with(end))
+    }
+}
+
+/// What `OUT_DIR/murmur/contracts.rs` is an expression of, which `murmur::main!` includes.
+impl From<(&'static [u8], &'static [(&'static str, &'static str)])> for Contracts {
+    fn from((descriptor, files): (&'static [u8], &'static [(&'static str, &'static str)])) -> Self {
+        Self { descriptor, files }
     }
 }

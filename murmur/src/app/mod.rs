@@ -52,8 +52,8 @@ pub struct App {
 
 impl App {
     /// A binary of this name, without pipelines yet.
-    pub fn new(name: &'static str, contracts: Contracts) -> Self {
-        Self { name, contracts, entries: Vec::new(), generator: None }
+    pub fn new(name: &'static str, contracts: impl Into<Contracts>) -> Self {
+        Self { name, contracts: contracts.into(), entries: Vec::new(), generator: None }
     }
 
     /// With this pipeline.
