@@ -95,10 +95,16 @@ pub struct FloatTotal {
 impl FloatTotal {
     const OVERFLOW: Self = Self { sum: f64::INFINITY, rest: 0.0 };
 
-    /// One value. A whole number keeps all its digits: what `f64` cannot hold goes to the rest.
+    /// One value with all its digits: what an `f64` cannot hold goes to the rest.
     pub fn of_integer(n: i128) -> Self {
-        let sum = n as f64;
-        Self { sum, rest: (n - sum as i128) as f64 }
+        match i64::try_from(n) {
+            // Up to 53 bits there is nothing to hold, and conversion is quick.
+            Ok(n) if n.unsigned_abs() >> 53 == 0 => Self { sum: n as f64, rest: 0.0 },
+            _ => {
+                let sum = n as f64;
+                Self { sum, rest: (n - sum as i128) as f64 }
+            }
+        }
     }
 
     fn or_overflow(self) -> Self {

@@ -15,6 +15,8 @@
 //! left out, as merged sketches do (flag 16). Reading also takes what the other DataSketches write: the updatable
 //! form with its free places (`0`), coupons in any order, and any HIP sum.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::{K, LG_K, MAX_COUPONS, State};
@@ -52,13 +54,15 @@ pub(super) fn write(state: &State, out: &mut Vec<u8>) {
             out.extend(coupons.iter().flat_map(|coupon| coupon.to_le_bytes()));
         }
         State::Registers(registers) => {
-            // Exact, whatever the order: 4,096 powers of two of at most 32 neighbouring magnitudes fit into an f64.
-            let (mut low, mut high, mut zeros) = (0.0, 0.0, 0u32);
+            let mut counts = [0u32; 64];
             for &register in registers.iter() {
-                let part = if register < 32 { &mut low } else { &mut high };
-                *part += 1.0 / (1u64 << register) as f64;
-                zeros += u32::from(register == 0);
+                counts[usize::from(register % 64)] += 1;
             }
+            // Exact: 4,096 powers of two of 32 neighbouring magnitudes fit into an f64.
+            let sum = |values: Range<usize>| -> f64 {
+                values.map(|value| f64::from(counts[value]) / (1u64 << value) as f64).sum()
+            };
+            let (low, high, zeros) = (sum(0..32), sum(32..64), counts[0]);
             out.extend(header(10, 0, OUT_OF_ORDER, 0, REGISTERS));
             for number in [0.0, low, high] {
                 out.extend(f64::to_le_bytes(number));
@@ -126,8 +130,9 @@ fn read_registers(bytes: &[u8]) -> Result<State, String> {
     let registers: Option<&[u8; K]> = bytes.get(REGISTERS_START..).and_then(|registers| registers.try_into().ok());
     let registers =
         registers.ok_or_else(|| format!("it has {} bytes where registers have {MAX_BYTES}", bytes.len()))?;
-    match registers.iter().find(|&&register| register > 63) {
-        Some(register) => Err(format!("a register holds {register}, more than 63")),
-        None => Ok(State::Registers(Box::new(*registers))),
+    // All at once, for speed: a value above 63 has a bit that none up to 63 has.
+    if registers.iter().fold(0, |all, register| all | register) > 63 {
+        return Err("a register holds more than 63".into());
     }
+    Ok(State::Registers(Box::new(*registers)))
 }

@@ -122,7 +122,7 @@ fn foreign_sketches_are_refused_with_both_values() {
     assert!(refusal(&bad).contains("family 10"));
     bad = good.clone();
     bad[100] = 64;
-    assert!(refusal(&bad).contains("a register holds 64"));
+    assert!(refusal(&bad).contains("a register holds more than 63"));
     bad = good.clone();
     bad.pop();
     assert!(refusal(&bad).contains("4135 bytes"));
