@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`aggregate`] | the [`Monoid`](aggregate::Monoid) trait, every monoid, the laws |
 //! | [`time`] | timestamps, windows, tiles, slots, retention |
-//! | [`event`], [`key`], [`pipeline`], [`wire`] | the traits that the macros implement |
+//! | [`event`], [`mod@key`], [`pipeline`], [`wire`] | the traits that the macros implement |
 //! | [`source`] | where events come from, and positions in it |
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
 //! | [`engine`] | from a source to tiles: fold, flush, commit, catch up, rewind |

@@ -37,7 +37,7 @@ pub fn write<M: Monoid>(number: u32, value: &M, out: &mut Vec<u8>) {
     out[start..].rotate_right(prefix.len());
 }
 
-/// Read what [`write`] wrote. `known` sets a field ([`set`]) and says `None` to a number that is not a field;
+/// Read what [`write()`] wrote. `known` sets a field ([`set`]) and says `None` to a number that is not a field;
 /// `retired` are the numbers of removed fields.
 pub fn read<'a>(
     bytes: &'a [u8],

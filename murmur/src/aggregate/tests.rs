@@ -304,3 +304,27 @@ fn sealed_values_are_opened_only_unharmed() {
     newer.extend(crc32fast::hash(&newer).to_le_bytes());
     assert!(envelope::unseal(&newer).unwrap_err().0.contains("version 2"));
 }
+
+#[test]
+fn stored_bytes_never_change() {
+    fn hex<M: Monoid>(value: M) -> String {
+        bytes(&value).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+    let time = Timestamp::from_micros(0x0102_0304);
+    let stored = [
+        hex(Count::of(258)),
+        hex(Sum::<i64>::of(-2i64)),
+        hex(Sum::<f64>::of(1.5)),
+        hex(Average::of(3u8)),
+        hex(Max::<String>::of("hé")),
+        hex(Min::<u32>::of(7u8)),
+        hex(Max::<bool>::of(None::<bool>)),
+        hex(First::<f64>::at(time, 0.5)),
+        hex(Last::<Timestamp>::at(time, time)),
+        hex(fold(["abc", "é", ""].map(Distinct::of))),
+        hex(fold(["b", "a", "b"].map(TopK::<10>::of))),
+        hex(Traffic::identity()),
+    ];
+    let expected = [""];
+    assert_eq!(stored.as_slice(), expected);
+}

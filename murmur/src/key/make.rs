@@ -67,7 +67,14 @@ macro_rules! key {
         rollup $($grain:literal [$($part:ident),*]),+ $(,)? ;
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+        #[derive(
+            ::core::clone::Clone,
+            ::core::fmt::Debug,
+            ::core::default::Default,
+            ::core::cmp::PartialEq,
+            ::core::cmp::Eq,
+            ::core::hash::Hash,
+        )]
         $vis struct $name {
             $($(#[$field_meta])* pub $field: $ty,)*
         }

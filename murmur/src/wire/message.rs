@@ -81,7 +81,7 @@ macro_rules! message {
         }
     )*) => {$(
         $(#[$meta])*
-        #[derive(Clone, Debug, Default, PartialEq)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default, ::core::cmp::PartialEq)]
         $vis struct $name {
             $($(#[$field_meta])* pub $field: $ty,)*
         }
