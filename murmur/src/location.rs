@@ -107,9 +107,14 @@ pub(crate) struct Options {
 
 impl Options {
     /// One option; `default` when it is not given.
-    pub(crate) fn get<T: FromStr<Err = impl fmt::Display>>(&self, name: &str, default: T) -> Result<T> {
-        let Some(value) = self.options.get(name) else { return Ok(default) };
-        value.parse().map_err(|error| {
+    pub(crate) fn get<T: FromStr<Err: fmt::Display>>(&self, name: &str, default: T) -> Result<T> {
+        Ok(self.get_option(name)?.unwrap_or(default))
+    }
+
+    /// One option; `None` when it is not given.
+    pub(crate) fn get_option<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>> {
+        let Some(value) = self.options.get(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|error| {
             Error::new(ErrorKind::Configuration, format!("`{}`: option `{name}` is `{value}`: {error}", self.text))
         })
     }

@@ -8,6 +8,8 @@ use std::ops::Range;
 use futures_util::future::BoxFuture;
 
 mod dead_letter;
+#[cfg(feature = "jsonl")]
+pub mod jsonl;
 mod position;
 mod records;
 

@@ -1,0 +1,34 @@
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+
+/// How an input begins: enough of it to tell another input from the same one grown longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// How many bytes were looked at.
+    pub(super) length: usize,
+    crc: u32,
+}
+
+impl Head {
+    /// As many bytes as are ever looked at.
+    pub(super) const MOST: usize = 4096;
+
+    /// Of an input that begins with these bytes.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let bytes = &bytes[..bytes.len().min(Self::MOST)];
+        Self { length: bytes.len(), crc: crc32fast::hash(bytes) }
+    }
+
+    /// Of an input, by reading its beginning.
+    pub(super) fn read(input: impl Read) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(Self::MOST);
+        input.take(Self::MOST as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether an input that begins with `bytes` may be this one, grown longer.
+    pub(super) fn fits(&self, bytes: &[u8]) -> bool {
+        bytes.get(..self.length).is_some_and(|bytes| crc32fast::hash(bytes) == self.crc)
+    }
+}
