@@ -7,5 +7,7 @@ pub type Decode<E> = fn(&[u8]) -> Result<E, String>;
 
 /// One JSON object per payload. Fields that the event does not have are skipped without being built.
 pub fn json<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, String> {
-    serde_json::from_slice(payload).map_err(|error| format!("not a `{}` in JSON: {error}", E::NAME))
+    // Checking the payload as a whole is cheaper than checking every string in it.
+    let text = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8: {error}"))?;
+    serde_json::from_str(text).map_err(|error| format!("not a `{}` in JSON: {error}", E::NAME))
 }

@@ -1,6 +1,6 @@
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -75,9 +75,11 @@ pub(super) trait Fold<E>: Send + Sync {
 }
 
 /// A tile under way. With Form A it holds a delta of all partitions; with Form B the fold of one partition.
+///
+/// Each event touches one of these at random, so it is kept to few cache lines, and most keys lie within.
 struct Entry<A> {
     hash: u64,
-    key: Arc<str>,
+    key: SmallVec<[u8; 24]>,
     tile: Tile,
     /// Form B: whose fold this is.
     partition: Option<u16>,
@@ -93,12 +95,29 @@ struct Entry<A> {
 /// What a tile holds of one partition.
 struct Span {
     partition: u16,
-    /// Whether the store was asked; `floor` is what it said.
-    loaded: bool,
-    /// Everything up to and including it is in the store.
-    floor: Option<Offset>,
-    /// First and last offset folded since the last flush.
-    pending: Option<(Offset, Offset)>,
+    /// Whether anything was folded since the last flush; from `first` to `last`.
+    pending: bool,
+    first: Offset,
+    last: Offset,
+    /// What the store said when it was asked.
+    floor: Floor,
+}
+
+/// How far the store had applied a partition to a tile when it was asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Floor {
+    /// It was not asked.
+    Unknown,
+    /// Nothing of the partition is in the tile.
+    Nothing,
+    /// Everything up to and including it is in the tile.
+    UpTo(Offset),
+}
+
+impl Floor {
+    fn of(stored: Option<Offset>) -> Self {
+        stored.map_or(Self::Nothing, Self::UpTo)
+    }
 }
 
 /// An emission that waits until its tile is compared with the store.
@@ -156,7 +175,7 @@ impl<P: Pipeline> FoldTable<P> {
 
     fn id(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> TileId {
         let part = entry.partition.map(|p| owned[usize::from(p)].id.clone());
-        TileId { key: entry.key.clone(), tile: entry.tile, part }
+        TileId { key: entry.text().into(), tile: entry.tile, part }
     }
 }
 
@@ -173,7 +192,7 @@ fn entry_of<A>(
     let hash = hasher.hash_one((key, tile.start.as_micros(), partition));
     let same = |at: &u32| {
         let entry = &entries[*at as usize];
-        entry.hash == hash && entry.tile == tile && entry.partition == partition && &*entry.key == key
+        entry.hash == hash && entry.tile == tile && entry.partition == partition && *entry.key == *key.as_bytes()
     };
     if let Some(at) = index.find(hash, same) {
         return *at;
@@ -181,7 +200,7 @@ fn entry_of<A>(
     let at = entries.len() as u32;
     entries.push(Entry {
         hash,
-        key: Arc::from(key),
+        key: SmallVec::from_slice(key.as_bytes()),
         tile,
         partition,
         slots: SmallVec::new(),
@@ -195,10 +214,24 @@ fn entry_of<A>(
     at
 }
 
+impl<A> Entry<A> {
+    /// The encoded key.
+    fn text(&self) -> Cow<'_, str> {
+        // It was copied from a string.
+        String::from_utf8_lossy(&self.key)
+    }
+}
+
 impl<A: Monoid> Entry<A> {
     fn span(&mut self, partition: u16) -> &mut Span {
         let at = self.spans.iter().position(|span| span.partition == partition).unwrap_or_else(|| {
-            self.spans.push(Span { partition, loaded: false, floor: None, pending: None });
+            self.spans.push(Span {
+                partition,
+                pending: false,
+                first: Offset::ZERO,
+                last: Offset::ZERO,
+                floor: Floor::Unknown,
+            });
             self.spans.len() - 1
         });
         &mut self.spans[at]
@@ -207,13 +240,14 @@ impl<A: Monoid> Entry<A> {
     /// Fold one value in, unless the store holds it already.
     fn take(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> bool {
         let span = self.span(partition);
-        if span.floor.is_some_and(|floor| offset <= floor) {
+        if matches!(span.floor, Floor::UpTo(floor) if offset <= floor) {
             return false;
         }
-        match &mut span.pending {
-            Some((_, last)) => *last = offset,
-            None => span.pending = Some((offset, offset)),
+        if !span.pending {
+            span.pending = true;
+            span.first = offset;
         }
+        span.last = offset;
         // The newest slot stands last and takes most events.
         match self.slots.iter_mut().rev().find(|(at, _)| *at == slot) {
             Some((_, held)) => held.combine(value),
@@ -238,13 +272,16 @@ impl<A: Monoid> Entry<A> {
     }
 }
 
-fn decode_slots<A: Monoid>(key: &str, tile: Tile, item: &Item) -> Result<SmallVec<[(Slot, A); 1]>> {
+fn decode_slots<A: Monoid>(entry: &Entry<A>, item: &Item) -> Result<SmallVec<[(Slot, A); 1]>> {
     item.values
         .iter()
         .map(|(slot, bytes)| {
             let value = envelope::unseal(bytes).and_then(A::decode);
             value.map(|value| (*slot, value)).map_err(|error| {
-                Error::new(crate::ErrorKind::Corrupt, format!("tile {tile:?} of key {key:?}, slot {}: {error}", slot.0))
+                Error::new(
+                    crate::ErrorKind::Corrupt,
+                    format!("tile {:?} of key {:?}, slot {}: {error}", entry.tile, entry.text(), slot.0),
+                )
             })
         })
         .collect()
@@ -302,7 +339,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.asked.clear();
         for held in &self.held {
             let entry = &self.entries[held.entry as usize];
-            if !entry.spans.iter().any(|span| span.partition == held.partition && span.loaded) {
+            if !entry.spans.iter().any(|span| span.partition == held.partition && span.floor != Floor::Unknown) {
                 self.asked.push(held.entry);
             }
         }
@@ -318,11 +355,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 Some(partition) => {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
                     if let Some(item) = &item {
-                        entry.base_on(decode_slots(&entry.key, entry.tile, item)?);
+                        entry.base_on(decode_slots(entry, item)?);
                     }
                     entry.absolute = true;
-                    let span = entry.span(partition);
-                    (span.floor, span.loaded) = (floor, true);
+                    entry.span(partition).floor = Floor::of(floor);
                 }
                 // Form A: the item tells of all partitions at once.
                 None => {
@@ -330,8 +366,8 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                         let floor = item.as_ref().and_then(|item| item.offset(&owner.id));
                         let span = entry.span(partition as u16);
                         // What is pending here lies beyond what was loaded before; its floor stays.
-                        if span.pending.is_none() {
-                            (span.floor, span.loaded) = (floor, true);
+                        if !span.pending {
+                            span.floor = Floor::of(floor);
                         }
                     }
                 }
@@ -366,21 +402,21 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 entry.absolute = true;
                 continue;
             };
-            let base = decode_slots(&entry.key, entry.tile, &item)?;
+            let base = decode_slots(entry, &item)?;
             let stored = item.offsets.first().map(|(_, offset)| *offset);
             let span = &mut entry.spans[0];
-            span.floor = stored;
-            match span.pending {
+            span.floor = Floor::of(stored);
+            if span.pending && stored >= Some(span.last) {
                 // The delta is in there already, all of it.
-                Some((_, last)) if stored >= Some(last) => {
-                    span.pending = None;
-                    entry.slots = base;
-                    entry.absolute = true;
-                    entry.dirty = false;
-                    self.dirty -= 1;
-                }
-                Some((first, _)) if stored >= Some(first) => return Ok(Err(Overlap)),
-                _ => entry.base_on(base),
+                span.pending = false;
+                entry.slots = base;
+                entry.absolute = true;
+                entry.dirty = false;
+                self.dirty -= 1;
+            } else if span.pending && stored >= Some(span.first) {
+                return Ok(Err(Overlap));
+            } else {
+                entry.base_on(base);
             }
         }
         Ok(Ok(()))
@@ -390,11 +426,9 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         let mut writes = Vec::with_capacity(self.dirty);
         match P::Aggregate::FORM {
             Form::Add => {
-                for entry in std::mem::take(&mut self.entries) {
-                    if entry.dirty {
-                        writes.push(self.add(entry, owned));
-                    }
-                }
+                let dirty = self.entries.iter().filter(|entry| entry.dirty);
+                writes.extend(dirty.map(|entry| self.add(entry, owned)));
+                self.entries.clear();
                 self.index.clear();
                 self.key_bytes = 0;
             }
@@ -444,7 +478,7 @@ impl<P: Pipeline> FoldTable<P> {
     }
 
     /// Form A: the delta of a tile, with the offsets that it was folded from.
-    fn add(&self, entry: Entry<P::Aggregate>, owned: &[Owned]) -> Write {
+    fn add(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> Write {
         let mut numbers = Vec::new();
         for (slot, value) in &entry.slots {
             value.numbers(0, &mut |column, number| {
@@ -456,9 +490,11 @@ impl<P: Pipeline> FoldTable<P> {
         let mut applied: Vec<Applied> = entry
             .spans
             .iter()
-            .filter_map(|span| {
-                let (first, last) = span.pending?;
-                Some(Applied { partition: owned[usize::from(span.partition)].id.clone(), first, last })
+            .filter(|span| span.pending)
+            .map(|span| Applied {
+                partition: owned[usize::from(span.partition)].id.clone(),
+                first: span.first,
+                last: span.last,
             })
             .collect();
         applied.sort_by(|a, b| a.partition.cmp(&b.partition));
@@ -466,13 +502,15 @@ impl<P: Pipeline> FoldTable<P> {
             numbers,
             applied,
             expires: self.tiling.expiry(entry.tile, &P::SPEC.window),
-            id: TileId { key: entry.key, tile: entry.tile, part: None },
+            id: self.id(entry, owned),
         }
     }
 
     /// Form B: the fold of a tile as a whole; nothing when the store holds the same bytes.
     fn put(&self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
-        let (_, last) = entry.spans.first_mut()?.pending.take()?;
+        let span = entry.spans.first_mut().filter(|span| span.pending)?;
+        span.pending = false;
+        let last = span.last;
         let values: Vec<(Slot, Bytes)> =
             entry.slots.iter().map(|(slot, value)| (*slot, Bytes::from(envelope::seal(value)))).collect();
         let hash = self.hasher.hash_one(&values);

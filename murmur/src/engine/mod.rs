@@ -20,6 +20,9 @@ mod progress;
 mod record;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use clock::{Clock, SystemClock};
 pub use decode::{Decode, json};
 pub use progress::{PartitionStatus, Progress, Summary};

@@ -1,9 +1,10 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use hashbrown::HashMap;
 
 use super::condition::apply;
 use super::{Consistency, Item, Outcome, Store, Table, TileId, Write};
@@ -21,8 +22,15 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct State {
-    tables: HashMap<Table, BTreeMap<TileId, Item>>,
+    tables: HashMap<Table, Tiles>,
     records: BTreeMap<String, Record>,
+}
+
+/// The items of a table, found by hash; in order only where an order is asked for.
+#[derive(Debug, Default)]
+struct Tiles {
+    items: HashMap<TileId, Item>,
+    order: BTreeSet<TileId>,
 }
 
 impl MemoryStore {
@@ -37,18 +45,25 @@ impl MemoryStore {
     }
 }
 
-impl State {
-    fn write(&mut self, table: &Table, write: &Write) -> Result<Outcome> {
-        let tiles = self.tables.entry(table.clone()).or_default();
-        if let Some(item) = tiles.get_mut(write.id()) {
+impl Tiles {
+    fn write(&mut self, write: &Write) -> Result<Outcome> {
+        if let Some(item) = self.items.get_mut(write.id()) {
             return apply(write, item);
         }
         let mut item = Item::default();
         let outcome = apply(write, &mut item)?;
-        tiles.insert(write.id().clone(), item);
+        self.items.insert(write.id().clone(), item);
+        self.order.insert(write.id().clone());
         Ok(outcome)
     }
 
+    /// The items of these ids, copied.
+    fn items<'a>(&self, ids: impl Iterator<Item = &'a TileId>) -> Vec<(TileId, Item)> {
+        ids.filter_map(|id| Some((id.clone(), self.items.get(id)?.clone()))).collect()
+    }
+}
+
+impl State {
     fn put_record(&mut self, name: &str, bytes: Vec<u8>, expected: Option<Version>) -> RecordOutcome {
         let present = self.records.get(name);
         if present.map(|record| record.version) != expected {
@@ -64,7 +79,8 @@ impl Store for MemoryStore {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
             let mut state = self.state();
-            writes.iter().map(|write| state.write(table, write)).collect()
+            let tiles = state.tables.entry_ref(table).or_default();
+            writes.iter().map(|write| tiles.write(write)).collect()
         }
         .boxed()
     }
@@ -78,7 +94,7 @@ impl Store for MemoryStore {
         async move {
             let state = self.state();
             let tiles = state.tables.get(table);
-            Ok(ids.iter().map(|id| tiles.and_then(|tiles| tiles.get(id)).cloned()).collect())
+            Ok(ids.iter().map(|id| tiles.and_then(|tiles| tiles.items.get(id)).cloned()).collect())
         }
         .boxed()
     }
@@ -100,9 +116,8 @@ impl Store for MemoryStore {
             // An id without a part sorts before all parts of its tile.
             let at = |start| TileId { key: key.clone(), tile: Tile { level, start }, part: None };
             let state = self.state();
-            let tiles = state.tables.get(table).into_iter();
-            let found = tiles.flat_map(|tiles| tiles.range(at(starts.start)..at(starts.end)));
-            Ok(found.take(limit).map(|(id, item)| (id.clone(), item.clone())).collect())
+            let Some(tiles) = state.tables.get(table) else { return Ok(Vec::new()) };
+            Ok(tiles.items(tiles.order.range(at(starts.start)..at(starts.end)).take(limit)))
         }
         .boxed()
     }
@@ -116,9 +131,8 @@ impl Store for MemoryStore {
         async move {
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             let state = self.state();
-            let tiles = state.tables.get(table).into_iter();
-            let page = tiles.flat_map(|tiles| tiles.range((from, Bound::Unbounded))).take(limit);
-            Ok(page.map(|(id, item)| (id.clone(), item.clone())).collect())
+            let Some(tiles) = state.tables.get(table) else { return Ok(Vec::new()) };
+            Ok(tiles.items(tiles.order.range((from, Bound::Unbounded)).take(limit)))
         }
         .boxed()
     }
@@ -129,9 +143,10 @@ impl Store for MemoryStore {
             let Some(tiles) = state.tables.get_mut(table) else { return Ok(0) };
             let expired = |item: &Item| item.expires.is_some_and(|at| at <= now);
             let gone: Vec<TileId> =
-                tiles.iter().filter(|(_, item)| expired(item)).take(limit).map(|(id, _)| id.clone()).collect();
+                tiles.items.iter().filter(|(_, item)| expired(item)).take(limit).map(|(id, _)| id.clone()).collect();
             for id in &gone {
-                tiles.remove(id);
+                tiles.items.remove(id);
+                tiles.order.remove(id);
             }
             Ok(gone.len())
         }

@@ -6,6 +6,8 @@
 
 mod range;
 mod span;
+#[cfg(test)]
+mod tests;
 mod tile;
 mod timestamp;
 mod window;

@@ -1,5 +1,3 @@
-use jiff::civil::Date;
-
 use super::{Span, TimeRange, Timestamp, Window};
 
 /// How much time one tile covers. The letter is the prefix of the tile's sort key in the store.
@@ -130,8 +128,11 @@ impl Tiling {
 
     /// First instant that is not before `at` and starts a slot.
     pub fn ceil_slot(&self, at: Timestamp) -> Timestamp {
-        let floor = self.floor_slot(at);
-        if floor == at || self.slot == 0 { floor } else { Timestamp::from_micros(floor.as_micros() + self.slot) }
+        if self.slot == 0 {
+            return Timestamp::MIN;
+        }
+        let slot = self.slot_from(at.as_micros());
+        if slot.start == at { at } else { slot.end }
     }
 
     /// The tile and slot that `at` lies in.
@@ -162,7 +163,7 @@ impl Tiling {
         let start = tile.start.as_micros();
         let end = match tile.level {
             Level::Forever => return TimeRange::new(Timestamp::MIN, Timestamp::MAX),
-            Level::Slot => start.saturating_add(self.slot),
+            Level::Slot => return self.slot_from(start),
             Level::Minute => start + MINUTE,
             Level::Hour => start + HOUR,
             Level::Day => start + DAY,
@@ -177,7 +178,13 @@ impl Tiling {
         if self.slot == 0 {
             return TimeRange::new(Timestamp::MIN, Timestamp::MAX);
         }
-        let start = tile.start.as_micros() + i64::from(slot.0) * self.slot;
+        self.slot_from(tile.start.as_micros() + i64::from(slot.0) * self.slot)
+    }
+
+    /// The slot that `micros` lies in. Not simply `micros` and a slot's length: the first slot of the year 1 begins
+    /// before it, and is cut.
+    fn slot_from(&self, micros: i64) -> TimeRange {
+        let start = floor(micros, self.slot);
         TimeRange::new(Timestamp::from_micros(start), Timestamp::from_micros(start.saturating_add(self.slot)))
     }
 
@@ -187,15 +194,26 @@ impl Tiling {
     }
 }
 
+/// The last multiple of `unit` that is not after `micros`.
 fn floor(micros: i64, unit: i64) -> i64 {
     let origin = if unit % WEEK == 0 { FIRST_MONDAY } else { 0 };
     (micros - origin).div_euclid(unit) * unit + origin
 }
 
+/// First instant of the calendar month that `micros` lies in.
+///
+/// Days are counted in years that begin in March, so that the leap day is the last of its year, and in eras of 400
+/// years, which all have 146,097 days.
 fn month_start(micros: i64) -> i64 {
-    const EPOCH: Date = Date::constant(1970, 1, 1);
-    let days = micros.div_euclid(DAY) as i32;
-    // `Timestamp` keeps within the years 1 to 9999, which `Date` can hold.
-    let date = EPOCH.saturating_add(jiff::Span::new().days(days));
-    (i64::from(days) - i64::from(date.day()) + 1) * DAY
+    /// Days from the first of March of the year 0 to 1970-01-01.
+    const EPOCH: i64 = 719_468;
+    const ERA: i64 = 146_097;
+    let day = micros.div_euclid(DAY);
+    let of_era = (day + EPOCH).rem_euclid(ERA);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    // Months of March to July, August to December, January and February have 31, 30, 31, 30, 31 days: 153 in all.
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5;
+    (day - of_month) * DAY
 }

@@ -12,7 +12,7 @@ use prost::encoding::{DecodeContext, WireType};
 mod message;
 mod scalar;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 pub mod types;
 

@@ -123,9 +123,9 @@ crate::message! {
     pub struct Estimate: "murmur.v1.Estimate" {
         /// The most likely value.
         value: f64 = 1,
-        /// The true value is not below this, with about 97.7 % confidence (two standard deviations).
+        /// The true value lies above this and below `upper` with 95 % confidence (two standard deviations).
         lower: f64 = 2,
-        /// The true value is not above this, with the same confidence.
+        /// See `lower`.
         upper: f64 = 3,
     }
 

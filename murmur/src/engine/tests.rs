@@ -1,0 +1,278 @@
+//! What the simulation does not ask: refusals, filters, stopping, and pipelines that join later.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::*;
+use crate::aggregate::Count;
+use crate::event::Event;
+use crate::pipeline::{Emissions, Pipeline, Spec};
+use crate::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
+use crate::store::{Consistency, MemoryStore, Store, Table, TileId};
+use crate::time::{Span, Timestamp, Window};
+use crate::{Error, ErrorKind, Result};
+
+struct Word {
+    text: String,
+    at: Option<Timestamp>,
+}
+
+impl Event for Word {
+    const NAME: &'static str = "Word";
+    const FIELDS: &'static [&'static str] = &["text"];
+
+    fn time(&self) -> Option<Timestamp> {
+        self.at
+    }
+}
+
+/// `text` or `text@seconds`; `!` does not decode.
+fn decode(payload: &[u8]) -> Result<Word, String> {
+    let text = String::from_utf8_lossy(payload).into_owned();
+    match text.split_once('@') {
+        _ if text == "!" => Err("an exclamation".into()),
+        Some((text, seconds)) => {
+            let seconds = seconds.parse().map_err(|_| "not a time".to_owned())?;
+            Ok(Word { text: text.into(), at: Some(Timestamp::from_seconds(seconds)) })
+        }
+        None => Ok(Word { text, at: None }),
+    }
+}
+
+crate::key! {
+    /// A word.
+    struct WordKey: "test.v1.WordKey" {
+        /// Itself.
+        text: String = 1,
+    }
+}
+
+const fn spec(name: &'static str, window: Window) -> Spec {
+    Spec { name, package: "test.v1", service: "WordsService", about: "", window, fingerprint: 0 }
+}
+
+/// Counts words, panics at `panic`, leaves out `skip`.
+struct Words;
+
+impl Pipeline for Words {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = spec("words", Window::AllTime);
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        assert!(event.text != "panic", "as asked");
+        if event.text != "skip" {
+            out.begin("").field(&event.text);
+            out.emit(Count::one());
+        }
+    }
+}
+
+/// Counts words per hour and keeps them for a day.
+struct Hours;
+
+impl Pipeline for Hours {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec =
+        spec("hours", Window::Tumbling { size: Span::from_seconds(3_600), keep: Span::from_seconds(86_400) });
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        Words::apply(event, out);
+    }
+}
+
+/// A list of payloads as one partition without commits of its own.
+struct List {
+    payloads: Vec<&'static str>,
+    next: usize,
+    assigned: bool,
+}
+
+impl List {
+    fn new(payloads: &[&'static str]) -> Box<Self> {
+        Box::new(Self { payloads: payloads.to_vec(), next: 0, assigned: false })
+    }
+}
+
+fn partition() -> PartitionId {
+    PartitionId::new("list")
+}
+
+impl Source for List {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        let poll = if !self.assigned {
+            self.assigned = true;
+            Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Stored }])
+        } else if let Some(payload) = self.payloads.get(self.next) {
+            self.next += 1;
+            Poll::Batch(Batch {
+                partition: Some(partition()),
+                buffer: payload.as_bytes().to_vec(),
+                payloads: vec![Payload {
+                    offset: Offset::from_u64(self.next as u64),
+                    bytes: 0..payload.len(),
+                    broken: None,
+                }],
+                ..Batch::default()
+            })
+        } else {
+            Poll::End
+        };
+        Box::pin(async { Ok(poll) })
+    }
+
+    fn seek<'a>(&'a mut self, _: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.next = after.map_or(0, |offset| offset.words()[3] as usize);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[derive(Clone, Default)]
+struct Letters(Arc<Mutex<Vec<Letter>>>);
+
+impl DeadLetters for Letters {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.0.lock().unwrap().retain(|letter| Some(letter.offset) <= after);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        self.0.lock().unwrap().extend(letters);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A sink whose disk is full.
+struct Full;
+
+impl DeadLetters for Full {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn put(&mut self, _: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Err(Error::new(ErrorKind::Io, "no space left")) })
+    }
+}
+
+struct Noon;
+
+/// 1970-01-11T12:00:00Z.
+const NOON: i64 = 10 * 86_400 + 43_200;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(NOON)
+    }
+}
+
+async fn count(store: &MemoryStore, table: &str, key: &str) -> i128 {
+    let id = TileId { key: format!("={key}").into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
+    let items = store.get(&Table::new(table, 1), &[id], Consistency::Strong).await.unwrap();
+    let numbers = items[0].iter().flat_map(|item| &item.numbers);
+    numbers.map(|(_, number)| if let crate::store::Number::Int(n) = number { *n } else { 0 }).sum()
+}
+
+fn worker(store: &Arc<MemoryStore>, payloads: &[&'static str], letters: &Letters) -> WorkerBuilder<Word> {
+    Worker::builder(store.clone(), List::new(payloads), decode, Box::new(letters.clone())).clock(Arc::new(Noon))
+}
+
+async fn to_the_end(builder: WorkerBuilder<Word>) -> Summary {
+    let (_stop, stopped) = watch::channel(false);
+    builder.build().run(stopped).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_is_a_dead_letter_and_the_rest_is_counted() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let long: &'static str = Box::leak("x".repeat(5_000).into_boxed_str());
+    let payloads = ["a", "!", "panic", "skip", long, "a"];
+    let summary = to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>()).await;
+    assert_eq!(count(&store, "words", "a").await, 2);
+    assert_eq!((summary.progress.read, summary.progress.applied, summary.progress.dead), (6, 3, 3));
+    let letters = letters.0.lock().unwrap();
+    let why: Vec<(u64, &str)> = letters.iter().map(|l| (l.offset.words()[3], l.reason.as_str())).collect();
+    assert_eq!(why[0], (2, "an exclamation"));
+    assert_eq!(why[1], (3, "pipeline `words`: the aggregate function panicked"));
+    assert!(why[2].1.contains("5001 bytes"), "{}", why[2].1);
+    assert_eq!(letters[2].payload.len(), 5_000);
+}
+
+#[tokio::test]
+async fn a_second_run_reads_nothing_again_and_letters_are_there_once() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["a", "!", "skip"];
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>()).await;
+    let again = to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>()).await;
+    assert_eq!((again.progress.read, again.ended), (0, true));
+    assert_eq!(count(&store, "words", "a").await, 1);
+    assert_eq!(letters.0.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pipeline_that_joins_later_sees_everything_and_the_others_count_nothing_twice() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["a@860000", "a@860001"];
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>()).await;
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>().pipeline::<Hours>()).await;
+    assert_eq!(count(&store, "words", "a").await, 2);
+    let hours = store.scan(&Table::new("hours", 1), None, 10).await.unwrap();
+    assert_eq!(hours.len(), 1);
+    assert_eq!(hours[0].1.numbers[0].1, crate::store::Number::Int(2));
+}
+
+#[tokio::test]
+async fn an_event_older_than_retention_is_counted_as_expired_and_not_stored() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    // Kept until a day after the end of its day's tile: the 9th expires at the end of the 10th.
+    let payloads = ["old@700000", "kept@800000"];
+    let summary = to_the_end(worker(&store, &payloads, &letters).pipeline::<Hours>()).await;
+    assert_eq!((summary.progress.expired, summary.progress.writes), (1, 1));
+    let kept = store.scan(&Table::new("hours", 1), None, 10).await.unwrap();
+    assert_eq!(&*kept[0].0.key, "=kept");
+}
+
+#[tokio::test]
+async fn nothing_is_committed_past_a_letter_that_is_not_durable() {
+    let store = Arc::new(MemoryStore::new());
+    let full = Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Full)).pipeline::<Words>();
+    let (_stop, stopped) = watch::channel(false);
+    assert_eq!(full.build().run(stopped).await.unwrap_err().kind(), ErrorKind::Io);
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap();
+    assert_eq!(record.commit, None);
+    assert!(record.horizon >= Some(Offset::from_u64(2)), "raised before anything could be written");
+}
+
+#[tokio::test]
+async fn a_request_to_stop_makes_everything_read_durable_and_committed() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let worker = worker(&store, &["a", "b", "c", "d"], &letters).pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.read >= 1).await.unwrap();
+    stop.send_replace(true);
+    let summary = running.await.unwrap().unwrap();
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap();
+    assert_eq!(record.commit, Some(Offset::from_u64(summary.progress.read)));
+    let rest = to_the_end(super::tests::worker(&store, &["a", "b", "c", "d"], &letters).pipeline::<Words>()).await;
+    assert_eq!(rest.progress.read + summary.progress.read, 4);
+    assert_eq!(count(&store, "words", "d").await, 1);
+}
