@@ -90,6 +90,8 @@ struct Entry<A> {
     absolute: bool,
     /// Form B: hash of the bytes last known to be stored.
     stored: Option<u64>,
+    /// Form B: how many bytes those were, which is about what the value takes here.
+    stored_bytes: u32,
 }
 
 /// What a tile holds of one partition.
@@ -137,6 +139,8 @@ pub(super) struct FoldTable<P: Pipeline> {
     entries: Vec<Entry<P::Aggregate>>,
     dirty: usize,
     key_bytes: usize,
+    /// Sum of all `stored_bytes`.
+    value_bytes: usize,
     emissions: Emissions<P::Aggregate>,
     held: Vec<Held<P::Aggregate>>,
     /// The entries that the last question to the store was about, in its order.
@@ -155,6 +159,7 @@ impl<P: Pipeline> FoldTable<P> {
             entries: Vec::new(),
             dirty: 0,
             key_bytes: 0,
+            value_bytes: 0,
             emissions: Emissions::default(),
             held: Vec::new(),
             asked: Vec::new(),
@@ -208,6 +213,7 @@ fn entry_of<A>(
         dirty: false,
         absolute: false,
         stored: None,
+        stored_bytes: 0,
     });
     *key_bytes += key.len();
     index.insert_unique(hash, at, |at| entries[*at as usize].hash);
@@ -454,8 +460,9 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 
     fn bytes(&self) -> usize {
-        let heap = if P::Aggregate::FORM == Form::Put { P::Aggregate::MAX_BYTES.min(8 * 1024) } else { 0 };
-        self.entries.len() * (size_of::<Entry<P::Aggregate>>() + heap) + self.key_bytes
+        // What was folded since the last flush is small as long as it is young; a guess does for it.
+        let fresh = if P::Aggregate::FORM == Form::Put { self.dirty * P::Aggregate::MAX_BYTES.min(256) } else { 0 };
+        self.entries.len() * size_of::<Entry<P::Aggregate>>() + self.key_bytes + self.value_bytes + fresh
     }
 
     fn clear(&mut self) {
@@ -465,6 +472,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.asked.clear();
         self.dirty = 0;
         self.key_bytes = 0;
+        self.value_bytes = 0;
     }
 }
 
@@ -507,12 +515,15 @@ impl<P: Pipeline> FoldTable<P> {
     }
 
     /// Form B: the fold of a tile as a whole; nothing when the store holds the same bytes.
-    fn put(&self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
+    fn put(&mut self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
         let span = entry.spans.first_mut().filter(|span| span.pending)?;
         span.pending = false;
         let last = span.last;
         let values: Vec<(Slot, Bytes)> =
             entry.slots.iter().map(|(slot, value)| (*slot, Bytes::from(envelope::seal(value)))).collect();
+        let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
+        self.value_bytes = self.value_bytes + bytes - entry.stored_bytes as usize;
+        entry.stored_bytes = bytes as u32;
         let hash = self.hasher.hash_one(&values);
         // Events that changed nothing need no write: whoever folds them again onto the same bytes comes to the same.
         if entry.stored.replace(hash) == Some(hash) {
