@@ -12,6 +12,7 @@
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
 //! | [`engine`] | from a source to tiles: fold, flush, commit, catch up, rewind |
 //! | [`query`] | from a question to tiles to an answer: plan, read, fold |
+//! | `grpc` | the typed service and client: gRPC, gRPC-Web, Connect and JSON on one port |
 //! | `app` | `murmur::main!`: verbs, configuration, signals |
 
 pub mod aggregate;
@@ -20,6 +21,8 @@ pub mod app;
 pub mod engine;
 pub mod error;
 pub mod event;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod key;
 pub mod location;
 pub mod pipeline;

@@ -18,7 +18,7 @@ mod plan;
 mod progress;
 mod reader;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use answer::{Answer, AsOf, Interval, PartitionProgress, Point, Presence, Series};
 pub use limits::Limits;

@@ -81,12 +81,12 @@ impl<P: Pipeline> Reader<P> {
 
     /// The value over the whole retention.
     pub async fn get(&self, key: &P::Key, consistency: Consistency) -> Result<Answer<Reply<P>>> {
-        self.answer(key, Ask::Retention, consistency).await
+        self.ask(key, Ask::Retention, consistency).await
     }
 
     /// As [`get`](Self::get), for many keys; answers come in the order of the keys.
     pub async fn get_many(&self, keys: &[P::Key], consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
-        self.answers(keys, Ask::Retention, consistency).await
+        self.ask_many(keys, Ask::Retention, consistency).await
     }
 
     /// The value over the last `span` before `end`, which is now when `None`.
@@ -97,7 +97,7 @@ impl<P: Pipeline> Reader<P> {
         end: Option<Timestamp>,
         consistency: Consistency,
     ) -> Result<Answer<Reply<P>>> {
-        self.answer(key, Ask::Window { span, end }, consistency).await
+        self.ask(key, Ask::Window { span, end }, consistency).await
     }
 
     /// As [`window`](Self::window), for many keys; answers come in the order of the keys.
@@ -108,12 +108,12 @@ impl<P: Pipeline> Reader<P> {
         end: Option<Timestamp>,
         consistency: Consistency,
     ) -> Result<Vec<Answer<Reply<P>>>> {
-        self.answers(keys, Ask::Window { span, end }, consistency).await
+        self.ask_many(keys, Ask::Window { span, end }, consistency).await
     }
 
     /// The value over `range`.
     pub async fn range(&self, key: &P::Key, range: TimeRange, consistency: Consistency) -> Result<Answer<Reply<P>>> {
-        self.answer(key, Ask::Range(range), consistency).await
+        self.ask(key, Ask::Range(range), consistency).await
     }
 
     /// As [`range`](Self::range), for many keys; answers come in the order of the keys.
@@ -123,7 +123,7 @@ impl<P: Pipeline> Reader<P> {
         range: TimeRange,
         consistency: Consistency,
     ) -> Result<Vec<Answer<Reply<P>>>> {
-        self.answers(keys, Ask::Range(range), consistency).await
+        self.ask_many(keys, Ask::Range(range), consistency).await
     }
 
     /// One value per `step` (a multiple of the slot; the slot when `None`) over `[start, end)`; `end` is now when
@@ -159,12 +159,14 @@ impl<P: Pipeline> Reader<P> {
         self.inner.store.get(&self.inner.table, &[id], Consistency::Eventual).await.map(drop)
     }
 
-    async fn answer(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
-        let mut answers = self.answers(std::slice::from_ref(key), ask, consistency).await?;
+    /// The value over the time that is asked about.
+    pub async fn ask(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
+        let mut answers = self.ask_many(std::slice::from_ref(key), ask, consistency).await?;
         answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))
     }
 
-    async fn answers(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
+    /// As [`ask`](Self::ask), for many keys; answers come in the order of the keys.
+    pub async fn ask_many(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
         self.inner.limits.check_keys(keys.len())?;
         let now = self.inner.clock.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;

@@ -7,13 +7,11 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::ErrorKind;
-use crate::source::{Record, RecordOutcome, Records, Version};
-use crate::store::{Consistency, Item};
-use crate::time::{Level, TimeRange};
+use crate::query::tests::hooked::{Hook, Hooked};
+use crate::store::Consistency;
 
-/// A store that counts its reads and lets them through when told.
+/// Counts the reads of a store and lets them through when told.
 struct Gate {
-    inner: MemoryStore,
     reads: AtomicUsize,
     arrived: Semaphore,
     open: Semaphore,
@@ -21,9 +19,9 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(inner: MemoryStore) -> Self {
+    fn new() -> Self {
         let (arrived, open) = (Semaphore::new(0), Semaphore::new(0));
-        Self { inner, reads: AtomicUsize::new(0), arrived, open, broken: AtomicBool::new(false) }
+        Self { reads: AtomicUsize::new(0), arrived, open, broken: AtomicBool::new(false) }
     }
 
     async fn pass(&self) -> crate::Result<()> {
@@ -45,73 +43,9 @@ impl Gate {
     }
 }
 
-impl Store for Gate {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<crate::Result<Outcome>>> {
-        self.inner.write(table, writes)
-    }
-
-    fn get<'a>(
-        &'a self,
-        table: &'a Table,
-        ids: &'a [TileId],
-        consistency: Consistency,
-    ) -> BoxFuture<'a, crate::Result<Vec<Option<Item>>>> {
-        Box::pin(async move {
-            self.pass().await?;
-            self.inner.get(table, ids, consistency).await
-        })
-    }
-
-    fn range<'a>(
-        &'a self,
-        table: &'a Table,
-        key: &'a str,
-        level: Level,
-        starts: TimeRange,
-        limit: usize,
-        consistency: Consistency,
-    ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
-        Box::pin(async move {
-            self.pass().await?;
-            self.inner.range(table, key, level, starts, limit, consistency).await
-        })
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: &'a Table,
-        after: Option<&'a TileId>,
-        limit: usize,
-    ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
-        self.inner.scan(table, after, limit)
-    }
-
-    fn remove_expired<'a>(
-        &'a self,
-        table: &'a Table,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, crate::Result<usize>> {
-        self.inner.remove_expired(table, now, limit)
-    }
-}
-
-impl Records for Gate {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, crate::Result<Option<Record>>> {
-        self.inner.record(name)
-    }
-
-    fn put_record<'a>(
-        &'a self,
-        name: &'a str,
-        bytes: Vec<u8>,
-        expected: Option<Version>,
-    ) -> BoxFuture<'a, crate::Result<RecordOutcome>> {
-        self.inner.put_record(name, bytes, expected)
-    }
-
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, crate::Result<Vec<String>>> {
-        self.inner.record_names(prefix)
+impl Hook for Gate {
+    fn before_read(&self) -> BoxFuture<'_, crate::Result<()>> {
+        Box::pin(self.pass())
     }
 }
 
@@ -126,8 +60,8 @@ where
     let event = |id: &str, what| Happening { id: id.into(), at: Timestamp::EPOCH, partition: 0, what };
     let inner = MemoryStore::new();
     fill::<P>(&inner, &[event("a", 'A'), event("b", 'B')]).await;
-    let store = Arc::new(Gate::new(inner));
-    (store.clone(), Reader::new(store, 1))
+    let gate = Arc::new(Gate::new());
+    (gate.clone(), Reader::new(Arc::new(Hooked { inner, hook: gate }), 1))
 }
 
 fn spawn<P: Pipeline<Key = Id>>(

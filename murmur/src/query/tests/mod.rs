@@ -3,6 +3,7 @@
 mod against_naive;
 mod coalescing;
 mod edges;
+pub(crate) mod hooked;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -147,7 +148,7 @@ shapes! {
 }
 
 /// A clock that stands.
-pub(super) struct Standing(pub(super) Timestamp);
+pub(crate) struct Standing(pub(crate) Timestamp);
 
 impl Clock for Standing {
     fn now(&self) -> Timestamp {

@@ -1,0 +1,220 @@
+//! The typed client of a pipeline.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use futures_util::stream::{Stream, StreamExt};
+use http::uri::PathAndQuery;
+use prost::Message;
+use tokio::time::Instant;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, IntoRequest, Request, Status};
+use tonic_prost::ProstCodec;
+
+use super::handler::{Reply, service_name};
+use super::messages::*;
+use super::status;
+use crate::pipeline::Pipeline;
+use crate::time::{Span, TimeRange, Timestamp};
+use crate::wire::types::ReadOptions;
+use crate::{Error, ErrorKind, Result};
+
+/// How often a call is sent in all when the server is not available.
+const ATTEMPTS: u32 = 4;
+/// How long to wait before the second attempt; doubled before each further one.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Asks the typed service of a pipeline over gRPC. Clones share the connection.
+///
+/// A call is sent again only when the server says that it is not available: nothing else can be helped by that.
+///
+/// ```no_run
+/// # async fn ask<PageTraffic: murmur::pipeline::Pipeline>(key: PageTraffic::Key) -> murmur::Result<()> {
+/// let client = murmur::grpc::Client::<PageTraffic>::connect("http://127.0.0.1:50051").await?;
+/// let answer = client.window(key, "7d".parse().expect("a length of time"), None).await?;
+/// # Ok(()) }
+/// ```
+pub struct Client<P> {
+    grpc: Grpc<Channel>,
+    timeout: Duration,
+    options: Option<ReadOptions>,
+    pipeline: PhantomData<fn() -> P>,
+}
+
+impl<P> Clone for Client<P> {
+    fn clone(&self) -> Self {
+        let Self { grpc, timeout, options, .. } = self;
+        Self { grpc: grpc.clone(), timeout: *timeout, options: options.clone(), pipeline: PhantomData }
+    }
+}
+
+impl<P: Pipeline> Client<P> {
+    /// Connect to a server, `http://host:port`.
+    pub async fn connect(uri: impl Into<String>) -> Result<Self> {
+        let uri = uri.into();
+        let endpoint = Endpoint::from_shared(uri.clone()).map_err(|error| {
+            let what = format!("`{uri}` is not the address of a server; write `http://host:port`");
+            Error::new(ErrorKind::Configuration, what).with_source(error)
+        })?;
+        let channel = endpoint.connect().await.map_err(|error| {
+            Error::new(ErrorKind::Unavailable, format!("`{uri}` cannot be reached")).with_source(error)
+        })?;
+        Ok(Self::new(channel))
+    }
+
+    /// Over a channel that exists already.
+    pub fn new(channel: Channel) -> Self {
+        let timeout = Duration::from_secs(5);
+        Self { grpc: Grpc::new(channel), timeout, options: None, pipeline: PhantomData }
+    }
+
+    /// The same, with another time that each call may take, all its attempts together; 5 seconds by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The same, reading the store strongly: everything acknowledged before a call is seen.
+    #[must_use]
+    pub fn strong(mut self) -> Self {
+        self.options = Some(ReadOptions { strong: true });
+        self
+    }
+
+    /// The value over the whole retention.
+    pub async fn get(&self, key: P::Key) -> Result<ValueResponse<Reply<P>>> {
+        self.call("Get", GetRequest { key: Some(key), options: self.options.clone() }).await
+    }
+
+    /// As [`get`](Self::get), for many keys; entries come in the order of the keys.
+    pub async fn get_many(&self, keys: Vec<P::Key>) -> Result<Vec<Entry<P::Key, Reply<P>>>> {
+        let options = self.options.clone();
+        self.entries("GetMany", GetManyRequest { keys, options }).await
+    }
+
+    /// The value over the last `window` before `end`, which is now when `None`.
+    pub async fn window(&self, key: P::Key, window: Span, end: Option<Timestamp>) -> Result<ValueResponse<Reply<P>>> {
+        let options = self.options.clone();
+        self.call("GetWindow", GetWindowRequest { key: Some(key), window: Some(window), end, options }).await
+    }
+
+    /// As [`window`](Self::window), for many keys; entries come in the order of the keys.
+    pub async fn window_many(
+        &self,
+        keys: Vec<P::Key>,
+        window: Span,
+        end: Option<Timestamp>,
+    ) -> Result<Vec<Entry<P::Key, Reply<P>>>> {
+        let options = self.options.clone();
+        self.entries("GetWindowMany", GetWindowManyRequest { keys, window: Some(window), end, options }).await
+    }
+
+    /// The value over `range`.
+    pub async fn range(&self, key: P::Key, range: TimeRange) -> Result<ValueResponse<Reply<P>>> {
+        let (start, end, options) = (Some(range.start), Some(range.end), self.options.clone());
+        self.call("GetRange", GetRangeRequest { key: Some(key), start, end, options }).await
+    }
+
+    /// As [`range`](Self::range), for many keys; entries come in the order of the keys.
+    pub async fn range_many(&self, keys: Vec<P::Key>, range: TimeRange) -> Result<Vec<Entry<P::Key, Reply<P>>>> {
+        let (start, end, options) = (Some(range.start), Some(range.end), self.options.clone());
+        self.entries("GetRangeMany", GetRangeManyRequest { keys, start, end, options }).await
+    }
+
+    /// One value per `step` (the slot when `None`) over `[start, end)`; `end` is now when `None`.
+    pub async fn series(
+        &self,
+        key: P::Key,
+        start: Timestamp,
+        end: Option<Timestamp>,
+        step: Option<Span>,
+    ) -> Result<SeriesResponse<Reply<P>>> {
+        let options = self.options.clone();
+        self.call("Series", SeriesRequest { key: Some(key), start: Some(start), end, step, options }).await
+    }
+
+    /// The value over the last `window` (the whole retention when `None`), and again whenever it changes. The stream
+    /// ends with an error; [`Unavailable`](ErrorKind::Unavailable) says that the server is stopping.
+    pub async fn watch(
+        &self,
+        key: P::Key,
+        window: Option<Span>,
+    ) -> Result<impl Stream<Item = Result<ValueResponse<Reply<P>>>> + Send + use<P>> {
+        let message = WatchRequest { key: Some(key), window };
+        let response = self
+            .retrying(|mut grpc, _| {
+                let (request, path) = (message.clone().into_request(), path::<P>("Watch"));
+                async move {
+                    ready(&mut grpc).await?;
+                    grpc.server_streaming(request, path?, codec()).await
+                }
+            })
+            .await?;
+        Ok(response.map(|reply: Result<_, Status>| reply.map_err(status::error)))
+    }
+
+    async fn entries<M>(&self, method: &str, request: M) -> Result<Vec<Entry<P::Key, Reply<P>>>>
+    where
+        M: Message + Clone + 'static,
+    {
+        let response: EntriesResponse<P::Key, Reply<P>> = self.call(method, request).await?;
+        Ok(response.entries)
+    }
+
+    async fn call<M, R>(&self, method: &str, message: M) -> Result<R>
+    where
+        M: Message + Clone + 'static,
+        R: Message + Default + 'static,
+    {
+        self.retrying(|mut grpc, left| {
+            let (mut request, path) = (Request::new(message.clone()), path::<P>(method));
+            async move {
+                request.set_timeout(left);
+                let call = async {
+                    ready(&mut grpc).await?;
+                    grpc.unary(request, path?, codec()).await
+                };
+                // The server keeps the deadline too, if it can be reached at all.
+                tokio::time::timeout(left, call).await.unwrap_or_else(|_| Err(super::deadline::passed()))
+            }
+        })
+        .await
+    }
+
+    /// Call, and again while the server is not available and there is time.
+    async fn retrying<T, F>(&self, call: impl Fn(Grpc<Channel>, Duration) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let deadline = Instant::now() + self.timeout;
+        let mut pause = PAUSE;
+        let mut attempt = 1;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match call(self.grpc.clone(), left).await {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) if status.code() == Code::Unavailable && attempt < ATTEMPTS && pause < left => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    attempt += 1;
+                }
+                Err(status) => return Err(status::error(status)),
+            }
+        }
+    }
+}
+
+fn codec<M, R>() -> ProstCodec<M, R> {
+    ProstCodec::default()
+}
+
+async fn ready(grpc: &mut Grpc<Channel>) -> Result<(), Status> {
+    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))
+}
+
+fn path<P: Pipeline>(method: &str) -> Result<PathAndQuery, Status> {
+    let path = format!("/{}/{method}", service_name(&P::SPEC));
+    path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))
+}

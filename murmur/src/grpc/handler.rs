@@ -1,0 +1,221 @@
+//! The methods of a pipeline's service, from message to message.
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use prost::Message;
+use tonic::Status;
+
+use super::messages::*;
+use super::rpc::{Method, Replies, Rpc, decode, encode};
+use super::status;
+use super::watch::{self, Watching};
+use crate::aggregate::Monoid;
+use crate::key::Key;
+use crate::pipeline::{Pipeline, Spec};
+use crate::query::{self, Ask, Reader};
+use crate::store::Consistency;
+use crate::time::TimeRange;
+use crate::wire::WireField;
+use crate::wire::types::{Answer, AsOf, PartitionProgress, Presence, ReadOptions};
+
+/// What a pipeline answers.
+pub(super) type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
+
+/// A pipeline's service over its reader.
+pub(super) struct Handler<P> {
+    name: String,
+    reader: Reader<P>,
+    watching: Watching,
+}
+
+/// What tools and the health of a server need of any pipeline.
+pub(super) trait AnyPipeline: Rpc {
+    fn info(&self) -> PipelineInfo;
+
+    /// Answer a question of the generic service.
+    fn query(&self, request: QueryRequest) -> BoxFuture<'_, Result<QueryResponse, Status>>;
+
+    /// Whether its store can be reached.
+    fn check(&self) -> BoxFuture<'_, crate::Result<()>>;
+}
+
+/// Full name of a pipeline's service.
+pub(super) fn service_name(spec: &Spec) -> String {
+    format!("{}.{}", spec.package, spec.service)
+}
+
+const METHODS: &[Method] = &[
+    Method::unary("Get"),
+    Method::unary("GetMany"),
+    Method::unary("GetWindow"),
+    Method::unary("GetWindowMany"),
+    Method::unary("GetRange"),
+    Method::unary("GetRangeMany"),
+    Method::unary("Series"),
+    Method::streaming("Watch"),
+];
+
+impl<P: Pipeline> Handler<P> {
+    pub(super) fn new(reader: Reader<P>, watching: Watching) -> Self {
+        Self { name: service_name(&P::SPEC), reader, watching }
+    }
+
+    async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
+        match METHODS.get(at).map(|method| method.name) {
+            Some("Get") => {
+                let GetRequest { key, options } = decode::<GetRequest<P::Key>>(request)?;
+                self.value(key, Ask::Retention, options).await
+            }
+            Some("GetMany") => {
+                let GetManyRequest { keys, options } = decode(request)?;
+                self.entries(keys, Ask::Retention, options).await
+            }
+            Some("GetWindow") => {
+                let GetWindowRequest { key, window, end, options } = decode::<GetWindowRequest<P::Key>>(request)?;
+                self.value(key, Ask::Window { span: set(window, "window")?, end }, options).await
+            }
+            Some("GetWindowMany") => {
+                let GetWindowManyRequest { keys, window, end, options } = decode(request)?;
+                self.entries(keys, Ask::Window { span: set(window, "window")?, end }, options).await
+            }
+            Some("GetRange") => {
+                let GetRangeRequest { key, start, end, options } = decode::<GetRangeRequest<P::Key>>(request)?;
+                self.value(key, Ask::Range(TimeRange::new(set(start, "start")?, set(end, "end")?)), options).await
+            }
+            Some("GetRangeMany") => {
+                let GetRangeManyRequest { keys, start, end, options } = decode(request)?;
+                self.entries(keys, Ask::Range(TimeRange::new(set(start, "start")?, set(end, "end")?)), options).await
+            }
+            Some("Series") => self.series(decode(request)?).await,
+            _ => Err(Status::unimplemented("this method has not one reply")),
+        }
+    }
+
+    async fn value(&self, key: Option<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Vec<u8>, Status> {
+        let answer = self.reader.ask(&set(key, "key")?, ask, consistency(options)).await;
+        encode(&value_response(answer.map_err(|e| status::of(&e))?))
+    }
+
+    async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Vec<u8>, Status> {
+        let answers = self.reader.ask_many(&keys, ask, consistency(options)).await.map_err(|e| status::of(&e))?;
+        let entries = keys.into_iter().zip(answers).map(|(key, answer)| {
+            let ValueResponse { value, present, answer } = value_response(answer);
+            Entry { key: Some(key), value, present, answer }
+        });
+        encode(&EntriesResponse { entries: entries.collect() })
+    }
+
+    async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Vec<u8>, Status> {
+        let SeriesRequest { key, start, end, step, options } = request;
+        let (key, start) = (set(key, "key")?, set(start, "start")?);
+        let series = self.reader.series(&key, start, end, step, consistency(options)).await;
+        let series = series.map_err(|e| status::of(&e))?;
+        let points = series.points.into_iter().map(|point| Point {
+            start: Some(point.range.start),
+            end: Some(point.range.end),
+            value: point.value,
+            present: point.present,
+        });
+        let answer = Some(truth(series.presence, series.interval, series.as_of));
+        encode(&SeriesResponse { points: points.collect(), answer })
+    }
+}
+
+impl<P: Pipeline> Rpc for Handler<P> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        METHODS
+    }
+
+    fn unary(&self, at: usize, request: Bytes) -> BoxFuture<'_, Result<Vec<u8>, Status>> {
+        self.call(at, request).boxed()
+    }
+
+    fn stream(&self, at: usize, request: Bytes) -> Result<Replies, Status> {
+        if METHODS.get(at).is_none_or(|method| !method.streams) {
+            return Err(Status::unimplemented("this method has no stream of replies"));
+        }
+        let WatchRequest { key, window } = decode::<WatchRequest<P::Key>>(request)?;
+        let ask = window.map_or(Ask::Retention, |span| Ask::Window { span, end: None });
+        Ok(watch::changes(self.reader.clone(), set(key, "key")?, ask, self.watching.clone()))
+    }
+}
+
+impl<P: Pipeline> AnyPipeline for Handler<P> {
+    fn info(&self) -> PipelineInfo {
+        PipelineInfo {
+            name: P::SPEC.name.into(),
+            service: self.name.clone(),
+            about: P::SPEC.about.into(),
+            key_fields: <P::Key as Key>::FIELDS.iter().map(|field| (*field).into()).collect(),
+            value_type: <Reply<P> as WireField>::PROTO.into(),
+        }
+    }
+
+    fn query(&self, request: QueryRequest) -> BoxFuture<'_, Result<QueryResponse, Status>> {
+        async move {
+            let QueryRequest { pipeline: _, key, window, start, end, options } = request;
+            let ask = match (window, start, end) {
+                (None, None, None) => Ask::Retention,
+                (Some(span), None, end) => Ask::Window { span, end },
+                (None, Some(start), Some(end)) => Ask::Range(TimeRange::new(start, end)),
+                (Some(_), Some(_), _) => {
+                    return Err(Status::invalid_argument("`window` and `start` cannot both be set; take one of them"));
+                }
+                (None, Some(_), None) => return Err(Status::invalid_argument("`end` is not set")),
+                (None, None, Some(_)) => {
+                    return Err(Status::invalid_argument("`end` needs `window` or `start` beside it"));
+                }
+            };
+            let key = P::Key::parse(&key).map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
+            let answer = self.reader.ask(&key, ask, consistency(options)).await.map_err(|e| status::of(&e))?;
+            let response = value_response(answer);
+            let value = response.encode_to_vec();
+            Ok(QueryResponse { value, present: response.present, answer: response.answer })
+        }
+        .boxed()
+    }
+
+    fn check(&self) -> BoxFuture<'_, crate::Result<()>> {
+        self.reader.check().boxed()
+    }
+}
+
+/// A field that a request must have.
+fn set<T>(field: Option<T>, name: &str) -> Result<T, Status> {
+    field.ok_or_else(|| Status::invalid_argument(format!("`{name}` is not set")))
+}
+
+fn consistency(options: Option<ReadOptions>) -> Consistency {
+    match options {
+        Some(ReadOptions { strong: true }) => Consistency::Strong,
+        _ => Consistency::Eventual,
+    }
+}
+
+/// The message of an answer.
+pub(super) fn value_response<V: WireField>(answer: query::Answer<V>) -> ValueResponse<V> {
+    let present = answer.is_present();
+    let truth = truth(answer.presence, answer.interval, answer.as_of);
+    ValueResponse { value: answer.value, present, answer: Some(truth) }
+}
+
+fn truth(presence: query::Presence, interval: query::Interval, as_of: query::AsOf) -> Answer {
+    let presence = match presence {
+        query::Presence::Present => Presence::Present,
+        query::Presence::Absent => Presence::Absent,
+        query::Presence::Empty => Presence::Empty,
+        query::Presence::OutOfRetention => Presence::OutOfRetention,
+    };
+    let partitions = as_of.partitions.iter().map(|known| PartitionProgress {
+        partition: known.partition.as_str().into(),
+        watermark: known.watermark,
+        offset: known.offset.map(|offset| offset.to_string()).unwrap_or_default(),
+    });
+    let query::Interval { start, end, start_exact, end_exact } = interval;
+    let as_of = AsOf { watermark: as_of.watermark, freshness: as_of.freshness, partitions: partitions.collect() };
+    Answer { presence, start, end, start_exact, end_exact, as_of: Some(as_of) }
+}

@@ -1,0 +1,270 @@
+//! The messages of a pipeline's service, generic over its key `K` and its value `V`.
+//!
+//! In protobuf each service has messages of its own names, `<Service>GetRequest` and so on; on the wire they are these.
+//! Unknown fields are ignored.
+
+use bytes::{Buf, BufMut};
+use prost::DecodeError;
+use prost::encoding::{DecodeContext, WireType, skip_field};
+
+use crate::time::{Span, Timestamp};
+use crate::wire::types::{Answer, ReadOptions};
+use crate::wire::{WireField, WireMessage};
+
+/// As [`message!`](crate::message), with type parameters.
+macro_rules! generic_message {
+    ($(
+        $(#[$meta:meta])* struct $name:ident < $($param:ident : $bound:path),* > {
+            $($(#[$field_meta:meta])* $field:ident : $ty:ty = $number:literal,)*
+        }
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name<$($param),*> {
+            $($(#[$field_meta])* pub $field: $ty,)*
+        }
+
+        impl<$($param: $bound),*> prost::Message for $name<$($param),*> {
+            fn encode_raw(&self, buf: &mut impl BufMut) {
+                $(WireField::encode_field(&self.$field, $number, buf);)*
+            }
+
+            fn merge_field(
+                &mut self,
+                tag: u32,
+                wire_type: WireType,
+                buf: &mut impl Buf,
+                context: DecodeContext,
+            ) -> Result<(), DecodeError> {
+                match tag {
+                    $($number => WireField::merge_field(&mut self.$field, wire_type, buf, context),)*
+                    _ => skip_field(wire_type, tag, buf, context),
+                }
+            }
+
+            fn encoded_len(&self) -> usize {
+                0 $(+ WireField::field_len(&self.$field, $number))*
+            }
+
+            fn clear(&mut self) {
+                $(self.$field = Default::default();)*
+            }
+        }
+    )*};
+}
+
+generic_message! {
+    /// Of `Get`.
+    struct GetRequest<K: WireMessage> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// How to read.
+        options: Option<ReadOptions> = 2,
+    }
+
+    /// Of `GetMany`.
+    struct GetManyRequest<K: WireMessage> {
+        /// Which keys.
+        keys: Vec<K> = 1,
+        /// How to read.
+        options: Option<ReadOptions> = 2,
+    }
+
+    /// Of `GetWindow`.
+    struct GetWindowRequest<K: WireMessage> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// Length of the window.
+        window: Option<Span> = 2,
+        /// Where it ends; now when unset.
+        end: Option<Timestamp> = 3,
+        /// How to read.
+        options: Option<ReadOptions> = 4,
+    }
+
+    /// Of `GetWindowMany`.
+    struct GetWindowManyRequest<K: WireMessage> {
+        /// Which keys.
+        keys: Vec<K> = 1,
+        /// Length of the window.
+        window: Option<Span> = 2,
+        /// Where it ends; now when unset.
+        end: Option<Timestamp> = 3,
+        /// How to read.
+        options: Option<ReadOptions> = 4,
+    }
+
+    /// Of `GetRange`.
+    struct GetRangeRequest<K: WireMessage> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// First instant inside.
+        start: Option<Timestamp> = 2,
+        /// First instant after it.
+        end: Option<Timestamp> = 3,
+        /// How to read.
+        options: Option<ReadOptions> = 4,
+    }
+
+    /// Of `GetRangeMany`.
+    struct GetRangeManyRequest<K: WireMessage> {
+        /// Which keys.
+        keys: Vec<K> = 1,
+        /// First instant inside.
+        start: Option<Timestamp> = 2,
+        /// First instant after it.
+        end: Option<Timestamp> = 3,
+        /// How to read.
+        options: Option<ReadOptions> = 4,
+    }
+
+    /// Of `Series`.
+    struct SeriesRequest<K: WireMessage> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// First instant inside.
+        start: Option<Timestamp> = 2,
+        /// First instant after it; now when unset.
+        end: Option<Timestamp> = 3,
+        /// Length of each step; the slot when unset.
+        step: Option<Span> = 4,
+        /// How to read.
+        options: Option<ReadOptions> = 5,
+    }
+
+    /// Of `Watch`.
+    struct WatchRequest<K: WireMessage> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// The last stretch of time; the whole retention when unset.
+        window: Option<Span> = 2,
+    }
+
+    /// Of `Get`, `GetWindow`, `GetRange` and, each, of `Watch`.
+    struct ValueResponse<V: WireField> {
+        /// The value.
+        value: V = 1,
+        /// Whether events were counted in the interval.
+        present: bool = 2,
+        /// The truth about it.
+        answer: Option<Answer> = 3,
+    }
+
+    /// Of `GetMany`, `GetWindowMany` and `GetRangeMany`.
+    struct EntriesResponse<K: WireMessage, V: WireField> {
+        /// One per key, in the order of the keys.
+        entries: Vec<Entry<K, V>> = 1,
+    }
+
+    /// One key of a Many call.
+    struct Entry<K: WireMessage, V: WireField> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// The value.
+        value: V = 2,
+        /// Whether events were counted in the interval.
+        present: bool = 3,
+        /// The truth about it.
+        answer: Option<Answer> = 4,
+    }
+
+    /// Of `Series`.
+    struct SeriesResponse<V: WireField> {
+        /// The steps, in order of time.
+        points: Vec<Point<V>> = 1,
+        /// The truth about the series as a whole.
+        answer: Option<Answer> = 2,
+    }
+
+    /// One step of a series.
+    struct Point<V: WireField> {
+        /// First instant inside.
+        start: Option<Timestamp> = 1,
+        /// First instant after it.
+        end: Option<Timestamp> = 2,
+        /// The value.
+        value: V = 3,
+        /// Whether events were counted in the step.
+        present: bool = 4,
+    }
+}
+
+/// Repeated [`Entry`] and [`Point`]: messages whose full names are known only to each service's descriptor.
+macro_rules! repeated {
+    ($name:ident < $($param:ident : $bound:path),* >) => {
+        impl<$($param: $bound),*> WireField for Vec<$name<$($param),*>> {
+            const PROTO: &'static str = concat!("repeated ", stringify!($name));
+
+            fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
+                prost::encoding::message::encode_repeated(number, self, buf);
+            }
+
+            fn merge_field(
+                &mut self,
+                wire_type: WireType,
+                buf: &mut impl Buf,
+                context: DecodeContext,
+            ) -> Result<(), DecodeError> {
+                prost::encoding::message::merge_repeated(wire_type, self, buf, context)
+            }
+
+            fn field_len(&self, number: u32) -> usize {
+                prost::encoding::message::encoded_len_repeated(number, self)
+            }
+        }
+    };
+}
+
+repeated!(Entry<K: WireMessage, V: WireField>);
+repeated!(Point<V: WireField>);
+
+crate::message! {
+    /// Of `murmur.v1.QueryService.ListPipelines`.
+    pub struct ListPipelinesRequest: "murmur.v1.ListPipelinesRequest" {}
+
+    /// Of `murmur.v1.QueryService.ListPipelines`.
+    pub struct ListPipelinesResponse: "murmur.v1.ListPipelinesResponse" {
+        /// What this server answers for.
+        pipelines: Vec<PipelineInfo> = 1,
+    }
+
+    /// One pipeline.
+    pub struct PipelineInfo: "murmur.v1.PipelineInfo" {
+        /// In snake case.
+        name: String = 1,
+        /// Full name of the typed service.
+        service: String = 2,
+        /// First paragraph of its documentation.
+        about: String = 3,
+        /// Names of the key's fields, in order.
+        key_fields: Vec<String> = 4,
+        /// Full name of the message, or the scalar type, of its values.
+        value_type: String = 5,
+    }
+
+    /// Of `murmur.v1.QueryService.Query`.
+    pub struct QueryRequest: "murmur.v1.QueryRequest" {
+        /// In snake case.
+        pipeline: String = 1,
+        /// The key's fields as text, in order.
+        key: Vec<String> = 2,
+        /// Length of the window.
+        window: Option<Span> = 3,
+        /// First instant inside.
+        start: Option<Timestamp> = 4,
+        /// First instant after it.
+        end: Option<Timestamp> = 5,
+        /// How to read.
+        options: Option<ReadOptions> = 6,
+    }
+
+    /// Of `murmur.v1.QueryService.Query`.
+    pub struct QueryResponse: "murmur.v1.QueryResponse" {
+        /// A message of the pipeline's `GetResponse`, serialized.
+        value: Vec<u8> = 1,
+        /// Whether events were counted in the interval.
+        present: bool = 2,
+        /// The truth about it.
+        answer: Option<Answer> = 3,
+    }
+}

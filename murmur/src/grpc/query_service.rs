@@ -1,0 +1,60 @@
+//! `murmur.v1.QueryService`: every pipeline of a server by name, for tools.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use tonic::Status;
+
+use super::handler::AnyPipeline;
+use super::messages::{ListPipelinesRequest, ListPipelinesResponse, QueryRequest};
+use super::rpc::{Method, Replies, Rpc, decode, encode};
+
+pub(super) struct QueryService {
+    pub(super) pipelines: Vec<Arc<dyn AnyPipeline>>,
+}
+
+pub(super) const NAME: &str = "murmur.v1.QueryService";
+
+const METHODS: &[Method] = &[Method::unary("ListPipelines"), Method::unary("Query")];
+
+impl QueryService {
+    async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
+        match METHODS.get(at).map(|method| method.name) {
+            Some("ListPipelines") => {
+                decode::<ListPipelinesRequest>(request)?;
+                encode(&ListPipelinesResponse { pipelines: self.pipelines.iter().map(|p| p.info()).collect() })
+            }
+            Some("Query") => {
+                let request: QueryRequest = decode(request)?;
+                let pipeline = self.pipelines.iter().find(|pipeline| pipeline.info().name == request.pipeline);
+                let pipeline = pipeline.ok_or_else(|| self.unknown(&request.pipeline))?;
+                encode(&pipeline.query(request).await?)
+            }
+            _ => Err(Status::unimplemented("this method has not one reply")),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Status {
+        let known: Vec<String> = self.pipelines.iter().map(|pipeline| format!("`{}`", pipeline.info().name)).collect();
+        Status::not_found(format!("there is no pipeline `{name}`; this server has {}", known.join(", ")))
+    }
+}
+
+impl Rpc for QueryService {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        METHODS
+    }
+
+    fn unary(&self, at: usize, request: Bytes) -> BoxFuture<'_, Result<Vec<u8>, Status>> {
+        self.call(at, request).boxed()
+    }
+
+    fn stream(&self, _: usize, _: Bytes) -> Result<Replies, Status> {
+        Err(Status::unimplemented("this service has no streams"))
+    }
+}

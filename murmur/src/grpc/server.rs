@@ -1,0 +1,281 @@
+//! The server: one port, all pipelines, all protocols.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder as Http;
+use hyper_util::server::graceful::GracefulShutdown;
+use prost::Message;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tonic::body::Body;
+use tonic::service::Routes;
+
+use super::Watching;
+use super::handler::{AnyPipeline, Handler};
+use super::health::Health;
+use super::json::Transcoder;
+use super::query_service::QueryService;
+use super::router::{Drain, Router, Services};
+use super::rpc::Rpc;
+use crate::pipeline::Pipeline;
+use crate::query::Reader;
+use crate::{Error, ErrorKind, Result};
+
+/// Streams that one connection may have open.
+const STREAMS: u32 = 256;
+/// Bytes of the headers of one request.
+const HEADERS: usize = 16 << 10;
+/// Connections at a time; more wait.
+const CONNECTIONS: usize = 1_024;
+/// How long a client may take over the headers of a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long connections may finish their calls after the server was asked to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves the typed query services of pipelines.
+///
+/// ```no_run
+/// # async fn serve<P: murmur::pipeline::Pipeline>(
+/// #     reader: murmur::query::Reader<P>, descriptor: &[u8], stop: impl Future<Output = ()>,
+/// # ) -> murmur::Result<()> {
+/// let listener = tokio::net::TcpListener::bind(murmur::grpc::Server::LOOPBACK).await?;
+/// murmur::grpc::Server::builder().pipeline(reader).descriptor(descriptor).serve(listener, stop).await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Where a server listens when nobody said otherwise: this machine alone can reach it.
+    pub const LOOPBACK: &str = "127.0.0.1:50051";
+
+    /// A server without pipelines yet.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            pipelines: Vec::new(),
+            descriptors: Vec::new(),
+            watching: Watching::default(),
+            health_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A pipeline that waits to be told how its keys are watched.
+type MakePipeline = Box<dyn FnOnce(Watching) -> Arc<dyn AnyPipeline> + Send>;
+
+/// Makes a [`Server`].
+pub struct ServerBuilder {
+    pipelines: Vec<MakePipeline>,
+    descriptors: Vec<Vec<u8>>,
+    watching: Watching,
+    health_every: Duration,
+}
+
+impl ServerBuilder {
+    /// Answer for a pipeline.
+    #[must_use]
+    pub fn pipeline<P: Pipeline>(mut self, reader: Reader<P>) -> Self {
+        self.pipelines.push(Box::new(|watching| Arc::new(Handler::new(reader, watching))));
+        self
+    }
+
+    /// An encoded `FileDescriptorSet` that describes the services: `murmur_build::run` makes it. May be called for
+    /// each of several crates.
+    #[must_use]
+    pub fn descriptor(mut self, encoded: &[u8]) -> Self {
+        self.descriptors.push(encoded.to_vec());
+        self
+    }
+
+    /// When watched keys are looked at again; each second by default.
+    #[must_use]
+    pub fn watching(mut self, watching: Watching) -> Self {
+        self.watching = watching;
+        self
+    }
+
+    /// How often the health of the stores is looked at; every 5 seconds by default.
+    #[must_use]
+    pub fn health_every(mut self, every: Duration) -> Self {
+        self.health_every = every;
+        self
+    }
+
+    /// Serve until `stop` completes: then calls with one reply finish, streams end with `UNAVAILABLE`, and new
+    /// connections are not taken.
+    ///
+    /// Errors: [`Configuration`](ErrorKind::Configuration) when the descriptors do not describe every pipeline, or
+    /// two pipelines have one name.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+        let (stopping, seen) = watch::channel(false);
+        let (router, health) = self.build(Drain::new(seen))?;
+        health.look().await;
+        let connections = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        {
+            let mut stop = pin!(stop);
+            let mut watch = pin!(health.watch());
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => break,
+                    () = &mut watch => {}
+                    (socket, place) = accept(&listener, &places) => {
+                        let connection = http().serve_connection(TokioIo::new(socket), service(&router)).into_owned();
+                        let connection = connections.watch(connection);
+                        tokio::spawn(async move {
+                            let _place = place;
+                            // The other side went away or does not speak HTTP; there is nobody to tell.
+                            if let Err(error) = connection.await {
+                                tracing::debug!(error, "a connection ended");
+                            }
+                        });
+                    }
+                }
+            }
+        }
+        drop(listener);
+        health.stop().await;
+        stopping.send_replace(true);
+        if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+            tracing::warn!("connections were cut off: their calls took longer than {} s", DRAIN.as_secs());
+        }
+        Ok(())
+    }
+
+    /// Everything but the sockets.
+    pub(super) fn build(self, drain: Drain) -> Result<(Router, Health)> {
+        let watching = self.watching;
+        let pipelines: Vec<_> = self.pipelines.into_iter().map(|make| make(watching.clone())).collect();
+        let transcoder = Transcoder::new(&self.descriptors)?;
+        let generic = QueryService { pipelines: pipelines.clone() };
+        let mut rpcs: HashMap<String, Arc<dyn Rpc>> = HashMap::new();
+        let all = pipelines.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain([Arc::new(generic) as _]);
+        for rpc in all {
+            transcoder.check(rpc.name(), rpc.methods())?;
+            if let Some(other) = rpcs.insert(rpc.name().to_owned(), rpc) {
+                let what = format!("two pipelines have the service `{}`; rename one of them", other.name());
+                return Err(Error::new(ErrorKind::Configuration, what));
+            }
+        }
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let others = reflection(Routes::new(health), &self.descriptors, rpcs.keys())?;
+        let listing = listing(&pipelines, &rpcs);
+        let router = Router::new(Services { rpcs, others, transcoder, listing, drain });
+        Ok((router, Health { reporter, pipelines, every: self.health_every }))
+    }
+}
+
+/// Add reflection, in both its versions.
+fn reflection<'a>(
+    routes: Routes,
+    descriptors: &[Vec<u8>],
+    services: impl Iterator<Item = &'a String>,
+) -> Result<Routes> {
+    let broken = |error: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Configuration, format!("the descriptor sets do not make a reflection service: {error}"))
+    };
+    let mut builder = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let mut alpha = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    for encoded in descriptors {
+        let set = prost_types::FileDescriptorSet::decode(encoded.as_slice()).map_err(|error| broken(&error))?;
+        builder = builder.register_file_descriptor_set(set.clone());
+        alpha = alpha.register_file_descriptor_set(set);
+    }
+    let mut names: Vec<&str> = services.map(String::as_str).chain(["grpc.health.v1.Health"]).collect();
+    names.sort_unstable();
+    for name in names {
+        builder = builder.with_service_name(name);
+        alpha = alpha.with_service_name(name);
+    }
+    let v1 = builder.with_service_name("grpc.reflection.v1.ServerReflection").build_v1();
+    let v1alpha = alpha.with_service_name("grpc.reflection.v1alpha.ServerReflection").build_v1alpha();
+    Ok(routes
+        .add_service(v1.map_err(|error| broken(&error))?)
+        .add_service(v1alpha.map_err(|error| broken(&error))?)
+        .prepare())
+}
+
+/// What `GET /` answers.
+fn listing(pipelines: &[Arc<dyn AnyPipeline>], rpcs: &HashMap<String, Arc<dyn Rpc>>) -> String {
+    let methods = |name: &str| -> Vec<String> {
+        let methods = rpcs.get(name).map_or(&[][..], |rpc| rpc.methods());
+        methods.iter().map(|method| format!("/{name}/{}", method.name)).collect()
+    };
+    let pipelines: Vec<_> = pipelines
+        .iter()
+        .map(|pipeline| {
+            let info = pipeline.info();
+            serde_json::json!({
+                "name": info.name,
+                "about": info.about,
+                "service": info.service,
+                "key": info.key_fields,
+                "value": info.value_type,
+                "methods": methods(&info.service),
+            })
+        })
+        .collect();
+    let generic = methods(super::query_service::NAME);
+    serde_json::json!({ "pipelines": pipelines, "generic": generic }).to_string()
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+    // Only a closed semaphore fails, and this one is never closed.
+    let place = places.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "a socket without `nodelay`");
+                }
+                return (socket, place);
+            }
+            Err(error) => {
+                // Out of file descriptors, or the client was gone already: both pass.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn http() -> Http<TokioExecutor> {
+    let mut http = Http::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEADERS);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADERS as u32)
+        .keep_alive_interval(Duration::from_secs(30));
+    http
+}
+
+/// The router as a service of one connection.
+fn service(
+    router: &Router,
+) -> impl hyper::service::Service<
+    http::Request<Incoming>,
+    Response = http::Response<Body>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<http::Response<Body>, Infallible>> + Send + 'static,
+> + Send
++ 'static {
+    let router = router.clone();
+    hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        let router = router.clone();
+        async move { Ok(router.answer(request.map(Body::new)).await) }
+    })
+}

@@ -1,0 +1,114 @@
+//! One pipeline as a `tower` service, for a `tonic` server of one's own.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use http::{Request, Response};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::Service;
+
+use super::handler::Handler;
+use super::router::Drain;
+use super::rpc::split_path;
+use super::{Watching, native};
+use crate::pipeline::{Pipeline, Spec};
+use crate::query::Reader;
+
+/// The typed query service of a pipeline over gRPC.
+///
+/// [`Server`](super::Server) serves it with all protocols, reflection and health; this is for adding it to a server
+/// that exists already: `tonic::transport::Server::builder().add_service(PipelineService::new(reader))`.
+pub struct PipelineService<P> {
+    handler: Arc<Handler<P>>,
+}
+
+impl<P> Clone for PipelineService<P> {
+    fn clone(&self) -> Self {
+        Self { handler: self.handler.clone() }
+    }
+}
+
+impl<P: Pipeline> PipelineService<P> {
+    /// The service of a reader's pipeline.
+    pub fn new(reader: Reader<P>) -> Self {
+        Self::watching(reader, Watching::default())
+    }
+
+    /// The same, with the watched keys looked at differently.
+    pub fn watching(reader: Reader<P>, watching: Watching) -> Self {
+        Self { handler: Arc::new(Handler::new(reader, watching)) }
+    }
+}
+
+impl<P: Pipeline, B> Service<Request<B>> for PipelineService<P>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let handler = self.handler.clone();
+        async move {
+            let request = request.map(Body::new);
+            let path = request.uri().path().to_owned();
+            Ok(match split_path(&path) {
+                Some((_, method)) => native::answer(handler, method, request, Drain::never()).await,
+                None => Status::unimplemented("the path is not `/<service>/<method>`").into_http(),
+            })
+        }
+        .boxed()
+    }
+}
+
+impl<P: Pipeline> NamedService for PipelineService<P> {
+    const NAME: &'static str = Name::<P>::TEXT;
+}
+
+/// `package.Service` at compile time: constants of a generic type cannot be concatenated otherwise.
+struct Name<P>(PhantomData<P>);
+
+/// Longest full name of a service.
+const LONGEST: usize = 512;
+
+impl<P: Pipeline> Name<P> {
+    const JOINED: ([u8; LONGEST], usize) = join(&P::SPEC);
+
+    const TEXT: &'static str = {
+        let (bytes, length) = &Self::JOINED;
+        match std::str::from_utf8(bytes.split_at(*length).0) {
+            Ok(text) => text,
+            Err(_) => panic!("two texts and a dot are a text"),
+        }
+    };
+}
+
+const fn join(spec: &Spec) -> ([u8; LONGEST], usize) {
+    let parts = [spec.package.as_bytes(), b".", spec.service.as_bytes()];
+    let mut joined = [0; LONGEST];
+    let mut length = 0;
+    let mut part = 0;
+    while part < parts.len() {
+        let mut at = 0;
+        while at < parts[part].len() {
+            assert!(length < LONGEST, "the full name of a service has at most 512 bytes");
+            joined[length] = parts[part][at];
+            length += 1;
+            at += 1;
+        }
+        part += 1;
+    }
+    (joined, length)
+}

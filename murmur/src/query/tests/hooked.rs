@@ -1,0 +1,91 @@
+//! A store with something happening before each read of tiles.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::store::{Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
+use crate::time::{Level, TimeRange, Timestamp};
+
+/// What happens.
+pub(crate) trait Hook: Send + Sync + 'static {
+    /// An error is what the reader gets.
+    fn before_read(&self) -> BoxFuture<'_, crate::Result<()>>;
+}
+
+/// A memory store with a [`Hook`].
+pub(crate) struct Hooked<H> {
+    pub(crate) inner: MemoryStore,
+    pub(crate) hook: Arc<H>,
+}
+
+impl<H: Hook> Store for Hooked<H> {
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<crate::Result<Outcome>>> {
+        self.inner.write(table, writes)
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        consistency: Consistency,
+    ) -> BoxFuture<'a, crate::Result<Vec<Option<Item>>>> {
+        Box::pin(async move {
+            self.hook.before_read().await?;
+            self.inner.get(table, ids, consistency).await
+        })
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        consistency: Consistency,
+    ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
+        Box::pin(async move {
+            self.hook.before_read().await?;
+            self.inner.range(table, key, level, starts, limit, consistency).await
+        })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
+        self.inner.scan(table, after, limit)
+    }
+
+    fn remove_expired<'a>(
+        &'a self,
+        table: &'a Table,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, crate::Result<usize>> {
+        self.inner.remove_expired(table, now, limit)
+    }
+}
+
+impl<H: Hook> Records for Hooked<H> {
+    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, crate::Result<Option<Record>>> {
+        self.inner.record(name)
+    }
+
+    fn put_record<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'a, crate::Result<RecordOutcome>> {
+        self.inner.put_record(name, bytes, expected)
+    }
+
+    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, crate::Result<Vec<String>>> {
+        self.inner.record_names(prefix)
+    }
+}
