@@ -109,7 +109,7 @@ fn field(field: &syn::Field, ctxt: &Ctxt) -> Option<Field> {
 }
 
 /// The last words of the paths in `#[derive(...)]`.
-fn derives(attributes: &[syn::Attribute]) -> Vec<String> {
+pub fn derives(attributes: &[syn::Attribute]) -> Vec<String> {
     let mut out = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("derive")) {
         // What cannot be read is not ours to report: rustc does.

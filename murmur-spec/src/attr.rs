@@ -238,7 +238,8 @@ pub fn docs(attributes: &[syn::Attribute]) -> Vec<String> {
         let syn::Meta::NameValue(meta) = &attribute.meta else { continue };
         let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &meta.value else { continue };
         if meta.path.is_ident("doc") {
-            lines.extend(text.value().lines().map(|line| line.trim().to_owned()));
+            // Not `lines()`: an empty line is a line too, and ends a paragraph.
+            lines.extend(text.value().split('\n').map(|line| line.trim().to_owned()));
         }
     }
     lines

@@ -1,6 +1,9 @@
-//! What `#[murmur::event]` implements.
+//! What `#[murmur::event]` and `#[murmur::value]` implement.
 
-use crate::time::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
+
+use crate::time::{Span, Timestamp};
 
 /// An event: what a source's payload decodes to.
 ///
@@ -31,10 +34,106 @@ pub trait Event: Send + Sync + Sized + 'static {
 )]
 pub trait Field<const NAME: u64> {
     /// Its type.
-    type Type;
+    type Type: Is<Self::Read>;
+
+    /// What the macro read the type as.
+    type Read: ?Sized;
 
     /// Its value.
     fn get(&self) -> &Self::Type;
+}
+
+/// An event with a field `#[murmur(time)]`.
+#[diagnostic::on_unimplemented(
+    message = "a window needs the time of the event, and `{Self}` has none",
+    label = "this window needs to know when `{Self}` happened",
+    note = "put `#[murmur(time)]` on a `Timestamp` field of `{Self}`, or leave `window` out"
+)]
+pub trait Timed: Event {}
+
+/// A type that is what its spelling says.
+///
+/// The macros read types by their names, and contracts are made of what they read. This has the compiler check the
+/// reading: `type Id = usize;` passes for a type of the user's own, and a `String` of some other crate for the standard
+/// library's, until here.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the type that its name says: it was read as `{C}`",
+    label = "`{Self}`, read as `{C}`",
+    note = "types are read by their names, and aliases are not followed: write the type itself, put `#[murmur::value]` on a type of your own, or say `#[murmur(as = \"string\")]`"
+)]
+pub trait Is<C: ?Sized> {}
+
+/// What any type with `#[murmur::value]` is read as.
+#[derive(Debug)]
+pub enum AnyValue {}
+
+/// What a field with `#[murmur(as = "string")]` is read as: a type that shows itself.
+#[derive(Debug)]
+pub enum Shown {}
+
+/// What a field with `#[murmur(as = "uint64")]` and the like is read as: a type that converts to it.
+#[derive(Debug)]
+pub struct Converted<C>(std::marker::PhantomData<C>);
+
+/// What `Uuid` is read as: the type of the crate `uuid`, which is not named here; any type of 16 bytes will do.
+#[derive(Debug)]
+pub enum AnyUuid {}
+
+/// What `DateTime<Tz>` is read as: the type of the crate `chrono`, which is not named here; any type that converts into
+/// the standard library's time will do.
+#[derive(Debug)]
+pub enum AnyDateTime {}
+
+macro_rules! is_itself {
+    ($($ty:ty),*) => {$(impl Is<$ty> for $ty {})*};
+}
+
+is_itself!(bool, u8, u16, u32, u64, i8, i16, i32, i64, f32, f64, String, Timestamp, Span);
+
+impl Is<Timestamp> for SystemTime {}
+impl Is<Timestamp> for jiff::Timestamp {}
+impl Is<Span> for std::time::Duration {}
+impl Is<Vec<u8>> for bytes::Bytes {}
+impl<T: std::fmt::Display> Is<Shown> for T {}
+impl<T: Clone + Into<C>, C> Is<Converted<C>> for T {}
+impl<T: Into<[u8; 16]> + std::fmt::Display> Is<AnyUuid> for T {}
+impl<T: Clone + Into<SystemTime>> Is<AnyDateTime> for T {}
+impl<T: Is<C>, C> Is<Option<C>> for Option<T> {}
+impl<T: Is<C>, C> Is<Vec<C>> for Vec<T> {}
+impl<T: Is<C>, C> Is<Box<C>> for Box<T> {}
+impl<K: Is<L>, V: Is<W>, S, L, W> Is<HashMap<L, W>> for HashMap<K, V, S> {}
+impl<K: Is<L>, V: Is<W>, L, W> Is<BTreeMap<L, W>> for BTreeMap<K, V> {}
+
+/// A type that can be the time of an event.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the time of an event",
+    label = "not a time",
+    note = "times are `murmur::time::Timestamp`, `std::time::SystemTime`, `jiff::Timestamp` and `chrono::DateTime`"
+)]
+pub trait Instant {
+    /// As a timestamp, finer digits than microseconds cut off.
+    fn instant(&self) -> Timestamp;
+}
+
+impl Instant for Timestamp {
+    fn instant(&self) -> Timestamp {
+        *self
+    }
+}
+
+impl Instant for jiff::Timestamp {
+    fn instant(&self) -> Timestamp {
+        Timestamp::from_micros(self.as_nanosecond().div_euclid(1_000).try_into().unwrap_or(i64::MAX))
+    }
+}
+
+impl Instant for SystemTime {
+    fn instant(&self) -> Timestamp {
+        Timestamp::from_micros(match self.duration_since(Self::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+            Err(error) => i64::try_from(error.duration().as_nanos().div_ceil(1_000)).map_or(i64::MIN, |before| -before),
+        })
+    }
 }
 
 /// FNV-1a of a field's name, the number that [`Field`] is implemented for.

@@ -18,6 +18,8 @@
 pub mod aggregate;
 #[cfg(feature = "app")]
 pub mod app;
+#[doc(hidden)]
+pub mod codegen;
 pub mod engine;
 pub mod error;
 pub mod event;
@@ -26,6 +28,7 @@ pub mod grpc;
 pub mod key;
 pub mod location;
 pub mod pipeline;
+pub mod prelude;
 pub mod query;
 pub mod source;
 pub mod store;
@@ -33,6 +36,100 @@ pub mod time;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
+
+/// Makes a struct with named fields an [`Event`](event::Event): what a source's payload decodes to.
+///
+/// ```
+/// use murmur::prelude::*;
+///
+/// #[murmur::event]
+/// #[derive(serde::Deserialize)]
+/// pub struct PageView {
+///     pub page_id: String,
+///     pub dwell_ms: u64,
+///     #[murmur(time)]
+///     pub viewed_at: Timestamp,
+/// }
+/// # use murmur::event::Event;
+/// assert_eq!(PageView::FIELDS, ["page_id", "dwell_ms", "viewed_at"]);
+/// ```
+///
+/// `#[murmur(...)]` on a field: `time` (when it happened), `was = "old_name"` (renamed without breaking the contract),
+/// `number = 7` (a field number by hand), `as = "string"` (a type of another crate).
+pub use murmur_macros::event;
+
+/// Makes a newtype, an enum or a struct a type that fields of events can have.
+///
+/// ```
+/// #[murmur::value]
+/// #[derive(serde::Deserialize)]
+/// pub struct UserId(u64);
+///
+/// #[murmur::value]
+/// #[derive(serde::Deserialize)]
+/// pub enum Payment {
+///     Card { network: String },
+///     Cash,
+/// }
+/// ```
+pub use murmur_macros::value;
+
+/// Makes a struct of aggregates an aggregate: a [`Monoid`](aggregate::Monoid), with a struct for its replies.
+///
+/// ```
+/// use murmur::prelude::*;
+///
+/// #[murmur::aggregate]
+/// pub struct Traffic {
+///     pub views: Count,
+///     pub slowest: Max<u64>,
+/// }
+///
+/// let traffic = Traffic { views: Count::one(), slowest: Max::of(20u64) };
+/// assert_eq!(traffic.reply()?, TrafficReply { views: 1, slowest: Some(20) });
+/// # Ok::<(), murmur::Error>(())
+/// ```
+///
+/// The struct is given `Clone` and `Debug`; derive others below this attribute.
+pub use murmur_macros::aggregate;
+
+/// Makes a function from an event to an aggregate a [`Pipeline`](pipeline::Pipeline).
+///
+/// ```
+/// # use murmur::prelude::*;
+/// # #[murmur::event]
+/// # pub struct PageView { pub page_id: String, #[murmur(time)] pub viewed_at: Timestamp }
+/// /// Views per page, over any window of up to 90 days.
+/// #[murmur::pipeline(key = page_id, window = sliding("90d", slot = "1m"))]
+/// pub fn page_views(_view: &PageView) -> Count {
+///     Count::one()
+/// }
+///
+/// assert_eq!(PageViews::SPEC.service, "PageViewsService");
+/// let key = PageViewsKey { page_id: "/home".into() };
+/// # let _ = key;
+/// ```
+///
+/// `fn page_views` stays as it is; beside it stand the marker type `PageViews` and the key `PageViewsKey`. It may
+/// return `Option` of an aggregate (a filter), or an iterator of `(Key, Aggregate)` (a fan-out). On the struct of an
+/// event, its fields say what is kept: `#[murmur(key)]`, `#[murmur(distinct)]` and so on.
+///
+/// | argument | form |
+/// |---|---|
+/// | `key` | `key = page_id`, `key = (shop_id, sku)` |
+/// | `rollup` | `rollup = [(post_id, country), (post_id), ()]` |
+/// | `window` | `sliding("90d", slot = "1m")`, `tumbling("1h", keep = "30d")`; without it, all time |
+/// | `name` | `name = "likes"`; the function's name without it |
+/// | `package` | `package = "shop.orders.v1"`; the crate's name and `v1` without it |
+/// | `crate` | `crate = path`, where the runtime is found; `::murmur` without it |
+pub use murmur_macros::pipeline;
+
+/// The `main` of a binary that is worker, query server and operator tool: `murmur::main!(page_traffic);`.
+///
+/// Pipelines are given by the path of their function, or by their name beside the struct they stand on. A generator of
+/// events can follow: `murmur::main!(page_traffic, likes; generator = generator::line);`.
+#[cfg(feature = "app")]
+pub use murmur_macros::main;
 
 /// What macro output names. Not for people: it changes with every release.
 #[doc(hidden)]

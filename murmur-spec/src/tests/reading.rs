@@ -9,6 +9,8 @@ fn the_example_of_the_design_is_read_whole() {
         r#"
         use murmur::prelude::*;
         /// One view of one page.
+        ///
+        /// Seen by someone.
         #[murmur::event]
         #[derive(serde::Deserialize)]
         pub struct PageView {
@@ -41,7 +43,7 @@ fn the_example_of_the_design_is_read_whole() {
     assert_eq!(package.name, "shop.v1");
     let event = &package.events[0];
     assert_eq!((event.name.as_str(), event.time.as_deref()), ("PageView", Some("viewed_at")));
-    assert_eq!(event.docs, ["One view of one page."]);
+    assert_eq!(event.docs, ["One view of one page.", "", "Seen by someone."]);
     assert_eq!((event.fields[3].kind.clone(), event.fields[3].label), (Kind::String, Label::Optional));
     assert_eq!(event.fields[1].docs, ["Who."]);
     let traffic = &package.aggregates[0];

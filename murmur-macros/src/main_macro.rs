@@ -1,0 +1,98 @@
+//! `murmur::main!`.
+
+use murmur_spec::attr::text;
+use murmur_spec::{codes, names};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Ident, Path, Token};
+
+use crate::build::{Build, assertion};
+use crate::hygiene::public;
+
+/// `page_traffic, shop::likes; generator = generator::line, crate = path`.
+struct Arguments {
+    pipelines: Vec<Path>,
+    generator: Option<Path>,
+    krate: Option<Path>,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let mut out = Self { pipelines: Vec::new(), generator: None, krate: None };
+        while !input.is_empty() && !input.peek(Token![;]) {
+            out.pipelines.push(input.call(Path::parse_mod_style)?);
+            if !input.is_empty() && !input.peek(Token![;]) {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        if out.pipelines.is_empty() {
+            return Err(input.error("name at least one pipeline: `murmur::main!(page_traffic);`"));
+        }
+        if input.parse::<Option<Token![;]>>()?.is_some() {
+            let setting = |input: ParseStream| {
+                let key = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
+                input.parse::<Token![=]>()?;
+                Ok((key, input.call(Path::parse_mod_style)?))
+            };
+            for (key, path) in Punctuated::<_, Token![,]>::parse_terminated_with(input, setting)? {
+                match text(&key).as_str() {
+                    "generator" if out.generator.is_none() => out.generator = Some(path),
+                    "crate" if out.krate.is_none() => out.krate = Some(path),
+                    _ => {
+                        let message = format!(
+                            "`{key}` cannot be said here, or twice; possible are `generator = path` and `crate = path`"
+                        );
+                        return Err(syn::Error::new(key.span(), message));
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The function `main`.
+pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
+    let arguments = match Arguments::parse.parse2(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let error = syn::Error::new(error.span(), format!("{}: {error}", codes::ATTRIBUTE_FORM)).to_compile_error();
+            // Without a `main` there would be a second error.
+            return quote!(#error fn main() {});
+        }
+    };
+    let krate = arguments.krate.map_or_else(|| quote!(::murmur), |path| quote!(#path));
+    let pipelines = arguments.pipelines.iter().map(marker);
+    let generator = arguments.generator.map(|path| quote!(.generator(#path)));
+    let (contracts, missing) = if build.is_absent() {
+        let message = "no build step ran; add `murmur_build::run()` to build.rs";
+        let missing = assertion(codes::NO_BUILD_STEP, message, Span::call_site());
+        (quote!(#krate::app::Contracts { descriptor: &[], files: &[] }), missing)
+    } else {
+        let path = quote!(::core::concat!(::core::env!("OUT_DIR"), "/murmur/contracts.rs"));
+        (quote!(::core::include!(#path)), TokenStream::new())
+    };
+    quote! {
+        #missing
+        fn main() -> ::std::process::ExitCode {
+            #krate::app::App::new(::core::env!("CARGO_BIN_NAME"), #contracts)
+                #(.pipeline::<#pipelines>())*
+                #generator
+                .run()
+        }
+    }
+}
+
+/// The marker type beside a pipeline's function; a path to a marker stays as it is.
+fn marker(path: &Path) -> Path {
+    let mut path = path.clone();
+    if let Some(last) = path.segments.last_mut() {
+        let name = text(&last.ident);
+        if names::is_snake(&name) {
+            last.ident = public(&names::marker(&name), last.ident.span());
+        }
+    }
+    path
+}

@@ -1,0 +1,273 @@
+//! `#[murmur::pipeline]`.
+
+use murmur_spec::attr::{CratePath, text};
+use murmur_spec::event::Event;
+use murmur_spec::model::{Label, Monoid, Returns, Window};
+use murmur_spec::names;
+use murmur_spec::pipeline::{Function, Pipeline, Source};
+use murmur_spec::totals::Total;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned;
+
+use crate::build::Build;
+use crate::event;
+use crate::hygiene::{docs, field_hash, local, monoid, number, public};
+
+/// The marker type, the key, the pipeline itself; for a struct the event and its totals too.
+pub(crate) fn expand(pipeline: &Pipeline, fingerprint: u64, build: &Build) -> TokenStream {
+    let krate = &pipeline.krate;
+    let package = build.package(pipeline.package.get().map(String::as_str));
+    let (before, event, aggregate) = match &pipeline.source {
+        Source::Function(function) => {
+            let checks = checks(pipeline, function, krate);
+            (checks, function.event.clone(), function.output.clone())
+        }
+        Source::Struct(event) => {
+            let totals = public(&names::totals(&pipeline.name), pipeline.ident.span());
+            let (event_of, ident) = (event::expand(event, krate), &event.ident);
+            let struct_of = totals_struct(pipeline, event, &totals, &package, build);
+            (quote!(#event_of #struct_of), syn::parse_quote!(#ident), syn::parse_quote!(#totals))
+        }
+    };
+    let numbered: Vec<_> = pipeline.key.iter().map(|name| (text(name), None)).collect();
+    let key_message = names::key(&pipeline.name);
+    let numbers: Vec<u32> =
+        build.numbers(&key_message, &numbered).fields.into_iter().map(|(_, number)| number).collect();
+    let marker = public(&names::marker(&pipeline.name), pipeline.ident.span());
+    let key = public(&key_message, pipeline.ident.span());
+    let key_struct = key_struct(pipeline, &event, &key, &numbers, &package);
+    let apply = apply(pipeline, &event, &numbers);
+    let (name, service) = (&pipeline.name, names::service(&pipeline.name));
+    let about = about(&pipeline.docs);
+    let window = window(&pipeline.window, krate);
+    let vis = &pipeline.vis;
+    let docs = docs(&pipeline.docs, &format!("The pipeline of `{}`.", text(&pipeline.ident)));
+    let (event_name, out) = (local("event"), local("out"));
+    quote! {
+        #docs
+        #[allow(dead_code, reason = "a marker is named, not made")]
+        #[derive(Clone, Copy, Debug)]
+        #vis struct #marker;
+        #key_struct
+        impl #krate::pipeline::Pipeline for #marker {
+            type Event = #event;
+            type Key = #key;
+            type Aggregate = #aggregate;
+            const SPEC: #krate::pipeline::Spec = #krate::pipeline::Spec {
+                name: #name,
+                package: #package,
+                service: #service,
+                about: #about,
+                window: #window,
+                fingerprint: #fingerprint,
+            };
+
+            fn apply(#event_name: &Self::Event, #out: &mut #krate::pipeline::Emissions<Self::Aggregate>) {
+                #apply
+            }
+        }
+        #before
+    }
+}
+
+/// The first paragraph.
+fn about(docs: &[String]) -> String {
+    let lines = docs.iter().skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty());
+    lines.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn window(window: &Window, krate: &CratePath) -> TokenStream {
+    let span = |micros: u64| quote!(#krate::time::Span::from_micros(#micros));
+    match *window {
+        Window::AllTime => quote!(#krate::time::Window::AllTime),
+        Window::Tumbling { size, keep } => {
+            let (size, keep) = (span(size), span(keep));
+            quote!(#krate::time::Window::Tumbling { size: #size, keep: #keep })
+        }
+        Window::Sliding { span: whole, slot } => {
+            let (whole, slot) = (span(whole), span(slot));
+            quote!(#krate::time::Window::Sliding { span: #whole, slot: #slot })
+        }
+    }
+}
+
+/// What the compiler checks of a signature: that the aggregate is what it was read as, and that the event has a time.
+fn checks(pipeline: &Pipeline, function: &Function, krate: &CratePath) -> TokenStream {
+    let output = &function.output;
+    let is = monoid(&function.monoid, krate)
+        .map(|read| quote_spanned!(output.span()=> #krate::codegen::same::<#output, #read>();));
+    let event = &function.event;
+    let timed = pipeline.window_at.map(|at| quote_spanned!(at.start()=> #krate::codegen::timed::<#event>();));
+    if is.is_none() && timed.is_none() {
+        return TokenStream::new();
+    }
+    quote!(const _: fn() = || { #is #timed };)
+}
+
+/// The type of a key's field.
+fn key_type(pipeline: &Pipeline, event: &Type, place: usize) -> TokenStream {
+    let (krate, name) = (&pipeline.krate, &pipeline.key[place]);
+    if let Source::Function(function) = &pipeline.source
+        && let Some(ty) = function.key_types.get(place)
+    {
+        return quote!(#ty);
+    }
+    let hash = field_hash(&text(name));
+    quote_spanned!(name.span()=> <#event as #krate::event::Field<#hash>>::Type)
+}
+
+fn key_struct(pipeline: &Pipeline, event: &Type, key: &Ident, numbers: &[u32], package: &str) -> TokenStream {
+    let (krate, vis) = (&pipeline.krate, &pipeline.vis);
+    let proto = format!("{package}.{key}");
+    let rollup = &pipeline.rollup;
+    let fields = pipeline.key.iter().enumerate().map(|(place, name)| {
+        let (ty, n) = (key_type(pipeline, event, place), number(numbers[place]));
+        let doc = field_docs(pipeline, name);
+        let always = rollup.iter().all(|grain| grain.contains(&place));
+        let ty = if always { ty } else { quote!(::core::option::Option<#ty>) };
+        quote!(#doc #name: #ty = #n,)
+    });
+    let grains = rollup.iter().map(|grain| {
+        let (text, names) = (grain_text(grain, numbers), grain.iter().map(|place| &pipeline.key[*place]));
+        quote!(#text [#(#names),*])
+    });
+    let rollup = (!rollup.is_empty()).then(|| quote!(rollup #(#grains),*;));
+    let doc = format!(" What the pipeline `{}` counts by.", pipeline.name);
+    quote! {
+        #krate::key! {
+            #[doc = #doc]
+            #vis struct #key: #proto { #(#fields)* }
+            #rollup
+        }
+    }
+}
+
+/// The docs of a key's field: the event's, when they are here.
+fn field_docs(pipeline: &Pipeline, name: &Ident) -> TokenStream {
+    let known = match &pipeline.source {
+        Source::Struct(event) => event.fields.iter().find(|field| field.ident == *name),
+        Source::Function(_) => None,
+    };
+    docs(known.map_or(&[], |field| &field.docs), &format!("The field `{}`.", text(name)))
+}
+
+/// How a rollup is named in the stored key: the numbers of its fields.
+fn grain_text(grain: &[usize], numbers: &[u32]) -> String {
+    grain.iter().map(|place| numbers[*place].to_string()).collect::<Vec<_>>().join(".")
+}
+
+/// The body of `Pipeline::apply`.
+fn apply(pipeline: &Pipeline, event: &Type, numbers: &[u32]) -> TokenStream {
+    let (from, value) = (local("event"), local("value"));
+    let function = match &pipeline.source {
+        Source::Function(function) => function,
+        Source::Struct(event_of) => {
+            let emit = emit(pipeline, numbers, |place| field_of_event(pipeline, event, place));
+            let totals = totals_value(pipeline, event_of, &from);
+            return quote!(let #value = #totals; #emit);
+        }
+    };
+    let ident = &pipeline.ident;
+    match function.returns {
+        Returns::One => {
+            let emit = emit(pipeline, numbers, |place| field_of_event(pipeline, event, place));
+            quote!(let #value = #ident(#from); #emit)
+        }
+        Returns::Optional => {
+            let emit = emit(pipeline, numbers, |place| field_of_event(pipeline, event, place));
+            quote!(if let ::core::option::Option::Some(#value) = #ident(#from) { #emit })
+        }
+        Returns::Many => {
+            let parts: Vec<Ident> = (0..pipeline.key.len()).map(|place| local(&format!("key_{place}"))).collect();
+            let emit = emit(pipeline, numbers, |place| {
+                let part = &parts[place];
+                quote!(&#part)
+            });
+            let pattern = if let [only] = parts.as_slice() { quote!(#only) } else { quote!((#(#parts),*)) };
+            quote!(for (#pattern, #value) in #ident(#from) { #emit })
+        }
+    }
+}
+
+fn field_of_event(pipeline: &Pipeline, event: &Type, place: usize) -> TokenStream {
+    let (krate, name, from) = (&pipeline.krate, &pipeline.key[place], local("event"));
+    let hash = field_hash(&text(name));
+    quote_spanned!(name.span()=> <#event as #krate::event::Field<#hash>>::get(#from))
+}
+
+/// Emit `value` under every rollup; only the last one may take it.
+fn emit(pipeline: &Pipeline, numbers: &[u32], field: impl Fn(usize) -> TokenStream) -> TokenStream {
+    let (value, out) = (local("value"), local("out"));
+    let whole = [(0..pipeline.key.len()).collect::<Vec<_>>()];
+    let (grains, named) = match pipeline.rollup.as_slice() {
+        [] => (whole.as_slice(), false),
+        rollup => (rollup, true),
+    };
+    let last = grains.len() - 1;
+    let emits = grains.iter().enumerate().map(|(at, grain)| {
+        let text = if named { grain_text(grain, numbers) } else { String::new() };
+        let fields = grain.iter().map(|place| field(*place));
+        let value = if at == last { quote!(#value) } else { quote!(::core::clone::Clone::clone(&#value)) };
+        quote!(#out.begin(#text)#(.field(#fields))*.emit(#value);)
+    });
+    quote!(#(#emits)*)
+}
+
+/// The struct of a pipeline's aggregates, and what makes it an aggregate.
+fn totals_struct(pipeline: &Pipeline, event: &Event, totals: &Ident, package: &str, build: &Build) -> TokenStream {
+    let (krate, vis) = (&pipeline.krate, &pipeline.vis);
+    let model = murmur_spec::package::totals(pipeline, event);
+    let reply = public(&names::reply(&model.name), pipeline.ident.span());
+    let numbered: Vec<_> = model.fields.iter().map(|field| (field.name.clone(), field.number)).collect();
+    let numbers = build.numbers(&model.name, &numbered);
+    let retired = numbers.retired.iter().copied().map(number);
+    let fields: Vec<_> = model
+        .fields
+        .iter()
+        .zip(&numbers.fields)
+        .map(|(field, (_, n))| {
+            let ident = public(&field.name, Span::call_site());
+            (docs(&field.docs, &format!("`{}`.", field.name)), ident, monoid(&field.monoid, krate), number(*n))
+        })
+        .collect();
+    let plain = fields.iter().map(|(docs, name, ty, _)| quote!(#docs pub #name: #ty,));
+    let with_numbers = fields.iter().map(|(docs, name, ty, number)| quote!(#docs #name: #ty = #number,));
+    let what = format!(" What the pipeline `{}` keeps of a key.", pipeline.name);
+    let proto = format!("{package}.{}", model.name);
+    quote! {
+        #[doc = #what]
+        #[derive(Clone, Debug)]
+        #vis struct #totals { #(#plain)* }
+        #krate::aggregate_struct! {
+            impl #totals;
+            #[doc = #what]
+            #vis struct #reply: #proto { #(#with_numbers)* }
+            retired [#(#retired),*];
+        }
+    }
+}
+
+/// What one event adds: one to the count, and each field to its aggregates.
+fn totals_value(pipeline: &Pipeline, event: &Event, from: &Ident) -> TokenStream {
+    let krate = &pipeline.krate;
+    let totals = public(&names::totals(&pipeline.name), pipeline.ident.span());
+    let of = |field: &murmur_spec::event::Field, total: &Total| {
+        let (name, ty) = (public(&total.name, Span::call_site()), monoid(&total.monoid, krate));
+        let ident = &field.ident;
+        let given = match field.typed.label {
+            Label::Optional => quote!(#from.#ident.as_ref()),
+            _ => quote!(&#from.#ident),
+        };
+        let make = match total.monoid {
+            Monoid::First(_) | Monoid::Last(_) => {
+                quote!(<#ty>::at(#krate::event::Event::time(#from).unwrap_or_default(), #given))
+            }
+            _ => quote!(<#ty>::of(#given)),
+        };
+        quote_spanned!(total.key.span()=> #name: #make,)
+    };
+    let fields = event.fields.iter().flat_map(|field| field.totals.iter().map(move |total| of(field, total)));
+    quote!(#totals { count: #krate::aggregate::Count::one(), #(#fields)* })
+}

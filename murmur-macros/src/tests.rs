@@ -1,0 +1,167 @@
+//! The expansions, fit to read, and what comes of input that makes no sense.
+//!
+//! `tests/expand/<name>.rs` holds annotated items; `<name>.expanded.rs` what they become. `BLESS=1` writes the latter.
+
+use std::path::{Path, PathBuf};
+
+use murmur_spec::ctxt::Ctxt;
+use murmur_spec::find::{Scope, annotated};
+use murmur_spec::handover::{Crate, Message};
+use murmur_spec::item;
+use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+
+use crate::build::Build;
+use crate::expand::attribute;
+use crate::main_macro;
+use murmur_spec::item::Marker;
+
+/// A build step that saw all items of the source and gave numbers unlike the positions.
+fn build(source: &str) -> Build {
+    let file = syn::parse_file(source).unwrap();
+    let ctxt = Ctxt::new();
+    let scope = Scope { runtimes: &["murmur".into()], cfg: &|_| true };
+    let found = annotated(&file.items, &scope, &ctxt);
+    let items = found.into_iter().filter_map(|a| item::parse(a.marker, a.arguments, a.item, &ctxt));
+    let seen = items.map(|item| (item.name(), murmur_spec::fingerprint::of(&item))).collect();
+    ctxt.finish();
+    let traffic = Message {
+        name: "Traffic".into(),
+        fields: vec![("views".into(), 4), ("slowest".into(), 2)],
+        retired: vec![1, 3],
+    };
+    let (name, package) = ("example".into(), "shop.v1".into());
+    Build::said(Some(Crate { name, package, seen, messages: vec![traffic], findings: vec![] }))
+}
+
+fn expanded(source: &str) -> String {
+    let file = syn::parse_file(source).unwrap();
+    let ctxt = Ctxt::new();
+    let scope = Scope { runtimes: &["murmur".into(), "stream".into()], cfg: &|_| true };
+    let found = annotated(&file.items, &scope, &ctxt);
+    assert!(ctxt.finish().is_empty());
+    let build = build(source);
+    let tokens: TokenStream = found.into_iter().map(|a| attribute(a.marker, a.arguments, a.item, &build)).collect();
+    prettyplease::unparse(&syn::parse2(tokens).unwrap())
+}
+
+#[test]
+fn expansions_are_as_written_down() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expand");
+    let mut sources: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    sources.retain(|path| !path.to_str().unwrap().ends_with(".expanded.rs"));
+    sources.sort();
+    assert!(!sources.is_empty());
+    for source in sources {
+        let got = expanded(&std::fs::read_to_string(&source).unwrap());
+        let golden = source.with_extension("expanded.rs");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&golden, &got).unwrap();
+        }
+        let want = std::fs::read_to_string(&golden).unwrap_or_default();
+        assert_eq!(got, want, "{} is out of date; look at it, then run with BLESS=1", golden.display());
+    }
+}
+
+#[test]
+fn main_names_the_markers_of_its_pipelines() {
+    let arguments = "page_traffic, shop::likes, Other; generator = generator::line".parse().unwrap();
+    let got = prettyplease::unparse(&syn::parse2(main_macro::expand(arguments, &Build::said(None))).unwrap());
+    let want = r#"fn main() -> ::std::process::ExitCode {
+    ::murmur::app::App::new(
+            ::core::env!("CARGO_BIN_NAME"),
+            ::core::include!(
+                ::core::concat!(::core::env!("OUT_DIR"), "/murmur/contracts.rs")
+            ),
+        )
+        .pipeline::<PageTraffic>()
+        .pipeline::<shop::Likes>()
+        .pipeline::<Other>()
+        .generator(generator::line)
+        .run()
+}
+"#;
+    assert_eq!(got, want);
+}
+
+/// Random token trees, from words that mean something to us.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn tokens(&mut self, depth: usize) -> TokenStream {
+        const WORDS: [&str; 34] = [
+            "struct", "enum", "fn", "pub", "murmur", "key", "window", "rollup", "name", "sliding", "tumbling", "slot",
+            "keep", "time", "was", "number", "as", "crate", "impl", "Option", "Vec", "Count", "Sum", "TopK", "u64",
+            "usize", "String", "A", "a", "self", "where", "for", "top_k", "distinct",
+        ];
+        const PUNCTS: [char; 14] = ['#', ',', ';', ':', '=', '<', '>', '&', '-', '!', '\'', '(', '[', '{'];
+        (0..self.below(8))
+            .map(|_| match self.below(10) {
+                0..4 => TokenTree::from(Ident::new(WORDS[self.below(WORDS.len())], Span::call_site())),
+                4 => Literal::string(["90d", "1m", "", "x.v1"][self.below(4)]).into(),
+                5 => Literal::u64_unsuffixed(self.below(20_000) as u64).into(),
+                at => match PUNCTS[self.below(PUNCTS.len())] {
+                    open @ ('(' | '[' | '{') if depth > 0 => {
+                        let delimiter = match open {
+                            '(' => Delimiter::Parenthesis,
+                            '[' => Delimiter::Bracket,
+                            _ => Delimiter::Brace,
+                        };
+                        Group::new(delimiter, self.tokens(depth - 1)).into()
+                    }
+                    '(' | '[' | '{' | '\'' => Punct::new(',', Spacing::Alone).into(),
+                    punct => Punct::new(punct, if at == 9 { Spacing::Joint } else { Spacing::Alone }).into(),
+                },
+            })
+            .collect()
+    }
+
+    /// An item that nearly makes sense: one of ours with some of its tokens replaced or dropped.
+    fn damaged(&mut self, tokens: TokenStream) -> TokenStream {
+        let mut out = TokenStream::new();
+        for token in tokens {
+            match (self.below(12), token) {
+                (0, _) => {}
+                (1, _) => out.extend(self.tokens(1)),
+                (_, TokenTree::Group(group)) => {
+                    out.extend([TokenTree::from(Group::new(group.delimiter(), self.damaged(group.stream())))]);
+                }
+                (_, token) => out.extend([token]),
+            }
+        }
+        out
+    }
+}
+
+#[test]
+fn no_input_makes_a_macro_panic() {
+    let build = Build::said(None);
+    let items: Vec<TokenStream> = [
+        "pub struct E { #[murmur(time)] pub at: Timestamp, #[murmur(key, was = \"x\")] k: Option<Vec<u8>>, #[murmur(top_k(3))] s: String }",
+        "pub fn f(e: &E) -> impl Iterator<Item = ((String, u32), Sum<u64>)> { body }",
+        "enum V { A, B(u64), #[murmur(number = 4)] C { x: Box<V> } }",
+    ]
+    .iter()
+    .map(|text| text.parse().unwrap())
+    .collect();
+    let arguments: TokenStream =
+        "key = (a, b), window = sliding(\"1d\", slot = \"1h\"), rollup = [(a), (b, a)], name = \"x\", crate = m"
+            .parse()
+            .unwrap();
+    let mut random = Random(7);
+    for round in 0..4_000 {
+        let marker = Marker::ALL[random.below(4)];
+        let (arguments, item) = if round % 4 == 0 {
+            (random.tokens(3), random.tokens(3))
+        } else {
+            let item = items[random.below(items.len())].clone();
+            (random.damaged(arguments.clone()), random.damaged(item))
+        };
+        attribute(marker, arguments.clone(), item, &build);
+        main_macro::expand(arguments, &build);
+    }
+}
