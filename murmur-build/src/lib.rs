@@ -30,6 +30,7 @@ mod project;
 mod report;
 mod run;
 mod scan;
+mod sync;
 mod synced;
 mod walk;
 mod write;
@@ -43,6 +44,7 @@ use std::path::{Path, PathBuf};
 pub use client::client;
 pub use project::{Project, Root};
 pub use report::{Finding, Report, Spot, Unreadable};
+pub use sync::{Behind, How, Refused};
 #[doc(hidden)]
 pub use synced::check_synced;
 

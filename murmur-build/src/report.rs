@@ -37,6 +37,8 @@ pub struct Spot {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    /// How many characters of the line are meant.
+    pub width: usize,
     /// The text of the line.
     pub text: String,
 }
@@ -52,7 +54,7 @@ impl Spot {
     fn new(file: &str, at: At, text: &str) -> Self {
         let (line, column) = at.line_column();
         let text = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
-        Self { file: file.to_owned(), line, column, text }
+        Self { file: file.to_owned(), line, column, width: at.width(&text), text }
     }
 }
 
@@ -84,6 +86,8 @@ pub(crate) struct Crate {
 pub struct Report {
     /// The package.
     pub project: Project,
+    /// The lock as it is committed.
+    pub lock: Lock,
     /// The contracts, and how they differ from the lock.
     pub review: Review,
     /// What is wrong with the source itself; each macro says its own.
@@ -132,6 +136,7 @@ impl Report {
         let whole = all.whole && all.findings.is_empty() && lowered.findings.is_empty();
         let with_tests = Review::of(&lock, &lower(&tests.items, &project.package).package);
         let mut report = Self {
+            lock,
             review,
             whole,
             placed: Vec::new(),
@@ -255,7 +260,8 @@ fn locate(place: &Place, lowered: &Lowered) -> Option<(String, Part)> {
 fn read_lock(project: &Project) -> Result<Lock, Unreadable> {
     let unreadable = |message: String, line: usize, text: &str| {
         let text = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
-        let spot = Spot { file: LOCK.to_owned(), line, column: 1, text };
+        let width = text.chars().count().max(1);
+        let spot = Spot { file: LOCK.to_owned(), line, column: 1, width, text };
         Unreadable(Box::new(Finding { code: codes::LOCK_UNREADABLE, message, help: None, spot: Some(spot) }))
     };
     let text = match std::fs::read_to_string(project.dir.join(LOCK)) {

@@ -41,6 +41,14 @@ impl At {
         let start = self.start.start();
         (start.line, start.column + 1)
     }
+
+    /// How many characters it covers on its first line; at least one.
+    #[cfg(feature = "emit")]
+    pub fn width(&self, line: &str) -> usize {
+        let (start, end) = (self.start.start(), self.end.end());
+        let until = if end.line == start.line { end.column } else { line.trim_end().chars().count() };
+        until.saturating_sub(start.column).max(1)
+    }
 }
 
 impl From<Span> for At {

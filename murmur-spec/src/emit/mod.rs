@@ -24,6 +24,7 @@ mod text;
 mod tests;
 
 use crate::diff::Review;
+use crate::lock::Lock;
 use crate::names;
 
 pub use json::Json;
@@ -32,6 +33,9 @@ pub(crate) use contract::rpcs as pipeline_rpcs;
 
 /// Where the lock lies, relative to the user's package.
 pub const LOCK: &str = "proto/murmur.lock";
+
+/// The template with all tables.
+const CLOUDFORMATION: &str = "schema/cloudformation.json";
 
 /// A file for the user's package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +58,38 @@ pub fn outputs(review: &Review, crate_name: &str) -> Vec<Output> {
     }
     let mut json = |path: String, json: Json| out.push(Output { path, text: format!("{json}\n") });
     for table in &schema.tables {
-        json(format!("schema/dynamodb/{}.json", table.name), tables::create_table(schema, table));
-        json(format!("schema/dynamodb/{}.ttl.json", table.name), tables::ttl(table));
-        json(format!("schema/terraform/{}.tf.json", table.name), tables::terraform(schema, table));
+        let [create, ttl, terraform] = table_files(&table.name);
+        json(create, tables::create_table(schema, table));
+        json(ttl, tables::ttl(table));
+        json(terraform, tables::terraform(schema, table));
     }
     if !schema.tables.is_empty() {
-        json("schema/cloudformation.json".into(), tables::cloudformation(schema));
+        json(CLOUDFORMATION.into(), tables::cloudformation(schema));
     }
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
+}
+
+/// Files that an earlier [`outputs`] made by this lock, and that the present one does not make.
+pub fn stale(lock: &Lock, review: &Review, crate_name: &str) -> Vec<String> {
+    let mut out: Vec<String> = lock.tables.keys().flat_map(|table| table_files(table)).collect();
+    if !lock.tables.is_empty() {
+        out.push(CLOUDFORMATION.into());
+    }
+    if !lock.package.is_empty() {
+        out.push(format!("proto/{}", names::file(&lock.package, crate_name)));
+    }
+    let made = outputs(review, crate_name);
+    out.retain(|path| made.iter().all(|output| output.path != *path));
+    out
+}
+
+fn table_files(table: &str) -> [String; 3] {
+    [
+        format!("schema/dynamodb/{table}.json"),
+        format!("schema/dynamodb/{table}.ttl.json"),
+        format!("schema/terraform/{table}.tf.json"),
+    ]
 }
 
 /// A serialized `google.protobuf.FileDescriptorSet` of the package and everything it imports, in the order of imports.

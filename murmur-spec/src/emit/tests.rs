@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{everything, field, labelled, page_traffic};
-use crate::lock::Lock;
 use crate::model::{Kind, Label, Package, Shape, Variant};
 
 fn review(package: &Package) -> Review {
@@ -289,4 +288,22 @@ fn a_oneof_takes_a_name_that_no_variant_has() {
     });
     let text = text_of(&outputs(&review(&package), "shop"), "proto/page_traffic/v1/shop.proto");
     assert!(text.contains("oneof one_of {"), "{text}");
+}
+
+#[test]
+fn files_of_what_is_gone_are_named() {
+    let before = review(&page_traffic()).lock;
+    let mut package = page_traffic();
+    package.name = "traffic.v2".into();
+    package.pipelines[0].name = "visits".into();
+    let review = Review::of(&before, &package);
+    assert_eq!(
+        stale(&before, &review, "shop"),
+        [
+            "schema/dynamodb/page_traffic_v1.json",
+            "schema/dynamodb/page_traffic_v1.ttl.json",
+            "schema/terraform/page_traffic_v1.tf.json",
+            "proto/page_traffic/v1/shop.proto",
+        ]
+    );
 }

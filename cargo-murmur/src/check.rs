@@ -1,0 +1,97 @@
+use std::path::{Path, PathBuf};
+
+use murmur_build::{Finding, Project, Report};
+use murmur_spec::emit::Json;
+
+use crate::cli::{Output, ReadArgs};
+use crate::{Exit, Failure, print};
+
+/// The package that the arguments mean, read. What makes reading impossible is a finding too.
+pub(crate) fn read(args: &ReadArgs) -> Result<Result<Report, Box<Finding>>, Failure> {
+    let dir = match &args.manifest_path {
+        Some(path) => folder(path),
+        None => around_here()?,
+    };
+    let project = Project::open(&dir)?;
+    if project.roots.is_empty() {
+        return Err(format!("{} has neither src/lib.rs nor src/main.rs", dir.display()));
+    }
+    Ok(Report::of(project).map_err(|unreadable| unreadable.0))
+}
+
+fn folder(manifest: &Path) -> PathBuf {
+    match manifest.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn around_here() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(|error| format!("the current folder is not there: {error}"))?;
+    let found = here.ancestors().find(|folder| folder.join("Cargo.toml").is_file());
+    found
+        .map(Path::to_owned)
+        .ok_or_else(|| format!("no Cargo.toml in {} or above; say which with `--manifest-path`", here.display()))
+}
+
+/// `check`
+pub(crate) fn check(args: &ReadArgs) -> Result<Exit, Failure> {
+    let report = match read(args)? {
+        Ok(report) => report,
+        Err(finding) => return Ok(broken(args, &[&finding])),
+    };
+    let findings = report.findings();
+    if !findings.is_empty() {
+        return Ok(broken(args, &findings));
+    }
+    if !report.whole {
+        return Err("a source file cannot be read or parsed; `cargo check` says which and why".into());
+    }
+    let behind = report.behind().map_err(|error| format!("cannot read the committed files: {error}"))?;
+    let exit = if behind.is_empty() { Exit::Well } else { Exit::Behind };
+    if args.output == Output::Json {
+        print::data(format_args!("{}", summary(exit, &[], print::behind_json(&behind))));
+        return Ok(exit);
+    }
+    for file in &behind {
+        print::data(format_args!("{:<10} {}", print::how(file.how), file.path));
+    }
+    let (schema, name) = (&report.review.schema, &report.project.name);
+    if behind.is_empty() {
+        print::note(format_args!(
+            "{name}: {} of {} and its contracts agree",
+            count(schema.services.len(), "pipeline"),
+            schema.package
+        ));
+    } else {
+        print::note(format_args!("{name}: run `cargo murmur sync` and commit `proto/` and `schema/`"));
+    }
+    Ok(exit)
+}
+
+pub(crate) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Print findings.
+pub(crate) fn broken(args: &ReadArgs, findings: &[&Finding]) -> Exit {
+    if args.output == Output::Json {
+        print::data(format_args!("{}", summary(Exit::Broken, findings, Json::List(Vec::new()))));
+    } else {
+        for finding in findings {
+            print::data(format_args!("{}", print::finding(finding)));
+        }
+        print::note(format_args!("{}", count(findings.len(), "finding")));
+    }
+    Exit::Broken
+}
+
+fn summary(exit: Exit, findings: &[&Finding], behind: Json) -> Json {
+    let status = match exit {
+        Exit::Well => "ok",
+        Exit::Broken => "broken",
+        Exit::Behind => "out of date",
+    };
+    let findings = findings.iter().map(|finding| print::finding_json(finding)).collect();
+    Json::object([("status", Json::from(status)), ("findings", Json::List(findings)), ("behind", behind)])
+}

@@ -1,0 +1,201 @@
+//! The commands, run as a person runs them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How a command ended, and what it said.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn murmur(dir: &Path, arguments: &[&str]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_cargo-murmur"))
+        .arg("murmur")
+        .args(arguments)
+        .current_dir(dir)
+        .env_remove("MURMUR_PATH")
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A new project with the checkout's Murmur.
+fn new_project() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = murmur(folder.path(), &["new", "page-traffic", "--path", checkout().to_str().unwrap()]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let project = folder.path().join("page-traffic");
+    (folder, project)
+}
+
+fn edit(project: &Path, from: &str, to: &str) {
+    let path = project.join("src/main.rs");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+}
+
+#[test]
+fn a_new_project_is_synced() {
+    let (_folder, project) = new_project();
+    let check = murmur(&project, &["check"]);
+    assert_eq!((check.code, check.out.as_str()), (0, ""), "{}", check.err);
+    for file in [
+        "proto/murmur.lock",
+        "proto/page_traffic/v1/page_traffic.proto",
+        "proto/murmur/v1/types.proto",
+        "schema/dynamodb/page_traffic_v1.json",
+        "schema/dynamodb/page_traffic_v1.ttl.json",
+        "schema/terraform/page_traffic_v1.tf.json",
+        "schema/cloudformation.json",
+    ] {
+        assert!(project.join(file).is_file(), "{file}");
+    }
+    assert_eq!(murmur(&project.join("src"), &["check"]).code, 0, "a folder below finds its package");
+    assert_eq!(
+        murmur(Path::new("/"), &["check", "--manifest-path", project.join("Cargo.toml").to_str().unwrap()]).code,
+        0
+    );
+}
+
+#[test]
+fn a_name_that_is_taken_or_impossible_is_refused() {
+    let (folder, _project) = new_project();
+    for (arguments, said) in [
+        (vec!["new", "page-traffic"], "is there already"),
+        (vec!["new", "Page"], "write for example `page-traffic`"),
+        (vec!["new", "9lives"], "write for example"),
+        (vec!["new", "fine", "--path", "."], "is not a checkout of Murmur"),
+    ] {
+        let ran = murmur(folder.path(), &arguments);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+    assert!(!folder.path().join("fine").exists());
+}
+
+#[test]
+fn a_new_field_is_out_of_date_until_synced() {
+    let (_folder, project) = new_project();
+    edit(&project, "    /// When.\n", "    /// Where from.\n    pub country: Option<String>,\n    /// When.\n");
+    let check = murmur(&project, &["check"]);
+    assert_eq!(check.code, 2);
+    assert!(check.out.contains("different  proto/murmur.lock"), "{}", check.out);
+    assert_eq!(json(&murmur(&project, &["check", "-o", "json"]))["status"], "out of date");
+
+    let diff = murmur(&project, &["diff"]);
+    assert_eq!((diff.code, diff.out.as_str()), (2, "PageView.country  new, number 5\n"));
+    let diff = json(&murmur(&project, &["diff", "-o", "json"]));
+    assert_eq!(diff["changes"][0]["subject"], "PageView.country");
+
+    let sync = murmur(&project, &["sync"]);
+    assert_eq!(sync.code, 0, "{}", sync.err);
+    assert!(sync.out.contains("written    proto/page_traffic/v1/page_traffic.proto"), "{}", sync.out);
+    assert_eq!(murmur(&project, &["check"]).code, 0);
+    assert_eq!(murmur(&project, &["diff"]).code, 0);
+    let again = murmur(&project, &["sync"]);
+    assert_eq!((again.code, again.out.as_str()), (0, ""));
+}
+
+#[test]
+fn a_break_is_shown_at_its_token_and_passes_when_accepted() {
+    let (_folder, project) = new_project();
+    edit(&project, "pub user_id: String,", "pub user_id: u64,");
+    for command in ["check", "sync", "diff"] {
+        let ran = murmur(&project, &[command]);
+        assert_eq!(ran.code, 1, "{command}");
+        let shown = "\
+error[M0610]: `user_id` of `PageView` was `string` in the lock and is `uint64` now
+  --> src/main.rs:12:18
+   |
+12 |     pub user_id: u64,
+   |                  ^^^
+   = help: ";
+        assert!(ran.out.contains(shown), "{command}: {}", ran.out);
+        assert!(ran.out.contains("`cargo murmur accept M0610 PageView.user_id`"), "{command}: {}", ran.out);
+    }
+    let finding = &json(&murmur(&project, &["check", "-o", "json"]))["findings"][0];
+    assert_eq!((&finding["code"], &finding["line"]), (&Value::from("M0610"), &Value::from(12)));
+
+    let wrong = murmur(&project, &["accept", "M0610", "PageView.usr_id"]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("there are: M0610 PageView.user_id"), "{}", wrong.err);
+    let accepted = murmur(&project, &["accept", "M0610", "PageView.user_id"]);
+    assert_eq!(accepted.code, 0, "{}", accepted.err);
+    assert_eq!(murmur(&project, &["check"]).code, 2);
+    assert_eq!(murmur(&project, &["sync"]).code, 0);
+    assert_eq!(murmur(&project, &["check"]).code, 0);
+    let lock = fs::read_to_string(project.join("proto/murmur.lock")).unwrap();
+    assert!(lock.contains("accepted M0610 PageView.user_id string -> uint64"), "{lock}");
+    assert_eq!(murmur(&project, &["accept", "M0610", "PageView.user_id"]).code, 1, "once");
+}
+
+#[test]
+fn files_of_a_pipeline_that_is_gone_are_removed() {
+    let (_folder, project) = new_project();
+    edit(&project, "pub fn page_traffic(", "pub fn page_visits(");
+    assert_eq!(murmur(&project, &["accept", "M0620", "PageTrafficService"]).code, 0);
+    let sync = murmur(&project, &["sync"]);
+    assert!(sync.out.contains("removed    schema/dynamodb/page_traffic_v1.json"), "{}", sync.out);
+    assert!(!project.join("schema/terraform/page_traffic_v1.tf.json").exists());
+    assert!(project.join("schema/terraform/page_visits_v1.tf.json").exists());
+    assert_eq!(murmur(&project, &["check"]).code, 0);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_with_its_place() {
+    let (folder, project) = new_project();
+    let lock = project.join("proto/murmur.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    fs::write(&lock, text.replace("4 viewed_at", "<<<<<<< ours\n4 viewed_at")).unwrap();
+    let broken = murmur(&project, &["check"]);
+    assert_eq!(broken.code, 1);
+    assert!(broken.out.contains("error[M0601]") && broken.out.contains("^^^^^^^^^^^^"), "{}", broken.out);
+    fs::write(&lock, text).unwrap();
+
+    edit(&project, "pub struct Traffic {", "pub struct Traffic {{");
+    let unparsable = murmur(&project, &["check"]);
+    assert_eq!(unparsable.code, 1);
+    assert!(unparsable.err.contains("`cargo check` says"), "{}", unparsable.err);
+
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let nowhere = murmur(&folder.path().join("empty"), &["check"]);
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.err.contains("--manifest-path"), "{}", nowhere.err);
+}
+
+#[test]
+fn every_command_helps_with_examples_and_exit_codes() {
+    let here = checkout();
+    for command in ["new", "check", "sync", "accept", "diff"] {
+        let help = murmur(here, &[command, "--help"]);
+        assert_eq!(help.code, 0);
+        for part in ["Examples:", &format!("cargo murmur {command}"), "Exit codes:", "2  out of date"] {
+            assert!(help.out.contains(part), "{command}: {part}\n{}", help.out);
+        }
+    }
+    assert_eq!(murmur(here, &["chekc"]).code, 1);
+    // As `cargo-murmur` itself, without Cargo in between.
+    let direct = Command::new(env!("CARGO_BIN_EXE_cargo-murmur")).arg("--version").output().unwrap();
+    assert!(direct.status.success());
+}
