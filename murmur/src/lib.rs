@@ -23,6 +23,7 @@ pub mod codegen;
 pub mod engine;
 pub mod error;
 pub mod event;
+mod folder;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod key;

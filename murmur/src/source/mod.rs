@@ -13,7 +13,7 @@ pub mod jsonl;
 mod position;
 mod records;
 
-pub use dead_letter::{DeadLetters, Letter};
+pub use dead_letter::{DeadLetters, FileDeadLetters, Letter};
 pub use position::{Offset, PartitionId};
 pub use records::{Record, RecordOutcome, Records, Version};
 

@@ -1,5 +1,4 @@
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase};
@@ -7,18 +6,17 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 use super::config::EmbeddedConfig;
 use super::failure::Failure;
 use super::format::{FORMAT, META, RECORDS};
+use crate::folder::{FolderLock, sync_folder};
 use crate::{Error, ErrorKind, Result};
 
 /// The one file with everything in it.
 const FILE: &str = "tiles.redb";
-/// Locked while a process has the folder open; holds that process's id for the message.
-const LOCK: &str = "lock";
 
 /// An open folder. The lock goes with the value.
 pub(super) struct Folder {
     pub(super) database: Database,
     pub(super) path: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Folder {
@@ -29,7 +27,7 @@ impl Folder {
         };
         let is_new = !path.exists();
         fs::create_dir_all(path).map_err(failed)?;
-        let lock = lock(path)?;
+        let lock = FolderLock::take(path, "store", "clone the store instead of opening it twice")?;
         let file = path.join(FILE);
         if !file.exists() {
             // Made under another name, so that a process that dies here leaves no half-made store.
@@ -49,35 +47,6 @@ impl Folder {
         check_format(path, &database)?;
         Ok(Self { database, path: path.to_owned(), _lock: lock })
     }
-}
-
-fn lock(folder: &Path) -> Result<File> {
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot lock the store in `{}`", folder.display())).with_source(error)
-    };
-    let mut options = OpenOptions::new();
-    let mut file =
-        options.read(true).write(true).create(true).truncate(false).open(folder.join(LOCK)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let holder = match file.read_to_string(&mut holder) {
-                Ok(bytes) if bytes > 0 => format!("process {}", holder.trim()),
-                _ => "another process".to_owned(),
-            };
-            let folder = folder.display();
-            let context = format!(
-                "the store in `{folder}` is open in {holder}; stop that process, or name another folder \
-                 (inside one process, clone the store instead of opening it twice)"
-            );
-            return Err(Error::new(ErrorKind::Conflict, context));
-        }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-    }
-    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
 }
 
 fn open_file(file: &Path, config: &EmbeddedConfig) -> Result<Database> {
@@ -120,9 +89,4 @@ fn check_format(folder: &Path, database: &Database) -> Result<()> {
             Err(Error::new(ErrorKind::Corrupt, context))
         }
     }
-}
-
-/// A rename or a new file is durable only when its folder is.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -1,3 +1,7 @@
+mod file;
+
+pub use file::FileDeadLetters;
+
 use futures_util::future::BoxFuture;
 
 use super::{Offset, PartitionId};

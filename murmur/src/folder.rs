@@ -1,0 +1,53 @@
+//! Folders that belong to one process at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use crate::{Error, ErrorKind, Result};
+
+/// Locked while a process has the folder; holds that process's id for the message.
+const LOCK: &str = "lock";
+
+/// A folder held by this process, until the value is dropped or the process ends in whatever way.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Take a folder that is there. `what` it holds and the way out `within` one process are for the message.
+    pub(crate) fn take(folder: &Path, what: &str, within: &str) -> Result<Self> {
+        let name = folder.display();
+        let failed = |error: io::Error| {
+            Error::new(ErrorKind::Io, format!("cannot lock the {what} in `{name}`")).with_source(error)
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(folder.join(LOCK)).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let holder = match file.read_to_string(&mut holder) {
+                    Ok(bytes) if bytes > 0 => format!("process {}", holder.trim()),
+                    _ => "another process".to_owned(),
+                };
+                let context = format!(
+                    "the {what} in `{name}` is open in {holder}; stop that process, or name another folder (inside \
+                     one process, {within})"
+                );
+                return Err(Error::new(ErrorKind::Conflict, context));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// A new or renamed file is durable only when its folder is.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,356 @@
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{DeadLetters, Letter};
+use crate::folder::{FolderLock, sync_folder};
+use crate::source::{Offset, PartitionId};
+use crate::time::Timestamp;
+use crate::{Error, ErrorKind, Result};
+
+/// Dead letters in a folder: one file per partition, one JSON object a line.
+///
+/// ```text
+/// {"partition":"f:views:1","offset":"3:17","place":"/data/views.jsonl:17","reason":"...","at":"2026-...","payload":"..."}
+/// ```
+///
+/// `place` and `at` are there when known; a payload that is not UTF-8 stands in `payload_base64` instead. Names of
+/// files are those of the partitions, with `%XX` for what a file name cannot hold.
+///
+/// The folder belongs to one process at a time. Writing happens where it is called, as bad payloads are few; where
+/// they are not, it is the disk that slows the worker down.
+#[derive(Debug)]
+pub struct FileDeadLetters {
+    folder: PathBuf,
+    files: HashMap<PartitionId, Sheet>,
+    /// Whether the folder names a file that it may forget.
+    unsynced: bool,
+    _lock: FolderLock,
+}
+
+#[derive(Debug)]
+struct Sheet {
+    file: File,
+    unsynced: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    partition: &'a str,
+    offset: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'a str>,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+}
+
+/// What a rewind has to know of a line.
+#[derive(Deserialize)]
+struct Position {
+    offset: String,
+}
+
+impl FileDeadLetters {
+    /// The letters in this folder, which is made when it is not there.
+    ///
+    /// Errors: [`Conflict`](ErrorKind::Conflict) when another process has it, [`Io`](ErrorKind::Io).
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+        let lock = FolderLock::take(&folder, "dead letters", "give each worker a folder of its own")?;
+        Ok(Self { folder, files: HashMap::new(), unsynced: true, _lock: lock })
+    }
+
+    fn path(&self, partition: &PartitionId) -> PathBuf {
+        let mut name = String::new();
+        for byte in partition.as_str().bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+                _ => name.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        self.folder.join(name + ".jsonl")
+    }
+
+    fn sheet(&mut self, partition: &PartitionId) -> io::Result<&mut Sheet> {
+        if !self.files.contains_key(partition) {
+            let file = OpenOptions::new().create(true).append(true).open(self.path(partition))?;
+            self.files.insert(partition.clone(), Sheet { file, unsynced: true });
+            self.unsynced = true;
+        }
+        self.files.get_mut(partition).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn append(&mut self, letters: &[Letter]) -> io::Result<()> {
+        for letters in letters.chunk_by(|a, b| a.partition == b.partition) {
+            let mut lines = Vec::new();
+            for letter in letters {
+                serde_json::to_writer(&mut lines, &Line::of(letter))?;
+                lines.push(b'\n');
+            }
+            let sheet = self.sheet(&letters[0].partition)?;
+            sheet.file.write_all(&lines)?;
+            sheet.unsynced = true;
+        }
+        Ok(())
+    }
+
+    fn sync_all(&mut self) -> io::Result<()> {
+        for sheet in self.files.values_mut().filter(|sheet| sheet.unsynced) {
+            sheet.file.sync_data()?;
+            sheet.unsynced = false;
+        }
+        if self.unsynced {
+            sync_folder(&self.folder)?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    /// Copy what stays, and put the copy in the file's place.
+    fn cut(&mut self, partition: &PartitionId, after: Option<Offset>) -> io::Result<()> {
+        self.files.remove(partition);
+        let path = self.path(partition);
+        if !path.exists() || all_stay(&path, after)? {
+            return Ok(());
+        }
+        let draft = path.with_extension("new");
+        let mut copy = BufWriter::new(File::create(&draft)?);
+        for_each_line(&path, |line| {
+            if stays(line, after) {
+                copy.write_all(line)?;
+            }
+            Ok(true)
+        })?;
+        copy.into_inner()?.sync_all()?;
+        fs::rename(&draft, &path)?;
+        sync_folder(&self.folder)
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(letter: &'a Letter) -> Self {
+        let text = std::str::from_utf8(&letter.payload).ok();
+        Self {
+            partition: letter.partition.as_str(),
+            offset: letter.offset.to_string(),
+            place: letter.place.as_deref(),
+            reason: &letter.reason,
+            at: letter.at,
+            payload: text,
+            payload_base64: text.is_none().then(|| STANDARD.encode(&letter.payload)),
+        }
+    }
+}
+
+/// Whether a line, newline included, is not beyond `after`. A kill can tear the last line, which no commit has passed
+/// then. A whole line that is none of ours is left alone.
+fn stays(line: &[u8], after: Option<Offset>) -> bool {
+    let Some(line) = line.strip_suffix(b"\n") else { return false };
+    let offset = serde_json::from_slice::<Position>(line).ok().and_then(|line| line.offset.parse::<Offset>().ok());
+    offset.is_none_or(|offset| after.is_some_and(|after| offset <= after))
+}
+
+fn all_stay(path: &Path, after: Option<Offset>) -> io::Result<bool> {
+    let mut all = true;
+    for_each_line(path, |line| {
+        all = stays(line, after);
+        Ok(all)
+    })?;
+    Ok(all)
+}
+
+/// Calls `each` with every line and its newline, until it says `false`.
+fn for_each_line(path: &Path, mut each: impl FnMut(&[u8]) -> io::Result<bool>) -> io::Result<()> {
+    let mut input = BufReader::new(File::open(path)?);
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        if !each(&line)? {
+            return Ok(());
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+fn failed(folder: &Path, error: io::Error) -> Error {
+    let context = format!("cannot keep dead letters in `{}`", folder.display());
+    Error::new(ErrorKind::Io, context).with_source(error)
+}
+
+impl DeadLetters for FileDeadLetters {
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        async move { self.cut(partition, after).map_err(|error| failed(&self.folder, error)) }.boxed()
+    }
+
+    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        async move { self.append(&letters).map_err(|error| failed(&self.folder, error)) }.boxed()
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
+        async move { self.sync_all().map_err(|error| failed(&self.folder, error)) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn letter(partition: &str, offset: u64, payload: &[u8]) -> Letter {
+        Letter {
+            partition: PartitionId::new(partition),
+            offset: Offset::from_pair(1, offset),
+            place: None,
+            reason: "no JSON".to_owned(),
+            at: None,
+            payload: payload.to_vec(),
+        }
+    }
+
+    fn lines(folder: &Path, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn letters_say_what_where_and_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut letters = FileDeadLetters::open(folder.path().join("a/b")).unwrap();
+        let whole = Letter {
+            place: Some("/data/a.jsonl:3".to_owned()),
+            at: Some(Timestamp::EPOCH),
+            ..letter("f:in:1", 3, "{\"\u{e4}\n".as_bytes())
+        };
+        letters.put(vec![whole, letter("f:in:1", 4, b"\xff\0"), letter("../x y", 1, b"")]).await.unwrap();
+        letters.sync().await.unwrap();
+        let folder = folder.path().join("a/b");
+        assert_eq!(
+            lines(&folder, "f%3Ain%3A1.jsonl"),
+            [
+                json!({
+                    "partition": "f:in:1", "offset": "1:3", "place": "/data/a.jsonl:3", "reason": "no JSON",
+                    "at": "1970-01-01T00:00:00Z", "payload": "{\"\u{e4}\n",
+                }),
+                json!({"partition": "f:in:1", "offset": "1:4", "reason": "no JSON", "payload_base64": "/wA="}),
+            ]
+        );
+        assert_eq!(lines(&folder, "%2E%2E%2Fx%20y.jsonl").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_folder_has_one_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = FileDeadLetters::open(folder.path()).unwrap();
+        let error = FileDeadLetters::open(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+        drop(letters);
+        FileDeadLetters::open(folder.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn lines_of_others_are_left_alone_and_a_torn_one_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.jsonl");
+        let mut letters = FileDeadLetters::open(folder.path()).unwrap();
+        letters.put(vec![letter("p", 1, b"a"), letter("p", 2, b"b")]).await.unwrap();
+        letters.sync().await.unwrap();
+        let ours = fs::read(&file).unwrap();
+        fs::write(&file, [b"# a note\n".as_slice(), &ours, &ours[..30]].concat()).unwrap();
+        letters.rewind(&PartitionId::new("p"), Some(Offset::from_pair(1, 2))).await.unwrap();
+        assert_eq!(fs::read(&file).unwrap(), [b"# a note\n".as_slice(), &ours].concat());
+    }
+
+    /// What happens to a worker, as its dead letters see it.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Reads that many lines on; all the odd ones are bad.
+        Read(u64),
+        /// Flushes, and commits what was read.
+        Commit,
+        /// Flushes, and dies before the commit.
+        DieAfterSync,
+        /// Dies with some part of what is not synced on disk.
+        Die(prop::sample::Index),
+        /// Meets a conflict.
+        Rewind,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (1u64..6).prop_map(Step::Read),
+            2 => Just(Step::Commit),
+            1 => Just(Step::DieAfterSync),
+            1 => any::<prop::sample::Index>().prop_map(Step::Die),
+            1 => Just(Step::Rewind),
+        ];
+        prop::collection::vec(step, 1..25)
+    }
+
+    proptest! {
+        #[test]
+        fn each_bad_line_is_there_once_whatever_happened(steps in steps()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("p.jsonl");
+                let partition = PartitionId::new("p");
+                let mut letters = FileDeadLetters::open(folder.path()).unwrap();
+                let (mut read, mut commit, mut synced) = (0, 0, 0);
+                for step in steps.into_iter().chain([Step::Rewind, Step::Read(3), Step::Commit]) {
+                    let size = || fs::metadata(&file).map_or(0, |file| file.len());
+                    match step {
+                        Step::Read(lines) => {
+                            let bad = (read + 1..=read + lines).filter(|line| line % 2 == 1);
+                            letters.put(bad.map(|line| letter("p", line, b"bad")).collect()).await.unwrap();
+                            read += lines;
+                            continue;
+                        }
+                        Step::Commit | Step::DieAfterSync => {
+                            letters.sync().await.unwrap();
+                            synced = size();
+                            if matches!(step, Step::Commit) {
+                                commit = read;
+                                continue;
+                            }
+                        }
+                        Step::Die(kept) => {
+                            let kept = synced + kept.index((size() - synced) as usize + 1) as u64;
+                            if size() > 0 {
+                                OpenOptions::new().write(true).open(&file).unwrap().set_len(kept).unwrap();
+                            }
+                        }
+                        Step::Rewind => {}
+                    }
+                    if !matches!(step, Step::Rewind) {
+                        drop(letters);
+                        letters = FileDeadLetters::open(folder.path()).unwrap();
+                    }
+                    let after = (commit > 0).then(|| Offset::from_pair(1, commit));
+                    letters.rewind(&partition, after).await.unwrap();
+                    read = commit;
+                    synced = size();
+                }
+                let there: Vec<String> =
+                    lines(folder.path(), "p.jsonl").iter().map(|line| line["offset"].as_str().unwrap().to_owned()).collect();
+                let expected: Vec<String> = (1..=read).step_by(2).map(|line| format!("1:{line}")).collect();
+                assert_eq!(there, expected);
+            });
+        }
+    }
+}
