@@ -489,11 +489,18 @@ impl<P: Pipeline> FoldTable<P> {
     fn add(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> Write {
         let mut numbers = Vec::new();
         for (slot, value) in &entry.slots {
+            let before = numbers.len();
+            let mut first = None;
             value.numbers(0, &mut |column, number| {
+                first.get_or_insert(((*slot, column), number));
                 if !number.is_zero() {
                     numbers.push(((*slot, column), number));
                 }
             });
+            // A slot whose events sum to zero has events: one zero says so.
+            if numbers.len() == before {
+                numbers.extend(first);
+            }
         }
         let mut applied: Vec<Applied> = entry
             .spans

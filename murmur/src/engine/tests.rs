@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::*;
-use crate::aggregate::Count;
+use crate::aggregate::{Count, Sum};
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Spec};
 use crate::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
@@ -83,6 +83,22 @@ impl Pipeline for Hours {
 
     fn apply(event: &Word, out: &mut Emissions<Count>) {
         Words::apply(event, out);
+    }
+}
+
+/// Sums zeros per hour.
+struct Zeros;
+
+impl Pipeline for Zeros {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Sum<i64>;
+    const SPEC: Spec =
+        spec("zeros", Window::Tumbling { size: Span::from_seconds(3_600), keep: Span::from_seconds(86_400) });
+
+    fn apply(event: &Word, out: &mut Emissions<Sum<i64>>) {
+        out.begin("").field(&event.text);
+        out.emit(Sum::of(0));
     }
 }
 
@@ -247,6 +263,15 @@ async fn an_event_older_than_retention_is_counted_as_expired_and_not_stored() {
     assert_eq!((summary.progress.expired, summary.progress.writes), (1, 1));
     let kept = store.scan(&Table::new("hours", 1), None, 10).await.unwrap();
     assert_eq!(&*kept[0].0.key, "=kept");
+}
+
+#[tokio::test]
+async fn events_that_sum_to_zero_are_stored_as_events() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    to_the_end(worker(&store, &["a@860000"], &letters).pipeline::<Zeros>()).await;
+    let kept = store.scan(&Table::new("zeros", 1), None, 10).await.unwrap();
+    assert_eq!(kept[0].1.numbers.len(), 1);
+    assert!(kept[0].1.numbers[0].1.is_zero());
 }
 
 #[tokio::test]
