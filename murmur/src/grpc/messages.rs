@@ -37,7 +37,11 @@ macro_rules! generic_message {
                 context: DecodeContext,
             ) -> Result<(), DecodeError> {
                 match tag {
-                    $($number => WireField::merge_field(&mut self.$field, wire_type, buf, context),)*
+                    $($number => WireField::merge_field(&mut self.$field, wire_type, buf, context).map_err(|mut error| {
+                        // As prost's derive does it: the error says in which field.
+                        error.push(stringify!($name), stringify!($field));
+                        error
+                    }),)*
                     _ => skip_field(wire_type, tag, buf, context),
                 }
             }

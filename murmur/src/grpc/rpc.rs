@@ -59,7 +59,7 @@ pub(super) fn split_path(path: &str) -> Option<(&str, &str)> {
 
 /// Read a request message.
 pub(super) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Result<M, Status> {
-    M::decode(bytes).map_err(|error| Status::invalid_argument(format!("the request does not decode: {error}")))
+    M::decode(bytes).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// Write a reply message, if it is not too large.

@@ -73,7 +73,8 @@ pub struct Point<R> {
     pub present: bool,
 }
 
-/// How much of the stream an answer contains: at least this, for it is read before the tiles are.
+/// How much of the stream an answer contains: at least this, for it is read before the tiles are. (A store whose
+/// [eventual](crate::store::Consistency::Eventual) reads run behind its writes may show less; strong reads never do.)
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AsOf {
     /// Event time that every partition has reached; `None` while one of them has had no event.
