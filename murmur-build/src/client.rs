@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// ```
 /// ```ignore
 /// // src/lib.rs
-/// pub mod page_traffic {
-///     tonic::include_proto!("page_traffic.v1");
-/// }
+/// tonic::include_proto!("client");
+///
+/// use page_traffic::v1::page_traffic_service_client::PageTrafficServiceClient;
 /// ```
 ///
 /// The root of imports is the nearest folder above the file that its package fits into: `proto/` here. No `protoc` is
@@ -23,7 +23,11 @@ pub fn client(proto: impl AsRef<Path>) -> Result<(), Box<dyn std::error::Error>>
     let root = root_of(proto)?;
     let descriptors = protox::compile([proto], [&root])?;
     watch(&root);
-    tonic_prost_build::configure().build_server(false).build_transport(true).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .build_transport(true)
+        .include_file("client.rs")
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -1,55 +1,12 @@
 //! The commands, run as a person runs them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// How a command ended, and what it said.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn murmur(dir: &Path, arguments: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_cargo-murmur"))
-        .arg("murmur")
-        .args(arguments)
-        .current_dir(dir)
-        .env_remove("MURMUR_PATH")
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-/// A new project with the checkout's Murmur.
-fn new_project() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let made = murmur(folder.path(), &["new", "page-traffic", "--path", checkout().to_str().unwrap()]);
-    assert_eq!(made.code, 0, "{}", made.err);
-    let project = folder.path().join("page-traffic");
-    (folder, project)
-}
-
-fn edit(project: &Path, from: &str, to: &str) {
-    let path = project.join("src/main.rs");
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{from}");
-    fs::write(path, text.replace(from, to)).unwrap();
-}
+use crate::project::{Ran, checkout, edit, murmur, new_project};
 
 fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
