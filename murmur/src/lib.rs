@@ -5,9 +5,9 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`aggregate`] | the [`Monoid`](aggregate::Monoid) trait, every monoid, the laws |
+//! | [`mod@aggregate`] | the [`Monoid`](aggregate::Monoid) trait, every monoid, the laws |
 //! | [`time`] | timestamps, windows, tiles, slots, retention |
-//! | [`event`], [`mod@key`], [`pipeline`], [`wire`] | the traits that the macros implement |
+//! | [`mod@event`], [`mod@key`], [`mod@pipeline`], [`wire`] | the traits that the macros implement |
 //! | [`source`] | where events come from, and positions in it |
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
 //! | [`engine`] | from a source to tiles: fold, flush, commit, catch up, rewind |
