@@ -68,8 +68,9 @@ impl Manifest {
 
     /// Pieces of a segment with their numbers, in order, beginning with the first of `number` or above.
     pub(super) fn pieces_of(&self, segment: u32, number: u64) -> impl Iterator<Item = (u64, &Piece)> {
-        let pieces = (1..).zip(&self.pieces).skip(usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX));
-        pieces.filter(move |(_, piece)| self.file(piece).segment == segment)
+        let first = number.max(1);
+        let skipped = usize::try_from(first - 1).unwrap_or(usize::MAX).min(self.pieces.len());
+        (first..).zip(&self.pieces[skipped..]).filter(move |(_, piece)| self.file(piece).segment == segment)
     }
 
     fn last_of(&mut self, segment: u32) -> Option<&mut Piece> {

@@ -61,6 +61,11 @@ impl PieceReader {
         self.left = self.left.saturating_add(bytes);
     }
 
+    /// Whether everything the piece has so far was read.
+    pub(super) fn is_done(&self) -> bool {
+        self.left == 0
+    }
+
     /// The last line that is finished.
     pub(super) fn position(&self) -> Offset {
         self.lines.position()
@@ -69,7 +74,7 @@ impl PieceReader {
     /// The next lines, perhaps none of them to be delivered; `None` at the end of the piece. `sealed` says that the
     /// piece is complete, and with it its last line.
     pub(super) fn read(&mut self, sealed: bool) -> Result<Option<Cut>> {
-        if self.left == 0 {
+        if self.is_done() {
             return Ok(None);
         }
         if self.broken.is_some() {

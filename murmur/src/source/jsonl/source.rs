@@ -120,6 +120,7 @@ impl Open {
             return Ok(None);
         };
         let piece = piece.clone();
+        let is_last = self.ledger.manifest.pieces_of(index, number + 1).next().is_none();
         if segment.number != number {
             segment.number = number;
             segment.skip = 0;
@@ -142,11 +143,14 @@ impl Open {
         let mut batch = Batch { partition: Some(segment.partition.clone()), ..Batch::default() };
         match reading.reader.read(piece.sealed)? {
             Some(cut) => {
+                // How many lines the rest has cannot be told before it is read.
+                batch.lag = (is_last && reading.reader.is_done()).then_some(0);
                 batch.buffer = cut.buffer;
                 batch.payloads = cut.payloads;
                 batch.reached = Some(reading.reader.position());
             }
             None if piece.sealed => {
+                batch.lag = is_last.then_some(0);
                 batch.reached = Some(Offset::from_pair(number, END));
                 segment.number = number + 1;
                 segment.skip = 0;

@@ -23,6 +23,7 @@ struct Reader {
     partitions: Vec<PartitionId>,
     lines: BTreeMap<(PartitionId, Offset), Line>,
     reached: BTreeMap<PartitionId, Offset>,
+    lag: Option<u64>,
 }
 
 impl World {
@@ -55,7 +56,7 @@ impl World {
             let after = positions.iter().find(|(name, _)| *name == partition.as_str());
             source.seek(partition, after.map(|(_, (piece, line))| Offset::from_pair(*piece, *line))).await?;
         }
-        Ok(Reader { source, partitions, lines: BTreeMap::new(), reached: BTreeMap::new() })
+        Ok(Reader { source, partitions, lines: BTreeMap::new(), reached: BTreeMap::new(), lag: None })
     }
 
     /// Everything there is, in the order of the positions.
@@ -72,6 +73,7 @@ impl Reader {
         match self.source.poll().await? {
             Poll::Batch(batch) => {
                 let partition = batch.partition.unwrap();
+                self.lag = batch.lag;
                 for payload in batch.payloads {
                     let bytes = String::from_utf8(batch.buffer[payload.bytes].to_vec()).unwrap();
                     let before = self.reached.get(&partition);
@@ -146,6 +148,7 @@ async fn any_position_can_be_sought_and_gives_what_follows_it() {
     let all = whole.text();
     assert_eq!(all.len(), 90);
     assert!(all.is_sorted());
+    assert_eq!(whole.lag, Some(0));
     let partition = whole.partitions[0].clone();
     for (n, (_, offset)) in whole.lines.clone().into_keys().enumerate().step_by(7) {
         whole.lines.clear();
@@ -348,6 +351,7 @@ async fn following_waits_for_whole_lines_and_new_files() {
     assert_eq!(reader.text(), ["one"], "the unfinished line is not there yet");
     world.append("a.jsonl", "gun\nthree\n");
     reader.until("three").await;
+    assert_eq!(reader.lag, Some(0));
     world.write("b.jsonl", "four\n");
     reader.until("four").await;
     // `a` grows although reading has gone on to `b`, and then `b` does.
