@@ -1,5 +1,8 @@
 //! What the simulation does not ask: refusals, filters, stopping, and pipelines that join later.
 
+#[cfg(all(feature = "jsonl", feature = "embedded"))]
+mod kill;
+
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
