@@ -27,6 +27,7 @@ mod folder;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod key;
+#[cfg_attr(not(feature = "jsonl"), allow(dead_code, reason = "only sources have options"))]
 pub mod location;
 pub mod pipeline;
 pub mod prelude;

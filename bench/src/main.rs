@@ -1,0 +1,83 @@
+//! `murmur-bench`: what Murmur costs, measured as CPU time of the whole process, with the end state checked.
+//!
+//! One JSON object a line per measurement with `-o json`. A figure whose end state is `wrong` is void, and the
+//! command then exits with 1.
+
+mod aggregates;
+mod codegen;
+mod fold;
+mod measurement;
+mod resources;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use measurement::{Measurement, Output, print};
+
+/// Measure.
+#[derive(Parser)]
+#[command(name = "murmur-bench", version, after_help = "Examples:
+  cargo run --release -p murmur-bench -- list
+  cargo run --release -p murmur-bench -- fold --events 5000000 -o json")]
+struct Arguments {
+    /// What to measure.
+    name: Name,
+    /// How many events (for `codegen`: how many pipelines).
+    #[arg(long)]
+    events: Option<u64>,
+    /// How many different keys; without it, each variant has its own.
+    #[arg(long)]
+    keys: Option<u64>,
+    /// How to print.
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// Name all measurements.
+    List,
+    /// Decode of JSON, window and count through the real engine, on one core.
+    Fold,
+    /// `update` through `combine` of single aggregates.
+    Aggregates,
+    /// What the macros add to an incremental `cargo check`.
+    Codegen,
+}
+
+#[allow(clippy::print_stdout, reason = "the result of the command")]
+fn list() {
+    for name in Name::value_variants() {
+        if let Some(value) = name.to_possible_value() {
+            println!("{:<12} {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut exact = true;
+    let mut report = |measurement: Measurement| {
+        exact &= measurement.exact;
+        print(&measurement, arguments.output);
+    };
+    let measured = match arguments.name {
+        Name::List => {
+            list();
+            Ok(())
+        }
+        Name::Fold => fold::measure(arguments.events, arguments.keys, &mut report),
+        Name::Aggregates => aggregates::measure(arguments.events, arguments.keys, &mut report),
+        Name::Codegen => codegen::measure(arguments.events, &mut report),
+    };
+    if let Err(error) = measured {
+        eprint(&error);
+        return ExitCode::FAILURE;
+    }
+    if exact { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[allow(clippy::print_stderr, reason = "the error of the command")]
+fn eprint(error: &str) {
+    eprintln!("error: {error}");
+}

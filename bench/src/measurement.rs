@@ -1,0 +1,74 @@
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+
+use crate::resources::{Used, peak_rss_mib};
+
+/// How to print a measurement.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Output {
+    /// For a person.
+    Table,
+    /// One object a line.
+    Json,
+}
+
+/// One figure.
+pub(crate) struct Measurement {
+    pub(crate) name: &'static str,
+    pub(crate) variant: String,
+    pub(crate) events: u64,
+    pub(crate) used: Used,
+    /// Whether the end state equals the oracle's.
+    pub(crate) exact: bool,
+    /// Events per CPU-second, compared with the variant named.
+    pub(crate) ratio: Option<(f64, String)>,
+    /// What only this measurement has.
+    pub(crate) more: Map<String, Value>,
+}
+
+impl Measurement {
+    pub(crate) fn events_per_cpu_s(&self) -> f64 {
+        self.events as f64 / self.used.cpu_s
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the result of the command")]
+pub(crate) fn print(measurement: &Measurement, output: Output) {
+    let Measurement { name, variant, events, used, exact, ratio, more } = measurement;
+    let end_state = if *exact { "exact" } else { "wrong" };
+    let rate = measurement.events_per_cpu_s();
+    match output {
+        Output::Json => {
+            let mut line = json!({
+                "name": name, "variant": variant, "events": events,
+                "wall_s": round(used.wall_s, 4), "cpu_s": round(used.cpu_s, 4),
+                "events_per_cpu_s": rate.round(), "rss_mib": round(peak_rss_mib(), 1), "end_state": end_state,
+            });
+            if let (Some(object), Some((ratio, against))) = (line.as_object_mut(), ratio) {
+                object.insert("ratio".into(), json!(round(*ratio, 3)));
+                object.insert("ratio_to".into(), json!(against));
+            }
+            if let Some(object) = line.as_object_mut() {
+                object.extend(more.clone());
+            }
+            println!("{line}");
+        }
+        Output::Table => {
+            let ratio = ratio.as_ref().map(|(ratio, to)| format!("  {ratio:.2} x {to}")).unwrap_or_default();
+            let more: String = more.iter().map(|(name, value)| format!("  {name} {value}")).collect();
+            println!(
+                "{name:<11} {variant:<14} {events:>10} events  {:>8.3} s wall  {:>8.3} s cpu  {:>12.0} events/cpu-s  \
+                 {:>7.1} MiB  {end_state}{ratio}{more}",
+                used.wall_s,
+                used.cpu_s,
+                rate,
+                peak_rss_mib()
+            );
+        }
+    }
+}
+
+fn round(number: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (number * scale).round() / scale
+}
