@@ -15,12 +15,13 @@ use crate::hygiene::public;
 struct Arguments {
     pipelines: Vec<Path>,
     generator: Option<Path>,
+    start: Option<Path>,
     krate: Option<Path>,
 }
 
 impl Parse for Arguments {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        let mut out = Self { pipelines: Vec::new(), generator: None, krate: None };
+        let mut out = Self { pipelines: Vec::new(), generator: None, start: None, krate: None };
         while !input.is_empty() && !input.peek(Token![;]) {
             out.pipelines.push(input.call(Path::parse_mod_style)?);
             if !input.is_empty() && !input.peek(Token![;]) {
@@ -39,10 +40,11 @@ impl Parse for Arguments {
             for (key, path) in Punctuated::<_, Token![,]>::parse_terminated_with(input, setting)? {
                 match text(&key).as_str() {
                     "generator" if out.generator.is_none() => out.generator = Some(path),
+                    "start" if out.start.is_none() => out.start = Some(path),
                     "crate" if out.krate.is_none() => out.krate = Some(path),
                     _ => {
                         let message = format!(
-                            "`{key}` cannot be said here, or twice; possible are `generator = path` and `crate = path`"
+                            "`{key}` cannot be said here, or twice; possible are `generator`, `start` and `crate`, each `= path`"
                         );
                         return Err(syn::Error::new(key.span(), message));
                     }
@@ -66,6 +68,7 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
     let krate = arguments.krate.map_or_else(|| quote!(::murmur), |path| quote!(#path));
     let pipelines = arguments.pipelines.iter().map(marker);
     let generator = arguments.generator.map(|path| quote!(.generator(#path)));
+    let start = arguments.start.map(|path| quote!(.start(#path)));
     let (contracts, missing) = if build.is_absent() {
         let message = "no build step ran; add `murmur_build::run()` to build.rs";
         let missing = assertion(codes::NO_BUILD_STEP, message, Span::call_site());
@@ -80,6 +83,7 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
             #krate::app::App::new(::core::env!("CARGO_BIN_NAME"), #contracts)
                 #(.pipeline::<#pipelines>())*
                 #generator
+                #start
                 .run()
         }
     }

@@ -1,23 +1,215 @@
 //! The command line, and the environment variable of each of its flags.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::generator::Generate;
+use super::logs::LogFormat;
+use super::print::Output;
+use crate::engine::{Clock, SystemClock};
+use crate::location::Location;
 use crate::time::{Span, Timestamp};
+
+/// Where a server listens, and where a query looks for one.
+const LISTEN: &str = "127.0.0.1:50051";
+const AT: &str = "http://127.0.0.1:50051";
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Live aggregates per key: worker, query server and tools in one binary", long_about = None)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 check found problems, 4 unavailable, 130 interrupted."
+)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// What to log to standard error, as tracing's filter: `info`, `warn,murmur=debug`
+    #[arg(long, env = "RUST_LOG", default_value = "warn", global = true, value_name = "FILTER")]
+    pub(super) log: String,
+    /// The form of the log
+    #[arg(long, env = "MURMUR_LOG_FORMAT", default_value = "text", global = true, value_name = "FORMAT")]
+    pub(super) log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Try it out: made-up events or a file, a store in a folder, a server, and a table of answers
+    Dev(DevArgs),
+    /// Count the events of a source into a store, each exactly once
+    Run(RunArgs),
+    /// Answer questions about a store
+    Serve(ServeArgs),
+    /// Ask a server, or a store
+    Query(QueryArgs),
     /// Print a contract that follows from the definitions
     Schema(SchemaArgs),
+    /// Say what the definitions mean, and what is wrong with them
+    Check(CheckArgs),
     /// Print made-up events as JSON lines
     Generate(GenerateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DevArgs {
+    /// Read this instead of made-up events: a file, a folder, or `-`
+    #[arg(long, env = "MURMUR_SOURCE", value_name = "URL")]
+    pub(super) source: Option<Location>,
+    /// Keep the state here; by default in ./.murmur/<name>
+    #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
+    pub(super) store: Option<Location>,
+    #[command(flatten)]
+    pub(super) pipelines: PipelineArgs,
+    #[command(flatten)]
+    pub(super) listen: ListenArgs,
+    /// Made-up events a second
+    #[arg(long, env = "MURMUR_RATE", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(super) rate: u64,
+    #[command(flatten)]
+    pub(super) choices: ChoiceArgs,
+    /// Rows of each table
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(super) rows: usize,
+    #[command(flatten)]
+    pub(super) worker: WorkerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Where the events are: a file, a folder, or `-` for standard input
+    #[arg(long, env = "MURMUR_SOURCE", value_name = "URL")]
+    pub(super) source: Location,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    #[command(flatten)]
+    pub(super) pipelines: PipelineArgs,
+    /// Stop at the end of the source instead of waiting for more
+    #[arg(long, env = "MURMUR_UNTIL_END")]
+    pub(super) until_end: bool,
+    /// Answer questions as well, at this address
+    #[arg(long, env = "MURMUR_LISTEN", value_name = "ADDRESS")]
+    pub(super) listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(super) exposure: ExposureArgs,
+    #[command(flatten)]
+    pub(super) worker: WorkerArgs,
+    /// Print a summary for programs at the end
+    #[arg(short, long, env = "MURMUR_OUTPUT", value_name = "FORM")]
+    pub(super) output: Option<SummaryForm>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SummaryForm {
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    /// Longest time between two flushes
+    #[arg(long, env = "MURMUR_FLUSH_INTERVAL", default_value = "1s", value_name = "SPAN")]
+    pub(super) flush_interval: Span,
+    /// Folder of the events that cannot be counted; by default beside the store
+    #[arg(long, env = "MURMUR_DEAD_LETTERS", value_name = "FOLDER")]
+    pub(super) dead_letters: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    #[command(flatten)]
+    pub(super) listen: ListenArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StoreArgs {
+    /// Where the state is: `embedded://FOLDER`, a folder, or `memory:`
+    #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
+    pub(super) store: Location,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PipelineArgs {
+    /// Only these pipelines
+    #[arg(long = "pipeline", env = "MURMUR_PIPELINE", value_delimiter = ',', value_name = "NAME")]
+    pub(super) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListenArgs {
+    /// Address to answer questions at; port 0 takes a free one
+    #[arg(long, env = "MURMUR_LISTEN", default_value = LISTEN, value_name = "ADDRESS")]
+    pub(super) listen: SocketAddr,
+    #[command(flatten)]
+    pub(super) exposure: ExposureArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExposureArgs {
+    /// Listen on an address that other machines can reach, though everyone there can ask everything
+    #[arg(long, env = "MURMUR_INSECURE_NO_AUTH")]
+    pub(super) insecure_no_auth: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueryArgs {
+    /// The pipeline
+    pub(super) pipeline: String,
+    /// The fields of the key, in their order, or as name=value
+    #[arg(required_unless_present = "top")]
+    pub(super) key: Vec<String>,
+    #[command(flatten)]
+    pub(super) interval: IntervalArgs,
+    /// One value per step of this length
+    #[arg(long, value_name = "SPAN", conflicts_with = "top")]
+    pub(super) series: Option<Span>,
+    /// The N largest keys instead of one; looks at the whole store
+    #[arg(long, value_name = "N", conflicts_with = "key")]
+    pub(super) top: Option<usize>,
+    /// What the largest are largest by; the first number when not given
+    #[arg(long, value_name = "FIELD", requires = "top")]
+    pub(super) by: Option<String>,
+    #[command(flatten)]
+    pub(super) place: PlaceArgs,
+    /// The form of the answer
+    #[arg(short, long, env = "MURMUR_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IntervalArgs {
+    /// The last stretch of time, such as 7d
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["from", "to"])]
+    pub(super) window: Option<Span>,
+    /// Beginning of the interval: 2026-05-16 or 2026-05-16T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub(super) from: Option<Timestamp>,
+    /// End of the interval, itself outside; now when not given
+    #[arg(long, value_name = "TIME", value_parser = instant, requires = "from")]
+    pub(super) to: Option<Timestamp>,
+}
+
+/// A time, or a day for its first instant of UTC.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let day = text.len() == "2026-05-16".len() && !text.contains(':');
+    if day { format!("{text}T00:00:00Z").parse() } else { text.parse() }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlaceArgs {
+    /// A running server
+    #[arg(long, env = "MURMUR_AT", default_value = AT, value_name = "URL")]
+    pub(super) at: String,
+    /// A store that no other process has open, instead of a server
+    #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
+    pub(super) store: Option<Location>,
 }
 
 #[derive(Debug, Args)]
@@ -29,7 +221,7 @@ pub(super) struct SchemaArgs {
     pub(super) pipeline: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SchemaKind {
     /// The .proto file of the typed services
     Proto,
@@ -44,38 +236,64 @@ pub(super) enum SchemaKind {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct GenerateArgs {
-    /// How many events
-    #[arg(long, default_value_t = 100_000)]
-    pub(super) events: u64,
-    #[command(flatten)]
-    stream: StreamArgs,
+pub(super) struct CheckArgs {
+    /// The form of the list
+    #[arg(short, long, env = "MURMUR_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(super) output: Output,
 }
 
-/// What decides a generated stream.
 #[derive(Debug, Args)]
-pub(super) struct StreamArgs {
-    /// Where the random choices start
-    #[arg(long, env = "MURMUR_SEED", default_value_t = 1)]
-    seed: u64,
-    /// How many keys there are
-    #[arg(long, env = "MURMUR_KEYS", default_value_t = 1_000)]
-    keys: u64,
-    /// Time of the first event; so that the last one lies just before now when not given
-    #[arg(long)]
+pub(super) struct GenerateArgs {
+    /// How many events
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(super) events: u64,
+    #[command(flatten)]
+    pub(super) choices: ChoiceArgs,
+    /// Time of the first event; by default so that the last one lies just before now
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     start: Option<Timestamp>,
     /// Time from one event to the next
-    #[arg(long, default_value = "100ms")]
+    #[arg(long, default_value = "100ms", value_name = "SPAN")]
     step: Span,
+}
+
+/// What decides a made-up stream, besides its times.
+#[derive(Debug, Args)]
+pub(super) struct ChoiceArgs {
+    /// Where the random choices start
+    #[arg(long, env = "MURMUR_SEED", default_value_t = 1, value_name = "N")]
+    pub(super) seed: u64,
+    /// How many keys there are
+    #[arg(long, env = "MURMUR_KEYS", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) keys: u64,
 }
 
 impl GenerateArgs {
     /// The stream, with its start filled in: whole seconds, so that it can be given again.
     pub(super) fn stream(&self) -> Generate {
-        let StreamArgs { seed, keys, start, step } = &self.stream;
-        let length = Span::from_micros((step.as_micros() as u64).saturating_mul(self.events));
-        let now = Timestamp::from(std::time::SystemTime::now());
+        let Self { events, choices: ChoiceArgs { seed, keys }, start, step } = self;
+        let length = Span::from_micros((step.as_micros() as u64).saturating_mul(*events));
+        let now = SystemClock.now();
         let start = start.unwrap_or_else(|| Timestamp::from_seconds(now.saturating_sub(length).floor_seconds()));
         Generate { seed: *seed, keys: *keys, start, step: *step }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_day_is_its_first_instant() {
+        assert_eq!(instant("2026-05-16").unwrap(), "2026-05-16T00:00:00Z".parse().unwrap());
+        assert_eq!(instant("2026-05-16T12:00:00.5Z").unwrap().subsec_nanos(), 500_000_000);
+        assert!(instant("yesterday").is_err());
     }
 }

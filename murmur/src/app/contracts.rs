@@ -4,15 +4,8 @@ pub struct Contracts {
     /// A serialized `google.protobuf.FileDescriptorSet`: the package's own file and everything it imports.
     pub descriptor: &'static [u8],
     /// Every contract as a text, under the path that `cargo murmur sync` writes it to: `proto/.../x.proto`,
-    /// `schema/<pipeline>.dynamodb.json`, `schema/<pipeline>.cloudformation.json`, `schema/<pipeline>.tf.json`.
+    /// `schema/dynamodb/<table>.json`, `schema/cloudformation.json`, `schema/terraform/<table>.tf.json`.
     pub files: &'static [(&'static str, &'static str)],
-}
-
-impl Contracts {
-    /// The contracts of one kind, by the end of their path.
-    pub(super) fn ending(&self, end: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.files.iter().copied().filter(move |(path, _)| path.ends_with(end))
-    }
 }
 
 /// What `OUT_DIR/murmur/contracts.rs` is an expression of, which `murmur::main!` includes.

@@ -1,20 +1,144 @@
+use std::any::{Any, TypeId};
 use std::fmt;
+use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use prost::Message;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
+use super::GENERATION;
+use crate::aggregate::{Form, Monoid};
+use crate::engine::{self, Options, Progress, Summary, Worker, WorkerBuilder};
+use crate::event::Event;
+use crate::grpc::ServerBuilder;
+use crate::key::Key;
 use crate::pipeline::{Pipeline, Spec};
+use crate::query::Reader;
+use crate::source::{DeadLetters, Source};
+use crate::store::Store;
+use crate::time::Tiling;
+use crate::{Error, ErrorKind, Result};
 
 /// One pipeline of the binary, without its types.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub(super) spec: Spec,
+    pub(super) event: EventType,
+    pub(super) form: Form,
+    /// Most bytes of one value; `usize::MAX` when there is no bound.
+    pub(super) max_bytes: usize,
+    pub(super) tiling: Tiling,
+    pub(super) key_fields: &'static [&'static str],
+    pub(super) grains: &'static [&'static [&'static str]],
+    /// From the key's fields as a person types them to the key's message.
+    pub(super) parse_key: fn(&[String]) -> Result<Vec<u8>, String>,
+    /// From the stored text of a key to the key's message.
+    pub(super) decode_key: fn(&str) -> Result<Vec<u8>, String>,
+    /// Add its service to a server.
+    pub(super) serve: fn(ServerBuilder, Arc<dyn Store>) -> ServerBuilder,
+    build: Build,
+}
+
+/// Pipelines of one event type share a worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct EventType {
+    id: TypeId,
+    pub(super) name: &'static str,
+}
+
+/// What every worker needs.
+pub(super) struct Parts {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) source: Box<dyn Source>,
+    pub(super) dead_letters: Box<dyn DeadLetters>,
+    pub(super) options: Options,
+}
+
+/// Building a worker for events of a type that only the entry knows. The builder travels as `Any`: each function gets
+/// back what another one of the same event type returned.
+#[derive(Clone, Copy)]
+struct Build {
+    begin: fn(Parts) -> AnyBuilder,
+    pipeline: fn(AnyBuilder) -> Option<AnyBuilder>,
+    finish: fn(AnyBuilder) -> Option<Box<dyn AnyWorker>>,
+}
+
+/// A [`WorkerBuilder`] of some event type.
+type AnyBuilder = Box<dyn Any>;
+
+/// A worker of any event type.
+pub(super) trait AnyWorker {
+    /// See [`Worker::progress`].
+    fn progress(&self) -> watch::Receiver<Progress>;
+
+    /// See [`Worker::run`].
+    fn run(self: Box<Self>, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'static, Result<Summary>>;
+}
+
+impl<E: Event> AnyWorker for Worker<E> {
+    fn progress(&self) -> watch::Receiver<Progress> {
+        Worker::progress(self)
+    }
+
+    fn run(self: Box<Self>, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'static, Result<Summary>> {
+        Worker::run(*self, shutdown).boxed_local()
+    }
 }
 
 impl Entry {
     /// The entry of a pipeline whose events are read from JSON.
     pub(super) fn of<P: Pipeline<Event: DeserializeOwned>>() -> Self {
-        Self { spec: P::SPEC }
+        Self {
+            spec: P::SPEC,
+            event: EventType { id: TypeId::of::<P::Event>(), name: P::Event::NAME },
+            form: P::Aggregate::FORM,
+            max_bytes: P::Aggregate::MAX_BYTES,
+            tiling: P::tiling(),
+            key_fields: P::Key::FIELDS,
+            grains: P::Key::GRAINS,
+            parse_key: |texts| P::Key::parse(texts).map(|key| key.encode_to_vec()),
+            decode_key: |text| <P::Key as Key>::decode(text).map(|key| key.encode_to_vec()),
+            serve: |server, store| server.pipeline(Reader::<P>::new(store, GENERATION)),
+            build: Build {
+                begin: |parts| {
+                    let Parts { store, source, dead_letters, options } = parts;
+                    let builder = Worker::builder(store, source, engine::json::<P::Event>, dead_letters);
+                    Box::new(builder.options(options))
+                },
+                pipeline: |builder| {
+                    let builder = builder.downcast::<WorkerBuilder<P::Event>>().ok()?;
+                    Some(Box::new(builder.pipeline::<P>()))
+                },
+                finish: |builder| {
+                    let builder = builder.downcast::<WorkerBuilder<P::Event>>().ok()?;
+                    Some(Box::new(builder.build()))
+                },
+            },
+        }
     }
+}
+
+/// One worker for all these pipelines, which read the same events.
+pub(super) fn worker(entries: &[Entry], parts: Parts) -> Result<Box<dyn AnyWorker>> {
+    let [first, rest @ ..] = entries else {
+        return Err(Error::new(ErrorKind::InvalidArgument, "there is no pipeline to run"));
+    };
+    if let Some(other) = rest.iter().find(|entry| entry.event != first.event) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "`{}` reads `{}` and `{}` reads `{}`, which are not in one source; choose with `--pipeline`",
+                first.spec.name, first.event.name, other.spec.name, other.event.name
+            ),
+        ));
+    }
+    let begun = Some((first.build.begin)(parts));
+    let built = entries.iter().fold(begun, |builder, entry| (entry.build.pipeline)(builder?));
+    built
+        .and_then(first.build.finish)
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "pipelines of one event type have different builders"))
 }
 
 impl fmt::Debug for Entry {

@@ -8,7 +8,9 @@ pub(super) enum Exit {
     Done,
     Failed,
     Usage,
+    Problems,
     Unavailable,
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -17,7 +19,9 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Problems => 3,
             Exit::Unavailable => 4,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -35,14 +39,16 @@ impl From<&Error> for Exit {
 /// Say on standard error what went wrong.
 pub(super) fn report(done: Result<Exit>) -> Exit {
     done.unwrap_or_else(|error| {
-        // A reader that went away (`| head`) is no failure of ours, and there is nobody left to tell.
-        let broken_pipe = std::error::Error::source(&error)
-            .and_then(|source| source.downcast_ref::<std::io::Error>())
-            .is_some_and(|source| source.kind() == std::io::ErrorKind::BrokenPipe);
-        if broken_pipe {
+        if is_broken_pipe(&error) {
+            // The reader went away (`| head`): no failure of ours, and nobody is left to tell.
             return Exit::Done;
         }
         super::print::note(format_args!("error: {error}"));
         Exit::from(&error)
     })
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| source.kind() == std::io::ErrorKind::BrokenPipe)
 }

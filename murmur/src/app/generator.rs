@@ -1,8 +1,14 @@
 use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::cli::GenerateArgs;
 use super::exit::Exit;
 use super::{App, print};
+use crate::engine::{Clock, SystemClock};
+use crate::source::{Assignment, Batch, Offset, PartitionId, Payload, Poll, Source, Start};
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -56,6 +62,84 @@ impl Generate {
     }
 }
 
+/// A made-up stream as it happens: each event is there from its time on.
+#[derive(Debug)]
+pub(super) struct Generator {
+    what: Generate,
+    line: Line,
+    /// Named by its start: every run makes another stream.
+    partition: PartitionId,
+    assigned: bool,
+    /// The next event; `None` until the engine has said where to start.
+    next: Option<u64>,
+}
+
+/// Events of one batch.
+const BATCH: u64 = 4_096;
+
+/// How long to wait for the next event.
+const WAIT: Duration = Duration::from_millis(50);
+
+impl Generator {
+    pub(super) fn new(what: Generate, line: Line) -> Self {
+        let partition = PartitionId::new(format!("generator@{}", what.start));
+        Self { what, line, partition, assigned: false, next: None }
+    }
+
+    /// Events whose time has come.
+    fn due(&self) -> u64 {
+        let since = SystemClock.now().since(self.what.start);
+        1 + since.as_micros() as u64 / self.what.step.as_micros().max(1) as u64
+    }
+
+    fn batch(&mut self) -> Option<Batch> {
+        let next = self.next?;
+        let due = self.due();
+        let end = due.min(next + BATCH);
+        if end <= next {
+            return None;
+        }
+        let mut batch = Batch { partition: Some(self.partition.clone()), lag: Some(due - end), ..Batch::default() };
+        for index in next..end {
+            let start = batch.buffer.len();
+            (self.line)(&self.what, index, &mut batch.buffer);
+            let bytes = start..batch.buffer.len();
+            batch.payloads.push(Payload { offset: Offset::from_u64(index), bytes, broken: None });
+        }
+        self.next = Some(end);
+        Some(batch)
+    }
+}
+
+impl Source for Generator {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        async {
+            if !self.assigned {
+                self.assigned = true;
+                let partition = self.partition.clone();
+                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Stored }]));
+            }
+            if let Some(batch) = self.batch() {
+                return Ok(Poll::Batch(batch));
+            }
+            tokio::time::sleep(WAIT).await;
+            Ok(self.batch().map_or(Poll::Idle, Poll::Batch))
+        }
+        .boxed()
+    }
+
+    fn seek<'a>(&'a mut self, _: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        let [.., last] = after.map_or([0; 4], |offset| offset.words());
+        self.next = Some(if after.is_some() { last + 1 } else { 0 });
+        async { Ok(()) }.boxed()
+    }
+
+    fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        // The commit lies in the engine's partition record; a made-up stream has nowhere else to keep it.
+        async { Ok(()) }.boxed()
+    }
+}
+
 /// `generate`: the lines to standard output.
 pub(super) fn generate(app: &App, args: &GenerateArgs) -> Result<Exit> {
     let Some(line) = app.generator else {
@@ -77,4 +161,57 @@ pub(super) fn generate(app: &App, args: &GenerateArgs) -> Result<Exit> {
     }
     out.flush()?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream() -> Generate {
+        let start = SystemClock.now().saturating_sub(Span::from_seconds(3_600));
+        Generate { seed: 7, keys: 10, start, step: Span::from_millis(100) }
+    }
+
+    fn line(what: &Generate, index: u64, line: &mut Vec<u8>) {
+        line.extend_from_slice(format!("{index} {}", what.zipf(index, 1, what.keys)).as_bytes());
+    }
+
+    async fn batch(generator: &mut Generator) -> Vec<(Offset, String)> {
+        loop {
+            if let Poll::Batch(batch) = generator.poll().await.unwrap() {
+                let text = |bytes: &std::ops::Range<usize>| String::from_utf8(batch.buffer[bytes.clone()].to_vec());
+                return batch.payloads.iter().map(|p| (p.offset, text(&p.bytes).unwrap())).collect();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn any_stretch_can_be_made_again() {
+        let mut generator = Generator::new(stream(), line);
+        let Poll::Assigned(assigned) = generator.poll().await.unwrap() else { panic!("nothing was assigned") };
+        let partition = &assigned[0].partition;
+        generator.seek(partition, None).await.unwrap();
+        let first = batch(&mut generator).await;
+        assert_eq!(first[0].0, Offset::from_u64(0));
+        let second = batch(&mut generator).await;
+        generator.seek(partition, first.last().map(|(offset, _)| *offset)).await.unwrap();
+        assert_eq!(batch(&mut generator).await, second);
+        generator.seek(partition, None).await.unwrap();
+        assert_eq!(batch(&mut generator).await, first);
+    }
+
+    #[test]
+    fn the_first_ranks_are_frequent_and_all_are_there() {
+        let what = stream();
+        let mut counts = [0u32; 10];
+        (0..10_000).for_each(|index| counts[what.zipf(index, 3, 10) as usize] += 1);
+        assert!(counts[0] > 2_000 && counts.windows(2).all(|pair| pair[0] > pair[1] / 2), "{counts:?}");
+        assert!(counts.iter().all(|count| *count > 200), "{counts:?}");
+    }
+
+    #[test]
+    fn an_event_is_due_at_its_time() {
+        let generator = Generator::new(Generate { start: SystemClock.now(), ..stream() }, line);
+        assert!((1..=2).contains(&generator.due()));
+    }
 }

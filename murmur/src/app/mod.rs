@@ -11,12 +11,16 @@
 //! }
 //! ```
 //!
+//! Data goes to standard output, what is said about it to standard error.
+//!
 //! | exit code | means |
 //! |---|---|
 //! | 0 | done |
 //! | 1 | failed |
 //! | 2 | the command line is wrong |
+//! | 3 | `check` found problems |
 //! | 4 | something that is needed cannot be reached |
+//! | 130 | interrupted before it was done |
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -25,21 +29,40 @@ use clap::{CommandFactory, FromArgMatches};
 use serde::de::DeserializeOwned;
 
 use crate::pipeline::Pipeline;
+use crate::{Error, ErrorKind, Result};
 
+mod ask;
+mod call;
+mod check;
 mod cli;
 mod contracts;
+mod dev;
 mod entry;
 mod exit;
 mod generator;
+mod logs;
+mod open;
 mod print;
+mod progress;
+mod query;
+mod run;
 mod schema;
+mod serve;
+mod signals;
+mod top;
 
 pub use contracts::Contracts;
 pub use generator::{Generate, Line};
 
-use cli::{Cli, Verb};
+use cli::{Cli, PipelineArgs, Verb};
 use entry::Entry;
 use exit::Exit;
+
+/// The generation of the pipelines' state that this binary works on.
+const GENERATION: u32 = 1;
+
+/// What a binary does when it is called without a verb; its arguments are given as they are.
+pub type Start = fn(&App, &[OsString]) -> ExitCode;
 
 /// A binary made of pipelines.
 #[derive(Debug)]
@@ -48,12 +71,13 @@ pub struct App {
     contracts: Contracts,
     entries: Vec<Entry>,
     generator: Option<Line>,
+    start: Option<Start>,
 }
 
 impl App {
     /// A binary of this name, without pipelines yet.
     pub fn new(name: &'static str, contracts: impl Into<Contracts>) -> Self {
-        Self { name, contracts: contracts.into(), entries: Vec::new(), generator: None }
+        Self { name, contracts: contracts.into(), entries: Vec::new(), generator: None, start: None }
     }
 
     /// With this pipeline.
@@ -70,20 +94,35 @@ impl App {
         self
     }
 
-    /// Do what the process's command line says.
-    pub fn run(self) -> ExitCode {
-        self.run_with(std::env::args_os().skip(1))
+    /// With something to do when the first argument is no verb.
+    #[must_use]
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = Some(start);
+        self
     }
 
-    /// Do what these arguments say, as the command line would without the name of the binary in front.
+    /// Do what the process's command line says.
+    pub fn run(self) -> ExitCode {
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let command = Cli::command();
+        let is_verb = |argument: &OsString| {
+            let names = command.get_subcommands().map(clap::Command::get_name).chain(["help"]);
+            names.into_iter().any(|name| argument == name)
+        };
+        match self.start {
+            Some(start) if !arguments.first().is_some_and(is_verb) => start(&self, &arguments),
+            _ => self.run_with(arguments),
+        }
+    }
+
+    /// Do what these arguments say: a verb and its flags.
     pub fn run_with(&self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
         let arguments = std::iter::once(self.name.into()).chain(arguments.into_iter().map(Into::into));
-        let command = Cli::command().name(self.name);
-        let cli = command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-        let exit = match cli {
-            Ok(cli) => self.carry_out(cli),
+        let matches = Cli::command().name(self.name).try_get_matches_from(arguments);
+        let exit = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(cli) => exit::report(self.carry_out(&cli)),
             Err(error) => {
-                // Help and version are asked for, and go to standard output; clap knows.
+                // Help and version were asked for, and go to standard output; clap knows.
                 let _ = error.print();
                 if error.use_stderr() { Exit::Usage } else { Exit::Done }
             }
@@ -91,11 +130,38 @@ impl App {
         exit.into()
     }
 
-    fn carry_out(&self, cli: Cli) -> Exit {
-        let done = match cli.verb {
-            Verb::Schema(args) => schema::schema(self, &args),
-            Verb::Generate(args) => generator::generate(self, &args),
-        };
-        exit::report(done)
+    fn carry_out(&self, cli: &Cli) -> Result<Exit> {
+        logs::start(&cli.log)?;
+        match &cli.verb {
+            Verb::Dev(args) => wait(dev::dev(self, args)),
+            Verb::Run(args) => wait(run::run(self, args)),
+            Verb::Serve(args) => wait(serve::serve(self, args)),
+            Verb::Query(args) => wait(query::query(self, args)),
+            Verb::Schema(args) => schema::schema(self, args),
+            Verb::Check(args) => check::check(self, args),
+            Verb::Generate(args) => generator::generate(self, args),
+        }
     }
+
+    /// The pipeline of this name.
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        self.entries.iter().find(|entry| entry.spec.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.entries.iter().map(|entry| entry.spec.name).collect();
+            let context = format!("there is no pipeline `{name}`; there are: {}", names.join(", "));
+            Error::new(ErrorKind::InvalidArgument, context)
+        })
+    }
+
+    /// The pipelines that were asked for; all of them when none was.
+    fn select(&self, args: &PipelineArgs) -> Result<Vec<Entry>> {
+        if args.names.is_empty() {
+            return Ok(self.entries.clone());
+        }
+        args.names.iter().map(|name| self.entry(name).copied()).collect()
+    }
+}
+
+/// Run a verb to its end. The worker has the calling thread; servers and signals have others.
+fn wait(verb: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(verb)
 }

@@ -5,40 +5,39 @@ use super::exit::Exit;
 use super::{App, print};
 use crate::{Error, ErrorKind, Result};
 
-/// `schema`: a contract to standard output, as the build step made it.
+/// `schema`: a contract to standard output, as the build step made it; the paths of its files to standard error.
 pub(super) fn schema(app: &App, args: &SchemaArgs) -> Result<Exit> {
-    let end = match args.kind {
+    let begins = match args.kind {
         SchemaKind::Descriptor => {
             io::stdout().lock().write_all(app.contracts.descriptor)?;
             return Ok(Exit::Done);
         }
-        SchemaKind::Proto => ".proto".to_owned(),
-        SchemaKind::Dynamodb => file_end(args, "dynamodb.json"),
-        SchemaKind::Cloudformation => file_end(args, "cloudformation.json"),
-        SchemaKind::Terraform => file_end(args, "tf.json"),
+        SchemaKind::Proto => "proto/",
+        SchemaKind::Dynamodb => "schema/dynamodb",
+        SchemaKind::Cloudformation => "schema/cloudformation",
+        SchemaKind::Terraform => "schema/terraform",
     };
-    let mut found = 0;
-    for (path, text) in app.contracts.ending(&end) {
+    // Where each pipeline has a file of its own, that file is named after the table.
+    let table = args.pipeline.as_deref().map(|name| app.entry(name).map(|entry| format!("{}_v", entry.spec.name)));
+    let table = table.transpose()?;
+    let mut files: Vec<_> = app.contracts.files.iter().filter(|(path, _)| path.starts_with(begins)).collect();
+    if args.kind == SchemaKind::Proto {
+        // The lock, and the files of Murmur that every package imports, are not what was asked for.
+        files.retain(|(path, _)| path.ends_with(".proto") && !path.starts_with("proto/murmur/"));
+    }
+    if let Some(table) = table {
+        let of_table =
+            |(path, _): &&&(&str, &str)| path.rsplit('/').next().is_some_and(|file| file.starts_with(&table));
+        if files.iter().any(|file| of_table(&file)) {
+            files.retain(|file| of_table(&file));
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::new(ErrorKind::Internal, format!("the build step left no contract under `{begins}`")));
+    }
+    for (path, text) in files {
         print::note(format_args!("{path}"));
         print::data(text)?;
-        found += 1;
-    }
-    if found == 0 {
-        let context = match &args.pipeline {
-            Some(name) => {
-                let names: Vec<_> = app.entries.iter().map(|entry| entry.spec.name).collect();
-                format!("there is no pipeline `{name}`; there are: {}", names.join(", "))
-            }
-            None => "this binary carries no such schema".to_owned(),
-        };
-        return Err(Error::new(ErrorKind::NotFound, context));
     }
     Ok(Exit::Done)
-}
-
-fn file_end(args: &SchemaArgs, kind: &str) -> String {
-    match &args.pipeline {
-        Some(name) => format!("/{name}.{kind}"),
-        None => format!(".{kind}"),
-    }
 }

@@ -37,6 +37,6 @@ mod tests;
 mod watch;
 
 pub use client::Client;
-pub use server::{Server, ServerBuilder};
+pub use server::{InProcess, Server, ServerBuilder};
 pub use service::PipelineService;
 pub use watch::Watching;

@@ -5,8 +5,10 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, FutureExt};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as Http;
@@ -69,6 +71,31 @@ impl Server {
 
 /// A pipeline that waits to be told how its keys are watched.
 type MakePipeline = Box<dyn FnOnce(Watching) -> Arc<dyn AnyPipeline> + Send>;
+
+/// The services of a [`Server`] as a function from a request to its response. Clones are cheap.
+#[derive(Clone)]
+pub struct InProcess(Router);
+
+impl std::fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl tower::Service<http::Request<Body>> for InProcess {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let router = self.0.clone();
+        async move { Ok(router.answer(request).await) }.boxed()
+    }
+}
 
 /// Makes a [`Server`].
 pub struct ServerBuilder {
@@ -148,6 +175,14 @@ impl ServerBuilder {
             tracing::warn!("connections were cut off: their calls took longer than {} s", DRAIN.as_secs());
         }
         Ok(())
+    }
+
+    /// The services without a socket, for callers in this process.
+    ///
+    /// Errors as those of [`serve`](Self::serve).
+    pub fn in_process(self) -> Result<InProcess> {
+        let (router, _) = self.build(Drain::never())?;
+        Ok(InProcess(router))
     }
 
     /// Everything but the sockets.

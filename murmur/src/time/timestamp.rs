@@ -81,15 +81,6 @@ impl Timestamp {
     }
 }
 
-impl From<std::time::SystemTime> for Timestamp {
-    fn from(at: std::time::SystemTime) -> Self {
-        match at.duration_since(std::time::UNIX_EPOCH) {
-            Ok(after) => Self::EPOCH.saturating_add(after.into()),
-            Err(before) => Self::EPOCH.saturating_sub(before.duration().into()),
-        }
-    }
-}
-
 /// [`Timestamp::MAX`] in jiff's calendar. Its instants end a day before the year 9999 does, so that every one of them
 /// has a local time in every zone; its calendar does not.
 const LAST: DateTime = DateTime::constant(9999, 12, 31, 23, 59, 59, 999_999_000);

@@ -1,0 +1,209 @@
+//! Calls of the typed services by name: requests and replies are what the descriptor says, so that one piece of code
+//! asks every pipeline, on another machine or in this process.
+
+use bytes::{Buf, BufMut, Bytes};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions, ServiceDescriptor, Value};
+use serde::de::DeserializeSeed;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::client::{Grpc, GrpcService};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::{Channel, Endpoint};
+
+use super::contracts::Contracts;
+use super::entry::Entry;
+use super::print::{self, Cell, Fields};
+use crate::grpc::InProcess;
+use crate::{Error, ErrorKind, Result};
+
+/// Where the service is.
+#[derive(Debug, Clone)]
+pub(super) enum Server {
+    /// On the other end of a connection.
+    Remote(Channel),
+    /// In this process.
+    Local(InProcess),
+}
+
+impl Server {
+    /// Connect to `http://host:port`.
+    pub(super) async fn connect(url: &str) -> Result<Self> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| {
+            let context = format!("`{url}` is not the URL of a server; write one such as http://127.0.0.1:50051");
+            Error::new(ErrorKind::InvalidArgument, context).with_source(error)
+        })?;
+        let channel = endpoint.connect().await.map_err(|error| {
+            let context = format!("no server answers at {url}; start one with `serve`, or read a store with `--store`");
+            Error::new(ErrorKind::Unavailable, context).with_source(error)
+        })?;
+        Ok(Self::Remote(channel))
+    }
+}
+
+/// The typed service of one pipeline.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    server: Server,
+    descriptor: ServiceDescriptor,
+    /// The key's message.
+    key: MessageDescriptor,
+    /// Names of the key's fields.
+    pub(super) key_fields: Fields,
+    /// Names of the value's fields; none when it is no message of the package.
+    pub(super) value_fields: Fields,
+}
+
+/// A method's reply as JSON; numbers of 64 bits are strings there, as protobuf's JSON form has them.
+pub(super) type Json = serde_json::Value;
+
+impl Service {
+    /// The service of `entry` on `server`.
+    pub(super) fn new(server: Server, contracts: &Contracts, entry: &Entry) -> Result<Self> {
+        let pool = DescriptorPool::decode(contracts.descriptor)
+            .map_err(|error| Error::new(ErrorKind::Internal, "the embedded descriptor is broken").with_source(error))?;
+        let name = format!("{}.{}", entry.spec.package, entry.spec.service);
+        let missing = || Error::new(ErrorKind::Internal, format!("the embedded descriptor has no service `{name}`"));
+        let descriptor = pool.get_service_by_name(&name).ok_or_else(missing)?;
+        let get = descriptor.methods().find(|method| method.name() == "Get").ok_or_else(missing)?;
+        let key = get.input().get_field_by_name("key").ok_or_else(missing)?;
+        let key = key.kind().as_message().ok_or_else(missing)?.clone();
+        let names = |message: &MessageDescriptor| message.fields().map(|field| field.name().to_owned()).collect();
+        let value = get.output().get_field_by_name("value").ok_or_else(missing)?.kind();
+        let value = value.as_message().filter(|message| message.package_name() == entry.spec.package);
+        let (key_fields, value_fields) = (names(&key), value.map_or_else(Fields::new, names));
+        Ok(Self { server, descriptor, key, key_fields, value_fields })
+    }
+
+    /// A key's message as JSON.
+    pub(super) fn show_key(&self, key: &[u8]) -> Result<Json> {
+        json(&self.key_message(key)?)
+    }
+
+    /// The columns of a reply with its key.
+    pub(super) fn columns(&self, row: &Json) -> Vec<(String, Cell)> {
+        let part = |name| row.get(name).unwrap_or(&Json::Null);
+        let mut columns = print::key_columns(part("key"), &self.key_fields);
+        columns.extend(print::value_columns(part("value"), &self.value_fields));
+        columns
+    }
+
+    /// The number of a reply's value that it is ordered by: its field `by`, or the first that is a number.
+    pub(super) fn size(&self, row: &Json, by: Option<&str>) -> Option<f64> {
+        let value = row.get("value")?;
+        if self.value_fields.is_empty() {
+            return print::magnitude(value);
+        }
+        let mut fields = self.value_fields.iter().filter(|name| by.is_none_or(|by| by == *name));
+        fields.find_map(|name| print::magnitude(value.get(name)?))
+    }
+
+    fn key_message(&self, key: &[u8]) -> Result<DynamicMessage> {
+        DynamicMessage::decode(self.key.clone(), key)
+            .map_err(|error| Error::new(ErrorKind::Internal, "the key does not fit its message").with_source(error))
+    }
+
+    /// Call a unary method for one key.
+    pub(super) async fn ask(&self, method: &str, key: &[u8], request: Json) -> Result<Json> {
+        let key = Value::Message(self.key_message(key)?);
+        self.call(method, request, "key", key).await
+    }
+
+    /// Call a unary method for many keys.
+    pub(super) async fn ask_many(&self, method: &str, keys: &[Vec<u8>], request: Json) -> Result<Json> {
+        let keys = keys.iter().map(|key| self.key_message(key).map(Value::Message)).collect::<Result<_>>()?;
+        self.call(method, request, "keys", Value::List(keys)).await
+    }
+
+    async fn call(&self, method: &str, request: Json, field: &str, value: Value) -> Result<Json> {
+        let unknown = || Error::new(ErrorKind::Internal, format!("the service has no method `{method}` of this shape"));
+        let method = self.descriptor.methods().find(|m| m.name() == method).ok_or_else(unknown)?;
+        let mut message = method.input().deserialize(request).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("the request does not fit `{}`", method.full_name()))
+                .with_source(error)
+        })?;
+        message.try_set_field_by_name(field, value).map_err(|_| unknown())?;
+        let path = format!("/{}/{}", self.descriptor.full_name(), method.name());
+        let reply = match self.server.clone() {
+            Server::Remote(channel) => unary(channel, &path, message.encode_to_vec()).await,
+            Server::Local(server) => unary(server, &path, message.encode_to_vec()).await,
+        };
+        let reply = reply.map_err(|status| refused(&status))?;
+        let reply = DynamicMessage::decode(method.output(), reply).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, format!("the reply does not fit `{}`", method.full_name()))
+                .with_source(error)
+        })?;
+        json(&reply)
+    }
+}
+
+fn json(message: &DynamicMessage) -> Result<Json> {
+    let options = SerializeOptions::new().skip_default_fields(false).use_proto_field_name(true);
+    message
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .map_err(|error| Error::new(ErrorKind::Internal, "the reply has no JSON form").with_source(error))
+}
+
+fn refused(status: &Status) -> Error {
+    let kind = match status.code() {
+        tonic::Code::InvalidArgument | tonic::Code::OutOfRange => ErrorKind::InvalidArgument,
+        tonic::Code::NotFound | tonic::Code::Unimplemented => ErrorKind::NotFound,
+        tonic::Code::ResourceExhausted => ErrorKind::ResourceExhausted,
+        tonic::Code::Unavailable => ErrorKind::Unavailable,
+        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => ErrorKind::DeadlineExceeded,
+        tonic::Code::DataLoss => ErrorKind::Corrupt,
+        _ => ErrorKind::Internal,
+    };
+    Error::new(kind, status.message())
+}
+
+async fn unary<S>(server: S, path: &str, request: Vec<u8>) -> Result<Bytes, Status>
+where
+    S: GrpcService<Body>,
+    S::ResponseBody: http_body::Body<Data = Bytes> + Send + 'static,
+    <S::ResponseBody as http_body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+{
+    let mut client = Grpc::new(server);
+    client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
+    let path = path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))?;
+    let reply = client.unary(tonic::Request::new(request), path, Raw).await?;
+    Ok(reply.into_inner())
+}
+
+/// Messages as their bytes.
+#[derive(Debug, Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buf.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buf.copy_to_bytes(buf.remaining())))
+    }
+}

@@ -1,0 +1,81 @@
+use serde_json::json;
+
+use super::App;
+use super::call::Json;
+use super::cli::CheckArgs;
+use super::entry::Entry;
+use super::exit::Exit;
+use super::print::{self, Cell};
+use crate::Result;
+use crate::aggregate::Form;
+use crate::time::Window;
+
+/// The largest item that DynamoDB takes.
+const DYNAMODB_ITEM: usize = 400 * 1024;
+
+/// Bytes of an item besides its values: key, offsets of a few partitions, expiry, names of the attributes.
+const ITEM_OVERHEAD: usize = 2 * 1024;
+
+/// `check`: what can be said about the pipelines without running them.
+pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit> {
+    let rows: Vec<Json> = app.entries.iter().map(row).collect();
+    print::rows(args.output, &rows, |row| {
+        let column = |name: &str| (name.to_owned(), Cell::of(row.get(name).unwrap_or(&Json::Null)));
+        ["pipeline", "event", "key", "window", "slot", "tile", "writes", "largest_item"].map(column).into()
+    })?;
+    let problems: Vec<String> = app.entries.iter().filter_map(too_large).chain(twice(&app.entries)).collect();
+    for problem in &problems {
+        print::note(format_args!("problem: {problem}"));
+    }
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::Problems })
+}
+
+fn row(entry: &Entry) -> Json {
+    let grain = |fields: &&[&str]| format!("({})", fields.join(", "));
+    let key = match entry.grains {
+        [] | [_] => entry.key_fields.join(", "),
+        grains => grains.iter().map(grain).collect::<Vec<_>>().join(" "),
+    };
+    let window = match entry.spec.window {
+        Window::AllTime => "all time".to_owned(),
+        Window::Tumbling { size, keep } => format!("tumbling {size}, kept {keep}"),
+        Window::Sliding { span, .. } => format!("sliding {span}"),
+    };
+    let slots = entry.tiling.slots_per_tile();
+    json!({
+        "pipeline": entry.spec.name,
+        "event": entry.event.name,
+        "key": key,
+        "window": window,
+        "slot": entry.spec.window.slot().map(|slot| slot.to_string()),
+        "tile": format!("{slots} {}", if slots == 1 { "slot" } else { "slots" }),
+        "writes": match entry.form {
+            Form::Add => "adds",
+            Form::Put => "puts, one item a partition",
+        },
+        "largest_item": largest_item(entry).map_or_else(|| json!("no bound"), |bytes| json!(bytes)),
+    })
+}
+
+/// Most bytes of one stored item; `None` when there is no bound.
+fn largest_item(entry: &Entry) -> Option<usize> {
+    if entry.max_bytes == usize::MAX {
+        return None;
+    }
+    Some(entry.max_bytes.saturating_mul(entry.tiling.slots_per_tile().into()).saturating_add(ITEM_OVERHEAD))
+}
+
+fn too_large(entry: &Entry) -> Option<String> {
+    let bytes = largest_item(entry).filter(|bytes| *bytes > DYNAMODB_ITEM)?;
+    Some(format!(
+        "an item of `{}` can grow to {bytes} bytes; DynamoDB takes {DYNAMODB_ITEM}, so keep less in one aggregate",
+        entry.spec.name
+    ))
+}
+
+fn twice(entries: &[Entry]) -> impl Iterator<Item = String> {
+    entries.iter().enumerate().filter_map(|(at, entry)| {
+        let twice = entries[..at].iter().any(|other| other.spec.name == entry.spec.name);
+        twice.then(|| format!("there are two pipelines `{}`; they would share a table", entry.spec.name))
+    })
+}

@@ -1,0 +1,124 @@
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::ask::Ask;
+use super::call::{Server, Service};
+use super::cli::DevArgs;
+use super::entry::{self, Entry, Parts};
+use super::exit::Exit;
+use super::generator::{Generate, Generator};
+use super::progress::Rate;
+use super::signals::Stop;
+use super::{App, open, print, serve, top};
+use crate::engine::{Clock, Progress, SystemClock};
+use crate::source::Source;
+use crate::store::Store;
+use crate::time::{Span, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// Between two tables on a terminal, where each replaces the one before, and elsewhere.
+const ON_TERMINAL: Duration = Duration::from_secs(1);
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
+/// `dev`: everything in one process, with a table of answers that is always fresh.
+pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
+    let stop = Stop::listen()?;
+    let entries = app.select(&args.pipelines)?;
+    let location = match &args.store {
+        Some(location) => location.clone(),
+        None => format!("embedded://.murmur/{}", app.name).parse()?,
+    };
+    let store = open::store(&location)?;
+    let source: Box<dyn Source> = match (&args.source, app.generator) {
+        (Some(location), _) => open::source(location, store.clone(), false)?,
+        (None, Some(line)) => {
+            let step = Span::from_micros(1_000_000 / args.rate);
+            let start = Timestamp::from_millis(SystemClock.now().as_micros() / 1_000);
+            Box::new(Generator::new(Generate { seed: args.choices.seed, keys: args.choices.keys, start, step }, line))
+        }
+        (None, None) => {
+            let context = format!("`{}` has no generator of events; say with `--source` what to read", app.name);
+            return Err(Error::new(ErrorKind::InvalidArgument, context));
+        }
+    };
+    let dead_letters = open::dead_letters(app, &args.worker, &location)?;
+    let options = open::options(&args.worker);
+    let worker = entry::worker(&entries, Parts { store: store.clone(), source, dead_letters, options })?;
+
+    let server = serve::spawn(app, store.clone(), args.listen.listen, &args.listen.exposure, &stop).await?;
+    print::note(format_args!("state in {location}; Ctrl-C ends it"));
+    let local = Server::Local(serve::in_process(app, store.clone())?);
+    let tables = entries
+        .iter()
+        .map(|entry| Ok((*entry, Service::new(local.clone(), &app.contracts, entry)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut view = View { tables, store, rows: args.rows, progress: worker.progress(), rate: Rate::start(), lines: 0 };
+
+    let summary = {
+        let work = worker.run(stop.watch());
+        tokio::pin!(work);
+        tokio::select! {
+            summary = &mut work => summary,
+            error = view.refresh() => {
+                error?;
+                work.await
+            }
+        }
+    }?;
+    view.show().await?;
+    print::note(format_args!("{}", view.rate.summary(&summary)));
+    if summary.ended {
+        // A bounded source has been read; what came of it can still be asked for.
+        stop.asked().await;
+    }
+    server.stop(&stop).await?;
+    Ok(Exit::Done)
+}
+
+/// The tables of answers.
+struct View {
+    tables: Vec<(Entry, Service)>,
+    store: Arc<dyn Store>,
+    rows: usize,
+    progress: watch::Receiver<Progress>,
+    rate: Rate,
+    /// Lines of the last view on the terminal, which the next one replaces.
+    lines: usize,
+}
+
+impl View {
+    /// Show again and again; ends with an error only.
+    async fn refresh(&mut self) -> Result<()> {
+        let terminal = io::stdout().is_terminal();
+        let mut pause = if terminal { ON_TERMINAL } else { ELSEWHERE };
+        loop {
+            tokio::time::sleep(pause).await;
+            let began = Instant::now();
+            self.show().await?;
+            // A large store takes long to look through; most of the time belongs to the worker.
+            pause = pause.max(began.elapsed() * 10);
+        }
+    }
+
+    async fn show(&mut self) -> Result<()> {
+        let mut text = format!("{}\n", self.rate.line(&self.progress.borrow()));
+        for (entry, service) in &self.tables {
+            let rows = top::top(&*self.store, entry, service, &Ask::Retention, self.rows, None).await?;
+            text.push_str(&format!(
+                "{}\n{}",
+                entry.spec.name,
+                print::table(rows.iter().map(|row| service.columns(row)))
+            ));
+        }
+        let back = match self.lines {
+            lines if lines > 0 && io::stdout().is_terminal() => format!("\x1b[{lines}A\x1b[J"),
+            _ => String::new(),
+        };
+        self.lines = text.lines().count();
+        print::data(&format!("{back}{text}"))
+    }
+}

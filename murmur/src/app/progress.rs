@@ -1,0 +1,153 @@
+//! How far a worker is, for a person: rate, lag, freshness.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::call::Json;
+use super::print;
+use crate::engine::{Clock, Progress, Summary, SystemClock};
+
+/// Between two lines on a terminal, where each replaces the one before; elsewhere they are rarer.
+const ON_TERMINAL: Duration = Duration::from_secs(1);
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
+/// A line on standard error, now and then, until dropped.
+#[derive(Debug)]
+pub(super) struct Shown {
+    task: JoinHandle<()>,
+    terminal: bool,
+}
+
+impl Shown {
+    /// Begin to show.
+    pub(super) fn start(progress: watch::Receiver<Progress>) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let mut rate = Rate::start();
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(if terminal { ON_TERMINAL } else { ELSEWHERE });
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                let line = rate.line(&progress.borrow());
+                if terminal {
+                    // Back to the start of the line, which is cleared.
+                    let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
+                } else {
+                    print::note(format_args!("{line}"));
+                }
+            }
+        });
+        Self { task, terminal }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.task.abort();
+        if self.terminal {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Events a second since the line before.
+#[derive(Debug)]
+pub(super) struct Rate {
+    began: Instant,
+    since: Instant,
+    read: u64,
+}
+
+impl Rate {
+    pub(super) fn start() -> Self {
+        let now = Instant::now();
+        Self { began: now, since: now, read: 0 }
+    }
+
+    pub(super) fn line(&mut self, progress: &Progress) -> String {
+        let now = Instant::now();
+        let rate = (progress.read - self.read) as f64 / now.duration_since(self.since).as_secs_f64().max(1e-3);
+        (self.since, self.read) = (now, progress.read);
+        let numbers = Numbers(progress);
+        format!("{:>6.1} s  {numbers}  {rate:.0}/s", now.duration_since(self.began).as_secs_f64())
+    }
+
+    /// The last line.
+    pub(super) fn summary(&self, summary: &Summary) -> String {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let rate = summary.progress.read as f64 / seconds.max(1e-3);
+        let how = if summary.ended { "read to the end" } else { "stopped as asked" };
+        format!("{how} after {seconds:.1} s: {}  {rate:.0}/s", Numbers(&summary.progress))
+    }
+}
+
+struct Numbers<'a>(&'a Progress);
+
+impl fmt::Display for Numbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Progress { read, dead, expired, lag, rewinds, .. } = self.0;
+        write!(f, "{read} events")?;
+        if *dead > 0 {
+            write!(f, "  {dead} dead letters")?;
+        }
+        if *expired > 0 {
+            write!(f, "  {expired} expired")?;
+        }
+        if *rewinds > 0 {
+            write!(f, "  {rewinds} rewinds")?;
+        }
+        if let Some(lag) = lag {
+            write!(f, "  lag {lag}")?;
+        }
+        if let Some(fresh) = self.0.freshness(SystemClock.now()) {
+            write!(f, "  newest event {:.1} s ago", fresh.as_seconds_f64())?;
+        }
+        Ok(())
+    }
+}
+
+/// A summary for programs.
+pub(super) fn json(summary: &Summary) -> Json {
+    let Progress {
+        read,
+        applied,
+        dead,
+        expired,
+        already_applied,
+        flushes,
+        writes,
+        rewinds,
+        resent,
+        lag,
+        newest,
+        partitions,
+    } = &summary.progress;
+    let partitions = partitions.iter().map(|status| {
+        json!({
+            "partition": status.partition.as_str(),
+            "commit": status.commit.map(|offset| offset.to_string()),
+            "lag": status.lag,
+        })
+    });
+    json!({
+        "ended": summary.ended,
+        "read": read,
+        "applied": applied,
+        "dead": dead,
+        "expired": expired,
+        "already_applied": already_applied,
+        "flushes": flushes,
+        "writes": writes,
+        "rewinds": rewinds,
+        "resent": resent,
+        "lag": lag,
+        "newest": newest,
+        "partitions": partitions.collect::<Vec<_>>(),
+    })
+}

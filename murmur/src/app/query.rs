@@ -1,0 +1,88 @@
+use serde_json::json;
+
+use super::ask::Ask;
+use super::call::{Json, Server, Service};
+use super::cli::QueryArgs;
+use super::entry::Entry;
+use super::exit::Exit;
+use super::print::{self, Cell, Output};
+use super::{App, open, serve, top};
+use crate::time::Span;
+use crate::{Error, ErrorKind, Result};
+
+/// `query`: one key, the largest keys, or a series, from a running server or straight from a store.
+pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
+    let entry = app.entry(&args.pipeline)?;
+    let ask = Ask::new(&args.interval)?;
+    let (server, store) = match &args.place.store {
+        Some(location) => {
+            let store = open::store(location)?;
+            (Server::Local(serve::in_process(app, store.clone())?), Some(store))
+        }
+        None => (Server::connect(&args.place.at).await?, None),
+    };
+    let service = Service::new(server, &app.contracts, entry)?;
+    if let Some(count) = args.top {
+        let Some(store) = store else {
+            let context = "`--top` looks at all keys, which only a store can tell; give it with `--store`";
+            return Err(Error::new(ErrorKind::InvalidArgument, context));
+        };
+        let rows = top::top(&*store, entry, &service, &ask, count, args.by.as_deref()).await?;
+        print::rows(args.output, &rows, |row| service.columns(row))?;
+        return Ok(Exit::Done);
+    }
+    let key = (entry.parse_key)(&args.key).map_err(|error| {
+        let fields = entry.key_fields.join(" ");
+        Error::new(ErrorKind::InvalidArgument, format!("the key of `{}` is <{fields}>: {error}", entry.spec.name))
+    })?;
+    match args.series {
+        Some(step) => series(&service, entry, &key, &ask, step, args.output).await?,
+        None => {
+            let (method, request) = ask.call(false);
+            let mut row = service.ask(method, &key, request).await?;
+            if let Some(row) = row.as_object_mut() {
+                row.insert("key".to_owned(), service.show_key(&key)?);
+            }
+            print::one(args.output, &row, |row| service.columns(row))?;
+            tell(&row);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn series(service: &Service, entry: &Entry, key: &[u8], ask: &Ask, step: Span, output: Output) -> Result<()> {
+    let reply = service.ask("Series", key, ask.series(step, entry)?).await?;
+    let points = reply.get("points").and_then(Json::as_array).cloned().unwrap_or_default();
+    if output == Output::Json {
+        let mut reply = reply;
+        if let Some(reply) = reply.as_object_mut() {
+            reply.insert("key".to_owned(), service.show_key(key)?);
+        }
+        return print::data(&format!("{reply:#}\n"));
+    }
+    let size = |point: &Json| service.size(point, None).unwrap_or(0.0);
+    let most = points.iter().map(size).fold(0.0, f64::max);
+    print::rows(output, &points, |point| {
+        let start = point.get("start").and_then(Json::as_str).unwrap_or_default();
+        let bar = print::bar(size(point), most);
+        let mut columns = vec![("start".to_owned(), Cell::text(start)), (String::new(), Cell::text(bar))];
+        columns.extend(service.columns(point));
+        columns
+    })?;
+    tell(&reply);
+    Ok(())
+}
+
+/// What an answer says about itself, on standard error.
+fn tell(reply: &Json) {
+    let answer = reply.get("answer").cloned().unwrap_or_else(|| json!({}));
+    let text = |path: &str| answer.pointer(path).and_then(Json::as_str).unwrap_or("-").to_owned();
+    let presence = text("/presence").trim_start_matches("PRESENCE_").to_ascii_lowercase().replace('_', " ");
+    print::note(format_args!(
+        "{presence}; from {} to {}; complete up to {}, newest event {} ago",
+        text("/start"),
+        text("/end"),
+        text("/as_of/watermark"),
+        text("/as_of/freshness"),
+    ));
+}

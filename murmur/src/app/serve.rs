@@ -1,0 +1,81 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::cli::{ExposureArgs, ServeArgs};
+use super::exit::Exit;
+use super::signals::Stop;
+use super::{App, open, print};
+use crate::grpc::{InProcess, ServerBuilder};
+use crate::store::Store;
+use crate::{Error, ErrorKind, Result};
+
+/// `serve`: answer questions about a store until asked to stop.
+pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
+    let stop = Stop::listen()?;
+    let store = open::store(&args.store.store)?;
+    let server = spawn(app, store, args.listen.listen, &args.listen.exposure, &stop).await?;
+    server.ended().await?;
+    Ok(Exit::Done)
+}
+
+/// A server in the background.
+#[derive(Debug)]
+pub(super) struct Serving(JoinHandle<Result<()>>);
+
+impl Serving {
+    /// Wait until it has ended, which it does when the process is asked to stop.
+    pub(super) async fn ended(self) -> Result<()> {
+        match self.0.await {
+            Ok(ended) => ended,
+            // Aborted, by `stop`.
+            Err(error) if error.is_cancelled() => Ok(()),
+            Err(error) => Err(Error::new(ErrorKind::Internal, "the server broke down").with_source(error)),
+        }
+    }
+
+    /// End it, if the process was not asked to stop.
+    pub(super) async fn stop(self, stop: &Stop) -> Result<()> {
+        if !*stop.watch().borrow() {
+            self.0.abort();
+        }
+        self.ended().await
+    }
+}
+
+/// Start a server for all pipelines of the binary.
+pub(super) async fn spawn(
+    app: &App,
+    store: Arc<dyn Store>,
+    address: SocketAddr,
+    exposure: &ExposureArgs,
+    stop: &Stop,
+) -> Result<Serving> {
+    if !address.ip().is_loopback() && !exposure.insecure_no_auth {
+        let context = format!(
+            "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, \
+             or say `--insecure-no-auth` where the network itself keeps strangers out"
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, context));
+    }
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let context = format!("cannot listen on {address}; choose another address with `--listen`");
+        Error::new(ErrorKind::Unavailable, context).with_source(error)
+    })?;
+    print::note(format_args!("serving http://{}", listener.local_addr()?));
+    let stop = stop.clone();
+    let server = builder(app, store).serve(listener, async move { stop.asked().await });
+    Ok(Serving(tokio::spawn(server)))
+}
+
+/// The same services for callers in this process.
+pub(super) fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InProcess> {
+    builder(app, store).in_process()
+}
+
+fn builder(app: &App, store: Arc<dyn Store>) -> ServerBuilder {
+    let server = crate::grpc::Server::builder().descriptor(app.contracts.descriptor);
+    app.entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone()))
+}
