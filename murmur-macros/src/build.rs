@@ -133,7 +133,7 @@ impl Build {
             State::Said { krate: None, .. } => (
                 codes::NOT_SEEN,
                 format!(
-                    "the build step read other crates of this package, but not `{crate_name}`; name its root file in build.rs"
+                    "the build step read other crates of this package, but not `{crate_name}`; add its root file to `roots` under `[package.metadata.murmur]` in Cargo.toml"
                 ),
             ),
             State::Said { krate: Some(krate), .. } => match krate.fingerprint(&name) {

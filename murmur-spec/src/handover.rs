@@ -11,13 +11,13 @@
 //! ```
 //!
 //! `crate` begins what is said of one crate of the package (its library, its binary, an example), by the name that
-//! rustc gives it and with its protobuf package. `seen` names an item and its [fingerprint](crate::fingerprint).
+//! rustc gives it and with its protobuf package. `seen` names an item and its [fingerprint].
 //! `message` gives the numbers of a message's fields by the message's name within the package; a new field has its
 //! provisional number there, and `-3` is the number of a field that was removed. `finding` names the item and the [part](crate::item::Part) of it; lines with `|` are its
 //! message, lines with `?` its help.
 //!
 //! Cargo never clears `OUT_DIR`, so a file may be left over from a build script that no longer calls us. The build step
-//! therefore exports the [hash](hash) of the file as `cargo::rustc-env=MURMUR_RUN=...`; a macro believes the file only
+//! therefore exports the [hash] of the file as `cargo::rustc-env=MURMUR_RUN=...`; a macro believes the file only
 //! when the variable is there and matches. Lines instead of JSON keep a JSON reader out of the macros.
 
 use std::fmt::Write;

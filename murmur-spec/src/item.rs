@@ -6,6 +6,7 @@ use crate::aggregate::{self, Aggregate};
 use crate::attr::{CratePath, text};
 use crate::ctxt::{At, Ctxt};
 use crate::event::{self, Event};
+use crate::names;
 use crate::pipeline::{self, Pipeline, Source};
 use crate::value::{self, Holds, Shape, Value};
 
@@ -155,7 +156,7 @@ fn value_place(value: &Value, name: &str, of_type: bool) -> Option<At> {
         Shape::Newtype(ty, _) => Some(At::of(ty)),
         Shape::Message(fields) => field(fields),
         Shape::Enum(variants) | Shape::OneOf(variants) => variants.iter().find_map(|variant| match &variant.holds {
-            _ if text(&variant.ident) != name => match &variant.holds {
+            _ if !is_called(&variant.ident, name) => match &variant.holds {
                 Holds::Fields(fields) => field(fields),
                 _ => None,
             },
@@ -163,6 +164,12 @@ fn value_place(value: &Value, name: &str, of_type: bool) -> Option<At> {
             _ => Some(At::of(&variant.ident)),
         }),
     }
+}
+
+/// The contract knows the variants of a `oneof` as fields: `RefundIssued` as `refund_issued`.
+fn is_called(variant: &Ident, name: &str) -> bool {
+    let own = text(variant);
+    own == name || names::snake(&own) == name
 }
 
 /// A part of an item that a finding of the build step can point at.
