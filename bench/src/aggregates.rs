@@ -17,20 +17,29 @@ pub(crate) fn measure(
     let elements: Vec<String> = (0..keys).map(|n| format!("element-{n:012}")).collect();
     let mut rng = fastrand::Rng::with_seed(11);
     // Half of the draws fall on one element in a hundred: skewed, as names are.
-    let order: Vec<u32> = (0..events)
-        .map(|_| if rng.bool() { rng.u64(..keys / 100 + 1) } else { rng.u64(..keys) } as u32)
-        .collect();
+    let order: Vec<u32> =
+        (0..events).map(|_| if rng.bool() { rng.u64(..keys / 100 + 1) } else { rng.u64(..keys) } as u32).collect();
     let distinct = order.iter().collect::<std::collections::HashSet<_>>().len() as f64;
 
-    let visitors = fold("distinct", &order, |at| Distinct::of(&elements[at]), |value: &Distinct| {
-        let estimate = value.reply();
-        // The bounds hold with 95 %; three times the width never fails for a right sketch of this seed.
-        estimate.is_ok_and(|estimate| (estimate.value - distinct).abs() <= 1.5 * (estimate.upper - estimate.lower))
-    });
+    let visitors = fold(
+        "distinct",
+        &order,
+        |at| Distinct::of(&elements[at]),
+        |value: &Distinct| {
+            let estimate = value.reply();
+            // The bounds hold with 95 %; three times the width never fails for a right sketch of this seed.
+            estimate.is_ok_and(|estimate| (estimate.value - distinct).abs() <= 1.5 * (estimate.upper - estimate.lower))
+        },
+    );
     report(visitors);
-    let top = fold("top-k", &order, |at| TopK::<10>::of(elements[at].as_str()), |value: &TopK<10>| {
-        value.reply().is_ok_and(|top| top.total == events && top.items.iter().all(|item| item.lower <= item.upper))
-    });
+    let top = fold(
+        "top-k",
+        &order,
+        |at| TopK::<10>::of(elements[at].as_str()),
+        |value: &TopK<10>| {
+            value.reply().is_ok_and(|top| top.total == events && top.items.iter().all(|item| item.lower <= item.upper))
+        },
+    );
     report(top);
     let count = fold("count", &order, |_| Count::one(), |value: &Count| value.get() == events);
     report(count);

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use murmur::engine::{Options, Worker, json};
 use murmur::prelude::*;
-use murmur::source::{
-    Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
-};
+use murmur::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
 use murmur::store::{MemoryStore, Store, Table};
 use serde_json::Map;
 use tokio::sync::watch;

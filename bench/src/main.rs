@@ -16,9 +16,13 @@ use measurement::{Measurement, Output, print};
 
 /// Measure.
 #[derive(Parser)]
-#[command(name = "murmur-bench", version, after_help = "Examples:
+#[command(
+    name = "murmur-bench",
+    version,
+    after_help = "Examples:
   cargo run --release -p murmur-bench -- list
-  cargo run --release -p murmur-bench -- fold --events 5000000 -o json")]
+  cargo run --release -p murmur-bench -- fold --events 5000000 -o json"
+)]
 struct Arguments {
     /// What to measure.
     name: Name,

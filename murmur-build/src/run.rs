@@ -2,6 +2,7 @@ use std::env;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use murmur_spec::codes;
 use murmur_spec::emit::{LOCK, Output};
 use murmur_spec::handover::{self, Handover, Message};
 use murmur_spec::lock::Numbered;
@@ -21,7 +22,7 @@ impl Lines {
     }
 
     fn error(&mut self, finding: &Finding) {
-        let help = finding.help.as_ref().map(|help| format!(" {help}")).unwrap_or_default();
+        let help = finding.help.as_ref().map(|help| format!(". {help}")).unwrap_or_default();
         self.say("error", format!("murmur: {finding}{help}"));
     }
 }
@@ -71,7 +72,8 @@ fn say_whether_locked(report: &Report, locked: bool, lines: &mut Lines) {
     let Some(first) = changes.first().filter(|_| report.whole) else { return };
     let more = if changes.len() > 1 { format!(", and {} more", changes.len() - 1) } else { String::new() };
     let text = format!(
-        "murmur: {LOCK} is behind the source ({first}{more}); run `cargo murmur sync` and commit `proto/` and `schema/`"
+        "murmur: {}: {LOCK} is behind the source ({first}{more}); run `cargo murmur sync` and commit `proto/` and `schema/`",
+        codes::NOT_LOCKED
     );
     lines.say(if locked { "error" } else { "warning" }, text);
 }

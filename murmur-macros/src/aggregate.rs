@@ -2,9 +2,8 @@
 
 use murmur_spec::aggregate::Aggregate;
 use murmur_spec::attr::text;
-use murmur_spec::item::Marker;
 use murmur_spec::model::Monoid;
-use murmur_spec::names;
+use murmur_spec::{codes, names};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -27,16 +26,18 @@ pub(crate) fn expand(aggregate: &Aggregate, users: TokenStream, build: &Build) -
         let (field, ty, n) = (&field.ident, &field.ty, number(*n));
         quote!(#docs #field: #ty = #n,)
     });
-    let checks = aggregate.fields.iter().map(|field| {
-        let ty = &field.ty;
-        match (monoid(&field.monoid, krate), &field.monoid) {
-            (None, Monoid::Custom { rust, reply }) => {
-                let message = format!("M0401: the reply of `{rust}` is not `{reply}`; write its protobuf type: `#[murmur(as = \"uint64\")]`");
-                let same = quote!(<<#ty as #krate::aggregate::Monoid>::Reply as #krate::wire::WireField>::PROTO);
-                quote_spanned!(ty.span()=> const { ::core::assert!(#krate::wire::same_proto(#same, #reply), #message) };)
-            }
-            (read, _) => quote_spanned!(ty.span()=> #krate::codegen::same::<#ty, #read>();),
-        }
+    let types = aggregate.fields.iter().filter_map(|field| {
+        let (ty, read) = (&field.ty, monoid(&field.monoid, krate)?);
+        Some(quote_spanned!(ty.span()=> #krate::codegen::same::<#ty, #read>();))
+    });
+    let replies = aggregate.fields.iter().filter_map(|field| {
+        let (ty, Monoid::Custom { rust, reply }) = (&field.ty, &field.monoid) else { return None };
+        let message = format!("the reply of `{rust}` is not `{reply}`; write its protobuf type, as in `#[murmur(as = \"uint64\")]`");
+        let message = format!("{}: {message}", codes::AGGREGATE_TYPE);
+        let same = quote! {
+            #krate::wire::same_proto(<<#ty as #krate::aggregate::Monoid>::Reply as #krate::wire::WireField>::PROTO, #reply)
+        };
+        Some(quote_spanned!(ty.span()=> const _: () = ::core::assert!(#same, #message);))
     });
     let (vis, docs) = (&aggregate.vis, docs(&aggregate.docs, &format!("The answer of `{name}`.")));
     quote! {
@@ -48,7 +49,8 @@ pub(crate) fn expand(aggregate: &Aggregate, users: TokenStream, build: &Build) -
             #vis struct #reply: #proto { #(#fields)* }
             retired [#(#retired),*];
         }
-        const _: fn() = || { #(#checks)* };
+        const _: fn() = || { #(#types)* };
+        #(#replies)*
     }
 }
 
@@ -58,15 +60,4 @@ fn derives(written: &[String]) -> TokenStream {
     let clone = missing("Clone").then(|| quote!(::core::clone::Clone,));
     let debug = missing("Debug").then(|| quote!(::core::fmt::Debug,));
     quote!(#[derive(#clone #debug)])
-}
-
-/// The same for an item that could not be read as an aggregate.
-pub(crate) fn derive(marker: Marker, item: &TokenStream) -> TokenStream {
-    if marker != Marker::Aggregate {
-        return TokenStream::new();
-    }
-    match syn::parse2::<syn::ItemStruct>(item.clone()) {
-        Ok(item) => derives(&murmur_spec::aggregate::derives(&item.attrs)),
-        Err(_) => TokenStream::new(),
-    }
 }

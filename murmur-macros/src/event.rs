@@ -26,7 +26,11 @@ pub(crate) fn expand(event: &Event, krate: &CratePath) -> TokenStream {
     let fields = event.fields.iter().map(|field| {
         let (name, ty) = (&field.ident, &field.ty);
         let hash = field_hash(&text(name));
-        let read = canonical(ty, &field.typed, field.converted, krate);
+        // Of the time more is asked below; asking twice would give two errors for one mistake.
+        let read = match field.time.is_given() {
+            true => quote!(#krate::codegen::Unread),
+            false => canonical(ty, &field.typed, field.converted, krate),
+        };
         quote! {
             impl #krate::event::Field<#hash> for #ident {
                 type Type = #ty;
@@ -54,7 +58,10 @@ pub(crate) fn expand(event: &Event, krate: &CratePath) -> TokenStream {
 
 /// The time of an event as a timestamp.
 fn instant(field: &Field, krate: &CratePath) -> TokenStream {
-    let (name, ty) = (&field.ident, &field.ty);
+    let ty = &field.ty;
+    // The whole call points at the type: that is what may be wrong.
+    let mut name = field.ident.clone();
+    name.set_span(ty.span());
     let foreign = types::last_segment(ty).is_some_and(|segment| segment.ident == "DateTime");
     if foreign {
         quote_spanned! {ty.span()=>

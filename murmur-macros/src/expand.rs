@@ -20,15 +20,13 @@ pub(crate) fn attribute(marker: Marker, arguments: TokenStream, item: TokenStrea
     let own = errors(&ctxt.finish());
     let users = strip(item.clone(), 1);
     let Some(parsed) = parsed else {
-        let derive = aggregate::derive(marker, &item);
         let stub = fallback::stub(marker, arguments, item);
-        return quote!(#own #derive #users #stub);
+        return quote!(#own #users #stub);
     };
     let placed = build.findings(&parsed);
     let made = if placed.iter().any(|finding| spoils(finding.code)) {
-        let derive = aggregate::derive(marker, &item);
         let stub = fallback::stub(marker, arguments, item);
-        quote!(#derive #users #stub)
+        quote!(#users #stub)
     } else {
         match &parsed {
             Item::Event(event) => {

@@ -3,9 +3,9 @@
 use murmur_spec::attr::{entries, text};
 use murmur_spec::ctxt::Ctxt;
 use murmur_spec::item::Marker;
-use murmur_spec::{attr::CratePath, names};
+use murmur_spec::{aggregate, attr::CratePath, names, types};
 use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote};
 
 use crate::hygiene::{field_hash, public};
 
@@ -18,8 +18,13 @@ pub(crate) fn stub(marker: Marker, arguments: TokenStream, item: TokenStream) ->
         (Marker::Value, "struct" | "enum") => quote!(impl #krate::event::Is<#krate::event::AnyValue> for #ident {}),
         (Marker::Aggregate, "struct") => {
             let reply = public(&names::reply(&text(&ident)), ident.span());
+            let derived =
+                syn::parse2::<syn::ItemStruct>(item).map(|item| aggregate::derives(&item.attrs)).unwrap_or_default();
+            let missing = |name: &str| !derived.iter().any(|derive| derive == name);
+            let clone = missing("Clone").then(|| quote!(clone));
+            let debug = missing("Debug").then(|| quote!(debug));
             quote! {
-                #krate::no_aggregate!(#ident);
+                #krate::no_aggregate!(#ident #clone #debug);
                 #[allow(dead_code, reason = "it stands for a reply that could not be made")]
                 pub type #reply = ::core::primitive::u64;
             }
@@ -69,18 +74,21 @@ fn event(ident: &Ident, item: TokenStream, krate: &CratePath) -> TokenStream {
     let name = text(ident);
     let fields = syn::parse2::<syn::ItemStruct>(item).map(|item| item.fields).ok();
     let fields = fields.iter().flatten().filter_map(|field| {
-        let (name, ty) = (field.ident.as_ref()?, &field.ty);
-        // A reference without lifetime cannot stand in a trait, and `str` cannot be returned.
-        let plain = matches!(murmur_spec::types::bare(ty), syn::Type::Path(_));
+        let name = field.ident.as_ref()?;
         let hash = field_hash(&text(name));
-        plain.then(|| {
-            quote! {
-                impl #krate::event::Field<#hash> for #ident {
-                    type Type = #ty;
-                    type Read = #krate::codegen::Unread;
-                    fn get(&self) -> &#ty {
-                        &self.#name
-                    }
+        let ctxt = Ctxt::new();
+        types::read(&field.ty, &ctxt);
+        // What cannot be a field becomes something that can be anything, a key too.
+        let (ty, get) = match ctxt.finish().is_empty() {
+            true => (field.ty.to_token_stream(), quote!(&self.#name)),
+            false => (quote!(::std::string::String), quote!(::core::unreachable!())),
+        };
+        Some(quote! {
+            impl #krate::event::Field<#hash> for #ident {
+                type Type = #ty;
+                type Read = #krate::codegen::Unread;
+                fn get(&self) -> &#ty {
+                    #get
                 }
             }
         })

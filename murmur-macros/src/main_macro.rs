@@ -75,7 +75,7 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
         (quote!(#krate::app::Contracts { descriptor: &[], files: &[] }), missing)
     } else {
         let path = quote!(::core::concat!(::core::env!("OUT_DIR"), "/murmur/contracts.rs"));
-        (quote!(::core::include!(#path)), TokenStream::new())
+        (quote!(#krate::app::Contracts::from(::core::include!(#path))), TokenStream::new())
     };
     quote! {
         #missing

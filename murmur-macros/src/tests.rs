@@ -69,8 +69,10 @@ fn main_names_the_markers_of_its_pipelines() {
     let want = r#"fn main() -> ::std::process::ExitCode {
     ::murmur::app::App::new(
             ::core::env!("CARGO_BIN_NAME"),
-            ::core::include!(
-                ::core::concat!(::core::env!("OUT_DIR"), "/murmur/contracts.rs")
+            ::murmur::app::Contracts::from(
+                ::core::include!(
+                    ::core::concat!(::core::env!("OUT_DIR"), "/murmur/contracts.rs")
+                ),
             ),
         )
         .pipeline::<PageTraffic>()

@@ -273,7 +273,8 @@ pub fn strip(item: TokenStream, depth: usize) -> TokenStream {
 fn is_helper(group: &Group) -> bool {
     let mut tokens = group.stream().into_iter();
     let name = matches!(tokens.next(), Some(TokenTree::Ident(ident)) if ident == "murmur");
-    name && matches!(tokens.next(), Some(TokenTree::Group(_)) | None)
+    // `murmur::event` is an attribute of its own.
+    name && !matches!(tokens.next(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':')
 }
 
 /// The path of the runtime: `crate = path` in an attribute's arguments, `::murmur` without.

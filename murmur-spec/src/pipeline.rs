@@ -195,7 +195,8 @@ fn on_function(
     if let Some(types) = key_types.as_ref().filter(|types| types.len() != key.len()) {
         let names = key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("the key has {} here, and {} in `key`: {names}", parts(types.len()), parts(key.len()));
-        ctxt.say(codes::FAN_OUT_KEY, &signature.output, message);
+        let ReturnType::Type(_, ty) = &signature.output else { return None };
+        ctxt.say(codes::FAN_OUT_KEY, ty, message);
     }
     let (event, name) = (event?, name?);
     let ours = Function {

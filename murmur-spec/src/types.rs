@@ -205,7 +205,8 @@ pub fn show(tokens: &impl ToTokens) -> String {
             out.push(letter);
         } else if let (Some(before), Some(&after)) = (before, letters.peek()) {
             let word = |c: char| c.is_alphanumeric() || c == '_' || c == '\'';
-            let separates = matches!(before, ',' | ';' | '=' | '+') || matches!(after, '=' | '+' | '{');
+            let bound = before == ':' && after != ':' && !out.ends_with("::");
+            let separates = bound || matches!(before, ',' | ';' | '=' | '+') || matches!(after, '=' | '+' | '{');
             if separates || (word(before) && word(after)) || (before == ')' && word(after)) {
                 out.push(' ');
             }

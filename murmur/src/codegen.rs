@@ -54,6 +54,24 @@ crate::key! {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! no_aggregate {
+    ($name:ident clone $($more:ident)?) => {
+        impl ::core::clone::Clone for $name {
+            fn clone(&self) -> Self {
+                ::core::unreachable!()
+            }
+        }
+
+        $crate::no_aggregate!($name $($more)?);
+    };
+    ($name:ident debug) => {
+        impl ::core::fmt::Debug for $name {
+            fn fmt(&self, _: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::unreachable!()
+            }
+        }
+
+        $crate::no_aggregate!($name);
+    };
     ($name:ident) => {
         impl $crate::aggregate::Monoid for $name {
             const FORM: $crate::aggregate::Form = $crate::aggregate::Form::Put;

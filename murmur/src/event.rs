@@ -94,9 +94,13 @@ impl Is<Timestamp> for SystemTime {}
 impl Is<Timestamp> for jiff::Timestamp {}
 impl Is<Span> for std::time::Duration {}
 impl Is<Vec<u8>> for bytes::Bytes {}
+#[diagnostic::do_not_recommend]
 impl<T: std::fmt::Display> Is<Shown> for T {}
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Into<C>, C> Is<Converted<C>> for T {}
+#[diagnostic::do_not_recommend]
 impl<T: Into<[u8; 16]> + std::fmt::Display> Is<AnyUuid> for T {}
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Into<SystemTime>> Is<AnyDateTime> for T {}
 impl<T: Is<C>, C> Is<Option<C>> for Option<T> {}
 impl<T: Is<C>, C> Is<Vec<C>> for Vec<T> {}

@@ -19,11 +19,9 @@ const _: fn() = || {
         Max<u64>,
         ::murmur::aggregate::Max<::core::primitive::u64>,
     >();
-    const {
-        ::core::assert!(
-            ::murmur::wire::same_proto(<< my::Own as ::murmur::aggregate::Monoid >
-            ::Reply as ::murmur::wire::WireField > ::PROTO, "uint64"),
-            "M0401: the reply of `my::Own` is not `uint64`; write its protobuf type: `#[murmur(as = \"uint64\")]`"
-        )
-    };
 };
+const _: () = ::core::assert!(
+    ::murmur::wire::same_proto(<< my::Own as ::murmur::aggregate::Monoid > ::Reply as
+    ::murmur::wire::WireField > ::PROTO, "uint64"),
+    "M0401: the reply of `my::Own` is not `uint64`; write its protobuf type, as in `#[murmur(as = \"uint64\")]`"
+);

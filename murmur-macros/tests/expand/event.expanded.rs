@@ -43,7 +43,7 @@ impl ::murmur::event::Field<3393610910270210282u64> for PageView {
 }
 impl ::murmur::event::Field<10017538644287481703u64> for PageView {
     type Type = SystemTime;
-    type Read = ::murmur::time::Timestamp;
+    type Read = ::murmur::codegen::Unread;
     fn get(&self) -> &SystemTime {
         &self.viewed_at
     }

@@ -17,10 +17,10 @@ impl ::murmur::event::Event for PageView {
 }
 impl ::murmur::event::Timed for PageView {}
 impl ::murmur::event::Field<1097814663307194630u64> for PageView {
-    type Type = usize;
+    type Type = ::std::string::String;
     type Read = ::murmur::codegen::Unread;
-    fn get(&self) -> &usize {
-        &self.page_id
+    fn get(&self) -> &::std::string::String {
+        ::core::unreachable!()
     }
 }
 impl ::murmur::event::Field<620456643683264872u64> for PageView {
@@ -65,10 +65,9 @@ impl ::murmur::pipeline::Pipeline for PageTraffic {
 ::core::compile_error! {
     "M0401: `u64` is not an aggregate; write `Sum<u64>`, `Max<u64>` or another one"
 }
-#[derive(::core::clone::Clone, ::core::fmt::Debug)]
 struct Traffic {
     views: u64,
 }
-::murmur::no_aggregate!(Traffic);
+::murmur::no_aggregate!(Traffic clone debug);
 #[allow(dead_code, reason = "it stands for a reply that could not be made")]
 pub type TrafficReply = ::core::primitive::u64;

@@ -69,7 +69,7 @@ impl stream::event::Field<7948871530121469365u64> for Like {
 }
 impl stream::event::Field<620456643683264872u64> for Like {
     type Type = Timestamp;
-    type Read = stream::time::Timestamp;
+    type Read = stream::codegen::Unread;
     fn get(&self) -> &Timestamp {
         &self.at
     }

@@ -1,0 +1,6 @@
+pub type Id = usize;
+
+#[murmur::event]
+pub struct PageView {
+    pub page_id: Id,
+}

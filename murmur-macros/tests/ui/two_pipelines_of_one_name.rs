@@ -1,0 +1,18 @@
+use murmur::aggregate::Count;
+
+#[murmur::event]
+pub struct PageView {
+    pub page_id: String,
+}
+
+#[murmur::pipeline(key = page_id)]
+pub fn page_views(_: &PageView) -> Count {
+    Count::one()
+}
+
+pub mod other {
+    #[murmur::pipeline(key = page_id, name = "page_views")]
+    pub fn others(_: &super::PageView) -> super::Count {
+        super::Count::one()
+    }
+}
