@@ -12,7 +12,7 @@ const LOCK: &str = "lock";
 /// A folder held by this process, until the value is dropped or the process ends in whatever way.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -43,11 +43,36 @@ impl FolderLock {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing would not do: a process that another thread is starting just now has our files open too, until it
+        // becomes its own program. An error leaves that for the end of the process.
+        drop(self.file.unlock());
     }
 }
 
 /// A new or renamed file is durable only when its folder is.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_at_once_even_when_a_child_still_has_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = || FolderLock::take(folder.path(), "thing", "share it");
+        let lock = take().unwrap();
+        assert_eq!(take().unwrap_err().kind(), ErrorKind::Conflict);
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        take().unwrap();
+        drop(inherited);
+    }
 }

@@ -303,6 +303,9 @@ mod tests {
     }
 
     proptest! {
+        // Every step may wait for the disk.
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
         #[test]
         fn each_bad_line_is_there_once_whatever_happened(steps in steps()) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
