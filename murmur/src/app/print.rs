@@ -111,7 +111,7 @@ impl Cell {
         }
         if value.get("at").is_some() && value.get("value").is_some() {
             let day = part("at").and_then(Json::as_str).map(|at| at.split('T').next().unwrap_or(at));
-            let value = part("value").map_or_else(String::new, |value| Self::of(value).text);
+            let value = part("value").map_or_else(String::new, |value| short(&Self::of(value).text));
             return Self::text(day.map_or(value.clone(), |day| format!("{day} {value}")));
         }
         match value {
@@ -167,6 +167,13 @@ pub(super) fn magnitude(value: &Json) -> Option<f64> {
         }
         _ => None,
     }
+}
+
+/// At most this many characters of a text that is one of several things in a cell.
+const SHORT: usize = 24;
+
+fn short(text: &str) -> String {
+    if text.chars().count() <= SHORT { text.to_owned() } else { text.chars().take(SHORT - 1).chain(['…']).collect() }
 }
 
 fn is_whole(text: &str) -> bool {
