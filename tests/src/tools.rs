@@ -1,0 +1,32 @@
+//! Tools of other languages, installed by `scripts/tools.sh`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::target;
+use crate::workspace;
+
+/// The folder of the tools, with this one installed.
+fn tool(name: &str) -> PathBuf {
+    let script = workspace().join("scripts/tools.sh");
+    let output = Command::new(&script).arg(name).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot start `{}`: {error}", script.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`scripts/tools.sh {name}` failed:\n{said}");
+    target().join("tools")
+}
+
+/// Python with gRPC's tools.
+pub fn python() -> PathBuf {
+    tool("python").join("python/bin/python")
+}
+
+/// The folder whose `node_modules` has gRPC's JavaScript client.
+pub fn node_modules() -> PathBuf {
+    tool("node").join("node/node_modules")
+}
+
+/// gRPC on the command line.
+pub fn grpcurl() -> PathBuf {
+    tool("grpcurl").join("bin/grpcurl")
+}

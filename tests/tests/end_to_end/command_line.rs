@@ -1,0 +1,100 @@
+//! What the binaries print and return.
+
+use std::fs;
+
+use murmur_tests::process::{self, Server, example, output, success};
+use murmur_tests::workspace;
+use tempfile::TempDir;
+
+use crate::foreign_clients::served;
+
+fn code(arguments: &[&str]) -> Option<i32> {
+    output(example("page-traffic"), arguments).status.code()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_events() {
+    let generate = |seed: &str| {
+        let arguments = ["generate", "--events", "3000", "--seed", seed, "--start", "2026-05-16", "--keys", "50"];
+        success(example("page-traffic"), &arguments)
+    };
+    let lines = generate("5");
+    assert_eq!(lines, generate("5"));
+    assert_ne!(lines, generate("6"));
+    let mean = lines.len() / 3000;
+    assert!((225..=255).contains(&mean), "a line has {mean} bytes");
+}
+
+#[test]
+fn exit_codes_say_what_went_wrong() {
+    let folder = TempDir::new().unwrap();
+    let store = process::store(&folder.path().join("state"));
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["check"]), Some(0));
+    assert_eq!(code(&["schema", "proto"]), Some(0));
+    assert_eq!(code(&["no-such-verb"]), Some(2));
+    assert_eq!(code(&["query", "no_such_pipeline", "x", "--store", &store]), Some(2));
+    assert_eq!(code(&["query", "page_traffic", "a", "b", "--store", &store]), Some(2));
+    assert_eq!(code(&["run", "--until-end", "--source", "/no/such/file", "--store", &store]), Some(1));
+    // Port 9 (discard) has no server on any machine that this runs on.
+    assert_eq!(code(&["query", "page_traffic", "/home", "--at", "http://127.0.0.1:9"]), Some(4));
+}
+
+#[test]
+fn nobody_serves_to_other_machines_by_accident() {
+    let folder = TempDir::new().unwrap();
+    let store = process::store(&folder.path().join("state"));
+    let refused = output(example("page-traffic"), &["serve", "--store", &store, "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--insecure-no-auth"));
+}
+
+#[test]
+fn the_schema_is_the_committed_one() {
+    for (name, package) in [("page-traffic", "page_traffic"), ("git-activity", "git_activity")] {
+        let file = workspace().join(format!("examples/{name}/proto/{package}/v1/{package}.proto"));
+        assert_eq!(success(example(name), &["schema", "proto"]), fs::read_to_string(file).unwrap());
+    }
+    let tables = success(example("page-traffic"), &["schema", "dynamodb", "--pipeline", "page_traffic"]);
+    let mut tables = serde_json::Deserializer::from_str(&tables).into_iter::<serde_json::Value>();
+    assert_eq!(tables.next().unwrap().unwrap()["TableName"], "page_traffic_v1");
+}
+
+#[test]
+fn check_lists_the_pipelines() {
+    let rows = process::json(example("git-activity"), &["check", "-o", "json"]);
+    let names: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["pipeline"].as_str().unwrap()).collect();
+    assert_eq!(names, ["by_author", "by_folder", "by_project"]);
+}
+
+#[test]
+fn a_query_of_a_server_and_of_a_store_is_the_same() {
+    let served = served();
+    let url = served.server.url();
+    let row = process::json(example("page-traffic"), &["query", "page_traffic", "/home", "--at", &url, "-o", "json"]);
+    let truth = &served.stream.views.whole_truth()["/home"];
+    truth.compare(&row["value"]).unwrap();
+    let table = success(example("page-traffic"), &["query", "page_traffic", "page_id=/home", "--at", &url]);
+    assert!(table.contains("/home"), "{table}");
+    let never =
+        process::json(example("page-traffic"), &["query", "page_traffic", "/never", "--at", &url, "-o", "json"]);
+    assert_eq!(never["answer"]["presence"], "PRESENCE_ABSENT");
+}
+
+#[test]
+fn dev_counts_made_up_events_and_stops_when_asked() {
+    let folder = TempDir::new().unwrap();
+    let store = process::store(&folder.path().join("state"));
+    let arguments = ["dev", "--store", &store, "--rate", "5000", "--keys", "20", "--flush-interval", "50ms"];
+    let server = Server::start(example("page-traffic"), &arguments);
+    let url = server.url();
+    let arguments = ["query", "page_traffic", "/home", "--at", &url, "-o", "json"];
+    let views = || {
+        let row = process::json(example("page-traffic"), &arguments);
+        row["value"]["views"].as_str().and_then(|views| views.parse::<u64>().ok()).unwrap_or(0)
+    };
+    // Each call takes a process; events come in by themselves, until there are some.
+    let seen = (0..200).map(|_| views()).find(|views| *views > 0);
+    assert!(seen.is_some(), "nothing was counted");
+    assert!(server.stop().success());
+}

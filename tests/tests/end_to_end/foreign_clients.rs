@@ -1,0 +1,233 @@
+//! Clients of other languages, made from the committed `.proto` by stock tools, call every method and read the right
+//! numbers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use murmur_tests::oracle::Truth;
+use murmur_tests::process::{self, Server, command, example, success, target};
+use murmur_tests::{tools, workspace};
+use serde_json::{Map, Value, json};
+
+use crate::page_views::Stream;
+
+const SERVICE: &str = "page_traffic.v1.PageTrafficService";
+const MINUTE: i64 = 60_000_000;
+
+/// A counted stream that is being served, and what is asked about it.
+pub(crate) struct Served {
+    pub(crate) stream: Stream,
+    pub(crate) server: Server,
+    /// Two pages, the first of them the busiest; a page that was never viewed.
+    pub(crate) pages: [String; 3],
+    /// In seconds; on the edges of slots.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) window: i64,
+    pub(crate) step: i64,
+}
+
+/// One server for all clients that ask at the same time; it ends with the last of them.
+pub(crate) fn served() -> Arc<Served> {
+    static SERVED: Mutex<Weak<Served>> = Mutex::new(Weak::new());
+    let mut shared = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let served = Arc::new(Served::start());
+        *shared = Arc::downgrade(&served);
+        served
+    })
+}
+
+impl Served {
+    fn start() -> Self {
+        let stream = Stream::generate(20_000, 100, 7);
+        let store = stream.store("served");
+        stream.count_into(&store);
+        let server = Server::start(example("page-traffic"), &["serve", "--store", &process::store(&store)]);
+        let newest = stream.views.views.iter().map(|view| view.at).max().unwrap();
+        let end = newest.div_euclid(MINUTE) * 60;
+        let pages = ["/home", "/articles/1", "/never"].map(str::to_owned);
+        Self { stream, server, pages, start: end - 1_200, end, window: 600, step: 300 }
+    }
+
+    fn question(&self) -> String {
+        let Self { pages, start, end, window, step, .. } = self;
+        json!({ "pages": pages, "start": start, "end": end, "window": window, "step": step }).to_string()
+    }
+
+    fn truth(&self, start: i64, end: i64) -> BTreeMap<String, Truth> {
+        self.stream.views.truth(start * 1_000_000, end * 1_000_000)
+    }
+
+    /// Check the replies of all methods, in any of protobuf's JSON forms.
+    pub(crate) fn assert_right(&self, replies: &Value) {
+        let replies = snake(replies);
+        let methods: Vec<&String> = replies.as_object().unwrap().keys().collect();
+        let all = ["Get", "GetMany", "GetRange", "GetRangeMany", "GetWindow", "GetWindowMany", "Series", "Watch"];
+        assert_eq!(methods, all);
+        let busiest = &self.pages[0];
+        let whole = self.stream.views.whole_truth();
+        let window = self.truth(self.end - self.window, self.end);
+        let range = self.truth(self.start, self.end);
+        for (method, truth) in [("Get", &whole), ("GetWindow", &window), ("GetRange", &range), ("Watch", &whole)] {
+            assert_reply(method, &replies[method], truth.get(busiest));
+        }
+        for (method, truth) in [("GetMany", &whole), ("GetWindowMany", &window), ("GetRangeMany", &range)] {
+            let entries = replies[method]["entries"].as_array().unwrap();
+            assert_eq!(entries.len(), self.pages.len(), "{method}");
+            for (page, entry) in self.pages.iter().zip(entries) {
+                assert_eq!(entry["key"]["page_id"], **page, "{method}");
+                assert_reply(method, entry, truth.get(page));
+            }
+        }
+        let points = replies["Series"]["points"].as_array().unwrap();
+        assert_eq!(points.len() as i64, (self.end - self.start) / self.step);
+        for (at, point) in (0..).zip(points) {
+            let start = self.start + at * self.step;
+            assert_reply("Series", point, self.truth(start, start + self.step).get(busiest));
+        }
+    }
+}
+
+fn assert_reply(method: &str, reply: &Value, truth: Option<&Truth>) {
+    let present = reply.get("present").and_then(Value::as_bool).unwrap_or(false);
+    assert_eq!(present, truth.is_some(), "{method}: {reply}");
+    if let Some(Err(wrong)) = truth.map(|truth| truth.compare(&reply["value"])) {
+        panic!("{method}: {wrong}\n{reply}");
+    }
+}
+
+/// `lowerCamelCase` names as `snake_case`, but for the names of the methods.
+fn snake(json: &Value) -> Value {
+    fn name(name: &str) -> String {
+        let is_method = name.starts_with(char::is_uppercase);
+        name.chars().fold(String::new(), |mut out, c| {
+            if c.is_uppercase() && !is_method {
+                out.push('_');
+                out.extend(c.to_lowercase());
+            } else {
+                out.push(c);
+            }
+            out
+        })
+    }
+    match json {
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(field, value)| (name(field), snake(value))).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(snake).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The request of each method in protobuf's JSON.
+fn requests(served: &Served) -> BTreeMap<&'static str, Value> {
+    let key = json!({ "page_id": served.pages[0] });
+    let keys: Vec<Value> = served.pages.iter().map(|page| json!({ "page_id": page })).collect();
+    let at = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap().to_string();
+    let (start, end) = (at(served.start), at(served.end));
+    let (window, step) = (format!("{}s", served.window), format!("{}s", served.step));
+    BTreeMap::from([
+        ("Get", json!({ "key": key })),
+        ("GetMany", json!({ "keys": keys })),
+        ("GetWindow", json!({ "key": key, "window": window, "end": end })),
+        ("GetWindowMany", json!({ "keys": keys, "window": window, "end": end })),
+        ("GetRange", json!({ "key": key, "start": start, "end": end })),
+        ("GetRangeMany", json!({ "keys": keys, "start": start, "end": end })),
+        ("Series", json!({ "key": key, "start": start, "end": end, "step": step })),
+        ("Watch", json!({ "key": key })),
+    ])
+}
+
+#[test]
+fn python_with_stubs_of_stock_tools() {
+    let served = served();
+    let python = tools::python();
+    let stubs = target().join("tmp/python-stubs");
+    std::fs::create_dir_all(&stubs).unwrap();
+    let proto = workspace().join("examples/page-traffic/proto");
+    let (proto, stubs) = (proto.to_str().unwrap(), stubs.to_str().unwrap());
+    let out = [format!("-I{proto}"), format!("--python_out={stubs}"), format!("--grpc_python_out={stubs}")];
+    let mut arguments = vec!["-m", "grpc_tools.protoc"];
+    arguments.extend(out.iter().map(String::as_str));
+    arguments.extend(["page_traffic/v1/page_traffic.proto", "murmur/v1/types.proto"]);
+    success(&python, &arguments);
+    let client = workspace().join("tests/clients/python/client.py");
+    let replies =
+        process::json(&python, &[client.to_str().unwrap(), stubs, &served.server.address, &served.question()]);
+    served.assert_right(&replies);
+}
+
+#[test]
+fn node_with_the_proto_read_as_it_runs() {
+    let served = served();
+    let client = workspace().join("tests/clients/node/client.js");
+    let proto = workspace().join("examples/page-traffic/proto");
+    let output = command("node", &[])
+        .arg(client)
+        .arg(proto)
+        .args([&served.server.address, &served.question()])
+        .env("NODE_PATH", tools::node_modules())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    served.assert_right(&serde_json::from_slice(&output.stdout).unwrap());
+}
+
+#[test]
+fn curl_with_json() {
+    let served = served();
+    let replies = requests(&served).into_iter().map(|(method, request)| {
+        let url = format!("{}/{SERVICE}/{method}", served.server.url());
+        let reply = if method == "Watch" { first_of_stream(&url, &request) } else { post(&url, &request) };
+        (method.to_owned(), reply)
+    });
+    served.assert_right(&Value::Object(replies.collect()));
+}
+
+fn post(url: &str, request: &Value) -> Value {
+    let body = request.to_string();
+    process::json("curl", &["-sS", "--fail-with-body", "-H", "content-type: application/json", "-d", &body, url])
+}
+
+#[test]
+fn grpcurl_with_nothing_but_reflection() {
+    let served = served();
+    let grpcurl = tools::grpcurl();
+    let listed = success(&grpcurl, &["-plaintext", &served.server.address, "list"]);
+    for service in [SERVICE, "murmur.v1.QueryService", "grpc.health.v1.Health"] {
+        assert!(listed.lines().any(|line| line == service), "`{service}` is not among\n{listed}");
+    }
+    let replies = requests(&served).into_iter().map(|(method, request)| {
+        let (request, method_name) = (request.to_string(), format!("{SERVICE}/{method}"));
+        // Watch never ends by itself: its time is up after the first message.
+        let time = if method == "Watch" { "3" } else { "30" };
+        let arguments = ["-plaintext", "-max-time", time, "-d", &request, &served.server.address, &method_name];
+        let output = process::output(&grpcurl, &arguments);
+        assert!(output.status.success() || method == "Watch", "{}", String::from_utf8_lossy(&output.stderr));
+        let mut replies = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+        (method.to_owned(), replies.next().unwrap().unwrap())
+    });
+    served.assert_right(&Value::Object(replies.collect()));
+}
+
+/// The first message of a stream in the Connect protocol: each message stands after a byte of flags and four of length.
+fn first_of_stream(url: &str, request: &Value) -> Value {
+    let request = request.to_string();
+    let mut body = vec![0];
+    body.extend((request.len() as u32).to_be_bytes());
+    body.extend(request.as_bytes());
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("request");
+    std::fs::write(&file, body).unwrap();
+    let data = format!("@{}", file.display());
+    let content = "content-type: application/connect+json";
+    // The stream never ends by itself, so curl is told when to give up; what came until then is printed.
+    let output =
+        process::output("curl", &["-sS", "--no-buffer", "-m", "3", "-H", content, "--data-binary", &data, url]);
+    let reply = output.stdout;
+    let length = reply.get(1..5).map(|length| u32::from_be_bytes(length.try_into().unwrap()) as usize);
+    let message = length.and_then(|length| reply.get(5..5 + length));
+    let message = message.unwrap_or_else(|| panic!("no message came: {}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_slice(message).unwrap()
+}

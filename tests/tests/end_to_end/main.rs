@@ -1,0 +1,12 @@
+//! The examples as whole programs: killed, stopped, and asked by clients of other languages.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::print_stdout, reason = "cargo shows it when a test fails")]
+
+mod command_line;
+mod foreign_clients;
+mod git_activity;
+mod kill;
+mod page_views;
+mod rust_client;
+mod size;
