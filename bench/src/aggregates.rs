@@ -13,7 +13,7 @@ pub(crate) fn measure(
     keys: Option<u64>,
     report: &mut dyn FnMut(Measurement),
 ) -> Result<(), String> {
-    let (events, keys) = (events.unwrap_or(5_000_000), keys.unwrap_or(100_000));
+    let (events, keys) = (events.unwrap_or(5_000_000), keys.unwrap_or(10_000));
     let elements: Vec<String> = (0..keys).map(|n| format!("element-{n:012}")).collect();
     let mut rng = fastrand::Rng::with_seed(11);
     // Half of the draws fall on one element in a hundred: skewed, as names are.
