@@ -1,7 +1,9 @@
 //! What the build step said of this crate.
 
+use std::cell::RefCell;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use murmur_spec::codes::{self, Code};
 use murmur_spec::ctxt::Finding;
@@ -9,7 +11,7 @@ use murmur_spec::handover::{self, Crate, Handover, Message};
 use murmur_spec::item::Item;
 use murmur_spec::{fingerprint, names};
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote_spanned;
 
 /// What is known of the build while a macro runs.
 pub(crate) struct Build {
@@ -22,13 +24,14 @@ pub(crate) struct Build {
     is_test: bool,
 }
 
+#[derive(Clone)]
 enum State {
     /// No build script ran that calls us. An editor is in this state too.
     Absent,
     /// Its words cannot be understood.
     Broken(String),
     /// It said something, of this crate or of others.
-    Said { krate: Option<Crate>, file: Option<String> },
+    Said { krate: Option<Rc<Crate>> },
 }
 
 impl Build {
@@ -49,7 +52,7 @@ impl Build {
     #[cfg(test)]
     pub(crate) fn said(krate: Option<Crate>) -> Self {
         Self {
-            state: State::Said { krate, file: None },
+            state: State::Said { krate: krate.map(Rc::new) },
             default_package: "example.v1".into(),
             crate_name: "example".into(),
             is_test: false,
@@ -58,7 +61,7 @@ impl Build {
 
     fn krate(&self) -> Option<&Crate> {
         match &self.state {
-            State::Said { krate, .. } => krate.as_ref(),
+            State::Said { krate } => krate.as_deref(),
             _ => None,
         }
     }
@@ -130,13 +133,13 @@ impl Build {
                     "what the build step wrote cannot be read: {why}; give `murmur-build` and `murmur-stream` one version"
                 ),
             ),
-            State::Said { krate: None, .. } => (
+            State::Said { krate: None } => (
                 codes::NOT_SEEN,
                 format!(
                     "the build step read other crates of this package, but not `{crate_name}`; add its root file to `roots` under `[package.metadata.murmur]` in Cargo.toml"
                 ),
             ),
-            State::Said { krate: Some(krate), .. } => match krate.fingerprint(&name) {
+            State::Said { krate: Some(krate) } => match krate.fingerprint(&name) {
                 None => (
                     codes::NOT_SEEN,
                     format!(
@@ -155,16 +158,6 @@ impl Build {
         let span = item.ident().span();
         assertion(code, &message, span)
     }
-
-    /// Makes rustc track the build step's file.
-    pub(crate) fn tracking(&self) -> TokenStream {
-        match &self.state {
-            State::Said { file: Some(file), .. } => quote!(
-                const _: &::core::primitive::str = ::core::include_str!(#file);
-            ),
-            _ => TokenStream::new(),
-        }
-    }
 }
 
 /// A constant that panics with the message.
@@ -173,18 +166,33 @@ pub(crate) fn assertion(code: Code, message: &str, span: proc_macro2::Span) -> T
     quote_spanned!(span=> const _: () = ::core::panic!(#text);)
 }
 
+thread_local! {
+    /// What was read last, and of which run and crate. Every macro of a crate reads the same; a server that expands
+    /// macros for an editor lives longer than a run.
+    static LAST: RefCell<Option<(String, String, State)>> = const { RefCell::new(None) };
+}
+
 impl State {
+    /// Believed is only the file of the run that Cargo knows of: after it, a new one of another hash is written, and
+    /// Cargo compiles the crate again, so nothing needs to be tracked.
     fn read(crate_name: &str) -> Self {
         let (Some(out), Ok(run)) = (env::var_os("OUT_DIR"), env::var(handover::RUN)) else { return Self::Absent };
-        let path = PathBuf::from(out).join(handover::FILE);
-        // A file of another run is not believed: its build script may be gone.
-        let Some(text) = std::fs::read_to_string(&path).ok().filter(|text| handover::hash(text) == run) else {
+        LAST.with_borrow_mut(|last| match last {
+            Some((of_run, of_crate, state)) if *of_run == run && of_crate == crate_name => state.clone(),
+            _ => {
+                let state = Self::of_file(&PathBuf::from(out).join(handover::FILE), &run, crate_name);
+                *last = Some((run, crate_name.to_owned(), state.clone()));
+                state
+            }
+        })
+    }
+
+    fn of_file(path: &Path, run: &str, crate_name: &str) -> Self {
+        let Some(text) = std::fs::read_to_string(path).ok().filter(|text| handover::hash(text) == run) else {
             return Self::Absent;
         };
         match Handover::read(&text) {
-            Ok(handover) => {
-                Self::Said { krate: handover.find(crate_name).cloned(), file: path.to_str().map(str::to_owned) }
-            }
+            Ok(handover) => Self::Said { krate: handover.find(crate_name).cloned().map(Rc::new) },
             Err(why) => Self::Broken(why),
         }
     }

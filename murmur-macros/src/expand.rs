@@ -46,8 +46,7 @@ pub(crate) fn attribute(marker: Marker, arguments: TokenStream, item: TokenStrea
     };
     let errors = errors(&placed);
     let agreement = build.agreement(&parsed);
-    let tracking = build.tracking();
-    quote!(#made #errors #agreement #tracking)
+    quote!(#made #errors #agreement)
 }
 
 fn errors(findings: &[Finding]) -> TokenStream {

@@ -140,3 +140,12 @@ fn tokens(tokens: &impl ToTokens) -> String {
     push(&mut out, tokens.to_token_stream());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_hash_is_that_of_the_runtime() {
+        // FNV-1a, 64 bits: the published value for `foobar`.
+        assert_eq!(super::hash("foobar"), 0x85944171f73967e8);
+    }
+}

@@ -151,3 +151,26 @@ pub const fn field_hash(name: &str) -> u64 {
     }
     hash
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn times_of_all_types_are_floored_to_microseconds() {
+        let after = Timestamp::from_micros(1_000_001);
+        assert_eq!((UNIX_EPOCH + Duration::from_nanos(1_000_001_999)).instant(), after);
+        assert_eq!(jiff::Timestamp::from_nanosecond(1_000_001_999).unwrap().instant(), after);
+        let before = Timestamp::from_micros(-2);
+        assert_eq!((UNIX_EPOCH - Duration::from_nanos(1_001)).instant(), before);
+        assert_eq!(jiff::Timestamp::from_nanosecond(-1_001).unwrap().instant(), before);
+    }
+
+    #[test]
+    fn hashes_of_names_are_those_of_the_macros() {
+        // FNV-1a, 64 bits: the published value for `foobar`.
+        assert_eq!(field_hash("foobar"), 0x85944171f73967e8);
+    }
+}

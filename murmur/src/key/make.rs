@@ -131,7 +131,7 @@ macro_rules! key {
             }
 
             fn decode(text: &str) -> ::core::result::Result<Self, ::std::string::String> {
-                let mut key = Self::default();
+                let mut key = <Self as ::core::default::Default>::default();
                 $crate::key::decode(&[$($grain),+], Self::GRAINS, text, &mut [$(($crate::wire::plain_name(::core::stringify!($field)), &mut key.$field as &mut dyn $crate::key::Part)),*])?;
                 ::core::result::Result::Ok(key)
             }
@@ -139,7 +139,7 @@ macro_rules! key {
             fn parse(
                 arguments: &[::std::string::String],
             ) -> ::core::result::Result<Self, ::std::string::String> {
-                let mut key = Self::default();
+                let mut key = <Self as ::core::default::Default>::default();
                 $crate::key::parse(arguments, &mut [$(($crate::wire::plain_name(::core::stringify!($field)), &mut key.$field as &mut dyn $crate::key::Part)),*])?;
                 ::core::result::Result::Ok(key)
             }
