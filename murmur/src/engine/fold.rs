@@ -101,25 +101,9 @@ struct Span {
     pending: bool,
     first: Offset,
     last: Offset,
-    /// What the store said when it was asked.
-    floor: Floor,
-}
-
-/// How far the store had applied a partition to a tile when it was asked.
-#[derive(Clone, Copy, PartialEq)]
-enum Floor {
-    /// It was not asked.
-    Unknown,
-    /// Nothing of the partition is in the tile.
-    Nothing,
-    /// Everything up to and including it is in the tile.
-    UpTo(Offset),
-}
-
-impl Floor {
-    fn of(stored: Option<Offset>) -> Self {
-        stored.map_or(Self::Nothing, Self::UpTo)
-    }
+    /// How far the store had applied the partition to the tile when it was asked; `None` when it was not. Rarely
+    /// there, so it lies elsewhere.
+    floor: Option<Box<Option<Offset>>>,
 }
 
 /// An emission that waits until its tile is compared with the store.
@@ -231,13 +215,7 @@ impl<A> Entry<A> {
 impl<A: Monoid> Entry<A> {
     fn span(&mut self, partition: u16) -> &mut Span {
         let at = self.spans.iter().position(|span| span.partition == partition).unwrap_or_else(|| {
-            self.spans.push(Span {
-                partition,
-                pending: false,
-                first: Offset::ZERO,
-                last: Offset::ZERO,
-                floor: Floor::Unknown,
-            });
+            self.spans.push(Span { partition, pending: false, first: Offset::ZERO, last: Offset::ZERO, floor: None });
             self.spans.len() - 1
         });
         &mut self.spans[at]
@@ -246,7 +224,7 @@ impl<A: Monoid> Entry<A> {
     /// Fold one value in, unless the store holds it already.
     fn take(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> bool {
         let span = self.span(partition);
-        if matches!(span.floor, Floor::UpTo(floor) if offset <= floor) {
+        if span.floor.as_ref().is_some_and(|floor| Some(offset) <= **floor) {
             return false;
         }
         if !span.pending {
@@ -345,7 +323,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.asked.clear();
         for held in &self.held {
             let entry = &self.entries[held.entry as usize];
-            if !entry.spans.iter().any(|span| span.partition == held.partition && span.floor != Floor::Unknown) {
+            if !entry.spans.iter().any(|span| span.partition == held.partition && span.floor.is_some()) {
                 self.asked.push(held.entry);
             }
         }
@@ -364,7 +342,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                         entry.base_on(decode_slots(entry, item)?);
                     }
                     entry.absolute = true;
-                    entry.span(partition).floor = Floor::of(floor);
+                    entry.span(partition).floor = Some(Box::new(floor));
                 }
                 // Form A: the item tells of all partitions at once.
                 None => {
@@ -373,7 +351,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                         let span = entry.span(partition as u16);
                         // What is pending here lies beyond what was loaded before; its floor stays.
                         if !span.pending {
-                            span.floor = Floor::of(floor);
+                            span.floor = Some(Box::new(floor));
                         }
                     }
                 }
@@ -411,7 +389,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             let base = decode_slots(entry, &item)?;
             let stored = item.offsets.first().map(|(_, offset)| *offset);
             let span = &mut entry.spans[0];
-            span.floor = Floor::of(stored);
+            span.floor = Some(Box::new(stored));
             if span.pending && stored >= Some(span.last) {
                 // The delta is in there already, all of it.
                 span.pending = false;
