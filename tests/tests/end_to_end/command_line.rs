@@ -3,10 +3,11 @@
 use std::fs;
 
 use murmur_tests::process::{self, Server, example, output, success};
-use murmur_tests::workspace;
+use murmur_tests::{oracle, workspace};
 use tempfile::TempDir;
 
 use crate::foreign_clients::served;
+use crate::page_views::{Stream, answers};
 
 fn code(arguments: &[&str]) -> Option<i32> {
     output(example("page-traffic"), arguments).status.code()
@@ -89,12 +90,54 @@ fn dev_counts_made_up_events_and_stops_when_asked() {
     let server = Server::start(example("page-traffic"), &arguments);
     let url = server.url();
     let arguments = ["query", "page_traffic", "/home", "--at", &url, "-o", "json"];
-    let views = || {
-        let row = process::json(example("page-traffic"), &arguments);
-        row["value"]["views"].as_str().and_then(|views| views.parse::<u64>().ok()).unwrap_or(0)
-    };
-    // Each call takes a process; events come in by themselves, until there are some.
-    let seen = (0..200).map(|_| views()).find(|views| *views > 0);
-    assert!(seen.is_some(), "nothing was counted");
+    assert!(until(|| views(&arguments) > 0), "nothing was counted");
     assert!(server.stop().success());
+}
+
+fn views(query: &[&str]) -> u64 {
+    let row = process::json(example("page-traffic"), query);
+    row["value"]["views"].as_str().and_then(|views| views.parse().ok()).unwrap_or(0)
+}
+
+/// Whether it comes true; each look at it takes a process, which is pause enough.
+fn until(mut comes_true: impl FnMut() -> bool) -> bool {
+    (0..400).any(|_| comes_true())
+}
+
+#[test]
+fn a_worker_can_answer_while_it_counts() {
+    let stream = Stream::generate(3_000, 20, 11);
+    let store = process::store(&stream.store("state"));
+    let source = stream.source();
+    let arguments = ["run", "--source", &source, "--store", &store, "--flush-interval", "50ms"];
+    let server = Server::start(example("page-traffic"), &arguments);
+    let url = server.url();
+    let right = stream.views.whole_truth()["/home"].views;
+    let query = ["query", "page_traffic", "/home", "--at", &url, "-o", "json"];
+    assert!(until(|| views(&query) == right), "{} views instead of {right}", views(&query));
+    assert!(server.stop().success());
+}
+
+#[test]
+fn flags_can_come_from_the_environment_and_events_from_standard_input() {
+    let stream = Stream::generate(2_000, 20, 12);
+    let store = stream.store("state");
+    let output = process::command(example("page-traffic"), &["run"])
+        .stdin(fs::File::open(&stream.file).unwrap())
+        .envs([("MURMUR_SOURCE", "-"), ("MURMUR_UNTIL_END", "true"), ("MURMUR_OUTPUT", "json")])
+        .env("MURMUR_STORE", process::store(&store))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["read"], 2_000);
+    oracle::assert_pages(&answers(&store), &stream.views.whole_truth());
+}
+
+#[test]
+fn a_store_belongs_to_one_process_at_a_time() {
+    let served = served();
+    let store = process::store(&served.stream.store("served"));
+    let second = output(example("page-traffic"), &["query", "page_traffic", "/home", "--store", &store]);
+    assert_eq!(second.status.code(), Some(4), "{}", String::from_utf8_lossy(&second.stderr));
 }

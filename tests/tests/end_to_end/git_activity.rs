@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use murmur_tests::process::{self, command, example, success};
+use murmur_tests::process::{self, Server, command, example, success};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -88,6 +88,21 @@ fn it_answers_what_git_says() {
 
     let top = query(&store, &["by_author", "--top", "1", "--by", "commits"]);
     assert_eq!(top[0]["key"]["author"], "Ada");
+}
+
+#[test]
+fn it_serves_what_it_counted() {
+    let folder = TempDir::new().unwrap();
+    let repo = folder.path().join("project");
+    repository(&repo);
+    let data = folder.path().join("data");
+    let arguments = ["--repo", repo.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let server = Server::start(example("git-activity"), &arguments);
+    let url = format!("{}/git_activity.v1.ByProjectService/Get", server.url());
+    let body = r#"{"key": {"project": "project"}}"#;
+    let reply = process::json("curl", &["-sS", "-H", "content-type: application/json", "-d", body, &url]);
+    assert_eq!(reply["value"]["commits"], "4", "{reply}");
+    assert!(server.stop().success());
 }
 
 #[test]
