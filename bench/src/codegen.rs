@@ -1,6 +1,5 @@
 //! What the macros add to an incremental `cargo check`: a crate with many pipelines beside an empty one.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,25 +12,21 @@ use crate::resources::{Meter, Used};
 /// Checks of each crate; the median counts.
 const RUNS: usize = 7;
 
-/// Three lines: an empty crate, one with the same events read by serde alone, and the one with pipelines.
+/// Four lines: an empty crate, one with events read by serde alone, one with pipelines that share one event and one
+/// aggregate, and one where each pipeline has its own.
 pub(crate) fn measure(pipelines: Option<u64>, report: &mut dyn FnMut(Measurement)) -> Result<(), String> {
-    let pipelines = pipelines.unwrap_or(40);
+    let count = pipelines.unwrap_or(40);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the bench lies in no workspace")?;
     let work = root.join("target/bench/codegen");
     let empty = check(root, &work.join("empty"), "pub fn nothing() {}\n")?;
     let empty_cpu = empty.cpu_s;
     report(line("empty", 0, empty, Map::new()));
-    let beyond = |used: &Used| {
+    for (variant, source) in [("serde", serde(count)), ("shared", shared(count)), ("own", own(count))] {
+        let used = check(root, &work.join(variant), &source)?;
         let mut more = Map::new();
         more.insert("cpu_ms_beyond_empty".into(), ((used.cpu_s - empty_cpu) * 1e3).round().into());
-        more
-    };
-    let serde = check(root, &work.join("events"), &source(pipelines, false))?;
-    let more = beyond(&serde);
-    report(line(&format!("serde-{pipelines}"), pipelines, serde, more));
-    let full = check(root, &work.join("pipelines"), &source(pipelines, true))?;
-    let more = beyond(&full);
-    report(line(&format!("pipelines-{pipelines}"), pipelines, full, more));
+        report(line(&format!("{variant}-{count}"), count, used, more));
+    }
     Ok(())
 }
 
@@ -80,36 +75,51 @@ fn check(root: &Path, folder: &Path, source: &str) -> Result<Used, String> {
     Ok(runs.swap_remove(RUNS / 2))
 }
 
-/// A crate with this many events; `murmur` says whether they have pipelines, or are plain structs of serde.
-fn source(count: u64, murmur: bool) -> String {
-    let mut source = String::from(if murmur { "use murmur::prelude::*;\n" } else { "use murmur::time::Timestamp;\n" });
-    for n in 0..count {
-        let (event, time) = if murmur { ("#[murmur::event]", "#[murmur(time)]") } else { ("", "") };
-        // Writing to a string cannot fail.
-        let _ = write!(
-            source,
-            "
+/// Events alone, as plain structs of serde.
+fn serde(count: u64) -> String {
+    let events = (0..count).map(|n| EVENT.replace("#[murmur::event]", "").replace("#[murmur(time)]", "").numbered(n));
+    format!("use murmur::time::Timestamp;\n{}", events.collect::<String>())
+}
+
+/// Pipelines over one event into one aggregate.
+fn shared(count: u64) -> String {
+    let one = EVENT.numbered(0) + &AGGREGATE.numbered(0);
+    let pipelines =
+        (0..count).map(|n| PIPELINE.replace("Event{n}", "Event0").replace("Traffic{n}", "Traffic0").numbered(n));
+    format!("use murmur::prelude::*;\n{one}{}", pipelines.collect::<String>())
+}
+
+/// Pipelines, each with its own event and its own aggregate.
+fn own(count: u64) -> String {
+    let definitions = (0..count).map(|n| EVENT.numbered(n) + &AGGREGATE.numbered(n) + &PIPELINE.numbered(n));
+    format!("use murmur::prelude::*;\n{}", definitions.collect::<String>())
+}
+
+trait Numbered {
+    fn numbered(&self, n: u64) -> String;
+}
+
+impl Numbered for str {
+    fn numbered(&self, n: u64) -> String {
+        self.replace("{n}", &n.to_string())
+    }
+}
+
+const EVENT: &str = "
 /// Event {n}.
-{event}
+#[murmur::event]
 #[derive(serde::Deserialize)]
-pub struct Event{n} {{
+pub struct Event{n} {
     pub page_id: String,
     pub user_id: String,
     pub dwell_ms: u64,
     pub referrer: Option<String>,
-    {time}
+    #[murmur(time)]
     pub viewed_at: Timestamp,
-}}
-"
-        );
-        if murmur {
-            let _ = write!(source, "{}", PIPELINE.replace("{n}", &n.to_string()));
-        }
-    }
-    source
 }
+";
 
-const PIPELINE: &str = "
+const AGGREGATE: &str = "
 /// Aggregate {n}.
 #[murmur::aggregate]
 pub struct Traffic{n} {
@@ -118,7 +128,9 @@ pub struct Traffic{n} {
     pub visitors: Distinct,
     pub slowest: Max<u64>,
 }
+";
 
+const PIPELINE: &str = "
 /// Pipeline {n}.
 #[murmur::pipeline(key = page_id, window = sliding(\"90d\", slot = \"1m\"))]
 pub fn pipeline_{n}(event: &Event{n}) -> Traffic{n} {
