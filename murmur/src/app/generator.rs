@@ -12,7 +12,7 @@ use crate::source::{Assignment, Batch, Offset, PartitionId, Payload, Poll, Sourc
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
-/// Writes the JSON line (without its end) of the event with this index, counted from 0.
+/// Writes the JSON line (without its end) of the event with this index, counted from 0, into an empty `line`.
 ///
 /// A pure function of its arguments, so that any stretch of the stream can be made again: that is what lets a worker
 /// that failed take up in the middle.
@@ -100,9 +100,13 @@ impl Generator {
             return None;
         }
         let mut batch = Batch { partition: Some(self.partition.clone()), lag: Some(due - end), ..Batch::default() };
+        // Of its own: what a generator does to its line must not reach the lines before it.
+        let mut line = Vec::with_capacity(512);
         for index in next..end {
+            line.clear();
+            (self.line)(&self.what, index, &mut line);
             let start = batch.buffer.len();
-            (self.line)(&self.what, index, &mut batch.buffer);
+            batch.buffer.extend_from_slice(&line);
             let bytes = start..batch.buffer.len();
             batch.payloads.push(Payload { offset: Offset::from_u64(index), bytes, broken: None });
         }
@@ -198,6 +202,20 @@ mod tests {
         assert_eq!(batch(&mut generator).await, second);
         generator.seek(partition, None).await.unwrap();
         assert_eq!(batch(&mut generator).await, first);
+    }
+
+    #[tokio::test]
+    async fn a_generator_that_rewrites_its_line_leaves_the_others_alone() {
+        let rewriting: Line = |_, index, line| {
+            line.extend_from_slice(b"replaced below");
+            *line = index.to_string().into_bytes();
+        };
+        let mut generator = Generator::new(stream(), rewriting);
+        let Poll::Assigned(assigned) = generator.poll().await.unwrap() else { panic!("nothing was assigned") };
+        generator.seek(&assigned[0].partition, None).await.unwrap();
+        let lines = batch(&mut generator).await;
+        assert_eq!(lines.len(), BATCH as usize);
+        assert!(lines.iter().enumerate().all(|(index, (_, line))| *line == index.to_string()));
     }
 
     #[test]

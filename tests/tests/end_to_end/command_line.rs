@@ -90,7 +90,8 @@ fn dev_counts_made_up_events_and_stops_when_asked() {
     let server = Server::start(example("page-traffic"), &arguments);
     let url = server.url();
     let arguments = ["query", "page_traffic", "/home", "--at", &url, "-o", "json"];
-    assert!(until(|| views(&arguments) > 0), "nothing was counted");
+    // Enough to have malformed ones among them.
+    assert!(until(|| views(&arguments) > 1_000), "too little was counted");
     assert!(server.stop().success());
 }
 
