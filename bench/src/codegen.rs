@@ -20,19 +20,28 @@ pub(crate) fn measure(pipelines: Option<u64>, report: &mut dyn FnMut(Measurement
     let work = root.join("target/bench/codegen");
     let empty = check(root, &work.join("empty"), "pub fn nothing() {}\n")?;
     let empty_cpu = empty.cpu_s;
-    report(line("empty", 0, empty, Map::new()));
+    report(line("empty", 0, empty, None, Map::new()));
+    let mut of_serde = None;
     for (variant, source) in [("serde", serde(count)), ("shared", shared(count)), ("own", own(count))] {
         let used = check(root, &work.join(variant), &source)?;
         let mut more = Map::new();
         more.insert("cpu_ms_beyond_empty".into(), ((used.cpu_s - empty_cpu) * 1e3).round().into());
-        report(line(&format!("{variant}-{count}"), count, used, more));
+        let ratio = of_serde.map(|cpu: f64| (used.cpu_s / cpu, format!("serde-{count}")));
+        of_serde.get_or_insert(used.cpu_s);
+        report(line(&format!("{variant}-{count}"), count, used, ratio, more));
     }
     Ok(())
 }
 
-fn line(variant: &str, events: u64, used: Used, more: Map<String, serde_json::Value>) -> Measurement {
+fn line(
+    variant: &str,
+    events: u64,
+    used: Used,
+    ratio: Option<(f64, String)>,
+    more: Map<String, serde_json::Value>,
+) -> Measurement {
     // Every check has succeeded, or `check` would have said so.
-    Measurement { name: "codegen", variant: variant.into(), events, used, exact: true, ratio: None, more }
+    Measurement { name: "codegen", variant: variant.into(), events, used, exact: true, ratio, more }
 }
 
 /// Check the crate several times, each after a change of its source; the median of the CPU time of cargo and rustc.

@@ -200,3 +200,28 @@ async fn counts(store: &MemoryStore) -> murmur::Result<std::collections::HashMap
     }
     Ok(counts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement::json;
+
+    #[test]
+    fn a_measurement_checks_its_end_state_and_keeps_the_fields_that_others_read() {
+        let measured = run(20_000, 100).unwrap();
+        assert!(measured.exact);
+        let line = json(&measured);
+        for field in ["name", "variant", "events", "wall_s", "cpu_s", "events_per_cpu_s", "rss_mib", "end_state"] {
+            assert!(line.get(field).is_some(), "`{field}` is missing in {line}");
+        }
+        assert_eq!(line["end_state"], "exact");
+    }
+
+    #[test]
+    fn the_oracle_does_not_come_from_the_decoder() {
+        let pool = Pool::new(1_000, 10);
+        let expected = pool.expected();
+        assert_eq!(expected.values().sum::<u64>(), 1_000);
+        assert!(expected.keys().all(|key| key.starts_with("page-")));
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) struct Measurement {
     pub(crate) used: Used,
     /// Whether the end state equals the oracle's.
     pub(crate) exact: bool,
-    /// Events per CPU-second, compared with the variant named.
+    /// CPU time divided by that of the variant named.
     pub(crate) ratio: Option<(f64, String)>,
     /// What only this measurement has.
     pub(crate) more: Map<String, Value>,
@@ -30,30 +30,19 @@ impl Measurement {
     pub(crate) fn events_per_cpu_s(&self) -> f64 {
         self.events as f64 / self.used.cpu_s
     }
+
+    fn end_state(&self) -> &'static str {
+        if self.exact { "exact" } else { "wrong" }
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "the result of the command")]
 pub(crate) fn print(measurement: &Measurement, output: Output) {
-    let Measurement { name, variant, events, used, exact, ratio, more } = measurement;
-    let end_state = if *exact { "exact" } else { "wrong" };
-    let rate = measurement.events_per_cpu_s();
     match output {
-        Output::Json => {
-            let mut line = json!({
-                "name": name, "variant": variant, "events": events,
-                "wall_s": round(used.wall_s, 4), "cpu_s": round(used.cpu_s, 4),
-                "events_per_cpu_s": rate.round(), "rss_mib": round(peak_rss_mib(), 1), "end_state": end_state,
-            });
-            if let (Some(object), Some((ratio, against))) = (line.as_object_mut(), ratio) {
-                object.insert("ratio".into(), json!(round(*ratio, 3)));
-                object.insert("ratio_to".into(), json!(against));
-            }
-            if let Some(object) = line.as_object_mut() {
-                object.extend(more.clone());
-            }
-            println!("{line}");
-        }
+        Output::Json => println!("{}", json(measurement)),
         Output::Table => {
+            let Measurement { name, variant, events, used, ratio, more, .. } = measurement;
+            let (end_state, rate) = (measurement.end_state(), measurement.events_per_cpu_s());
             let ratio = ratio.as_ref().map(|(ratio, to)| format!("  {ratio:.2} x {to}")).unwrap_or_default();
             let more: String = more.iter().map(|(name, value)| format!("  {name} {value}")).collect();
             println!(
@@ -66,6 +55,25 @@ pub(crate) fn print(measurement: &Measurement, output: Output) {
             );
         }
     }
+}
+
+/// The measurement as the one object whose fields stay the same for the life of the project.
+pub(crate) fn json(measurement: &Measurement) -> Value {
+    let Measurement { name, variant, events, used, ratio, more, .. } = measurement;
+    let mut line = json!({
+        "name": name, "variant": variant, "events": events,
+        "wall_s": round(used.wall_s, 4), "cpu_s": round(used.cpu_s, 4),
+        "events_per_cpu_s": measurement.events_per_cpu_s().round(), "rss_mib": round(peak_rss_mib(), 1),
+        "end_state": measurement.end_state(),
+    });
+    if let Some(object) = line.as_object_mut() {
+        if let Some((ratio, against)) = ratio {
+            object.insert("ratio".into(), json!(round(*ratio, 3)));
+            object.insert("ratio_to".into(), json!(against));
+        }
+        object.extend(more.clone());
+    }
+    line
 }
 
 fn round(number: f64, digits: i32) -> f64 {
