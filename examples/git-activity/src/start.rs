@@ -61,6 +61,7 @@ fn run(app: &App, args: &Args) -> io::Result<ExitCode> {
     }
     fs::create_dir_all(&history)?;
     let file = history.join("changes.jsonl");
+    writeln!(io::stderr(), "reading the history of {project} with `git log`")?;
     let mut out = BufWriter::new(File::create(&file)?);
     let converted = history::convert(&args.repo, &project, &mut out)?;
     out.into_inner()?.sync_all()?;

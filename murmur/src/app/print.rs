@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, presets};
 
 use super::call::Json;
 use crate::Result;
+use crate::time::Span;
 
 /// The form of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,7 +135,7 @@ impl Cell {
         if half < 1.0 {
             Self { text: value, right: true }
         } else {
-            Self { text: format!("{value} ± {half:.0}"), right: true }
+            Self { text: format!("{value} ± {}", grouped(&format!("{half:.0}"))), right: true }
         }
     }
 }
@@ -198,6 +199,19 @@ fn grouped(number: &str) -> String {
     text
 }
 
+/// How long ago, in the two largest units, below a minute to the tenth of a second.
+pub(super) fn ago(span: Span) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let seconds = span.as_seconds();
+    match UNITS.iter().position(|(_, length)| seconds >= *length && *length > 1) {
+        Some(at) => {
+            let [(large, length), (small, part)] = [UNITS[at], UNITS[at + 1]];
+            format!("{}{large}{}{small}", seconds / length, seconds % length / part)
+        }
+        None => format!("{:.1}s", span.as_seconds_f64()),
+    }
+}
+
 /// A bar of at most twenty cells, to the eighth of a cell.
 pub(super) fn bar(value: f64, most: f64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -226,6 +240,13 @@ mod tests {
         assert_eq!(text(top), "a 12, b 3");
         assert_eq!(text(json!({"at": "2005-04-16T22:20:36Z", "value": "begin"})), "2005-04-16 begin");
         assert_eq!(text(json!({"mean": null, "count": "0", "sum": 0.0})), "");
+    }
+
+    #[test]
+    fn times_are_short_to_read() {
+        let ago = |text: &str| ago(text.parse().unwrap());
+        assert_eq!([ago("0s"), ago("59s900ms"), ago("60s")], ["0.0s", "59.9s", "1m0s"]);
+        assert_eq!([ago("3599s"), ago("26h"), ago("95d16h24m")], ["59m59s", "1d2h", "95d16h"]);
     }
 
     #[test]

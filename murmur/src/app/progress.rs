@@ -106,7 +106,7 @@ impl fmt::Display for Numbers<'_> {
             write!(f, "  lag {lag}")?;
         }
         if let Some(fresh) = self.0.freshness(SystemClock.now()) {
-            write!(f, "  newest event {:.1} s ago", fresh.as_seconds_f64())?;
+            write!(f, "  newest event {} ago", print::ago(fresh))?;
         }
         Ok(())
     }

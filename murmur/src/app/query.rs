@@ -78,11 +78,14 @@ fn tell(reply: &Json) {
     let answer = reply.get("answer").cloned().unwrap_or_else(|| json!({}));
     let text = |path: &str| answer.pointer(path).and_then(Json::as_str).unwrap_or("-").to_owned();
     let presence = text("/presence").trim_start_matches("PRESENCE_").to_ascii_lowercase().replace('_', " ");
+    // Protobuf's JSON writes a duration as seconds with their fraction.
+    let fresh = text("/as_of/freshness").trim_end_matches('s').parse().ok();
+    let fresh = fresh.map(|seconds: f64| Span::from_millis((seconds * 1e3) as u64));
     print::note(format_args!(
         "{presence}; from {} to {}; complete up to {}, newest event {} ago",
         text("/start"),
         text("/end"),
         text("/as_of/watermark"),
-        text("/as_of/freshness"),
+        fresh.map_or_else(|| "-".to_owned(), print::ago),
     ));
 }

@@ -80,8 +80,8 @@ fn a_worker_that_is_asked_to_stop_loses_nothing_and_reads_nothing_again() {
     let arguments = run_arguments(&stream, &store);
     let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
 
-    let mut read = 0;
-    for _ in 0..6 {
+    let (mut read, mut midway) = (0, 0);
+    for _ in 0..30 {
         let process = Process::start(example("page-traffic"), &arguments);
         std::thread::sleep(random.shorter_than(Duration::from_millis(600)));
         process.terminate();
@@ -91,8 +91,14 @@ fn a_worker_that_is_asked_to_stop_loses_nothing_and_reads_nothing_again() {
             continue;
         }
         assert!(status.success(), "SIGTERM ended the worker with {status}: {errors}");
-        read += counted_once(&summary);
+        let now = counted_once(&summary);
+        read += now;
+        midway += u32::from(now > 0 && read < EVENTS);
+        if midway == 4 || read >= EVENTS {
+            break;
+        }
     }
+    assert!(midway > 0, "no worker was stopped in the middle");
     arguments.push("--until-end");
     read += counted_once(&process::success(example("page-traffic"), &arguments));
     assert_eq!(read, EVENTS, "events read by all runs together");
