@@ -36,4 +36,11 @@ for example in page-traffic git-activity; do
 done
 
 step "tests"
-MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast
+log=${CARGO_TARGET_DIR:-target}/test.log
+status=0
+MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+
+# Cargo prints one summary per test binary; this is their sum.
+printf '\n'
+awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+exit "$status"
