@@ -173,7 +173,8 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
         "u8" | "u16" | "u32" | "u64" | "usize" => no_aggregate("write `Sum<u64>`, `Max<u64>` or another one"),
         "i8" | "i16" | "i32" | "i64" | "isize" => no_aggregate("write `Sum<i64>`, `Max<i64>` or another one"),
         "f32" | "f64" => no_aggregate("write `Sum<f64>`, `Average` or another one"),
-        _ => Some(Monoid::Custom { rust: shown, reply: "bytes".into() }),
+        // Without the path, which says how the source is arranged, not what is kept.
+        _ => Some(Monoid::Custom { rust: show(segment), reply: "bytes".into() }),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::{Kind, Label, Monoid, Window};
 use crate::names;
 use crate::pipeline::{Function, Pipeline, Source};
 use crate::types::{Typed, show};
-use crate::value::{Holds, Shape};
+use crate::value::{Holds, Shape, Value};
 
 /// A finding about a package, said of a part of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,10 @@ pub fn package(items: &[(&Item, &str)]) -> Vec<Remark> {
         }
         match item {
             Item::Value(value) => match &value.shape {
-                Shape::Newtype(ty, kind) => check.value(at, Part::Type(String::new()), kind, &show(ty)),
+                Shape::Newtype(ty, kind) => {
+                    check.value(at, Part::Type(String::new()), kind, &show(ty));
+                    check.endless(at, &item.name(), kind);
+                }
                 Shape::Message(fields) => check.fields(at, fields),
                 Shape::Enum(_) => {}
                 Shape::OneOf(variants) => variants.iter().for_each(|variant| match &variant.holds {
@@ -111,6 +114,10 @@ impl<'a> Check<'a> {
                 made.extend(crate::package::variant_messages(value).map(|name| {
                     let what = format!("`{name}`, which a variant of `{}` makes,", item.name());
                     (name, what, Part::Item)
+                }));
+                made.extend(enum_values(value).map(|(variant, name)| {
+                    let what = format!("`{name}`, which `{}::{variant}` makes,", item.name());
+                    (name, what, Part::Field(variant))
                 }));
             }
             if let Item::Pipeline(pipeline) = item {
@@ -179,6 +186,22 @@ impl<'a> Check<'a> {
             codes::UNKNOWN_VALUE,
             format!("`{shown}` is no type of Murmur and no `#[murmur::value]` of this package{way}"),
         );
+    }
+
+    /// A newtype is what it wraps, so it cannot wrap itself, not even through others.
+    fn endless(&mut self, at: usize, name: &str, kind: &Kind) {
+        let values = self.find(|item| if let Item::Value(value) = item { Some(value) } else { None });
+        let inside = |kind: &Kind| -> Option<&Kind> {
+            let Kind::Value(name) = kind else { return None };
+            let value = values.iter().find(|value| text(&value.ident) == *name)?;
+            if let Shape::Newtype(_, kind) = &value.shape { Some(kind) } else { None }
+        };
+        let chain = std::iter::successors(Some(kind), |kind| inside(kind));
+        // As many steps as there are values see each of them.
+        if chain.take(values.len()).any(|kind| *kind == Kind::Value(name.to_owned())) {
+            let message = format!("`{name}` wraps nothing but itself; give it a field, or wrap another type");
+            self.say(at, Part::Type(String::new()), codes::VALUE_SHAPE, message);
+        }
     }
 
     fn nested(&mut self, at: usize, field: &aggregate::Field) {
@@ -263,5 +286,17 @@ fn generated(pipeline: &Pipeline) -> Vec<String> {
     if matches!(pipeline.source, Source::Struct(_)) {
         made.push(names::totals(name));
     }
+    made.extend(names::calls(name));
     made
+}
+
+/// The variants of an enum, each with the value it makes. Protobuf puts these beside the enum, not inside of it.
+fn enum_values(value: &Value) -> impl Iterator<Item = (String, String)> {
+    let variants = if let Shape::Enum(variants) = &value.shape { variants.as_slice() } else { &[] };
+    let owner = text(&value.ident);
+    variants.iter().map(move |variant| {
+        let variant = text(&variant.ident);
+        let name = names::enum_value(&owner, &variant);
+        (variant, name)
+    })
 }

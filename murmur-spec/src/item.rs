@@ -109,10 +109,10 @@ impl Item {
         match (part, self) {
             (Part::Item, _) => None,
             (Part::Field(name), Self::Aggregate(aggregate)) => {
-                aggregate.fields.iter().find(|f| f.ident == *name).map(|f| At::of(&f.ident))
+                aggregate.fields.iter().find(|f| text(&f.ident) == *name).map(|f| At::of(&f.ident))
             }
             (Part::Type(name), Self::Aggregate(aggregate)) => {
-                aggregate.fields.iter().find(|f| f.ident == *name).map(|f| At::of(&f.ty))
+                aggregate.fields.iter().find(|f| text(&f.ident) == *name).map(|f| At::of(&f.ty))
             }
             (Part::Field(name) | Part::Type(name), Self::Value(value)) => {
                 value_place(value, name, matches!(part, Part::Type(_)))

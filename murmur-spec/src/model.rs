@@ -211,7 +211,7 @@ pub struct KeyField {
     pub name: String,
     /// Its type: string, integer, bool or timestamp.
     pub kind: Kind,
-    /// The former name, taken from the event's field.
+    /// The former name, taken from the event's field of this name.
     pub was: Option<String>,
 }
 

@@ -48,6 +48,21 @@ pub fn service(pipeline: &str) -> String {
     marker(pipeline) + "Service"
 }
 
+/// The methods of every pipeline's service.
+pub const METHODS: [&str; 8] =
+    ["Get", "GetMany", "GetWindow", "GetWindowMany", "GetRange", "GetRangeMany", "Series", "Watch"];
+
+/// `PageTrafficServiceGetRequest`, `PageTrafficServiceGetResponse`, ...
+pub fn calls(pipeline: &str) -> impl Iterator<Item = String> {
+    let service = service(pipeline);
+    METHODS.into_iter().flat_map(move |method| ["Request", "Response"].map(|end| format!("{service}{method}{end}")))
+}
+
+/// `COLOR_DARK_RED`: a value of an enum, unique within its protobuf package.
+pub fn enum_value(value: &str, variant: &str) -> String {
+    format!("{}_{}", screaming(value), screaming(variant))
+}
+
 /// `LikesTotals`: the aggregate that a pipeline on a struct makes.
 pub fn totals(pipeline: &str) -> String {
     marker(pipeline) + "Totals"

@@ -313,7 +313,8 @@ fn key_field(pipeline: &Pipeline, place: usize, name: &str, fields: &[Field]) ->
         let ctxt = crate::ctxt::Ctxt::new();
         let kind = crate::types::single(ty, &ctxt);
         ctxt.finish();
-        return Some(model::KeyField { name: name.into(), kind: kind?, was: None });
+        let was = fields.iter().find(|field| text(&field.ident) == name).and_then(|field| field.was.get().cloned());
+        return Some(model::KeyField { name: name.into(), kind: kind?, was });
     }
     let field = fields.iter().find(|field| text(&field.ident) == name)?;
     Some(model::KeyField { name: name.into(), kind: field.typed.kind.clone(), was: field.was.get().cloned() })

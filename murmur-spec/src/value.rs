@@ -8,6 +8,7 @@ use crate::codes;
 use crate::ctxt::Ctxt;
 use crate::event::{self, Field, Owner};
 use crate::model::{Kind, Label};
+use crate::names;
 use crate::types::{self, Typed};
 
 /// A value, with the user's tokens.
@@ -132,7 +133,28 @@ fn enumeration(item: &syn::ItemEnum, ctxt: &Ctxt) -> Option<Shape> {
     let variants: Vec<Variant> = item.variants.iter().filter_map(|v| variant(v, ctxt)).collect();
     event::check_fields(variants.iter().map(|v| (&v.ident, &v.number)), ctxt);
     let empty = variants.iter().all(|variant| matches!(variant.holds, Holds::Nothing));
+    check_variants(&variants, empty, ctxt);
     Some(if empty { Shape::Enum(variants) } else { Shape::OneOf(variants) })
+}
+
+/// Protobuf writes variants in another case than Rust, where two of them can become one.
+fn check_variants(variants: &[Variant], empty: bool, ctxt: &Ctxt) {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for variant in variants {
+        let name = text(&variant.ident);
+        let proto = if empty { names::screaming(&name) } else { names::snake(&name) };
+        if empty && proto == "UNSPECIFIED" {
+            let message = format!("`{name}` is what protobuf calls a value that was not given; rename it");
+            ctxt.say(codes::NAME_FORM, &variant.ident, message);
+        }
+        // Names that are equal in JSON are told already.
+        let same = |(other, known): &&(String, String)| *known == proto && names::json(other) != names::json(&name);
+        if let Some((other, _)) = seen.iter().find(same) {
+            let message = format!("`{name}` and `{other}` are both `{proto}` in protobuf; rename one");
+            ctxt.say(codes::NAME_FORM, &variant.ident, message);
+        }
+        seen.push((name, proto));
+    }
 }
 
 fn variant(variant: &syn::Variant, ctxt: &Ctxt) -> Option<Variant> {

@@ -307,3 +307,12 @@ fn files_of_what_is_gone_are_named() {
         ]
     );
 }
+
+#[test]
+fn the_methods_that_names_knows_are_those_of_the_template() {
+    let review = review(&page_traffic());
+    let rpcs: Vec<&str> = review.lock.services["PageTrafficService"].rpcs.keys().map(String::as_str).collect();
+    let mut methods = names::METHODS;
+    methods.sort_unstable();
+    assert_eq!(rpcs, methods);
+}

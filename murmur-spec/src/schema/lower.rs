@@ -78,7 +78,13 @@ struct Lower<'a> {
 
 impl Lower<'_> {
     fn kind(&self, kind: &Kind) -> Type {
+        // More newtypes than there are values: one wraps itself, which is a finding of its own.
+        self.kind_within(kind, self.package.values.len() + 1)
+    }
+
+    fn kind_within(&self, kind: &Kind, steps: usize) -> Type {
         match kind {
+            Kind::Value(name) if steps == 0 => Type::Message(name.clone()),
             Kind::Bool => Type::scalar("bool"),
             Kind::U8 | Kind::U16 | Kind::U32 => Type::scalar("uint32"),
             Kind::I8 | Kind::I16 | Kind::I32 => Type::scalar("int32"),
@@ -92,7 +98,7 @@ impl Lower<'_> {
             Kind::Duration => Type::foreign("google.protobuf.Duration"),
             Kind::Value(name) => {
                 match self.package.values.iter().find(|value| value.name == *name).map(|value| &value.shape) {
-                    Some(model::Shape::Newtype(inner)) => self.kind(inner),
+                    Some(model::Shape::Newtype(inner)) => self.kind_within(inner, steps.saturating_sub(1)),
                     Some(model::Shape::Enum(_)) => Type::Enum(name.clone()),
                     _ => Type::Message(name.clone()),
                 }
@@ -226,7 +232,7 @@ impl Lower<'_> {
 }
 
 fn enumeration(value: &model::Value, variants: &[model::Variant]) -> Enum {
-    let full = |variant: &str| format!("{}_{}", names::screaming(&value.name), names::screaming(variant));
+    let full = |variant: &str| names::enum_value(&value.name, variant);
     let values = variants
         .iter()
         .map(|variant| EnumValue {

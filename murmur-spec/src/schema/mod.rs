@@ -82,7 +82,7 @@ pub struct Enum {
 impl Enum {
     /// `COLOR_UNSPECIFIED`: what stands for "not given", number 0.
     pub fn zero(&self) -> String {
-        format!("{}_UNSPECIFIED", names::screaming(&self.name))
+        names::enum_value(&self.name, "Unspecified")
     }
 }
 

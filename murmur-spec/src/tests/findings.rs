@@ -67,3 +67,44 @@ fn names_that_meet_are_told_with_their_maker() {
     ];
     assert_eq!(found, want);
 }
+
+#[test]
+fn names_that_only_meet_in_protobuf_are_told_too() {
+    let found = findings(
+        r#"
+        #[murmur::value] enum Foo { BarBaz }
+        #[murmur::value] enum FooBar { Baz }
+        #[murmur::value] enum Level { Low, DB, Db, Unspecified }
+        #[murmur::value] enum Paid { Card(String), USD(u64), Usd(u64) }
+        #[murmur::event] struct ViewsServiceGetRequest { x: u64 }
+        #[murmur::pipeline(key = x)] fn views(v: &ViewsServiceGetRequest) -> Count { todo!() }
+        "#,
+    );
+    let want = [
+        "M0116: `Db` and `DB` are both `DB` in protobuf; rename one",
+        "M0116: `Unspecified` is what protobuf calls a value that was not given; rename it",
+        "M0116: `Usd` and `USD` are both `usd` in protobuf; rename one",
+        "M0501: FooBar field:Baz: `FOO_BAR_BAZ`, which `FooBar::Baz` makes, is the name of `FOO_BAR_BAZ`, which `Foo::BarBaz` makes, in src/lib.rs too; rename one",
+        "M0501: views name: `ViewsServiceGetRequest`, which the pipeline `views` makes, is the name of `ViewsServiceGetRequest` in src/lib.rs too; rename one",
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
+fn a_newtype_that_wraps_itself_ends_in_a_finding() {
+    let found = findings(
+        r#"
+        #[murmur::value] struct A(Box<B>);
+        #[murmur::value] struct B(Box<A>);
+        #[murmur::value] struct Id(u64);
+        #[murmur::value] struct Node { next: Option<Box<Node>>, id: Wrapped }
+        #[murmur::value] struct Wrapped(Id);
+        #[murmur::event] struct View { a: A }
+        "#,
+    );
+    let want = [
+        "M0115: A type:: `A` wraps nothing but itself; give it a field, or wrap another type",
+        "M0115: B type:: `B` wraps nothing but itself; give it a field, or wrap another type",
+    ];
+    assert_eq!(found, want);
+}

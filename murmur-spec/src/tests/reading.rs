@@ -187,3 +187,25 @@ fn fingerprints_see_the_contract_and_nothing_else() {
     assert_eq!(one, same);
     assert_ne!(one, other);
 }
+
+/// Moving a `use` changes no contract, and hides no nested aggregate.
+#[test]
+fn a_monoid_of_the_users_own_is_known_by_its_name() {
+    let text = |path: &str| {
+        format!(
+            "#[murmur::aggregate] struct Inner {{ n: Count }}
+            #[murmur::aggregate] struct Kept {{ bits: {path}Bits, r#in: {path}Inner }}"
+        )
+    };
+    let (plain, findings) = read(&text(""));
+    let (pathed, same) = read(&text("inner::"));
+    let own = |lowered: &super::Lowered| lowered.package.aggregates[1].fields[0].monoid.clone();
+    assert_eq!(own(&plain), Monoid::Custom { rust: "Bits".into(), reply: "bytes".into() });
+    assert_eq!(own(&plain), own(&pathed));
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings, same);
+    // At the type of the field, though its name is a raw one.
+    let source = text("inner::");
+    let line = source.lines().last().unwrap();
+    assert_eq!(pathed.findings[0].at.line_column(), (2, line.find("inner::Inner").unwrap() + 1));
+}
