@@ -133,7 +133,9 @@ impl Walk<'_> {
         let holds = |condition: &Meta| self.cfg.holds(condition);
         let scope = Scope { runtimes: &self.project.runtimes, cfg: &holds };
         let shown = self.project.show(file);
-        for found in annotated(items, &scope, &ctxt) {
+        let annotated = annotated(items, &scope, &ctxt);
+        self.found.refused |= !ctxt.is_empty();
+        for found in annotated {
             match item::parse(found.marker, found.arguments, found.item, &ctxt) {
                 Some(item) => self.found.items.push(Located { item, file: shown.clone() }),
                 None => self.found.refused = true,

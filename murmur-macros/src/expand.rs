@@ -3,6 +3,7 @@
 use murmur_spec::attr::strip;
 use murmur_spec::codes::Code;
 use murmur_spec::ctxt::{Ctxt, Finding};
+use murmur_spec::find::alone;
 use murmur_spec::item::{self, Item, Marker};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -16,10 +17,12 @@ use crate::{aggregate, event, fallback, pipeline, value};
 /// uses it lights up beside the real mistake.
 pub(crate) fn attribute(marker: Marker, arguments: TokenStream, item: TokenStream, build: &Build) -> TokenStream {
     let ctxt = Ctxt::new();
+    let item = alone(marker, item, &fallback::head(arguments.clone()).0, &ctxt);
+    let apart = ctxt.is_empty();
     let parsed = item::parse(marker, arguments.clone(), item.clone(), &ctxt);
     let own = errors(&ctxt.finish());
     let users = strip(item.clone(), 1);
-    let Some(parsed) = parsed else {
+    let Some(parsed) = parsed.filter(|_| apart) else {
         let stub = fallback::stub(marker, arguments, item);
         return quote!(#own #users #stub);
     };

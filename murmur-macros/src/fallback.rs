@@ -55,7 +55,7 @@ fn named(item: TokenStream) -> Option<(Ident, String)> {
 }
 
 /// What can be understood of the arguments: the crate's path and the name.
-fn head(arguments: TokenStream) -> (CratePath, Option<String>) {
+pub(crate) fn head(arguments: TokenStream) -> (CratePath, Option<String>) {
     let ctxt = Ctxt::new();
     let (mut krate, mut name) = (CratePath::default(), None);
     for entry in entries(arguments, &ctxt) {
@@ -83,7 +83,9 @@ fn event(ident: &Ident, item: TokenStream, krate: &CratePath) -> TokenStream {
             true => (field.ty.to_token_stream(), quote!(&self.#name)),
             false => (quote!(::std::string::String), quote!(::core::unreachable!())),
         };
+        let conditions = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
         Some(quote! {
+            #(#conditions)*
             impl #krate::event::Field<#hash> for #ident {
                 type Type = #ty;
                 type Read = #krate::codegen::Unread;

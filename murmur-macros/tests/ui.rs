@@ -182,6 +182,7 @@ fn seen(runtime: &Runtime, text: &str) -> String {
             .envs([("CARGO_CFG_UNIX", ""), ("CARGO_CFG_FEATURE", "default")])
             .output()
             .unwrap();
+        assert!(output.status.success(), "the build step crashed: {}", String::from_utf8_lossy(&output.stderr));
         for line in String::from_utf8(output.stdout).unwrap().lines() {
             let Some((what, value)) = line.strip_prefix("cargo::").and_then(|line| line.split_once('=')) else {
                 continue;

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Item, Meta, Path, Token, UseTree};
 
-use crate::attr::text;
+use crate::attr::{CratePath, text};
 use crate::codes;
-use crate::ctxt::{At, Ctxt};
+use crate::ctxt::{At, Ctxt, Finding};
 use crate::item::Marker;
 
 /// What the build step knows about the crate it reads.
@@ -52,17 +53,38 @@ pub fn annotated(items: &[Item], scope: &Scope<'_>, ctxt: &Ctxt) -> Vec<Annotate
         });
         let Some((place, marker, arguments, at)) = marks.next() else { continue };
         if let Some((_, second, _, _)) = marks.next() {
-            let message = format!(
-                "`#[murmur::{}]` and `#[murmur::{}]` stand on one item; leave one",
-                marker.name(),
-                second.name()
-            );
-            ctxt.push(crate::ctxt::Finding::new(codes::SHAPE, at, message));
+            ctxt.push(twice(marker, second, at));
             continue;
         }
         out.push(Annotated { marker, arguments, item: without(item, place), at });
     }
     out
+}
+
+fn twice(first: Marker, second: Marker, at: At) -> Finding {
+    let message =
+        format!("`#[murmur::{}]` and `#[murmur::{}]` stand on one item; leave one", first.name(), second.name());
+    Finding::new(codes::SHAPE, at, message)
+}
+
+/// For a macro, which gets its item with the other attributes on it: the item without further ones of ours, and what
+/// there is to say about them. `krate` is how the user calls the runtime.
+pub fn alone(marker: Marker, item: TokenStream, krate: &CratePath, ctxt: &Ctxt) -> TokenStream {
+    let runtime = krate.0.get().and_then(|path| path.segments.last()).map(|segment| text(&segment.ident));
+    let runtimes = [runtime.unwrap_or_else(|| "murmur".into())];
+    let scope = Scope { runtimes: &runtimes, cfg: &|_| false };
+    let head = |input: ParseStream| Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?));
+    // What has no attributes that can be read has none of ours.
+    let Ok((attributes, rest)) = head.parse2(item.clone()) else { return item };
+    let mut alone = TokenStream::new();
+    for attribute in attributes {
+        match self::marker(&attribute.meta, &HashMap::new(), &scope) {
+            Some((second, _)) => ctxt.push(twice(marker, second, At::of(&attribute))),
+            None => attribute.to_tokens(&mut alone),
+        }
+    }
+    alone.extend(rest);
+    alone
 }
 
 /// Attributes of the items that can be annotated, and of those that are refused with a reason.

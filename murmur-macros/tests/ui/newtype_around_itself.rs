@@ -1,0 +1,5 @@
+#[murmur::value]
+pub struct Inner(Box<Outer>);
+
+#[murmur::value]
+pub struct Outer(Box<Inner>);
