@@ -1,6 +1,8 @@
 //! What the binaries print and return.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use murmur_tests::process::{self, Server, example, output, success};
 use murmur_tests::{oracle, workspace};
@@ -141,4 +143,21 @@ fn a_store_belongs_to_one_process_at_a_time() {
     let store = process::store(&served.stream.store("served"));
     let second = output(example("page-traffic"), &["query", "page_traffic", "/home", "--store", &store]);
     assert_eq!(second.status.code(), Some(4), "{}", String::from_utf8_lossy(&second.stderr));
+}
+
+#[test]
+fn ctrl_c_before_the_end_is_told_apart_from_an_end() {
+    let folder = TempDir::new().unwrap();
+    let store = process::store(&folder.path().join("state"));
+    let arguments = ["run", "--until-end", "--source", "-", "--store", &store, "--listen", "127.0.0.1:0"];
+    let mut child = process::command(example("page-traffic"), &arguments)
+        // Nothing is ever written to it, so the end never comes.
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().starts_with("serving")));
+    success("kill", &["-INT", &child.id().to_string()]);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
