@@ -31,8 +31,16 @@ impl Place {
             Error::new(kind, format!("cannot read `{}`; name a file or a folder that is there", path.display()))
                 .with_source(error)
         };
+        // Before the path is resolved: that of a shell's `<(...)` leads to no name in the file system.
+        let metadata = fs::metadata(path).map_err(failed)?;
+        let is_folder = metadata.is_dir();
+        if !is_folder && !metadata.is_file() {
+            // It cannot be read twice, and has no size: as a file it would be an empty one.
+            let context =
+                format!("`{}` is neither a file nor a folder; give it to standard input and read `-`", path.display());
+            return Err(Error::new(ErrorKind::Configuration, context));
+        }
         let full = path.canonicalize().map_err(failed)?;
-        let is_folder = fs::metadata(&full).map_err(failed)?.is_dir();
         let root = text(&full)?;
         if is_folder {
             return Ok(Self { root, base: full, only: None });
@@ -126,4 +134,16 @@ fn text(path: &Path) -> Result<String> {
 pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
     let kind = if error.kind() == io::ErrorKind::NotFound { ErrorKind::NotFound } else { ErrorKind::Io };
     Error::new(kind, format!("cannot read `{}`", path.display())).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_read_only_once_is_no_file() {
+        let refused = Place::resolve(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Configuration);
+        assert!(refused.to_string().contains("neither a file nor a folder"), "{refused}");
+    }
 }
