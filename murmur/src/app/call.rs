@@ -27,9 +27,10 @@ pub(super) enum Server {
 }
 
 impl Server {
-    /// Connect to `http://host:port`.
+    /// Connect to `http://host:port`, or `host:port`.
     pub(super) async fn connect(url: &str) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| {
+        let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let endpoint = Endpoint::from_shared(whole).map_err(|error| {
             let context = format!("`{url}` is not the URL of a server; write one such as http://127.0.0.1:50051");
             Error::new(ErrorKind::InvalidArgument, context).with_source(error)
         })?;

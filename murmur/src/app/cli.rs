@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::generator::Generate;
@@ -90,7 +91,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) pipelines: PipelineArgs,
     /// Stop at the end of the source instead of waiting for more
-    #[arg(long, env = "MURMUR_UNTIL_END")]
+    #[arg(long, env = "MURMUR_UNTIL_END", value_parser = BoolishValueParser::new())]
     pub(super) until_end: bool,
     /// Answer questions as well, at this address
     #[arg(long, env = "MURMUR_LISTEN", value_name = "ADDRESS")]
@@ -99,15 +100,9 @@ pub(super) struct RunArgs {
     pub(super) exposure: ExposureArgs,
     #[command(flatten)]
     pub(super) worker: WorkerArgs,
-    /// Print a summary for programs at the end
-    #[arg(short, long, env = "MURMUR_OUTPUT", value_name = "FORM")]
-    pub(super) output: Option<SummaryForm>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SummaryForm {
-    /// One JSON object
-    Json,
+    /// The form of the summary at the end; as a table it is one line on standard error
+    #[arg(short, long, env = "MURMUR_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(super) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -154,7 +149,7 @@ pub(super) struct ListenArgs {
 #[derive(Debug, Args)]
 pub(super) struct ExposureArgs {
     /// Listen on an address that other machines can reach, though everyone there can ask everything
-    #[arg(long, env = "MURMUR_INSECURE_NO_AUTH")]
+    #[arg(long, env = "MURMUR_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub(super) insecure_no_auth: bool,
 }
 
@@ -171,7 +166,7 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "SPAN", conflicts_with = "top")]
     pub(super) series: Option<Span>,
     /// The N largest keys instead of one; looks at the whole store
-    #[arg(long, value_name = "N", conflicts_with = "key")]
+    #[arg(long, value_name = "N", conflicts_with = "key", value_parser = at_least_one)]
     pub(super) top: Option<usize>,
     /// What the largest are largest by; the first number when not given
     #[arg(long, value_name = "FIELD", requires = "top")]
@@ -194,6 +189,10 @@ pub(super) struct IntervalArgs {
     /// End of the interval, itself outside; now when not given
     #[arg(long, value_name = "TIME", value_parser = instant, requires = "from")]
     pub(super) to: Option<Timestamp>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1 on".to_owned())
 }
 
 /// A time, or a day for its first instant of UTC.

@@ -45,7 +45,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
             return Err(Error::new(ErrorKind::InvalidArgument, context));
         }
     };
-    let dead_letters = open::dead_letters(app, &args.worker, &location)?;
+    let dead_letters = open::dead_letters(app, &args.worker, &location, args.source.as_ref())?;
     let options = open::options(&args.worker);
     let worker = entry::worker(&entries, Parts { store: store.clone(), source, dead_letters, options })?;
 

@@ -29,7 +29,7 @@ impl From<Exit> for ExitCode {
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error.kind() {
-            ErrorKind::InvalidArgument => Self::Usage,
+            ErrorKind::InvalidArgument | ErrorKind::Configuration => Self::Usage,
             ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Conflict => Self::Unavailable,
             _ => Self::Failed,
         }

@@ -1,6 +1,6 @@
 //! From URLs to sources and stores.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::cli::WorkerArgs;
@@ -12,13 +12,41 @@ use crate::source::{DeadLetters, FileDeadLetters, Source};
 use crate::store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store};
 use crate::{Error, ErrorKind, Result};
 
-/// The store at a URL.
+/// The store at a URL, made when there is none yet.
 pub(super) fn store(location: &Location) -> Result<Arc<dyn Store>> {
+    open_store(location, true)
+}
+
+/// The store at a URL, for those who only read: one that is not there is a mistake, and must not come to be by it.
+pub(super) fn standing_store(location: &Location) -> Result<Arc<dyn Store>> {
+    if is_memory(location) {
+        let context = "what lies in memory is seen by its own process only; `run` and `dev` serve it with `--listen`";
+        return Err(Error::new(ErrorKind::InvalidArgument, context));
+    }
+    open_store(location, false)
+}
+
+fn open_store(location: &Location, create: bool) -> Result<Arc<dyn Store>> {
     Ok(match location.scheme() {
         _ if is_memory(location) => Arc::new(MemoryStore::new()),
-        None | Some("embedded") => Arc::new(EmbeddedStore::open(&EmbeddedConfig::parse(&location.to_string())?)?),
+        None | Some("embedded") => {
+            no_half_scheme(location, "embedded")?;
+            let config = EmbeddedConfig::parse(&location.to_string())?;
+            Arc::new(EmbeddedStore::open(&EmbeddedConfig { create, ..config })?)
+        }
         Some(scheme) => return Err(unknown(location, scheme, "store", "`embedded://FOLDER`, a folder, `memory:`")),
     })
+}
+
+/// `embedded:folder` is no folder of that name.
+fn no_half_scheme(location: &Location, scheme: &str) -> Result<()> {
+    match location.scheme() {
+        None if location.path().strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':')) => {
+            let context = format!("`{location}`: write `{scheme}://PATH`, or the path alone");
+            Err(Error::new(ErrorKind::InvalidArgument, context))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_memory(location: &Location) -> bool {
@@ -33,6 +61,7 @@ fn unknown(location: &Location, scheme: &str, what: &str, known: &str) -> Error 
 pub(super) fn source(location: &Location, store: Arc<dyn Store>, until_end: bool) -> Result<Box<dyn Source>> {
     match location.scheme() {
         None | Some("file") => {
+            no_half_scheme(location, "file")?;
             let mut config = JsonlConfig::parse(&location.to_string())?;
             config.follow &= !until_end;
             Ok(jsonl::open(config, store))
@@ -41,17 +70,83 @@ pub(super) fn source(location: &Location, store: Arc<dyn Store>, until_end: bool
     }
 }
 
-/// Where the dead letters go: where it was said, or beside the state.
-pub(super) fn dead_letters(app: &App, args: &WorkerArgs, store: &Location) -> Result<Box<dyn DeadLetters>> {
+/// Where the dead letters go: where it was said, or beside the state. Never where `source` would read them again.
+pub(super) fn dead_letters(
+    app: &App,
+    args: &WorkerArgs,
+    store: &Location,
+    source: Option<&Location>,
+) -> Result<Box<dyn DeadLetters>> {
     let folder = match &args.dead_letters {
         Some(folder) => folder.clone(),
         None if is_memory(store) => PathBuf::from(".murmur").join(app.name).join("dead-letters"),
         None => PathBuf::from(store.path()).join("dead-letters"),
     };
-    Ok(Box::new(FileDeadLetters::open(folder)?))
+    let letters = FileDeadLetters::open(folder.clone())?;
+    if let Some(source) = source.filter(|source| reads(Path::new(source.path()), &folder)) {
+        let context = format!(
+            "the source `{source}` would read its own dead letters, as they lie in `{}`; keep them elsewhere with \
+             `--dead-letters`, or the store elsewhere",
+            folder.display()
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, context));
+    }
+    Ok(Box::new(letters))
+}
+
+/// Whether a source at this path reads files of that folder. Names that begin with a dot are passed over.
+fn reads(source: &Path, folder: &Path) -> bool {
+    let (Ok(source), Ok(folder)) = (source.canonicalize(), folder.canonicalize()) else { return false };
+    let is_hidden = |part: Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b".");
+    folder.strip_prefix(&source).is_ok_and(|inside| !inside.components().any(is_hidden))
 }
 
 /// How a worker goes about it.
 pub(super) fn options(args: &WorkerArgs) -> Options {
     Options { flush_interval: args.flush_interval, generation: GENERATION, ..Options::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn who_only_reads_makes_no_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("typo");
+        for url in [path.display().to_string(), format!("embedded://{}", path.display())] {
+            let refused = standing_store(&url.parse().unwrap()).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::NotFound);
+        }
+        assert!(!path.exists());
+        assert!(standing_store(&"memory:".parse().unwrap()).is_err());
+
+        let url = path.display().to_string().parse().unwrap();
+        drop(store(&url).unwrap());
+        assert!(standing_store(&url).is_ok());
+    }
+
+    #[test]
+    fn a_scheme_without_slashes_is_no_folder() {
+        let half: Location = "embedded:state".parse().unwrap();
+        assert_eq!(store(&half).err().unwrap().kind(), ErrorKind::InvalidArgument);
+        assert!(!Path::new("embedded:state").exists());
+    }
+
+    #[test]
+    fn a_source_does_not_read_what_it_could_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["views/state/dead-letters", "views/.murmur/dead-letters", "state/dead-letters"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        fs::write(path("views/a.jsonl"), "").unwrap();
+        assert!(reads(&path("views"), &path("views/state/dead-letters")));
+        assert!(reads(&path("views/../views"), &path("views")));
+        assert!(!reads(&path("views"), &path("views/.murmur/dead-letters")));
+        assert!(!reads(&path("views"), &path("state/dead-letters")));
+        assert!(!reads(&path("views/a.jsonl"), &path("views")));
+    }
 }

@@ -14,9 +14,17 @@ use crate::{Error, ErrorKind, Result};
 pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
     let entry = app.entry(&args.pipeline)?;
     let ask = Ask::new(&args.interval)?;
+    // Without a key clap has made sure of `--top`.
+    let key = match args.top {
+        None => (entry.parse_key)(&args.key).map_err(|error| {
+            let fields = entry.key_fields.join(" ");
+            Error::new(ErrorKind::InvalidArgument, format!("the key of `{}` is <{fields}>: {error}", entry.spec.name))
+        })?,
+        Some(_) => Vec::new(),
+    };
     let (server, store) = match &args.place.store {
         Some(location) => {
-            let store = open::store(location)?;
+            let store = open::standing_store(location)?;
             (Server::Local(serve::in_process(app, store.clone())?), Some(store))
         }
         None => (Server::connect(&args.place.at).await?, None),
@@ -31,10 +39,6 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
         print::rows(args.output, &rows, |row| service.columns(row))?;
         return Ok(Exit::Done);
     }
-    let key = (entry.parse_key)(&args.key).map_err(|error| {
-        let fields = entry.key_fields.join(" ");
-        Error::new(ErrorKind::InvalidArgument, format!("the key of `{}` is <{fields}>: {error}", entry.spec.name))
-    })?;
     match args.series {
         Some(step) => series(&service, entry, &key, &ask, step, args.output).await?,
         None => {

@@ -1,6 +1,7 @@
-use super::cli::{RunArgs, SummaryForm};
+use super::cli::RunArgs;
 use super::entry::{self, Parts};
 use super::exit::Exit;
+use super::print::Output;
 use super::progress::{self, Rate, Shown};
 use super::signals::Stop;
 use super::{App, open, print, serve};
@@ -13,7 +14,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let store = open::store(&args.store.store)?;
     let parts = Parts {
         source: open::source(&args.source, store.clone(), args.until_end)?,
-        dead_letters: open::dead_letters(app, &args.worker, &args.store.store)?,
+        dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
         options: open::options(&args.worker),
         store: store.clone(),
     };
@@ -27,7 +28,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     drop(shown);
     let summary = summary?;
     print::note(format_args!("{}", rate.summary(&summary)));
-    if args.output == Some(SummaryForm::Json) {
+    if args.output != Output::Table {
         print::data(&format!("{}\n", progress::json(&summary)))?;
     }
     if let Some(server) = server {

@@ -15,10 +15,23 @@ use crate::{Error, ErrorKind, Result};
 /// `serve`: answer questions about a store until asked to stop.
 pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
-    let store = open::store(&args.store.store)?;
+    allow(args.listen.listen, &args.listen.exposure)?;
+    let store = open::standing_store(&args.store.store)?;
     let server = spawn(app, store, args.listen.listen, &args.listen.exposure, &stop).await?;
     server.ended().await?;
     Ok(Exit::Done)
+}
+
+/// Nobody serves to other machines by accident.
+fn allow(address: SocketAddr, exposure: &ExposureArgs) -> Result<()> {
+    if !address.ip().is_loopback() && !exposure.insecure_no_auth {
+        let context = format!(
+            "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, \
+             or say `--insecure-no-auth` where the network itself keeps strangers out"
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, context));
+    }
+    Ok(())
 }
 
 /// A server in the background.
@@ -53,13 +66,7 @@ pub(super) async fn spawn(
     exposure: &ExposureArgs,
     stop: &Stop,
 ) -> Result<Serving> {
-    if !address.ip().is_loopback() && !exposure.insecure_no_auth {
-        let context = format!(
-            "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, \
-             or say `--insecure-no-auth` where the network itself keeps strangers out"
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, context));
-    }
+    allow(address, exposure)?;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let context = format!("cannot listen on {address}; choose another address with `--listen`");
         Error::new(ErrorKind::Unavailable, context).with_source(error)

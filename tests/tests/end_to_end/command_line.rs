@@ -39,6 +39,17 @@ fn exit_codes_say_what_went_wrong() {
     assert_eq!(code(&["query", "no_such_pipeline", "x", "--store", &store]), Some(2));
     assert_eq!(code(&["query", "page_traffic", "a", "b", "--store", &store]), Some(2));
     assert_eq!(code(&["run", "--until-end", "--source", "/no/such/file", "--store", &store]), Some(1));
+    // Neither makes a store by being mistaken about its name.
+    for verb in
+        [["query", "page_traffic", "/home", "--store"].as_slice(), &["serve", "--listen", "127.0.0.1:0", "--store"]]
+    {
+        assert_eq!(code(&[verb, &[store.as_str()]].concat()), Some(1));
+    }
+    assert!(!folder.path().join("state").exists());
+    let views = folder.path().join("views");
+    fs::create_dir(&views).unwrap();
+    let (views, inside) = (views.display().to_string(), process::store(&views.join("state")));
+    assert_eq!(code(&["run", "--until-end", "--source", &views, "--store", &inside]), Some(2), "it would read itself");
     // Port 9 (discard) has no server on any machine that this runs on.
     assert_eq!(code(&["query", "page_traffic", "/home", "--at", "http://127.0.0.1:9"]), Some(4));
 }

@@ -114,3 +114,21 @@ fn a_folder_that_is_no_repository_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("git log"));
 }
+
+#[test]
+fn a_folder_with_other_things_is_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    repository(&folder.path().join("repo"));
+    let (repo, data) = (folder.path().join("repo"), folder.path().join("data"));
+    write(&data, "history/thesis.txt", "years of work");
+    let arguments = ["--repo", repo.to_str().unwrap(), "--data", data.to_str().unwrap(), "--once"];
+    let refused = process::output(example("git-activity"), &arguments);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("thesis.txt"));
+    assert_eq!(fs::read_to_string(data.join("history/thesis.txt")).unwrap(), "years of work");
+
+    fs::remove_dir_all(&data).unwrap();
+    success(example("git-activity"), &arguments);
+    // What an earlier call left is replaced.
+    success(example("git-activity"), &arguments);
+}

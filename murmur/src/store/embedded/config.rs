@@ -6,8 +6,10 @@ use crate::location::{ByteSize, Location};
 /// Where the store is and how much memory it may take.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// The folder; made when it is not there.
+    /// The folder.
     pub path: PathBuf,
+    /// Make the store when it is not there; otherwise that is an error.
+    pub create: bool,
     /// Memory for pages.
     pub cache: ByteSize,
 }
@@ -15,7 +17,7 @@ pub struct EmbeddedConfig {
 impl EmbeddedConfig {
     /// The store in this folder.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), cache: ByteSize(128 << 20) }
+        Self { path: path.into(), create: true, cache: ByteSize(128 << 20) }
     }
 
     /// From `embedded://PATH?cache=SIZE` or a plain path.

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::{Error, ErrorKind};
@@ -26,6 +27,22 @@ impl Failure {
         };
         Error::new(kind, format!("the store in `{}` failed", folder.display())).with_source(error)
     }
+}
+
+/// Read from the database of the store in `folder`. It panics at pages that make no sense, which is what a damaged file
+/// has; for whoever asked, that is an error like others.
+pub(super) fn guarded<T>(folder: &Path, read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Error> {
+    // What is read from is used again as it is: reading does not change it.
+    catch_unwind(AssertUnwindSafe(read)).map_or_else(
+        |_| {
+            let context = format!(
+                "the store in `{}` is damaged; restore it from a copy, or count the source again into a new one",
+                folder.display()
+            );
+            Err(Error::new(ErrorKind::Corrupt, context))
+        },
+        |read| read.map_err(|failure| failure.of(folder)),
+    )
 }
 
 impl From<Error> for Failure {

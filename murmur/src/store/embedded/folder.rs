@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
 use super::config::EmbeddedConfig;
-use super::failure::Failure;
+use super::failure::{Failure, guarded};
 use super::format::{FORMAT, META, RECORDS};
 use crate::folder::{FolderLock, sync_folder};
 use crate::{Error, ErrorKind, Result};
@@ -25,6 +25,10 @@ impl Folder {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Io, format!("cannot open the store in `{}`", path.display())).with_source(error)
         };
+        if !config.create && !path.join(FILE).exists() {
+            let context = format!("there is no store in `{}`; `run` makes one", path.display());
+            return Err(Error::new(ErrorKind::NotFound, context));
+        }
         let is_new = !path.exists();
         fs::create_dir_all(path).map_err(failed)?;
         let lock = FolderLock::take(path, "store", "clone the store instead of opening it twice")?;
@@ -56,12 +60,15 @@ fn open_file(file: &Path, config: &EmbeddedConfig) -> Result<Database> {
     builder.set_repair_callback(move |session| {
         tracing::info!(store = name, progress = session.progress(), "checking the store after an unclean stop");
     });
-    builder.create(file).map_err(|error| match error {
-        // Our own lock is held, so this can only be a program that knows nothing of it.
-        DatabaseError::DatabaseAlreadyOpen => {
-            Error::new(ErrorKind::Conflict, format!("`{}` is open in another program; close it there", file.display()))
-        }
-        error => Failure::from(error).of(file),
+    guarded(file, || {
+        builder.create(file).map_err(|error| match error {
+            // Our own lock is held, so this can only be a program that knows nothing of it.
+            DatabaseError::DatabaseAlreadyOpen => {
+                let context = format!("`{}` is open in another program; close it there", file.display());
+                Error::new(ErrorKind::Conflict, context).into()
+            }
+            error => error.into(),
+        })
     })
 }
 
@@ -77,7 +84,7 @@ fn check_format(folder: &Path, database: &Database) -> Result<()> {
     let read = || -> Result<Option<u64>, Failure> {
         Ok(database.begin_read()?.open_table(META)?.get("format")?.map(|guard| guard.value()))
     };
-    match read().map_err(|failure| failure.of(folder))? {
+    match guarded(folder, read)? {
         Some(FORMAT) => Ok(()),
         other => {
             let found = other.map_or("no format".to_owned(), |n| format!("format {n}"));

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use redb::{Key, ReadOnlyTable, ReadableDatabase, TableDefinition, TableError, Value};
 
 use super::config::EmbeddedConfig;
-use super::failure::Failure;
+use super::failure::{Failure, guarded};
 use super::folder::Folder;
 use super::format::{self, Names, PartitionNames, RECORDS};
 use super::writer::{Expiry, Job, RecordWrite, Request, TileWrites, Writer};
@@ -86,7 +86,7 @@ impl Inner {
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
             Err(error) => Err(error.into()),
         };
-        answer().map_err(|failure: Failure| failure.of(&self.folder.path))
+        guarded(&self.folder.path, answer)
     }
 
     /// The items between two rows, in order.

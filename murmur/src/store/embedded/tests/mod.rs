@@ -112,6 +112,29 @@ async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_damaged_file_is_an_error_and_not_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let writes: Vec<Write> = (0..500).map(|n| one(&format!("key {n}"), "p", 1)).collect();
+    assert!(store.write(&table(), &writes).await.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))));
+    drop(store);
+    let file = folder.path().join("tiles.redb");
+    let whole = std::fs::read(&file).unwrap();
+    let mut refused = 0;
+    // Overwrite the beginning of each page, where its kind stands; the first page is the file's own.
+    for page in (4_096..whole.len()).step_by(4_096) {
+        let mut damaged = whole.clone();
+        damaged[page..page + 8].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef, 0xde, 0xad, 0xbe, 0xef]);
+        std::fs::write(&file, damaged).unwrap();
+        match open(folder.path()) {
+            Ok(store) => refused += usize::from(store.scan(&table(), None, 1_000).await.is_err()),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 0, "none of the pages was needed");
+}
+
+#[tokio::test]
 async fn a_store_of_another_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
