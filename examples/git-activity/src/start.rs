@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ struct Args {
     data: PathBuf,
     /// Address to answer questions at
     #[arg(long, default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
-    listen: String,
+    listen: SocketAddr,
     /// End after the table instead of serving
     #[arg(long)]
     once: bool,
@@ -54,12 +55,9 @@ pub fn start(app: &App, arguments: &[OsString]) -> ExitCode {
 fn run(app: &App, args: &Args) -> io::Result<ExitCode> {
     let project = project(&args.repo);
     let (history, state) = (args.data.join("history"), args.data.join("state"));
-    for folder in [&history, &state] {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-    }
-    fs::create_dir_all(&history)?;
+    replace(&history, &["changes.jsonl"])?;
+    replace(&state, &["tiles.redb", "tiles.new", "lock", "dead-letters"])?;
+    fs::create_dir_all(&history).map_err(|error| about(&history, "cannot be made", &error))?;
     let file = history.join("changes.jsonl");
     writeln!(io::stderr(), "reading the history of {project} with `git log`")?;
     let mut out = BufWriter::new(File::create(&file)?);
@@ -83,8 +81,32 @@ fn run(app: &App, args: &Args) -> io::Result<ExitCode> {
     if args.once {
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(io::stdout(), "{}", report::what_next(&args.listen, &project))?;
-    Ok(app.run_with(["serve", "--store", &store, "--listen", &args.listen]))
+    writeln!(io::stdout(), "{}", report::what_next(&args.listen.to_string(), &project))?;
+    Ok(app.run_with(["serve", "--store", &store, "--listen", &args.listen.to_string()]))
+}
+
+/// Remove a folder of an earlier call, which holds nothing but `ours`. Anything else in it is someone's.
+fn replace(folder: &Path, ours: &[&str]) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(about(folder, "cannot be read", &error)),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        if !ours.iter().any(|own| name == *own) {
+            let context = format!(
+                "`{}` is not of an earlier call and would be removed; choose another folder with `--data`",
+                folder.join(name).display()
+            );
+            return Err(io::Error::other(context));
+        }
+    }
+    fs::remove_dir_all(folder).map_err(|error| about(folder, "cannot be removed", &error))
+}
+
+fn about(folder: &Path, what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{}` {what}: {error}", folder.display()))
 }
 
 /// The name of a repository: that of its folder.
