@@ -27,10 +27,10 @@ struct Arguments {
     /// What to measure.
     name: Name,
     /// How many events (for `codegen`: how many pipelines).
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
     /// How many different keys; without it, each variant has its own.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     keys: Option<u64>,
     /// How to print.
     #[arg(short, long, default_value = "table")]

@@ -25,7 +25,7 @@ enum Verb {
   murmur-testkit simulate --break claim-before-apply     (must be found)")]
     Simulate {
         /// How many schedules; their seeds count up from --seed.
-        #[arg(long, default_value_t = 2_000)]
+        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
         schedules: u64,
         /// Seed of the first schedule.
         #[arg(long, default_value_t = 1)]
