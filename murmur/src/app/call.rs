@@ -147,7 +147,8 @@ fn json(message: &DynamicMessage) -> Result<Json> {
 
 fn refused(status: &Status) -> Error {
     let kind = match status.code() {
-        tonic::Code::InvalidArgument | tonic::Code::OutOfRange => ErrorKind::InvalidArgument,
+        tonic::Code::InvalidArgument => ErrorKind::InvalidArgument,
+        tonic::Code::OutOfRange => ErrorKind::Overflow,
         tonic::Code::NotFound | tonic::Code::Unimplemented => ErrorKind::NotFound,
         tonic::Code::ResourceExhausted => ErrorKind::ResourceExhausted,
         tonic::Code::Unavailable => ErrorKind::Unavailable,

@@ -71,7 +71,8 @@ async fn keys(store: &dyn Store, entry: &Entry) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-/// A Many call; when it is too large for the server, two half as large.
+/// A Many call; when it is too large for the server, two half as large. So, too, when the value of one of the keys has
+/// no reply: it is left out, and the others are not.
 fn ask_many<'a>(service: &'a Service, ask: &'a Ask, keys: &'a [Vec<u8>]) -> LocalBoxFuture<'a, Result<Vec<Json>>> {
     async move {
         let (method, request) = ask.call(true);
@@ -80,11 +81,19 @@ fn ask_many<'a>(service: &'a Service, ask: &'a Ask, keys: &'a [Vec<u8>]) -> Loca
                 Some(Json::Array(entries)) => Ok(entries),
                 _ => Ok(Vec::new()),
             },
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted && keys.len() > 1 => {
+            Err(error)
+                if keys.len() > 1 && matches!(error.kind(), ErrorKind::ResourceExhausted | ErrorKind::Overflow) =>
+            {
                 let (left, right) = keys.split_at(keys.len() / 2);
                 let mut entries = ask_many(service, ask, left).await?;
                 entries.extend(ask_many(service, ask, right).await?);
                 Ok(entries)
+            }
+            Err(error) if error.kind() == ErrorKind::Overflow => {
+                for key in keys {
+                    print::note(format_args!("left out: {}: {error}", service.show_key(key)?));
+                }
+                Ok(Vec::new())
             }
             Err(error) => Err(error),
         }

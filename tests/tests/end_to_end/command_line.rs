@@ -39,13 +39,14 @@ fn exit_codes_say_what_went_wrong() {
     assert_eq!(code(&["query", "no_such_pipeline", "x", "--store", &store]), Some(2));
     assert_eq!(code(&["query", "page_traffic", "a", "b", "--store", &store]), Some(2));
     assert_eq!(code(&["run", "--until-end", "--source", "/no/such/file", "--store", &store]), Some(1));
+    let typo = process::store(&folder.path().join("typo"));
     // Neither makes a store by being mistaken about its name.
     for verb in
         [["query", "page_traffic", "/home", "--store"].as_slice(), &["serve", "--listen", "127.0.0.1:0", "--store"]]
     {
-        assert_eq!(code(&[verb, &[store.as_str()]].concat()), Some(1));
+        assert_eq!(code(&[verb, &[typo.as_str()]].concat()), Some(1));
     }
-    assert!(!folder.path().join("state").exists());
+    assert!(!folder.path().join("typo").exists());
     let views = folder.path().join("views");
     fs::create_dir(&views).unwrap();
     let (views, inside) = (views.display().to_string(), process::store(&views.join("state")));
@@ -93,6 +94,25 @@ fn a_query_of_a_server_and_of_a_store_is_the_same() {
     let never =
         process::json(example("page-traffic"), &["query", "page_traffic", "/never", "--at", &url, "-o", "json"]);
     assert_eq!(never["answer"]["presence"], "PRESENCE_ABSENT");
+}
+
+#[test]
+fn a_key_without_an_answer_does_not_hide_the_others() {
+    let folder = TempDir::new().unwrap();
+    let (views, store) = (folder.path().join("views.jsonl"), process::store(&folder.path().join("state")));
+    let view = |page: &str, dwell: u64| {
+        let at = jiff::Timestamp::now();
+        format!(
+            "{{\"page_id\":\"{page}\",\"user_id\":\"u\",\"dwell_ms\":{dwell},\"referrer\":null,\"viewed_at\":\"{at}\"}}\n"
+        )
+    };
+    fs::write(&views, [view("/much", u64::MAX), view("/much", u64::MAX), view("/home", 7)].concat()).unwrap();
+    let source = views.display().to_string();
+    success(example("page-traffic"), &["run", "--until-end", "--source", &source, "--store", &store]);
+    let top = ["query", "page_traffic", "--top", "5", "-o", "json", "--store", &store];
+    let rows = process::json(example("page-traffic"), &top);
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!(rows[0]["value"]["dwell_ms"], "7");
 }
 
 #[test]
