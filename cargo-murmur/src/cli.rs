@@ -64,6 +64,9 @@ pub(crate) struct NewArgs {
     /// Use the checkout of Murmur in this folder instead of the published release
     #[arg(long, env = "MURMUR_PATH", value_name = "DIR")]
     pub(crate) path: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -2,8 +2,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use murmur_build::{Project, Report};
+use murmur_spec::emit::Json;
 
-use crate::cli::NewArgs;
+use crate::cli::{NewArgs, Output};
 use crate::{Exit, Failure, print, sync};
 
 /// The files of a new project. `NAME` in them is the package, `SNAKE` the crate.
@@ -33,6 +34,12 @@ pub(crate) fn new(args: &NewArgs) -> Result<Exit, Failure> {
     }
     let report = Report::of(Project::open(&dir)?).map_err(|unreadable| unreadable.0.to_string())?;
     sync::write(&report)?;
+    if args.output == Output::Json {
+        let made = dir.display().to_string();
+        let json = Json::object([("status", Json::from("ok")), ("made", made.into())]);
+        print::data(format_args!("{json}"));
+        return Ok(Exit::Well);
+    }
     print::note(format_args!("made {}; now:\n\n  cd {}\n  cargo run -- dev", dir.display(), dir.display()));
     Ok(Exit::Well)
 }

@@ -36,6 +36,15 @@ fn a_new_project_is_synced() {
 }
 
 #[test]
+fn programs_read_where_a_project_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = murmur(folder.path(), &["new", "shop", "-o", "json", "--path", checkout().to_str().unwrap()]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert_eq!(json(&made), serde_json::json!({ "status": "ok", "made": "shop" }));
+    assert!(folder.path().join("shop/proto/murmur.lock").is_file());
+}
+
+#[test]
 fn a_name_that_is_taken_or_impossible_is_refused() {
     let (folder, _project) = new_project();
     for (arguments, said) in [
