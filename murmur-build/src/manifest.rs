@@ -105,7 +105,9 @@ impl Manifest {
                         .any(|(key, value)| key.trim() == "package" && text(value.trim()).as_deref() == Some(RUNTIME));
                 // `murmur.workspace = true`: the rename stands in the workspace, the name is the same here.
                 let inherited = name == "murmur.workspace" || (name == "murmur" && value.contains("workspace"));
-                if renamed || inherited {
+                // `streams.package = "murmur-stream"`, a line of its own.
+                let dotted = name.ends_with(".package") && text(value).as_deref() == Some(RUNTIME);
+                if renamed || inherited || dotted {
                     let name = name.split('.').next().unwrap_or(name);
                     self.runtimes.push(crate_name(name));
                 }
@@ -217,6 +219,7 @@ mod tests {
             ("[dependencies]\nmurmur = { package = \"murmur-stream\", version = \"0.1\" }", "murmur"),
             ("[dependencies]\nmy-murmur = { path = \"x\", package = \"murmur-stream\" }", "my_murmur"),
             ("[dependencies.streams]\npackage = \"murmur-stream\"", "streams"),
+            ("[dependencies]\nstreams.path = \"x\"\nstreams.package = \"murmur-stream\"", "streams"),
             ("[target.'cfg(unix)'.dependencies]\nunixy = { package = \"murmur-stream\" }", "unixy"),
             ("[dependencies]\nmurmur.workspace = true", "murmur"),
             ("[dependencies]\nmurmur = { workspace = true, features = [\"app\"] }", "murmur"),
