@@ -157,8 +157,8 @@ pub(super) struct ExposureArgs {
 pub(super) struct QueryArgs {
     /// The pipeline
     pub(super) pipeline: String,
-    /// The fields of the key, in their order, or as name=value
-    #[arg(required_unless_present = "top")]
+    /// The fields of the key, in their order, or as name=value; none for a rollup of everything
+    #[arg(allow_negative_numbers = true)]
     pub(super) key: Vec<String>,
     #[command(flatten)]
     pub(super) interval: IntervalArgs,
@@ -287,6 +287,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// The key of a rollup of everything has no fields; which pipelines have one, only the pipeline knows.
+    #[test]
+    fn a_query_can_name_the_pipeline_alone() {
+        let cli = Cli::try_parse_from(["shop", "query", "likes"]).unwrap();
+        assert!(matches!(cli.verb, Verb::Query(QueryArgs { key, .. }) if key.is_empty()));
+    }
+
+    #[test]
+    fn a_field_of_a_key_can_be_negative() {
+        let cli = Cli::try_parse_from(["shop", "query", "likes", "home", "-1", "--top=3"]);
+        assert_eq!(cli.unwrap_err().kind(), clap::error::ErrorKind::ArgumentConflict);
+        let cli = Cli::try_parse_from(["shop", "query", "likes", "home", "-1"]).unwrap();
+        assert!(matches!(cli.verb, Verb::Query(QueryArgs { key, .. }) if key == ["home", "-1"]));
     }
 
     #[test]
