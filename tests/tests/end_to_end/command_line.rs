@@ -182,13 +182,15 @@ fn ctrl_c_before_the_end_is_told_apart_from_an_end() {
     let store = process::store(&folder.path().join("state"));
     let arguments = ["run", "--until-end", "--source", "-", "--store", &store, "--listen", "127.0.0.1:0"];
     let mut child = process::command(example("page-traffic"), &arguments)
-        // Nothing is ever written to it, so the end never comes.
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    // Nothing is ever written to it and it stays open, so the end never comes.
+    let input = child.stdin.take();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().starts_with("serving")));
     success("kill", &["-INT", &child.id().to_string()]);
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(input);
 }
