@@ -79,6 +79,12 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Lines of the terminal; `None` when standard output is not one.
+fn terminal_height() -> Option<usize> {
+    let size = terminal_size::terminal_size().filter(|_| io::stdout().is_terminal());
+    size.map(|(_, height)| usize::from(height.0))
+}
+
 /// The tables of answers.
 struct View {
     tables: Vec<(Entry, Service)>,
@@ -105,17 +111,22 @@ impl View {
     }
 
     async fn show(&mut self) -> Result<()> {
+        let terminal = terminal_height();
         let mut text = format!("{}\n", self.rate.line(&self.progress.borrow()));
         for (entry, service) in &self.tables {
             let rows = top::top(&*self.store, entry, service, &Ask::Retention, self.rows, None).await?;
             text.push_str(&format!(
                 "{}\n{}",
                 entry.spec.name,
-                print::table(rows.iter().map(|row| service.columns(row)))
+                print::table(rows.iter().map(|row| service.columns(row)), terminal.map(|_| 1))
             ));
         }
+        if let Some(height) = terminal {
+            // What has scrolled away cannot be replaced.
+            text = text.lines().take(height.saturating_sub(1)).fold(String::new(), |text, line| text + line + "\n");
+        }
         let back = match self.lines {
-            lines if lines > 0 && io::stdout().is_terminal() => format!("\x1b[{lines}A\x1b[J"),
+            lines if lines > 0 && terminal.is_some() => format!("\x1b[{lines}A\x1b[J"),
             _ => String::new(),
         };
         self.lines = text.lines().count();

@@ -37,7 +37,7 @@ pub(super) fn data(text: &str) -> Result<()> {
 /// One thing of several, in the form that was asked for. Of a JSON object each member is a column.
 pub(super) fn rows(output: Output, rows: &[Json], columns: impl Fn(&Json) -> Vec<(String, Cell)>) -> Result<()> {
     match output {
-        Output::Table => data(&table(rows.iter().map(columns))),
+        Output::Table => data(&table(rows.iter().map(columns), None)),
         Output::Json => data(&format!("{:#}\n", Json::Array(rows.to_vec()))),
         Output::Ndjson => data(&rows.iter().fold(String::new(), |mut text, row| {
             let _ = writeln!(text, "{row}");
@@ -49,14 +49,15 @@ pub(super) fn rows(output: Output, rows: &[Json], columns: impl Fn(&Json) -> Vec
 /// One thing, in the form that was asked for.
 pub(super) fn one(output: Output, row: &Json, columns: impl Fn(&Json) -> Vec<(String, Cell)>) -> Result<()> {
     match output {
-        Output::Table => data(&table(std::iter::once(columns(row)))),
+        Output::Table => data(&table(std::iter::once(columns(row)), None)),
         Output::Json => data(&format!("{row:#}\n")),
         Output::Ndjson => data(&format!("{row}\n")),
     }
 }
 
-/// A table as a text, no wider than the terminal. The first row names the columns.
-pub(super) fn table(rows: impl Iterator<Item = Vec<(String, Cell)>>) -> String {
+/// A table as a text, no wider than the terminal. The first row names the columns; `height` is the most lines that a
+/// row may take, and what does not fit is cut.
+pub(super) fn table(rows: impl Iterator<Item = Vec<(String, Cell)>>, height: Option<usize>) -> String {
     let mut table = comfy_table::Table::new();
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(presets::NOTHING.header_separator(line)).set_content_arrangement(ContentArrangement::Dynamic);
@@ -65,10 +66,15 @@ pub(super) fn table(rows: impl Iterator<Item = Vec<(String, Cell)>>) -> String {
         if table.header().is_none() {
             table.set_header(row.iter().map(|(name, _)| name));
         }
-        table.add_row(row.into_iter().map(|(_, cell)| {
+        let cells = row.into_iter().map(|(_, cell)| {
             let alignment = if cell.right { CellAlignment::Right } else { CellAlignment::Left };
             comfy_table::Cell::new(cell.text).set_alignment(alignment)
-        }));
+        });
+        let mut row = comfy_table::Row::from(cells.collect::<Vec<_>>());
+        if let Some(height) = height {
+            row.max_height(height);
+        }
+        table.add_row(row);
     }
     format!("{table}\n")
 }
