@@ -58,10 +58,10 @@ impl Project {
             return Err(format!("{} has no `[package]`; choose a package of the workspace", path.display()));
         }
         let package = manifest.package.clone().unwrap_or_else(|| names::package(&manifest.name));
-        if !names::is_package(&package) {
+        if !names::is_own_package(&package) {
             return Err(format!(
-                "`package = \"{package}\"` in {} is not a protobuf package; write lower-case words joined by dots, \
-                 the last one a version: `shop.orders.v1`",
+                "`package = \"{package}\"` in {} is not a protobuf package of your own; write lower-case words joined \
+                 by dots, the last one a version, not below `murmur` or `google`: `shop.orders.v1`",
                 path.display()
             ));
         }

@@ -159,9 +159,21 @@ pub fn is_package(name: &str) -> bool {
     versioned && !words.is_empty() && words.iter().all(|word| is_snake(word))
 }
 
+/// Whether it is a package that a user may call their own: [`is_package`], and not below `murmur` or `google`, whose
+/// messages the contracts import.
+pub fn is_own_package(name: &str) -> bool {
+    is_package(name) && !["murmur.", "google."].iter().any(|taken| name.starts_with(taken))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_of_ours_cannot_be_a_users() {
+        assert!(is_own_package("shop.orders.v1") && is_own_package("murmuring.v1"));
+        assert!(!is_own_package("murmur.v1") && !is_own_package("google.protobuf.v1") && !is_own_package("shop"));
+    }
 
     #[test]
     fn names_are_those_of_the_table() {

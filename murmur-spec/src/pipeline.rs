@@ -162,11 +162,14 @@ fn name(entry: &Entry, ctxt: &Ctxt) -> Option<String> {
 
 fn package(entry: &Entry, ctxt: &Ctxt) -> Option<String> {
     let package = entry.string("shop.orders.v1", ctxt)?;
-    if names::is_package(&package) {
+    if names::is_own_package(&package) {
         return Some(package);
     }
-    let message =
-        format!("`{package}` is not a protobuf package; write lower-case words and a version: `shop.orders.v1`");
+    let message = if names::is_package(&package) {
+        format!("`{package}` belongs to the files that contracts import; choose a package of your own")
+    } else {
+        format!("`{package}` is not a protobuf package; write lower-case words and a version: `shop.orders.v1`")
+    };
     ctxt.push(Finding::new(codes::PACKAGE_NAME, entry.at(), message));
     None
 }
