@@ -1,9 +1,10 @@
-//! What the end-to-end tests share: the examples as processes, and an oracle that computes the answers from the input
-//! alone, without any code of Murmur.
+//! What the end-to-end tests share: the examples as processes, the addresses of the real services, and an oracle that
+//! computes the answers from the input alone, without any code of Murmur.
 
 pub mod oracle;
 pub mod process;
 pub mod random;
+pub mod services;
 pub mod tools;
 
 use std::path::PathBuf;

@@ -9,4 +9,5 @@ mod git_activity;
 mod kill;
 mod page_views;
 mod rust_client;
+mod services;
 mod size;
