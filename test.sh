@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Every check of the project. Needs cargo with rustfmt and clippy, git, curl; for the clients of other languages
-# python3, node with npm, and go. What else is needed is installed into target/tools by scripts/tools.sh.
+# python3, node with npm, and go; for the services java with javac, and mvn. What else is needed is installed into target/
+# by scripts/tools.sh and scripts/services.sh.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 step "versions"
-for tool in "cargo --version" "rustc --version" "git --version" "curl --version" "python3 --version" "node --version" "go version"; do
+for tool in "cargo --version" "rustc --version" "git --version" "curl --version" "python3 --version" "node --version" "go version" "java --version" "mvn --version"; do
   command -v "${tool%% *}" >/dev/null || { echo "test.sh: \`${tool%% *}\` is missing on this machine" >&2; exit 1; }
   $tool | sed -n 1p
 done
@@ -34,6 +35,16 @@ step "contracts of the examples"
 for example in page-traffic git-activity; do
   cargo run --quiet -p cargo-murmur -- murmur check --manifest-path "examples/$example/Cargo.toml"
 done
+
+step "services"
+# On any free port, so that several clones can be tested at a time. What runs in this clone already is used, and left.
+export MURMUR_KAFKA_PORT=${MURMUR_KAFKA_PORT:-0} MURMUR_DYNAMODB_PORT=${MURMUR_DYNAMODB_PORT:-0} MURMUR_VALKEY_PORT=${MURMUR_VALKEY_PORT:-0}
+mapfile -t ours < <(scripts/services.sh status | awk '$2 != "running" { print $1 }')
+trap '[ ${#ours[@]} -eq 0 ] || scripts/services.sh stop "${ours[@]}"' EXIT
+scripts/services.sh start
+addresses=$(scripts/services.sh env)
+mapfile -t addresses <<<"$addresses"
+export "${addresses[@]}"
 
 step "tests"
 log=${CARGO_TARGET_DIR:-target}/test.log
