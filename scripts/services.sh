@@ -245,13 +245,13 @@ await() { # name
   printf '%-9s 127.0.0.1:%-5s  %s\n' "$1" "$port" "$("$1_version")"
 }
 
-# Ends the process group of a service, and waits for that.
+# Ends the process group of a service, and waits for that. It may end by itself before a signal comes.
 end() { # name, signal
   local pid seconds=$SECONDS
   pid=$(running "$1") || return 0
-  kill -s "$2" -- "-$pid"
+  kill -s "$2" -- "-$pid" || true
   while running "$1" >/dev/null; do
-    if [ $((SECONDS - seconds)) -ge 30 ]; then kill -s KILL -- "-$pid" || true; fi
+    [ $((SECONDS - seconds)) -lt 30 ] || kill -s KILL -- "-$pid" || fail "$1 (process $pid) cannot be ended"
     sleep 0.1
   done
 }
