@@ -8,7 +8,7 @@
 #   scripts/services.sh env    [NAME]...   the addresses of those that run: export $(scripts/services.sh env)
 #
 # NAME is kafka, dynamodb or valkey; all of them when none is named. DynamoDB Local has its data in memory, and loses them
-# when it is killed: on a disk it waits for every write, and does 80 a second in place of 2,000.
+# when it is killed: on a disk it waits for every write, and 80 updates a second were measured in place of 2,000.
 #
 # Each has a folder target/services/NAME with what was installed, its `log`, its `data`, and from `start` to `stop` its
 # `port`. The settings are in scripts/services/NAME.
