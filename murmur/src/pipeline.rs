@@ -59,37 +59,35 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(pub String);
 
-/// What one event adds to which keys: a buffer that is used again for each event.
+/// What events add to which keys: a buffer that holds the emissions of one event after the other.
 #[derive(Debug)]
 pub struct Emissions<A> {
-    key: KeyBuf,
+    keys: KeyBuf,
     items: Vec<(std::ops::Range<usize>, A)>,
     refusal: Option<Refusal>,
 }
 
 impl<A> Default for Emissions<A> {
     fn default() -> Self {
-        Self { key: KeyBuf::default(), items: Vec::new(), refusal: None }
+        Self { keys: KeyBuf::default(), items: Vec::new(), refusal: None }
     }
 }
 
 impl<A: Monoid> Emissions<A> {
     /// Forget everything.
     pub fn clear(&mut self) {
-        self.key.clear();
-        self.items.clear();
-        self.refusal = None;
+        self.truncate(0);
     }
 
     /// Begin a key. `grain` names the rollup it belongs to (field numbers joined by `.`), empty without rollups.
     pub fn begin(&mut self, grain: &str) -> &mut Self {
-        self.key.begin(grain);
+        self.keys.begin(grain);
         self
     }
 
     /// Add the next field of the key.
     pub fn field<F: KeyField>(&mut self, field: &F) -> &mut Self {
-        self.key.field(field);
+        self.keys.field(field);
         self
     }
 
@@ -98,7 +96,7 @@ impl<A: Monoid> Emissions<A> {
         if let Some(reason) = value.refusal() {
             self.refusal.get_or_insert(Refusal(reason));
         }
-        match self.key.finish() {
+        match self.keys.finish() {
             Ok(range) => self.items.push((range, value)),
             Err(reason) => {
                 self.refusal.get_or_insert(Refusal(reason));
@@ -111,9 +109,31 @@ impl<A: Monoid> Emissions<A> {
         self.refusal.as_ref()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The encoded key of one of them, in the order they were emitted.
+    pub fn key(&self, at: usize) -> &str {
+        self.keys.slice(self.items[at].0.clone())
+    }
+
+    /// Keep the first `len` only: what an event emitted before it was refused is forgotten with the refusal.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.items.truncate(len);
+        self.keys.truncate(self.items.last().map_or(0, |(range, _)| range.end));
+        self.refusal = None;
+    }
+
     /// Take the encoded keys and their values, in the order they were emitted.
     pub fn drain(&mut self) -> impl Iterator<Item = (&str, A)> {
-        let key = &self.key;
-        self.items.drain(..).map(move |(range, value)| (key.slice(range), value))
+        let keys = &self.keys;
+        self.items.drain(..).map(move |(range, value)| (keys.slice(range), value))
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::clock::{Clock, SystemClock};
 use super::decode::Decode;
 use super::flush::{Backoff, Flushed, read_all, retry, write_all};
-use super::fold::{At, Fold, FoldTable, Folded};
+use super::fold::{At, Fold, FoldTable};
 use super::partition::Owned;
 use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
@@ -259,7 +259,7 @@ impl<E: Event> Worker<E> {
             let bytes = &batch.buffer[payload.bytes.clone()];
             let refused = match &payload.broken {
                 Some(reason) => Some((None, reason.to_string())),
-                None => self.fold(bytes, at, payload.offset, now),
+                None => self.stage(bytes, at, payload.offset, now),
             };
             match refused {
                 None => self.progress.applied += 1,
@@ -274,8 +274,14 @@ impl<E: Event> Worker<E> {
         self.settle().await
     }
 
-    /// Decode one payload and fold it into every pipeline; why not, when it could not be.
-    fn fold(&mut self, bytes: &[u8], at: usize, offset: Offset, now: Timestamp) -> Option<(Option<Timestamp>, String)> {
+    /// Decode one payload and stage it in every pipeline; why not, when it could not be.
+    fn stage(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        offset: Offset,
+        now: Timestamp,
+    ) -> Option<(Option<Timestamp>, String)> {
         let event = match (self.decode)(bytes) {
             Ok(event) => event,
             Err(reason) => return Some((None, reason)),
@@ -291,14 +297,9 @@ impl<E: Event> Worker<E> {
                 self.progress.already_applied += 1;
                 continue;
             }
-            // What comes after a held event waits behind it, or it would be folded first.
-            let catching_up = ledger.catching_up(offset) || fold.is_holding();
-            let place = At { partition: at as u16, offset, catching_up };
-            match fold.fold(&event, place, now) {
-                Ok(Folded { expired, already_applied }) => {
-                    self.progress.expired += expired;
-                    self.progress.already_applied += already_applied;
-                }
+            let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
+            match fold.stage(&event, place, now) {
+                Ok(expired) => self.progress.expired += expired,
                 Err(refusal) => {
                     refused.get_or_insert_with(|| (time, format!("pipeline `{}`: {}", fold.pipeline(), refusal.0)));
                 }
@@ -326,15 +327,12 @@ impl<E: Event> Worker<E> {
         });
     }
 
-    /// Compare what was held back while catching up with the store.
+    /// Fold the batch, after comparing with the store what an earlier owner may have written.
     async fn settle(&mut self) -> Result<()> {
         for fold in &mut self.folds {
-            if !fold.is_holding() {
-                continue;
-            }
             let wanted = fold.wanted(&self.owned);
             let items = read_all(&*self.store, fold.table(), &wanted).await?;
-            self.progress.already_applied += fold.settle(items, &self.owned)?.already_applied;
+            self.progress.already_applied += fold.settle(items, &self.owned)?;
         }
         Ok(())
     }

@@ -97,8 +97,13 @@ pub struct KeyBuf {
 impl KeyBuf {
     /// Forget all keys.
     pub fn clear(&mut self) {
-        self.text.clear();
-        self.start = 0;
+        self.truncate(0);
+    }
+
+    /// Forget what lies beyond the key that ends at `end`.
+    pub(crate) fn truncate(&mut self, end: usize) {
+        self.text.truncate(end);
+        self.start = end;
         self.fields = 0;
     }
 

@@ -1,0 +1,67 @@
+//! Folding: from events to what is to be written, tile by tile.
+//!
+//! The events of a batch are staged first and folded together at its end. So the lookups of a whole batch stand next
+//! to each other, where the processor overlaps their cache misses; and a batch that has to be compared with the store
+//! asks once.
+
+mod entry;
+mod table;
+
+pub(super) use table::FoldTable;
+
+use super::partition::Owned;
+use crate::Result;
+use crate::pipeline::Refusal;
+use crate::source::Offset;
+use crate::store::{Item, Table, TileId, Write};
+use crate::time::Timestamp;
+
+/// Where an event stands: the place of its partition among the owned ones, and its offset.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
+    pub(super) partition: u16,
+    pub(super) offset: Offset,
+    /// An earlier owner may have written this event already: look before folding.
+    pub(super) catching_up: bool,
+}
+
+/// An earlier write overlaps the unflushed delta: someone else writes these partitions.
+#[derive(Debug)]
+pub(super) struct Overlap;
+
+/// The fold table of one pipeline, for a worker that knows only the event.
+pub(super) trait Fold<E>: Send + Sync {
+    fn pipeline(&self) -> &'static str;
+
+    fn table(&self) -> &Table;
+
+    /// Take in one event, to be folded by [`settle`](Self::settle); how many of its emissions are left out because
+    /// their tile has expired.
+    fn stage(&mut self, event: &E, at: At, now: Timestamp) -> std::result::Result<u64, Refusal>;
+
+    /// The tiles that staged events need to be compared with, each once.
+    fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId>;
+
+    /// Fold what is staged, unless the items of [`wanted`](Self::wanted), here in its order, hold it already; how many
+    /// emissions they hold.
+    fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<u64>;
+
+    /// Form B: the tiles whose stored fold is needed before the next flush.
+    fn baseless(&mut self, owned: &[Owned]) -> Vec<TileId>;
+
+    /// Form B: put the deltas on top of the items of [`baseless`](Self::baseless), in its order.
+    fn rebase(&mut self, items: Vec<Option<Item>>) -> Result<std::result::Result<(), Overlap>>;
+
+    /// The writes that make everything folded so far durable. They are taken out of the table: either all of them
+    /// end up durable, or the table must be cleared.
+    fn writes(&mut self, owned: &[Owned]) -> Vec<Write>;
+
+    /// Tiles that have something to write.
+    fn dirty(&self) -> usize;
+
+    /// Approximate bytes held.
+    fn bytes(&self) -> usize;
+
+    /// Forget everything.
+    fn clear(&mut self);
+}

@@ -1,0 +1,355 @@
+use std::hash::BuildHasher;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use hashbrown::DefaultHashBuilder;
+
+use super::entry::{Entries, Entry, Slots};
+use super::{At, Fold, Overlap};
+use crate::aggregate::{Form, Monoid, envelope};
+use crate::engine::partition::Owned;
+use crate::event::Event;
+use crate::pipeline::{Emissions, Pipeline, Refusal};
+use crate::store::{Applied, Item, Table, TileId, Write};
+use crate::time::{Slot, Tile, Tiling, TimeRange, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+pub(in crate::engine) struct FoldTable<P: Pipeline> {
+    table: Table,
+    tiling: Tiling,
+    entries: Entries<P::Aggregate>,
+    dirty: usize,
+    /// Bytes of all values that are known to be stored.
+    value_bytes: usize,
+    /// What the events of the batch emit.
+    emissions: Emissions<P::Aggregate>,
+    /// Where each of the emissions goes.
+    staged: Vec<Staged>,
+    /// Whether something staged may have been written by an earlier owner.
+    catching_up: bool,
+    /// The entries that the last question to the store was about, in its order.
+    asked: Vec<u32>,
+    /// The tile of the last event: most events fall into the same one.
+    recent: Option<(Tile, TimeRange)>,
+    /// Tells stored bytes apart.
+    hasher: DefaultHashBuilder,
+}
+
+/// Where an emission goes.
+struct Staged {
+    hash: u64,
+    /// Where its entry lies, once that is known.
+    entry: Option<u32>,
+    tile: Tile,
+    slot: Slot,
+    at: At,
+}
+
+impl<P: Pipeline> FoldTable<P> {
+    pub(in crate::engine) fn new(generation: u32) -> Self {
+        Self {
+            table: Table::new(P::SPEC.name, generation),
+            tiling: P::tiling(),
+            entries: Entries::new(),
+            dirty: 0,
+            value_bytes: 0,
+            emissions: Emissions::default(),
+            staged: Vec::new(),
+            catching_up: false,
+            asked: Vec::new(),
+            recent: None,
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    fn locate(&mut self, at: Timestamp) -> (Tile, Slot) {
+        if let Some((tile, range)) = self.recent
+            && range.contains(at)
+        {
+            return (tile, self.tiling.slot_in(tile, at));
+        }
+        let (tile, slot) = self.tiling.locate(at);
+        self.recent = Some((tile, self.tiling.tile_range(tile)));
+        (tile, slot)
+    }
+
+    /// Form B keeps the fold of each partition apart.
+    fn part(at: At) -> Option<u16> {
+        (P::Aggregate::FORM == Form::Put).then_some(at.partition)
+    }
+
+    /// Find the entries of everything staged, and make those that are missing.
+    fn place(&mut self) {
+        // Nothing in this loop waits for the round before, so the misses of many rounds overlap.
+        for staged in &mut self.staged {
+            staged.entry = self.entries.likely(staged.hash);
+        }
+        for (n, staged) in self.staged.iter_mut().enumerate() {
+            let key = self.emissions.key(n);
+            let part = Self::part(staged.at);
+            staged.entry = Some(self.entries.of(staged.hash, staged.entry, key, staged.tile, part));
+        }
+    }
+
+    fn id(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> TileId {
+        let part = entry.partition.map(|p| owned[usize::from(p)].id.clone());
+        TileId { key: entry.text().into(), tile: entry.tile, part }
+    }
+}
+
+fn decode_slots<A: Monoid>(entry: &Entry<A>, item: &Item) -> Result<Slots<A>> {
+    item.values
+        .iter()
+        .map(|(slot, bytes)| {
+            let value = envelope::unseal(bytes).and_then(A::decode);
+            value.map(|value| (*slot, value)).map_err(|error| {
+                Error::new(
+                    ErrorKind::Corrupt,
+                    format!("tile {:?} of key {:?}, slot {}: {error}", entry.tile, entry.text(), slot.0),
+                )
+            })
+        })
+        .collect()
+}
+
+impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
+    fn pipeline(&self) -> &'static str {
+        P::SPEC.name
+    }
+
+    fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {
+        let before = self.emissions.len();
+        // A defect of the user's function costs its event, not the worker: the payload is kept with the reason.
+        if catch_unwind(AssertUnwindSafe(|| P::apply(event, &mut self.emissions))).is_err() {
+            self.emissions.truncate(before);
+            return Err(Refusal("the aggregate function panicked".into()));
+        }
+        if let Some(refusal) = self.emissions.refusal().cloned() {
+            self.emissions.truncate(before);
+            return Err(refusal);
+        }
+        let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH));
+        if self.tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= now) {
+            let expired = (self.emissions.len() - before) as u64;
+            self.emissions.truncate(before);
+            return Ok(expired);
+        }
+        for n in before..self.emissions.len() {
+            let hash = self.entries.hash(self.emissions.key(n), tile, Self::part(at));
+            self.staged.push(Staged { hash, entry: None, tile, slot, at });
+        }
+        self.catching_up |= at.catching_up;
+        Ok(0)
+    }
+
+    fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId> {
+        self.place();
+        self.asked.clear();
+        if self.catching_up {
+            let behind = self.staged.iter().filter(|staged| staged.at.catching_up);
+            let unknown = behind.filter_map(|staged| {
+                let at = staged.entry?;
+                (!self.entries.list[at as usize].is_compared(staged.at.partition)).then_some(at)
+            });
+            self.asked.extend(unknown);
+            self.asked.sort_unstable();
+            self.asked.dedup();
+        }
+        self.asked_ids(owned)
+    }
+
+    fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<u64> {
+        for (&at, item) in self.asked.iter().zip(items) {
+            let entry = &mut self.entries.list[at as usize];
+            match entry.partition {
+                Some(partition) => {
+                    let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
+                    if let Some(item) = &item {
+                        entry.base_on(decode_slots(entry, item)?);
+                    }
+                    entry.absolute = true;
+                    entry.span(partition).floor = Some(Box::new(floor));
+                }
+                // Form A: the item tells of all partitions at once.
+                None => {
+                    for (partition, owner) in owned.iter().enumerate() {
+                        let floor = item.as_ref().and_then(|item| item.offset(&owner.id));
+                        let span = entry.span(partition as u16);
+                        // What is pending here lies beyond what was loaded before; its floor stays.
+                        if !span.pending {
+                            span.floor = Some(Box::new(floor));
+                        }
+                    }
+                }
+            }
+        }
+        let mut already_applied = 0;
+        for (Staged { entry, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
+            let Some(entry) = entry else { continue };
+            let entry = &mut self.entries.list[entry as usize];
+            if !entry.take(slot, value, at.partition, at.offset) {
+                already_applied += 1;
+            } else if !entry.dirty {
+                entry.dirty = true;
+                self.dirty += 1;
+            }
+        }
+        self.emissions.clear();
+        self.catching_up = false;
+        Ok(already_applied)
+    }
+
+    fn baseless(&mut self, owned: &[Owned]) -> Vec<TileId> {
+        self.asked.clear();
+        if P::Aggregate::FORM == Form::Put {
+            let without = self.entries.list.iter().enumerate().filter(|(_, entry)| entry.dirty && !entry.absolute);
+            self.asked.extend(without.map(|(at, _)| at as u32));
+        }
+        self.asked_ids(owned)
+    }
+
+    fn rebase(&mut self, items: Vec<Option<Item>>) -> Result<std::result::Result<(), Overlap>> {
+        for (&at, item) in self.asked.iter().zip(items) {
+            let entry = &mut self.entries.list[at as usize];
+            let Some(item) = item else {
+                entry.absolute = true;
+                continue;
+            };
+            let base = decode_slots(entry, &item)?;
+            let stored = item.offsets.first().map(|(_, offset)| *offset);
+            let span = &mut entry.spans[0];
+            span.floor = Some(Box::new(stored));
+            if span.pending && stored >= Some(span.last) {
+                // The delta is in there already, all of it.
+                span.pending = false;
+                entry.slots = base;
+                entry.absolute = true;
+                entry.dirty = false;
+                self.dirty -= 1;
+            } else if span.pending && stored >= Some(span.first) {
+                return Ok(Err(Overlap));
+            } else {
+                entry.base_on(base);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn writes(&mut self, owned: &[Owned]) -> Vec<Write> {
+        let mut writes = Vec::with_capacity(self.dirty);
+        match P::Aggregate::FORM {
+            Form::Add => {
+                let dirty = self.entries.list.iter().filter(|entry| entry.dirty);
+                writes.extend(dirty.map(|entry| self.add(entry, owned)));
+                self.entries.clear();
+            }
+            Form::Put => {
+                let mut entries = std::mem::take(&mut self.entries.list);
+                for entry in entries.iter_mut().filter(|entry| entry.dirty) {
+                    entry.dirty = false;
+                    writes.extend(self.put(entry, owned));
+                }
+                self.entries.list = entries;
+                // What is clean only saves a read later.
+                if self.bytes() > RESIDENT_BYTES {
+                    self.clear();
+                }
+            }
+        }
+        self.dirty = 0;
+        writes
+    }
+
+    fn dirty(&self) -> usize {
+        self.dirty
+    }
+
+    fn bytes(&self) -> usize {
+        // What was folded since the last flush is small as long as it is young; a guess does for it.
+        let fresh = if P::Aggregate::FORM == Form::Put { self.dirty * P::Aggregate::MAX_BYTES.min(256) } else { 0 };
+        self.entries.bytes() + self.value_bytes + fresh
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.emissions.clear();
+        self.staged.clear();
+        self.catching_up = false;
+        self.asked.clear();
+        self.dirty = 0;
+        self.value_bytes = 0;
+    }
+}
+
+/// Bytes of clean Form B tiles above which they are dropped after a flush, to be read again when touched.
+const RESIDENT_BYTES: usize = 256 << 20;
+
+impl<P: Pipeline> FoldTable<P> {
+    fn asked_ids(&self, owned: &[Owned]) -> Vec<TileId> {
+        let ids = self.asked.iter().map(|at| self.id(&self.entries.list[*at as usize], owned));
+        ids.collect()
+    }
+
+    /// Form A: the delta of a tile, with the offsets that it was folded from.
+    fn add(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> Write {
+        let mut numbers = Vec::new();
+        for (slot, value) in &entry.slots {
+            let before = numbers.len();
+            let mut first = None;
+            value.numbers(0, &mut |column, number| {
+                first.get_or_insert(((*slot, column), number));
+                if !number.is_zero() {
+                    numbers.push(((*slot, column), number));
+                }
+            });
+            // A slot whose events sum to zero has events: one zero says so.
+            if numbers.len() == before {
+                numbers.extend(first);
+            }
+        }
+        let mut applied: Vec<Applied> = entry
+            .spans
+            .iter()
+            .filter(|span| span.pending)
+            .map(|span| Applied {
+                partition: owned[usize::from(span.partition)].id.clone(),
+                first: span.first,
+                last: span.last,
+            })
+            .collect();
+        applied.sort_by(|a, b| a.partition.cmp(&b.partition));
+        Write::Add {
+            numbers,
+            applied,
+            expires: self.tiling.expiry(entry.tile, &P::SPEC.window),
+            id: self.id(entry, owned),
+        }
+    }
+
+    /// Form B: the fold of a tile as a whole; nothing when the store holds the same bytes.
+    fn put(&mut self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
+        let span = entry.spans.first_mut().filter(|span| span.pending)?;
+        span.pending = false;
+        let last = span.last;
+        let values: Vec<(Slot, Bytes)> =
+            entry.slots.iter().map(|(slot, value)| (*slot, Bytes::from(envelope::seal(value)))).collect();
+        let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
+        let hash = self.hasher.hash_one(&values);
+        let stored = entry.stored.get_or_insert_default();
+        self.value_bytes = self.value_bytes + bytes - std::mem::replace(&mut stored.bytes, bytes);
+        // Events that changed nothing need no write: whoever folds them again onto the same bytes comes to the same.
+        if stored.hash.replace(hash) == Some(hash) {
+            return None;
+        }
+        Some(Write::Put {
+            id: self.id(entry, owned),
+            values,
+            last,
+            expires: self.tiling.expiry(entry.tile, &P::SPEC.window),
+        })
+    }
+}
