@@ -19,13 +19,14 @@ pub(crate) fn measure(pipelines: Option<u64>, report: &mut dyn FnMut(Measurement
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the bench lies in no workspace")?;
     let work = root.join("target/bench/codegen");
     let empty = check(root, &work.join("empty"), "pub fn nothing() {}\n")?;
-    let empty_cpu = empty.cpu_s;
+    let (empty_cpu, empty_user) = (empty.cpu_s, empty.user_s);
     report(line("empty", 0, empty, None, Map::new()));
     let mut of_serde = None;
     for (variant, source) in [("serde", serde(count)), ("shared", shared(count)), ("own", own(count))] {
         let used = check(root, &work.join(variant), &source)?;
         let mut more = Map::new();
         more.insert("cpu_ms_beyond_empty".into(), ((used.cpu_s - empty_cpu) * 1e3).round().into());
+        more.insert("user_ms_beyond_empty".into(), ((used.user_s - empty_user) * 1e3).round().into());
         let ratio = of_serde.map(|cpu: f64| (used.cpu_s / cpu, format!("serde-{count}")));
         of_serde.get_or_insert(used.cpu_s);
         report(line(&format!("{variant}-{count}"), count, used, ratio, more));

@@ -8,7 +8,8 @@ use nix::sys::time::TimeVal;
 /// A point to measure from.
 pub(crate) struct Meter {
     wall: Instant,
-    cpu: f64,
+    user: f64,
+    system: f64,
     who: UsageWho,
 }
 
@@ -17,6 +18,8 @@ pub(crate) struct Used {
     pub(crate) wall_s: f64,
     /// User and system time of all threads.
     pub(crate) cpu_s: f64,
+    /// Of that, user time.
+    pub(crate) user_s: f64,
 }
 
 impl Meter {
@@ -31,17 +34,21 @@ impl Meter {
     }
 
     fn of(who: UsageWho) -> Self {
-        Self { wall: Instant::now(), cpu: cpu(who), who }
+        let (user, system) = times(who);
+        Self { wall: Instant::now(), user, system, who }
     }
 
     pub(crate) fn used(&self) -> Used {
-        Used { wall_s: self.wall.elapsed().as_secs_f64(), cpu_s: cpu(self.who) - self.cpu }
+        let (user, system) = times(self.who);
+        let user_s = user - self.user;
+        Used { wall_s: self.wall.elapsed().as_secs_f64(), cpu_s: user_s + system - self.system, user_s }
     }
 }
 
-fn cpu(who: UsageWho) -> f64 {
+/// User and system time in seconds.
+fn times(who: UsageWho) -> (f64, f64) {
     let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    getrusage(who).map_or(f64::NAN, |usage| seconds(usage.user_time()) + seconds(usage.system_time()))
+    getrusage(who).map_or((f64::NAN, f64::NAN), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
 }
 
 /// Most memory that this process had at once, in MiB (`VmHWM`).

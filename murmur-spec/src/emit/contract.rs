@@ -1,12 +1,13 @@
 //! From schema and lock to the files of a package.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::file::{self, EnumValue, Field, File, Message, Reserved, Rule};
 use super::read;
 use crate::lock::{Lock, Numbered};
 use crate::names;
-use crate::schema::{self, Cardinality, Schema, map_key};
+use crate::schema::{self, Cardinality, Schema, Shape, map_key};
 
 const PIPELINE: &str = include_str!("../../templates/pipeline.proto.template");
 
@@ -58,17 +59,45 @@ pub(super) fn package(schema: &Schema, lock: &Lock, path: &str) -> File {
 
 /// The service of a pipeline with the messages of its methods.
 fn pipeline(service: &schema::Service) -> File {
-    let text = PIPELINE
-        .replace("{{service}}", &service.name)
-        .replace("{{key}}", &service.key)
-        .replace("{{value}}", &service.value.to_string())
-        .replace("{{entry}}", &names::entry(&service.pipeline))
-        .replace("{{point}}", &names::point(&service.pipeline));
-    let mut file = template("pipeline.proto.template", &text);
+    static TEMPLATE: LazyLock<File> = LazyLock::new(|| template("pipeline.proto.template", PIPELINE));
+    let (entry, point) = (names::entry(&service.pipeline), names::point(&service.pipeline));
+    let blanks = [
+        ("{{service}}", service.name.as_str()),
+        ("{{key}}", &service.key),
+        ("{{entry}}", &entry),
+        ("{{point}}", &point),
+    ];
+    let mut file = TEMPLATE.clone();
+    file.each_text(&mut |text| {
+        for (blank, filled) in blanks {
+            // Most texts have no blank at all, and looking is cheaper than replacing.
+            if !text.contains(read::OPEN) {
+                return;
+            }
+            *text = text.replace(blank, filled);
+        }
+    });
+    for field in file.messages.iter_mut().flat_map(|message| &mut message.fields).filter(|field| field.ty == VALUE) {
+        field.rule = rule(&service.value);
+        field.ty = service.value.ty.name().to_owned();
+    }
     for made in &mut file.services {
         made.docs.clone_from(&service.docs);
     }
     file
+}
+
+/// The blank for the type of a pipeline's value, which may be optional.
+const VALUE: &str = "{{value}}";
+
+fn rule(shape: &Shape) -> Rule {
+    match shape.cardinality {
+        Cardinality::Plain => Rule::Plain,
+        Cardinality::Optional => Rule::Optional,
+        Cardinality::Repeated => Rule::Repeated,
+        Cardinality::Map(key) => Rule::Map(map_key(key).to_owned()),
+        Cardinality::OneOf => Rule::OneOf,
+    }
 }
 
 /// The methods of a pipeline's service as the lock records them.
@@ -97,18 +126,11 @@ fn message(of: &schema::Message, lock: &Lock) -> Message {
     let numbered = lock.messages.get(&of.name).unwrap_or(&empty);
     let fields = numbered.fields().filter_map(|(number, fact)| {
         let field = of.fields.iter().find(|field| field.name == fact.name)?;
-        let rule = match field.shape.cardinality {
-            Cardinality::Plain => Rule::Plain,
-            Cardinality::Optional => Rule::Optional,
-            Cardinality::Repeated => Rule::Repeated,
-            Cardinality::Map(key) => Rule::Map(map_key(key).to_owned()),
-            Cardinality::OneOf => Rule::OneOf,
-        };
         Some(Field {
             name: field.name.clone(),
             docs: field.docs.clone(),
             number,
-            rule,
+            rule: rule(&field.shape),
             ty: field.shape.ty.name().to_owned(),
             json: fact.json.clone(),
         })

@@ -114,6 +114,23 @@ impl Message {
 }
 
 impl File {
+    /// Every text of services and messages in which a template can have blanks.
+    pub(super) fn each_text(&mut self, fill: &mut impl FnMut(&mut String)) {
+        for service in &mut self.services {
+            fill(&mut service.name);
+            for Method { name, docs, request, response, .. } in &mut service.methods {
+                [name, request, response].into_iter().chain(docs).for_each(&mut *fill);
+            }
+        }
+        for message in &mut self.messages {
+            fill(&mut message.name);
+            message.docs.iter_mut().for_each(&mut *fill);
+            for Field { name, docs, ty, .. } in &mut message.fields {
+                [name, ty].into_iter().chain(docs).for_each(&mut *fill);
+            }
+        }
+    }
+
     /// The files that its types come from.
     pub(super) fn find_imports(&self) -> Vec<String> {
         let used = |ty: &str| self.messages.iter().flat_map(|message| &message.fields).any(|field| field.ty == ty);

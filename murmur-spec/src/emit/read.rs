@@ -2,6 +2,10 @@
 
 use super::file::{Enum, EnumValue, Field, File, Message, Method, Reserved, Rule, Service, Value};
 
+/// What stands around the name of a blank in a template.
+pub(super) const OPEN: &str = "{{";
+const CLOSE: &str = "}}";
+
 /// A piece of a `.proto`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
@@ -15,7 +19,6 @@ fn tokens(text: &str) -> Vec<Token> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let wordy = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         let taken = if c.is_whitespace() {
             c.len_utf8()
         } else if rest.starts_with("//") {
@@ -27,8 +30,8 @@ fn tokens(text: &str) -> Vec<Token> {
             let end = rest[1..].find('"').map_or(rest.len(), |at| at + 2);
             out.push(Token::Text(rest[1..end].trim_end_matches('"').to_owned()));
             end
-        } else if wordy(c) {
-            let end = rest.find(|c| !wordy(c)).unwrap_or(rest.len());
+        } else if wordy(c) || rest.starts_with(OPEN) {
+            let end = word_end(rest);
             out.push(Token::Word(rest[..end].to_owned()));
             end
         } else {
@@ -38,6 +41,26 @@ fn tokens(text: &str) -> Vec<Token> {
         rest = &rest[taken..];
     }
     out
+}
+
+fn wordy(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '.'
+}
+
+/// Where the word ends that `text` begins with. A blank to be filled, `{{name}}`, is part of a word.
+fn word_end(text: &str) -> usize {
+    let mut end = 0;
+    loop {
+        let rest = &text[end..];
+        let taken = match rest.starts_with(OPEN) {
+            true => rest.find(CLOSE).map_or(rest.len(), |at| at + CLOSE.len()),
+            false => rest.find(|c| !wordy(c)).unwrap_or(rest.len()),
+        };
+        if taken == 0 {
+            return end;
+        }
+        end += taken;
+    }
 }
 
 /// Reads one file. What it cannot read is an error with the token that it stumbled on.
