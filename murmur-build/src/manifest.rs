@@ -26,6 +26,10 @@ pub(crate) struct Manifest {
     pub(crate) targets: Vec<Target>,
     /// The names by which the crate calls the runtime.
     pub(crate) runtimes: Vec<String>,
+    /// The dependencies of which only the workspace says what they are.
+    pub(crate) inherited: Vec<String>,
+    /// Whether there is a `[workspace]`, whose dependencies are among `runtimes` then.
+    pub(crate) is_workspace: bool,
     /// `[features]`.
     pub(crate) features: BTreeMap<String, Vec<String>>,
     /// `[package.metadata.murmur] package`.
@@ -58,6 +62,7 @@ impl Manifest {
                 manifest.targets.push(Target { kind: section.clone(), ..Target::default() });
             } else if let Some(head) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 section = head.trim().to_owned();
+                manifest.is_workspace |= section == "workspace" || section.starts_with("workspace.");
                 if section == "lib" {
                     manifest.targets.push(Target { kind: "lib".into(), ..Target::default() });
                 }
@@ -71,10 +76,18 @@ impl Manifest {
             }
         }
         manifest.targets.retain(|target| ["lib", "bin", "example"].contains(&target.kind.as_str()));
-        if manifest.runtimes.is_empty() {
-            manifest.runtimes.push("murmur".into());
-        }
         manifest
+    }
+
+    /// The names of the runtime, those too that the workspace of this text gives it.
+    pub(crate) fn runtimes(&self, workspace: Option<&Self>) -> Vec<String> {
+        let of_workspace = workspace.map_or(&[][..], |workspace| &workspace.runtimes);
+        let inherited = self.inherited.iter().filter(|name| of_workspace.contains(name));
+        let mut runtimes: Vec<String> = self.runtimes.iter().chain(inherited).cloned().collect();
+        if runtimes.is_empty() {
+            runtimes.push("murmur".into());
+        }
+        runtimes
     }
 
     fn entry(&mut self, section: &str, key: &str, value: &str) {
@@ -103,11 +116,13 @@ impl Manifest {
                         .split([',', '{', '}'])
                         .filter_map(|entry| entry.split_once('='))
                         .any(|(key, value)| key.trim() == "package" && text(value.trim()).as_deref() == Some(RUNTIME));
-                // `murmur.workspace = true`: the rename stands in the workspace, the name is the same here.
-                let inherited = name == "murmur.workspace" || (name == "murmur" && value.contains("workspace"));
+                // `streams.workspace = true`, `streams = { workspace = true }`
+                if name.ends_with(".workspace") || (value.starts_with('{') && value.contains("workspace")) {
+                    self.inherited.push(crate_name(name.split('.').next().unwrap_or(name)));
+                }
                 // `streams.package = "murmur-stream"`, a line of its own.
                 let dotted = name.ends_with(".package") && text(value).as_deref() == Some(RUNTIME);
-                if renamed || inherited || dotted {
+                if renamed || dotted {
                     let name = name.split('.').next().unwrap_or(name);
                     self.runtimes.push(crate_name(name));
                 }
@@ -225,7 +240,23 @@ mod tests {
             ("[dependencies]\nmurmur = { workspace = true, features = [\"app\"] }", "murmur"),
             ("[dependencies]\nserde = \"1\"", "murmur"),
         ] {
-            assert_eq!(Manifest::read(text).runtimes, [name], "{text}");
+            assert_eq!(Manifest::read(text).runtimes(None), [name], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_given_in_the_workspace_is_inherited() {
+        let workspace = Manifest::read(
+            "[workspace]\nmembers = [\"shop\"]\n[workspace.dependencies]\n\
+             streams = { package = \"murmur-stream\", version = \"0.1\" }\nserde = \"1\"",
+        );
+        assert!(workspace.is_workspace);
+        for text in ["streams.workspace = true", "streams = { workspace = true, features = [\"app\"] }"] {
+            let manifest =
+                Manifest::read(&format!("[package]\nname = \"shop\"\n[dependencies]\nserde.workspace = true\n{text}"));
+            assert!(!manifest.is_workspace);
+            assert_eq!(manifest.runtimes(Some(&workspace)), ["streams"], "{text}");
+            assert_eq!(manifest.runtimes(None), ["murmur"], "without its workspace nothing is known");
         }
     }
 }

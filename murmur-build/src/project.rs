@@ -65,13 +65,14 @@ impl Project {
                 path.display()
             ));
         }
+        let runtimes = manifest.runtimes(workspace(dir, &manifest).as_ref());
         Ok(Self {
             roots: roots(dir, &manifest),
             cfg: cfg(&manifest)?,
             dir: dir.to_owned(),
             name: manifest.name,
             package,
-            runtimes: manifest.runtimes,
+            runtimes,
         })
     }
 
@@ -80,6 +81,15 @@ impl Project {
         let path = path.strip_prefix(&self.dir).unwrap_or(path);
         path.to_string_lossy().replace('\\', "/")
     }
+}
+
+/// The manifest that a package inherits from, when it inherits anything: the nearest one above with a workspace.
+fn workspace(dir: &Path, manifest: &Manifest) -> Option<Manifest> {
+    if manifest.inherited.is_empty() {
+        return None;
+    }
+    let read = |dir: &Path| std::fs::read_to_string(dir.join("Cargo.toml")).ok().map(|text| Manifest::read(&text));
+    dir.ancestors().filter_map(read).find(|manifest| manifest.is_workspace)
 }
 
 fn roots(dir: &Path, manifest: &Manifest) -> Vec<Root> {

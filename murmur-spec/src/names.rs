@@ -140,13 +140,15 @@ pub fn snake(name: &str) -> String {
     out
 }
 
-/// Whether it is `snake_case`: what a pipeline's name must be, so that every name above is well formed.
+/// Whether it is `snake_case`: what a pipeline's name must be, so that every name above is well formed. `self` is not,
+/// as its marker would be `Self`.
 pub fn is_snake(name: &str) -> bool {
     let mut words = name.split('_');
-    words.all(|word| {
-        word.starts_with(|c: char| c.is_ascii_lowercase() || (c.is_ascii_digit() && !name.starts_with(c)))
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    })
+    name != "self"
+        && words.all(|word| {
+            word.starts_with(|c: char| c.is_ascii_lowercase() || (c.is_ascii_digit() && !name.starts_with(c)))
+                && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        })
 }
 
 /// Whether it is a protobuf package with a version at its end: `shop.orders.v1`.

@@ -151,6 +151,11 @@ fn grains(input: ParseStream) -> syn::Result<Vec<Vec<Ident>>> {
 
 fn name(entry: &Entry, ctxt: &Ctxt) -> Option<String> {
     let name = entry.string("page_traffic", ctxt)?;
+    if names::marker(&name) == "Self" {
+        let message = format!("`{name}` makes the type `Self`, which is Rust's own; give another");
+        ctxt.push(Finding::new(codes::PIPELINE_NAME, entry.at(), message));
+        return None;
+    }
     if names::is_snake(&name) {
         return Some(name);
     }

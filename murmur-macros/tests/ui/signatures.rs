@@ -42,3 +42,8 @@ pub fn without_value(_: &PageView) -> Vec<String> {
 pub fn with_half_a_key(_: &PageView) -> Vec<(String, Count)> {
     Vec::new()
 }
+
+#[murmur::pipeline(key = page_id, name = "self")]
+pub fn with_a_name_of_rusts(_: &PageView) -> Count {
+    Count::one()
+}

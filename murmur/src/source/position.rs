@@ -48,6 +48,9 @@ impl fmt::Debug for PartitionId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset([u64; 4]);
 
+/// How the largest minor number is shown: behind everything of its major one, as at the end of a file.
+const END: &str = ":end";
+
 impl Offset {
     /// The smallest offset.
     pub const ZERO: Self = Self([0; 4]);
@@ -113,8 +116,12 @@ impl FromStr for Offset {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("`{text}` is not an offset");
         let word = |text: &str, radix| u64::from_str_radix(text, radix).map_err(|_| bad());
-        if text.contains(|c: char| !c.is_ascii_hexdigit() && c != ':') {
+        let digits = text.strip_suffix(END).unwrap_or(text);
+        if digits.contains(|c: char| !c.is_ascii_hexdigit() && c != ':') {
             return Err(bad());
+        }
+        if digits.len() < text.len() {
+            return Ok(Self::from_pair(word(digits, 10)?, u64::MAX));
         }
         if let Some((major, minor)) = text.split_once(':') {
             return Ok(Self::from_pair(word(major, 10)?, word(minor, 10)?));
@@ -134,6 +141,7 @@ impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             [0, 0, 0, number] => write!(f, "{number}"),
+            [0, 0, major, u64::MAX] => write!(f, "{major}{END}"),
             [0, 0, major, minor] => write!(f, "{major}:{minor}"),
             [a, b, c, d] => write!(f, "{a:016x}{b:016x}{c:016x}{d:016x}"),
         }
@@ -180,8 +188,30 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_file_is_said_in_words() {
+        let end = Offset::from_pair(3, u64::MAX);
+        assert_eq!(end.to_string(), "3:end");
+        assert_eq!("3:end".parse(), Ok(end));
+        assert!(Offset::from_pair(3, 9) < end);
+    }
+
+    #[test]
     fn nonsense_is_not_an_offset() {
-        for text in ["", ":", "1:", "-1", "+1", "1:2:3", "1:+2", "99999999999999999999999", "x", "\u{e4}"] {
+        for text in [
+            "",
+            ":",
+            ":end",
+            "end",
+            "1:2:end",
+            "1:",
+            "-1",
+            "+1",
+            "1:2:3",
+            "1:+2",
+            "99999999999999999999999",
+            "x",
+            "\u{e4}",
+        ] {
             assert!(text.parse::<Offset>().is_err(), "{text}");
         }
         assert!("0".repeat(65).parse::<Offset>().is_err());
