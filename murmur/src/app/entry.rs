@@ -5,12 +5,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use prost::Message;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::GENERATION;
 use crate::aggregate::{Form, Monoid};
-use crate::engine::{self, Options, Progress, Summary, Worker, WorkerBuilder};
+use crate::engine::{Format, Options, Progress, Summary, Worker, WorkerBuilder};
 use crate::event::Event;
 use crate::grpc::ServerBuilder;
 use crate::key::Key;
@@ -88,8 +87,8 @@ impl<E: Event> AnyWorker for Worker<E> {
 }
 
 impl Entry {
-    /// The entry of a pipeline whose events are read from JSON.
-    pub(super) fn of<P: Pipeline<Event: DeserializeOwned>>() -> Self {
+    /// The entry of a pipeline whose events are read from payloads of this form.
+    pub(super) fn of<P: Pipeline, F: Format<P::Event>>() -> Self {
         Self {
             spec: P::SPEC,
             event: EventType { id: TypeId::of::<P::Event>(), name: P::Event::NAME },
@@ -104,7 +103,7 @@ impl Entry {
             build: Build {
                 begin: |parts| {
                     let Parts { store, source, dead_letters, options } = parts;
-                    let builder = Worker::builder(store, source, engine::json::<P::Event>, dead_letters);
+                    let builder = Worker::builder(store, source, F::DECODE, dead_letters);
                     Box::new(builder.options(options))
                 },
                 pipeline: |builder| {

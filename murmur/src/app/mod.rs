@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use serde::de::DeserializeOwned;
 
+use crate::engine::{Format, Json};
 use crate::pipeline::Pipeline;
 use crate::{Error, ErrorKind, Result};
 
@@ -80,10 +81,17 @@ impl App {
         Self { name, contracts: contracts.into(), entries: Vec::new(), generator: None, start: None }
     }
 
-    /// With this pipeline.
+    /// With this pipeline, whose events are written in JSON.
     #[must_use]
-    pub fn pipeline<P: Pipeline<Event: DeserializeOwned>>(mut self) -> Self {
-        self.entries.push(Entry::of::<P>());
+    pub fn pipeline<P: Pipeline<Event: DeserializeOwned>>(self) -> Self {
+        self.pipeline_in::<P, Json>()
+    }
+
+    /// With this pipeline, whose events are written in another form, such as
+    /// [`Protobuf<pb::PageView>`](crate::engine::Protobuf). Pipelines of one event type read one form.
+    #[must_use]
+    pub fn pipeline_in<P: Pipeline, F: Format<P::Event>>(mut self) -> Self {
+        self.entries.push(Entry::of::<P, F>());
         self
     }
 

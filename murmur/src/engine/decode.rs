@@ -1,3 +1,6 @@
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::de::DeserializeOwned;
 
 use crate::event::Event;
@@ -10,4 +13,93 @@ pub fn json<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, String> {
     // Checking the payload as a whole is cheaper than checking every string in it.
     let text = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8: {error}"))?;
     serde_json::from_str(text).map_err(|error| format!("not a `{}` in JSON: {error}", E::NAME))
+}
+
+/// One protobuf message per payload: `M` is the message as prost made it, from which the event is made by `Into`, or by
+/// `TryInto` where a message can be no event.
+pub fn protobuf<M, E>(payload: &[u8]) -> Result<E, String>
+where
+    M: prost::Message + Default + TryInto<E, Error: fmt::Display>,
+    E: Event,
+{
+    let message = M::decode(payload).map_err(|error| format!("not a `{}` in protobuf: {error}", E::NAME))?;
+    message.try_into().map_err(|error| format!("not a `{}`: {error}", E::NAME))
+}
+
+/// How payloads are written, as a type: what a binary is told of its pipelines.
+pub trait Format<E> {
+    /// From payload to event.
+    const DECODE: Decode<E>;
+}
+
+/// [`json`].
+#[derive(Debug)]
+pub enum Json {}
+
+impl<E: Event + DeserializeOwned> Format<E> for Json {
+    const DECODE: Decode<E> = json::<E>;
+}
+
+/// [`protobuf`], from the message `M`.
+#[derive(Debug)]
+pub struct Protobuf<M>(PhantomData<M>);
+
+impl<M, E> Format<E> for Protobuf<M>
+where
+    M: prost::Message + Default + TryInto<E, Error: fmt::Display>,
+    E: Event,
+{
+    const DECODE: Decode<E> = protobuf::<M, E>;
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[derive(Debug, PartialEq)]
+    struct View {
+        page: String,
+        at: Timestamp,
+    }
+
+    impl Event for View {
+        const NAME: &'static str = "View";
+        const FIELDS: &'static [&'static str] = &["page", "at"];
+
+        fn time(&self) -> Option<Timestamp> {
+            Some(self.at)
+        }
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    struct Wire {
+        #[prost(string, tag = "1")]
+        page: String,
+        #[prost(int64, tag = "2")]
+        millis: i64,
+    }
+
+    impl TryFrom<Wire> for View {
+        type Error = &'static str;
+
+        fn try_from(wire: Wire) -> Result<Self, Self::Error> {
+            if wire.page.is_empty() {
+                return Err("it has no page");
+            }
+            Ok(Self { page: wire.page, at: Timestamp::from_millis(wire.millis) })
+        }
+    }
+
+    #[test]
+    fn a_protobuf_message_becomes_an_event_or_a_reason() {
+        let decode = <Protobuf<Wire> as Format<View>>::DECODE;
+        let bytes = Wire { page: "/".to_owned(), millis: 7 }.encode_to_vec();
+        assert_eq!(decode(&bytes), Ok(View { page: "/".to_owned(), at: Timestamp::from_millis(7) }));
+        assert_eq!(decode(&Wire::default().encode_to_vec()).unwrap_err(), "not a `View`: it has no page");
+        let torn = decode(&bytes[..bytes.len() - 1]).unwrap_err();
+        assert!(torn.starts_with("not a `View` in protobuf: "), "{torn}");
+    }
 }

@@ -24,7 +24,7 @@ mod worker;
 mod tests;
 
 pub use clock::{Clock, SystemClock};
-pub use decode::{Decode, json};
+pub use decode::{Decode, Format, Json, Protobuf, json, protobuf};
 pub use progress::{PartitionStatus, Progress, Summary};
 pub use record::PartitionRecord;
 pub use worker::{Options, Worker, WorkerBuilder};
