@@ -22,6 +22,8 @@ pub enum ErrorKind {
     ResourceExhausted,
     /// A number left the range of its type.
     Overflow,
+    /// A source no longer has, or never had, the position at which it is to go on.
+    OutOfRange,
     /// The other side cannot be reached or is overloaded; it was certainly not carried out.
     Unavailable,
     /// The deadline passed.

@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Where a source or store is, taken apart.
+/// Where a source or store is, taken apart. Shown, it does not tell what looks like a secret.
 ///
 /// `kind://path?name=value`, `path?name=value`, or `-` for standard input and output. After a scheme, `%XX` stands for
 /// a byte; so a path with a question mark is written `file:///odd%3Fname`. Whatever has no scheme is a path as the
 /// shell knows it, up to its first `?`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Location {
     text: String,
     scheme: Option<String>,
@@ -30,21 +30,33 @@ impl Location {
         &self.path
     }
 
-    /// The path of a backend that knows the scheme `own` (or none at all), and these options.
+    /// As it was written, secrets included; for those who read it again.
+    #[cfg(feature = "app")]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The path of a backend that knows the scheme `own` (or none at all), and these options. One that ends in `*`
+    /// stands for all that begin like it.
     ///
     /// Errors name a foreign scheme, a missing path, an unknown option.
     pub(crate) fn take(self, own: &str, options: &[&str]) -> Result<Options> {
-        let bad = |what: String| Err(Error::new(ErrorKind::Configuration, format!("`{}`: {what}", self.text)));
+        let bad = |what: String| Err(Error::new(ErrorKind::Configuration, format!("`{self}`: {what}")));
         if self.scheme.as_deref().is_some_and(|scheme| scheme != own) {
             return bad(format!("this is not a `{own}://` URL"));
         }
         if self.path.is_empty() {
             return bad(format!("there is no path; write `{own}:///folder/name`"));
         }
-        if let Some(unknown) = self.options.keys().find(|name| !options.contains(&name.as_str())) {
+        let is_known = |name: &str| {
+            options
+                .iter()
+                .any(|option| option.strip_suffix('*').map_or(*option == name, |start| name.starts_with(start)))
+        };
+        if let Some(unknown) = self.options.keys().find(|name| !is_known(name)) {
             return bad(format!("there is no option `{unknown}`; the options are `{}`", options.join("`, `")));
         }
-        Ok(Options { text: self.text, path: self.path, options: self.options })
+        Ok(Options { text: self.to_string(), path: self.path, options: self.options })
     }
 }
 
@@ -52,7 +64,9 @@ impl FromStr for Location {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |what: &str| Error::new(ErrorKind::Configuration, format!("`{text}` is not a URL: {what}"));
+        let bad = |what: &str| {
+            Error::new(ErrorKind::Configuration, format!("`{}` is not a URL: {what}", without_secrets(text)))
+        };
         let (before, query) = text.split_once('?').unwrap_or((text, ""));
         let (scheme, path) = match before.split_once("://") {
             Some((scheme, path)) => {
@@ -78,8 +92,39 @@ impl FromStr for Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&without_secrets(&self.text))
     }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({self})")
+    }
+}
+
+/// The text with `***` for values of options that are called like secrets, and for a password before an `@`.
+fn without_secrets(text: &str) -> String {
+    let (before, query) = text.split_once('?').map_or((text, None), |(before, query)| (before, Some(query)));
+    let (scheme, rest) = before.split_once("://").unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    let mut shown = match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+        Some((user, password)) => format!("{scheme}://{user}:***{}", &rest[user.len() + 1 + password.len()..]),
+        None => before.to_owned(),
+    };
+    for (n, option) in query.iter().flat_map(|query| query.split('&')).enumerate() {
+        shown.push(if n == 0 { '?' } else { '&' });
+        match option.split_once('=') {
+            Some((name, _)) if is_secret(name) => shown.push_str(&format!("{name}=***")),
+            _ => shown.push_str(option),
+        }
+    }
+    shown
+}
+
+fn is_secret(option: &str) -> bool {
+    let name = option.to_ascii_lowercase();
+    let ends = ["password", "secret", "token", "key.pem", "jaas.config"];
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
@@ -106,6 +151,17 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The options that begin with `start`, without it.
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "only Kafka has such options"))]
+    pub(crate) fn beginning_with(&self, start: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().filter_map(move |(name, value)| Some((name.strip_prefix(start)?, value.as_str())))
+    }
+
+    /// That something about the URL is wrong.
+    pub(crate) fn bad(&self, what: &str) -> Error {
+        Error::new(ErrorKind::Configuration, format!("`{}`: {what}", self.text))
+    }
+
     /// One option; `default` when it is not given.
     pub(crate) fn get<T: FromStr<Err: fmt::Display>>(&self, name: &str, default: T) -> Result<T> {
         Ok(self.get_option(name)?.unwrap_or(default))
@@ -114,9 +170,7 @@ impl Options {
     /// One option; `None` when it is not given.
     pub(crate) fn get_option<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>> {
         let Some(value) = self.options.get(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|error| {
-            Error::new(ErrorKind::Configuration, format!("`{}`: option `{name}` is `{value}`: {error}", self.text))
-        })
+        value.parse().map(Some).map_err(|error| self.bad(&format!("option `{name}` is `{value}`: {error}")))
     }
 }
 
@@ -177,6 +231,35 @@ mod tests {
         assert!(refused("x?b=1").contains("there is no option `b`; the options are `a`"));
         assert!(refused("s3://x").contains("not a `file://` URL"));
         assert!(refused("file://?a=1").contains("no path"));
+    }
+
+    #[test]
+    fn a_group_of_options_is_known_by_its_beginning() {
+        let options = location("x?a=1&more.b=2&more.c.d=3").take("file", &["a", "more.*"]).unwrap();
+        assert_eq!(options.beginning_with("more.").collect::<Vec<_>>(), [("b", "2"), ("c.d", "3")]);
+        assert!(location("x?a=1&mor=2").take("file", &["a", "more.*"]).is_err());
+    }
+
+    #[test]
+    fn what_is_shown_tells_no_secret() {
+        for (text, shown) in [
+            (
+                "kafka://b:9092/t?group=g&librdkafka.sasl.password=hunter2&start=latest",
+                "kafka://b:9092/t?group=g&librdkafka.sasl.password=***&start=latest",
+            ),
+            ("mongodb://user:hunter2@host/db", "mongodb://user:***@host/db"),
+            ("x?Client.SECRET=hunter2", "x?Client.SECRET=***"),
+            ("x?sasl.password_file=/run/secret", "x?sasl.password_file=/run/secret"),
+            ("file:///a:b@c", "file:///a:b@c"),
+        ] {
+            let location = location(text);
+            assert_eq!(location.to_string(), shown);
+            assert!(!format!("{location:?}").contains("hunter2"));
+            let refused = location.take("none", &[]).unwrap_err().to_string();
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+        let refused = "x?a=1&a=2&password=hunter2&password=hunter2".parse::<Location>().unwrap_err().to_string();
+        assert!(!refused.contains("hunter2"), "{refused}");
     }
 
     #[test]

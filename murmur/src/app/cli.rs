@@ -1,7 +1,6 @@
 //! The command line, and the environment variable of each of its flags.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::generator::Generate;
 use super::logs::LogFormat;
 use super::print::Output;
-use crate::engine::{Clock, SystemClock};
+use crate::engine::{Clock, DeadLetterLimit, SystemClock};
 use crate::location::Location;
 use crate::time::{Span, Timestamp};
 
@@ -59,7 +58,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct DevArgs {
-    /// Read this instead of made-up events: a file, a folder, or `-`
+    /// Read this instead of made-up events: a file, a folder, `-`, or `kafka://BROKER/TOPIC?group=NAME`
     #[arg(long, env = "MURMUR_SOURCE", value_name = "URL")]
     pub(super) source: Option<Location>,
     /// Keep the state here; by default in ./.murmur/<name>
@@ -83,7 +82,7 @@ pub(super) struct DevArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Where the events are: a file, a folder, or `-` for standard input
+    /// Where the events are: a file, a folder, `-` for standard input, or `kafka://BROKER/TOPIC?group=NAME`
     #[arg(long, env = "MURMUR_SOURCE", value_name = "URL")]
     pub(super) source: Location,
     #[command(flatten)]
@@ -110,9 +109,12 @@ pub(super) struct WorkerArgs {
     /// Longest time between two flushes
     #[arg(long, env = "MURMUR_FLUSH_INTERVAL", default_value = "1s", value_name = "SPAN")]
     pub(super) flush_interval: Span,
-    /// Folder of the events that cannot be counted; by default beside the store
-    #[arg(long, env = "MURMUR_DEAD_LETTERS", value_name = "FOLDER")]
-    pub(super) dead_letters: Option<PathBuf>,
+    /// Where the events go that cannot be counted: a folder, by default beside the store, or `kafka://BROKER/TOPIC`
+    #[arg(long, env = "MURMUR_DEAD_LETTERS", value_name = "PLACE")]
+    pub(super) dead_letters: Option<Location>,
+    /// Stop when more than this share of the last 2,000 events cannot be counted
+    #[arg(long, env = "MURMUR_DEAD_LETTER_LIMIT", default_value_t = DeadLetterLimit::default(), value_name = "SHARE")]
+    pub(super) dead_letter_limit: DeadLetterLimit,
 }
 
 #[derive(Debug, Args)]

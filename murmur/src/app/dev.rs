@@ -34,7 +34,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
     };
     let store = open::store(&location)?;
     let source: Box<dyn Source> = match (&args.source, app.generator) {
-        (Some(location), _) => open::source(location, store.clone(), false)?,
+        (Some(location), _) => open::source(location, store.clone(), false, &args.worker)?,
         (None, Some(line)) => {
             let step = Span::from_micros(1_000_000 / args.rate);
             let start = Timestamp::from_millis(SystemClock.now().as_micros() / 1_000);

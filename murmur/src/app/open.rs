@@ -31,7 +31,7 @@ fn open_store(location: &Location, create: bool) -> Result<Arc<dyn Store>> {
         _ if is_memory(location) => Arc::new(MemoryStore::new()),
         None | Some("embedded") => {
             no_half_scheme(location, "embedded")?;
-            let config = EmbeddedConfig::parse(&location.to_string())?;
+            let config = EmbeddedConfig::parse(location.text())?;
             Arc::new(EmbeddedStore::open(&EmbeddedConfig { create, ..config })?)
         }
         Some(scheme) => return Err(unknown(location, scheme, "store", "`embedded://FOLDER`, a folder, `memory:`")),
@@ -58,16 +58,55 @@ fn unknown(location: &Location, scheme: &str, what: &str, known: &str) -> Error 
 }
 
 /// The source at a URL, whose positions are kept in `store`.
-pub(super) fn source(location: &Location, store: Arc<dyn Store>, until_end: bool) -> Result<Box<dyn Source>> {
+pub(super) fn source(
+    location: &Location,
+    store: Arc<dyn Store>,
+    until_end: bool,
+    args: &WorkerArgs,
+) -> Result<Box<dyn Source>> {
     match location.scheme() {
         None | Some("file") => {
             no_half_scheme(location, "file")?;
-            let mut config = JsonlConfig::parse(&location.to_string())?;
+            let mut config = JsonlConfig::parse(location.text())?;
             config.follow &= !until_end;
             Ok(jsonl::open(config, store))
         }
-        Some(scheme) => Err(unknown(location, scheme, "source", "`file://PATH`, a file, a folder, `-`")),
+        Some("kafka") => kafka_source(location, until_end, args),
+        Some(scheme) => {
+            Err(unknown(location, scheme, "source", "`file://PATH`, a file, a folder, `-`, `kafka://BROKER/TOPIC`"))
+        }
     }
+}
+
+#[cfg(feature = "kafka")]
+fn kafka_source(location: &Location, until_end: bool, args: &WorkerArgs) -> Result<Box<dyn Source>> {
+    let mut config = crate::source::kafka::KafkaConfig::of(location.clone())?;
+    config.until_end = until_end;
+    // A topic of dead letters keeps keys and headers, so that a letter can be sent again as it was.
+    config.metadata |= args.dead_letters.as_ref().is_some_and(|letters| letters.scheme() == Some("kafka"));
+    crate::source::kafka::open(config)
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka_source(location: &Location, _: bool, _: &WorkerArgs) -> Result<Box<dyn Source>> {
+    Err(no_kafka(location))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka_letters(location: &Location, app: &App) -> Result<Box<dyn DeadLetters>> {
+    use crate::source::{KafkaDeadLetters, KafkaLettersConfig};
+    Ok(Box::new(KafkaDeadLetters::open(&KafkaLettersConfig::of(location.clone(), app.name)?)?))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka_letters(location: &Location, _: &App) -> Result<Box<dyn DeadLetters>> {
+    Err(no_kafka(location))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn no_kafka(location: &Location) -> Error {
+    let context = format!("`{location}`: this binary was built without Kafka; enable the feature `kafka` of `murmur`");
+    Error::new(ErrorKind::InvalidArgument, context)
 }
 
 /// Where the dead letters go: where it was said, or beside the state. Never where `source` would read them again.
@@ -78,7 +117,12 @@ pub(super) fn dead_letters(
     source: Option<&Location>,
 ) -> Result<Box<dyn DeadLetters>> {
     let folder = match &args.dead_letters {
-        Some(folder) => folder.clone(),
+        Some(topic) if topic.scheme() == Some("kafka") => return kafka_letters(topic, app),
+        Some(folder) if folder.scheme().is_none_or(|scheme| scheme == "file") => PathBuf::from(folder.path()),
+        Some(other) => {
+            let scheme = other.scheme().unwrap_or_default();
+            return Err(unknown(other, scheme, "place for dead letters", "a folder, `kafka://BROKER/TOPIC`"));
+        }
         None if is_memory(store) => PathBuf::from(".murmur").join(app.name).join("dead-letters"),
         None => PathBuf::from(store.path()).join("dead-letters"),
     };
@@ -103,7 +147,12 @@ fn reads(source: &Path, folder: &Path) -> bool {
 
 /// How a worker goes about it.
 pub(super) fn options(args: &WorkerArgs) -> Options {
-    Options { flush_interval: args.flush_interval, generation: GENERATION, ..Options::default() }
+    Options {
+        flush_interval: args.flush_interval,
+        dead_letter_limit: args.dead_letter_limit,
+        generation: GENERATION,
+        ..Options::default()
+    }
 }
 
 #[cfg(test)]

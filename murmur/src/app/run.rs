@@ -13,7 +13,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let entries = app.select(&args.pipelines)?;
     let store = open::store(&args.store.store)?;
     let parts = Parts {
-        source: open::source(&args.source, store.clone(), args.until_end)?,
+        source: open::source(&args.source, store.clone(), args.until_end, &args.worker)?,
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
         options: open::options(&args.worker),
         store: store.clone(),

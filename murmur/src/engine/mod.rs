@@ -11,6 +11,7 @@
 //! skips while catching up what an earlier owner has written, and on any conflict drops its unflushed deltas and
 //! reads its partitions again from their commits.
 
+mod breaker;
 mod clock;
 mod decode;
 mod flush;
@@ -23,6 +24,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use breaker::DeadLetterLimit;
 pub use clock::{Clock, SystemClock};
 pub use decode::{Decode, Format, Json, Protobuf, json, protobuf};
 pub use progress::{PartitionStatus, Progress, Summary};

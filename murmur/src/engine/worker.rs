@@ -4,6 +4,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::breaker::{Breaker, DeadLetterLimit};
 use super::clock::{Clock, SystemClock};
 use super::decode::Decode;
 use super::flush::{Backoff, Flushed, read_all, retry, write_all};
@@ -13,7 +14,7 @@ use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
 use crate::pipeline::Pipeline;
-use crate::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Assignment, Batch, DeadLetters, Letter, Metadata, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -32,6 +33,8 @@ pub struct Options {
     pub flush_bytes: usize,
     /// How long the last flush may take after a request to stop.
     pub drain_budget: Span,
+    /// How many of the last payloads may be dead letters before the worker stops.
+    pub dead_letter_limit: DeadLetterLimit,
     /// Seed of the pauses after a conflict.
     pub seed: u64,
 }
@@ -44,6 +47,7 @@ impl Default for Options {
             flush_tiles: 200_000,
             flush_bytes: 256 << 20,
             drain_budget: Span::from_seconds(25),
+            dead_letter_limit: DeadLetterLimit::default(),
             seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
         }
     }
@@ -66,6 +70,7 @@ pub struct Worker<E> {
     folds: Vec<Box<dyn Fold<E>>>,
     owned: Vec<Owned>,
     letters: Vec<Letter>,
+    breaker: Breaker,
     progress: Progress,
     watch: watch::Sender<Progress>,
     /// Payloads read since the last flush: how far the next horizon is raised.
@@ -91,6 +96,7 @@ impl<E: Event> Worker<E> {
             folds: Vec::new(),
             owned: Vec::new(),
             letters: Vec::new(),
+            breaker: Breaker::new(DeadLetterLimit::default()),
             progress: Progress::default(),
             watch: watch::Sender::new(Progress::default()),
             since_flush: 0,
@@ -250,7 +256,7 @@ impl<E: Event> Worker<E> {
         let Some(partition) = &batch.partition else { return Ok(()) };
         let Some(at) = self.owned.iter().position(|owned| owned.id == *partition) else { return Ok(()) };
         let now = self.clock.now();
-        for payload in &batch.payloads {
+        for (n, payload) in batch.payloads.iter().enumerate() {
             if self.owned[at].read.is_some_and(|read| payload.offset <= read) {
                 continue;
             }
@@ -261,9 +267,10 @@ impl<E: Event> Worker<E> {
                 Some(reason) => Some((None, reason.to_string())),
                 None => self.stage(bytes, at, payload.offset, now),
             };
+            self.breaker.note(refused.is_some());
             match refused {
                 None => self.progress.applied += 1,
-                Some((time, reason)) => self.refuse(partition, payload.offset, time, reason, bytes),
+                Some((time, reason)) => self.refuse(partition, payload.offset, time, reason, bytes, batch.metadata(n)),
             }
             self.owned[at].read = Some(payload.offset);
         }
@@ -271,6 +278,10 @@ impl<E: Event> Worker<E> {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
         }
         self.owned[at].lag = batch.lag;
+        self.source.recycle(batch);
+        if let Some(newest) = self.letters.last() {
+            self.breaker.check(&newest.reason)?;
+        }
         self.settle().await
     }
 
@@ -315,6 +326,7 @@ impl<E: Event> Worker<E> {
         at: Option<Timestamp>,
         reason: String,
         payload: &[u8],
+        metadata: Metadata,
     ) {
         self.progress.dead += 1;
         self.letters.push(Letter {
@@ -324,6 +336,7 @@ impl<E: Event> Worker<E> {
             reason,
             at,
             payload: payload.to_vec(),
+            metadata,
         });
     }
 
@@ -465,6 +478,7 @@ impl<E: Event> WorkerBuilder<E> {
     /// The worker.
     pub fn build(mut self) -> Worker<E> {
         self.worker.seed = self.worker.options.seed;
+        self.worker.breaker = Breaker::new(self.worker.options.dead_letter_limit);
         self.worker
     }
 }

@@ -10,10 +10,16 @@ use futures_util::future::BoxFuture;
 mod dead_letter;
 #[cfg(feature = "jsonl")]
 pub mod jsonl;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+mod metadata;
 mod position;
 mod records;
 
 pub use dead_letter::{DeadLetters, FileDeadLetters, Letter};
+#[cfg(feature = "kafka")]
+pub use dead_letter::{KafkaDeadLetters, KafkaLettersConfig};
+pub use metadata::{Beside, Metadata};
 pub use position::{Offset, PartitionId};
 pub use records::{Record, RecordOutcome, Records, Version};
 
@@ -69,6 +75,8 @@ pub struct Batch {
     pub lag: Option<u64>,
     /// The newest position already looked at, if that is past the last payload (skipped blanks, end of a file).
     pub reached: Option<Offset>,
+    /// What stands beside each payload, in their order. Empty when the source has no such thing or was not asked for it.
+    pub beside: Vec<Beside>,
 }
 
 /// One payload of a [`Batch`].
@@ -99,6 +107,11 @@ pub trait Source: Send {
     fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
         let _ = partitions;
         Box::pin(async { Ok(()) })
+    }
+
+    /// A batch that was polled and is done with; a source can use its buffers again.
+    fn recycle(&mut self, batch: Batch) {
+        drop(batch);
     }
 
     /// Where a person finds the payload at `offset` (file and line); `None` when the source cannot say more than the

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -21,8 +22,9 @@ use crate::{Error, ErrorKind, Result};
 /// {"partition":"f:views:1","offset":"3:17","place":"/data/views.jsonl:17","reason":"...","at":"2026-...","payload":"..."}
 /// ```
 ///
-/// `place` and `at` are there when known; a payload that is not UTF-8 stands in `payload_base64` instead. Names of
-/// files are those of the partitions, with `%XX` for what a file name cannot hold.
+/// `place` and `at` are there when known, as are `key`, `headers` (a list of name and value) and `stamped` (when the
+/// source took it in); bytes that are not UTF-8 stand in `payload_base64`, `key_base64` instead. Names of files are
+/// those of the partitions, with `%XX` for what a file name cannot hold.
 ///
 /// The folder belongs to one process at a time. Writing happens where it is called, as bad payloads are few; where
 /// they are not, it is the disk that slows the worker down.
@@ -54,6 +56,14 @@ struct Line<'a> {
     payload: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_base64: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(&'a str, Option<Cow<'a, str>>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stamped: Option<Timestamp>,
 }
 
 /// What a rewind has to know of a line.
@@ -142,7 +152,11 @@ impl FileDeadLetters {
 
 impl<'a> Line<'a> {
     fn of(letter: &'a Letter) -> Self {
-        let text = std::str::from_utf8(&letter.payload).ok();
+        let (text, binary) = text_or_base64(&letter.payload);
+        let (key, key_base64) = letter.metadata.key.as_deref().map(text_or_base64).unwrap_or_default();
+        let header = |(name, value): &'a (String, Option<Vec<u8>>)| {
+            (name.as_str(), value.as_deref().map(String::from_utf8_lossy))
+        };
         Self {
             partition: letter.partition.as_str(),
             offset: letter.offset.to_string(),
@@ -150,9 +164,19 @@ impl<'a> Line<'a> {
             reason: &letter.reason,
             at: letter.at,
             payload: text,
-            payload_base64: text.is_none().then(|| STANDARD.encode(&letter.payload)),
+            payload_base64: binary,
+            key,
+            key_base64,
+            headers: letter.metadata.headers.iter().map(header).collect(),
+            stamped: letter.metadata.stamped,
         }
     }
+}
+
+/// Bytes as text, or in base64 when they are none.
+fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+    let text = std::str::from_utf8(bytes).ok();
+    (text, text.is_none().then(|| STANDARD.encode(bytes)))
 }
 
 /// Whether a line, newline included, is not beyond `after`. A kill can tear the last line, which no commit has passed
@@ -210,6 +234,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::source::Metadata;
 
     fn letter(partition: &str, offset: u64, payload: &[u8]) -> Letter {
         Letter {
@@ -219,6 +244,7 @@ mod tests {
             reason: "no JSON".to_owned(),
             at: None,
             payload: payload.to_vec(),
+            metadata: Metadata::default(),
         }
     }
 
@@ -234,6 +260,11 @@ mod tests {
         let whole = Letter {
             place: Some("/data/a.jsonl:3".to_owned()),
             at: Some(Timestamp::EPOCH),
+            metadata: Metadata {
+                key: Some(b"k".to_vec()),
+                headers: vec![("trace".to_owned(), Some(b"7".to_vec())), ("trace".to_owned(), None)],
+                stamped: Some(Timestamp::from_seconds(1)),
+            },
             ..letter("f:in:1", 3, "{\"\u{e4}\n".as_bytes())
         };
         letters.put(vec![whole, letter("f:in:1", 4, b"\xff\0"), letter("../x y", 1, b"")]).await.unwrap();
@@ -244,7 +275,8 @@ mod tests {
             [
                 json!({
                     "partition": "f:in:1", "offset": "1:3", "place": "/data/a.jsonl:3", "reason": "no JSON",
-                    "at": "1970-01-01T00:00:00Z", "payload": "{\"\u{e4}\n",
+                    "at": "1970-01-01T00:00:00Z", "payload": "{\"\u{e4}\n", "key": "k",
+                    "headers": [["trace", "7"], ["trace", null]], "stamped": "1970-01-01T00:00:01Z",
                 }),
                 json!({"partition": "f:in:1", "offset": "1:4", "reason": "no JSON", "payload_base64": "/wA="}),
             ]

@@ -1,10 +1,14 @@
 mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 
 pub use file::FileDeadLetters;
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaDeadLetters, KafkaLettersConfig};
 
 use futures_util::future::BoxFuture;
 
-use super::{Offset, PartitionId};
+use super::{Metadata, Offset, PartitionId};
 use crate::Result;
 use crate::time::Timestamp;
 
@@ -23,6 +27,8 @@ pub struct Letter {
     pub at: Option<Timestamp>,
     /// Its bytes as the source gave them.
     pub payload: Vec<u8>,
+    /// What stood beside it, as far as the source was asked for it.
+    pub metadata: Metadata,
 }
 
 /// Where payloads go that cannot be counted. A payload leaves the pipeline only as applied, filtered, late beyond

@@ -92,6 +92,7 @@ impl StdinSource {
             payloads: cut.payloads,
             lag: end.then_some(0),
             reached: Some(self.lines.position()),
+            ..Batch::default()
         }))
     }
 

@@ -1,0 +1,113 @@
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::{Error, ErrorKind};
+
+/// What librdkafka or a broker refused, with its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) code: Code,
+    text: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, text: String) -> Self {
+        Self { code, text }
+    }
+
+    /// Say in front of the text what was being done.
+    #[must_use]
+    pub(super) fn while_doing(mut self, what: impl std::fmt::Display) -> Self {
+        self.text = if self.text.is_empty() { what.to_string() } else { format!("{what}: {}", self.text) };
+        self
+    }
+
+    /// Whether the log has no message at the offset asked for.
+    pub(super) fn is_out_of_range(&self) -> bool {
+        matches!(self.code, Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation)
+    }
+
+    /// Whether it says only that there is nothing more now.
+    pub(super) fn is_end_of_log(&self) -> bool {
+        self.code == Code::PartitionEOF
+    }
+
+    /// Whether the topic is not there; it may have been deleted, and then the group will say so.
+    pub(super) fn is_missing_topic(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code {
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
+                ErrorKind::NotFound
+            }
+            Code::InvalidConfig
+            | Code::InvalidTopic
+            | Code::InvalidGroupId
+            | Code::InvalidSessionTimeout
+            | Code::InconsistentGroupProtocol
+            | Code::UnsupportedFeature
+            | Code::NotImplemented
+            | Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::SSL => ErrorKind::Configuration,
+            Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::LogTruncation => ErrorKind::OutOfRange,
+            Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::InvalidMessageSize => {
+                ErrorKind::Corrupt
+            }
+            Code::Fenced | Code::FencedInstanceId => ErrorKind::Conflict,
+            _ if self.is_passing() => ErrorKind::Unavailable,
+            _ => ErrorKind::Io,
+        }
+    }
+
+    /// Whether it goes away by itself: brokers that restart, leaders and coordinators that move, requests that time
+    /// out, a group that rebalances.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self.code,
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::BrokerDestroy
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::TimedOutQueue
+                | Code::RequestTimedOut
+                | Code::WaitingForCoordinator
+                | Code::CoordinatorLoadInProgress
+                | Code::CoordinatorNotAvailable
+                | Code::NotCoordinator
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::BrokerNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::NetworkException
+                | Code::KafkaStorageError
+                | Code::UnstableOffsetCommit
+                | Code::RebalanceInProgress
+                | Code::InProgress
+                | Code::PreviousInProgress
+                | Code::State
+                | Code::Retry
+                | Code::Outdated
+                | Code::WaitCache
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::OffsetNotAvailable
+                | Code::NotEnoughReplicas
+                | Code::PollExceeded
+        )
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let Failure { code, text } = &failure;
+        let context = if text.is_empty() { format!("kafka: {code}") } else { format!("kafka: {text} ({code})") };
+        Self::new(failure.kind(), context)
+    }
+}

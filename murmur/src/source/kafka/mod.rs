@@ -1,0 +1,25 @@
+#![doc = include_str!("docs.md")]
+
+mod config;
+mod failure;
+mod held;
+mod identity;
+mod properties;
+mod queue;
+mod source;
+
+pub use config::{Begin, Isolation, KafkaConfig, Rebalance};
+pub(in crate::source) use identity::Place;
+pub(in crate::source) use properties::{PREFIX, SECRET_FILES, brokers_and_topics, passed_through};
+use source::KafkaSource;
+
+use super::Source;
+use crate::Result;
+
+/// A reader of topics, which joins its group at the first poll. A process may have several, one a thread; each is a
+/// member of the group.
+///
+/// Errors: [`Configuration`](crate::ErrorKind::Configuration) for properties that librdkafka does not know.
+pub fn open(config: KafkaConfig) -> Result<Box<dyn Source>> {
+    Ok(Box::new(KafkaSource::new(config)?))
+}

@@ -1,0 +1,78 @@
+//! What is said to librdkafka, by whoever speaks to a cluster.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+
+use crate::location::Options;
+use crate::{Error, ErrorKind, Result};
+
+/// How an option of the URL begins that is a property of librdkafka.
+pub(in crate::source) const PREFIX: &str = "librdkafka.";
+
+/// Properties whose values are secrets. They come from a file (option `<property>_file`) or from the environment
+/// (`MURMUR_KAFKA_<PROPERTY>`), never from the URL, which is seen in logs and lists of processes.
+const SECRETS: [&str; 5] =
+    ["sasl.password", "sasl.oauthbearer.client.secret", "ssl.key.password", "ssl.key.pem", "ssl.keystore.password"];
+
+/// The options `<property>_file`.
+pub(in crate::source) const SECRET_FILES: [&str; 5] = [
+    "sasl.password_file",
+    "sasl.oauthbearer.client.secret_file",
+    "ssl.key.password_file",
+    "ssl.key.pem_file",
+    "ssl.keystore.password_file",
+];
+
+/// The brokers and topics of `kafka://broker:9092,broker:9092/topic,topic`.
+pub(in crate::source) fn brokers_and_topics(path: &str) -> Result<(String, Vec<String>), String> {
+    let (brokers, topics) = path.split_once('/').unwrap_or((path, ""));
+    if brokers.is_empty() || brokers.split(',').any(str::is_empty) {
+        return Err("brokers are written `kafka://HOST:PORT,HOST:PORT/TOPIC`".to_owned());
+    }
+    if brokers.contains('@') {
+        return Err("a user is given with `librdkafka.sasl.username`, a password in a file".to_owned());
+    }
+    let topics: Vec<String> = topics.split(',').map(str::to_owned).collect();
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    match topics.iter().find(|topic| topic.is_empty() || topic.len() > 249 || !topic.bytes().all(legal)) {
+        Some(topic) if topic.is_empty() => Err("there is no topic; write `kafka://HOST:PORT/TOPIC`".to_owned()),
+        Some(topic) => Err(format!("`{topic}` is not a topic; names have letters, digits, `.`, `_` and `-`")),
+        None => Ok((brokers.to_owned(), topics)),
+    }
+}
+
+/// What the URL, files and the environment say to librdkafka; `own` are the properties that Murmur sets itself.
+pub(in crate::source) fn passed_through(options: &Options, own: &[&str]) -> Result<BTreeMap<String, String>> {
+    let mut properties = BTreeMap::new();
+    for (name, value) in options.beginning_with(PREFIX) {
+        let bad = if SECRETS.contains(&name) {
+            Some(format!("a secret does not stand in a URL: give `{name}_file=PATH`, or set {}", variable(name)))
+        } else {
+            own.contains(&name).then(|| format!("`{PREFIX}{name}` is set by Murmur, as counting exactly depends on it"))
+        };
+        if let Some(bad) = bad {
+            return Err(options.bad(&bad));
+        }
+        properties.insert(name.to_owned(), value.to_owned());
+    }
+    for (secret, file) in SECRETS.into_iter().zip(SECRET_FILES) {
+        let value = match options.get_option::<String>(file)? {
+            Some(path) => {
+                let text = fs::read_to_string(&path).map_err(|error| {
+                    let context = format!("`{path}`, which should hold `{secret}`, cannot be read");
+                    Error::new(ErrorKind::Configuration, context).with_source(error)
+                })?;
+                Some(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+            None => env::var(variable(secret)).ok(),
+        };
+        properties.extend(value.map(|value| (secret.to_owned(), value)));
+    }
+    Ok(properties)
+}
+
+/// The environment variable of a secret.
+fn variable(property: &str) -> String {
+    format!("MURMUR_KAFKA_{}", property.to_ascii_uppercase().replace('.', "_"))
+}

@@ -1,0 +1,511 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
+
+use super::config::{Begin, KafkaConfig};
+use super::failure::Failure;
+use super::held::{Held, Stage, Taken};
+use super::identity::TopicId;
+use super::queue::{Consumer, Event, Position, Slots};
+use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Source, Start};
+use crate::{Error, ErrorKind, Result};
+
+/// Messages taken in one call; they are copied at once, so this bounds only how long the call takes.
+const SLOTS: usize = 4_096;
+/// How long a poll waits for something to happen.
+const WAIT: Duration = Duration::from_millis(100);
+/// How long a request to the cluster may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look whether the topics are still the same ones.
+const CHECK: Duration = Duration::from_secs(5);
+/// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
+const BEYOND: Duration = Duration::from_secs(10);
+/// Batches whose buffers are kept for reuse.
+const SPARE: usize = 16;
+
+/// A member of a consumer group.
+pub(super) struct KafkaSource {
+    config: KafkaConfig,
+    consumer: Arc<Consumer>,
+    subscribed: bool,
+    /// Whether the group has assigned anything yet, if only nothing.
+    assigned: bool,
+    /// The end was said; then a commit may be the last one.
+    ended: bool,
+    topics: HashMap<String, TopicId>,
+    held: Vec<Held>,
+    slots: Slots,
+    /// What the group said and what could not be done yet.
+    event: Option<Event>,
+    /// Partitions were offered to the engine, and the group waits for our answer.
+    answering: bool,
+    /// Failures of the consumer that were not looked at yet.
+    failures: VecDeque<(Position, Failure)>,
+    ready: VecDeque<Batch>,
+    spare: Vec<Batch>,
+    check: Option<JoinHandle<Result<HashMap<String, TopicId>, Failure>>>,
+    check_due: Instant,
+}
+
+impl KafkaSource {
+    /// A member that joins its group at the first poll.
+    pub(super) fn new(config: KafkaConfig) -> Result<Self> {
+        Ok(Self {
+            consumer: Arc::new(Consumer::new(&config.properties())?),
+            config,
+            subscribed: false,
+            assigned: false,
+            ended: false,
+            topics: HashMap::new(),
+            held: Vec::new(),
+            slots: Slots::new(SLOTS),
+            event: None,
+            answering: false,
+            failures: VecDeque::new(),
+            ready: VecDeque::new(),
+            spare: Vec::new(),
+            check: None,
+            check_due: Instant::now() + CHECK,
+        })
+    }
+
+    /// Something that waits for the cluster, away from the thread of the runtime.
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Consumer) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let consumer = self.consumer.clone();
+        let answer = spawn_blocking(move || ask(&consumer)).await;
+        let answer =
+            answer.map_err(|error| Error::new(ErrorKind::Internal, "a request to kafka died").with_source(error));
+        Ok(answer??)
+    }
+
+    async fn next(&mut self) -> Result<Poll> {
+        if !self.subscribed {
+            let topics = self.config.topics.clone();
+            self.topics = self.ask(move |consumer| topic_ids(consumer, &topics)).await?;
+            self.consumer.subscribe(&self.config.topics)?;
+            self.subscribed = true;
+        }
+        let deadline = Instant::now() + WAIT;
+        loop {
+            if let Some(poll) = self.turn().await? {
+                return Ok(poll);
+            }
+            if timeout_at(deadline, self.consumer.ready()).await.is_err() {
+                return Ok(Poll::Idle);
+            }
+        }
+    }
+
+    /// Do what is due; `None` when there is nothing to do before something arrives.
+    async fn turn(&mut self) -> Result<Option<Poll>> {
+        loop {
+            if let Some(event) = self.event.take().or_else(|| self.consumer.event()) {
+                // It stays when it could not be dealt with.
+                self.event = Some(event.clone());
+                let poll = self.deal_with(event).await?;
+                self.event = None;
+                if poll.is_some() {
+                    return Ok(poll);
+                }
+                continue;
+            }
+            if let Some((at, failure)) = self.failures.pop_front() {
+                self.face(at, failure).await?;
+                continue;
+            }
+            if self.answering && !self.held.iter().any(|held| held.stage == Stage::Offered) {
+                self.begin().await?;
+            }
+            if self.held.iter().any(|held| held.stage == Stage::Seeking) {
+                self.seek_again().await?;
+            }
+            self.check_topics().await?;
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(Poll::Batch(batch)));
+            }
+            if self.take() > 0 {
+                continue;
+            }
+            // Callbacks of the call above may have left something.
+            if let Some(event) = self.consumer.event() {
+                self.event = Some(event);
+                continue;
+            }
+            if self.config.until_end && self.assigned && !self.answering && self.held.iter().all(Held::is_done) {
+                self.ended = true;
+                return Ok(Some(Poll::End));
+            }
+            return Ok(None);
+        }
+    }
+
+    /// Take what has arrived, and cut it into batches of one partition each; how many there were.
+    fn take(&mut self) -> usize {
+        let Self { config, consumer, held, slots, failures, ready, spare, .. } = self;
+        let mut touched: Vec<usize> = Vec::new();
+        // Messages of one partition come in runs.
+        let mut run = None;
+        let taken = consumer.take(slots, |message| {
+            let key = (message.topic_token(), message.partition());
+            let at = match run {
+                Some((last, at)) if last == key => at,
+                _ => {
+                    let topic = message.topic();
+                    let at = held.iter().position(|held| held.partition == key.1 && *held.c_topic == *topic);
+                    run = Some((key, at));
+                    at
+                }
+            };
+            let taken = match (message.failure(), at) {
+                (None, Some(at)) => held[at].take(message, config.metadata, spare),
+                // Of a partition that is not ours any more.
+                (None, None) => Taken::Left,
+                (Some(failure), Some(at)) if failure.is_end_of_log() => held[at].end_of_log(message.offset(), spare),
+                (Some(failure), _) => {
+                    let topic = message.topic().to_string_lossy().into_owned();
+                    let offset = Some(message.offset()).filter(|offset| *offset >= 0);
+                    failures.push_back((Position { topic, partition: message.partition(), offset }, failure));
+                    Taken::Left
+                }
+            };
+            if let (Taken::Kept, Some(at)) = (taken, at)
+                && touched.last() != Some(&at)
+                && !touched.contains(&at)
+            {
+                touched.push(at);
+            }
+        });
+        for at in touched {
+            let end = consumer.known_end(&held[at].c_topic, held[at].partition);
+            ready.extend(held[at].finish(end));
+        }
+        taken
+    }
+
+    async fn deal_with(&mut self, event: Event) -> Result<Option<Poll>> {
+        match event {
+            Event::Assigned(partitions) => self.offer(partitions).await,
+            Event::Revoked(partitions) => {
+                let gone = self.ids(&partitions);
+                self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| gone.contains(id)));
+                if gone.is_empty() {
+                    self.consumer.answer_revoked(&[])?;
+                    return Ok(None);
+                }
+                Ok(Some(Poll::Revoked(gone)))
+            }
+            Event::Lost(partitions) => {
+                let gone = self.ids(&partitions);
+                tracing::warn!(
+                    partitions = gone.len(),
+                    "the group has given partitions to others; dropping what was not flushed"
+                );
+                self.let_go(&gone)?;
+                Ok((!gone.is_empty()).then_some(Poll::Lost(gone)))
+            }
+            Event::Fatal(why) => Err(Error::new(ErrorKind::Conflict, format!("kafka: {why}"))),
+        }
+    }
+
+    /// The group gives us partitions: the engine has to say from where.
+    async fn offer(&mut self, partitions: Vec<Position>) -> Result<Option<Poll>> {
+        if partitions.is_empty() {
+            self.consumer.answer_assigned(&[])?;
+            self.assigned = true;
+            return Ok(None);
+        }
+        let names = self.config.topics.clone();
+        let (topics, committed) = self
+            .ask(move |consumer| Ok((topic_ids(consumer, &names)?, consumer.committed(&partitions, PATIENCE)?)))
+            .await?;
+        self.topics = topics;
+        let mut assignments = Vec::new();
+        for at in &committed {
+            let Some(topic) = self.topics.get(&at.topic) else { continue };
+            let held = Held::new(topic, at);
+            let partition = held.id.clone();
+            let last = at.offset.and_then(|next| u64::try_from(next).ok()?.checked_sub(1));
+            assignments.push(Assignment { partition, start: Start::Committed(last.map(Offset::from_u64)) });
+            self.held.retain(|known| known.id != held.id);
+            self.held.push(held);
+        }
+        self.answering = true;
+        self.assigned = true;
+        Ok(Some(Poll::Assigned(assignments)))
+    }
+
+    /// The engine has said from where for all that were offered: check that it is there, and fetch.
+    async fn begin(&mut self) -> Result<()> {
+        let mut positions = Vec::new();
+        for at in 0..self.held.len() {
+            let Stage::Sought(next) = self.held[at].stage else { continue };
+            let partition = self.held[at].at(None);
+            let (low, high) = self.range(&partition).await?;
+            let next = match next.or(self.held[at].committed).or(self.held[at].begin) {
+                Some(next) => next,
+                None => self.first(at, low, high).await?,
+            };
+            self.check_range(at, next, low, high)?;
+            let held = &mut self.held[at];
+            held.next = next;
+            held.end = if self.config.until_end { held.end.or(Some(high)) } else { None };
+            positions.push(held.at(Some(next)));
+        }
+        self.consumer.answer_assigned(&positions)?;
+        self.held.iter_mut().filter(|held| !held.is_assigned()).for_each(|held| held.stage = Stage::Fetching);
+        self.answering = false;
+        Ok(())
+    }
+
+    async fn range(&self, at: &Position) -> Result<(i64, i64)> {
+        let at = at.clone();
+        self.ask(move |consumer| {
+            consumer.range(&at, PATIENCE).map_err(|failure| failure.while_doing(format!("partition `{at}`")))
+        })
+        .await
+    }
+
+    /// Where to begin for want of any position. It is committed at once, or a crash before the first flush would move
+    /// it, and with it what is counted.
+    async fn first(&mut self, at: usize, low: i64, high: i64) -> Result<i64> {
+        let partition = self.held[at].at(None);
+        let first = match self.config.start {
+            Begin::Earliest => low,
+            Begin::Latest => high,
+            Begin::At(time) => {
+                let partition = partition.clone();
+                let millis = time.as_micros().div_euclid(1_000);
+                self.ask(move |consumer| consumer.offset_at(&partition, millis, PATIENCE)).await?.unwrap_or(high)
+            }
+            Begin::Nowhere => {
+                let context = format!(
+                    "group `{}` has no position in `{partition}`, and neither has the store; say with \
+                     `start=earliest`, `start=latest` or `start=TIME` where to begin",
+                    self.config.group
+                );
+                return Err(Error::new(ErrorKind::NotFound, context));
+            }
+        };
+        let commit = self.held[at].at(Some(first));
+        self.ask(move |consumer| consumer.commit(&[commit], true)).await?;
+        tracing::info!(%partition, offset = first, "no position yet; beginning here");
+        self.held[at].begin = Some(first);
+        Ok(first)
+    }
+
+    fn check_range(&mut self, at: usize, next: i64, low: i64, high: i64) -> Result<()> {
+        let held = &mut self.held[at];
+        if (low..=high).contains(&next) {
+            held.beyond_since = None;
+            return Ok(());
+        }
+        let error = out_of_range(&self.config, &held.at(Some(next)), low, high);
+        if next > high && held.beyond_since.get_or_insert_with(Instant::now).elapsed() < BEYOND {
+            return Err(Error::new(ErrorKind::Unavailable, error.context()));
+        }
+        Err(error)
+    }
+
+    /// Go back in partitions that are fetched already.
+    async fn seek_again(&mut self) -> Result<()> {
+        let positions: Vec<Position> =
+            self.held.iter().filter(|held| held.stage == Stage::Seeking).map(|held| held.at(Some(held.next))).collect();
+        self.ask(move |consumer| consumer.seek(&positions, PATIENCE)).await?;
+        self.held.iter_mut().filter(|held| held.stage == Stage::Seeking).for_each(|held| held.stage = Stage::Fetching);
+        Ok(())
+    }
+
+    /// The consumer reports a failure among the messages.
+    async fn face(&mut self, at: Position, failure: Failure) -> Result<()> {
+        if failure.is_out_of_range() {
+            let (low, high) = self.range(&at).await?;
+            let next = at.offset.or_else(|| self.held.iter().find(|held| held.is(&at)).map(|held| held.next));
+            return Err(out_of_range(&self.config, &Position { offset: next, ..at }, low, high));
+        }
+        if failure.is_passing() || failure.is_missing_topic() {
+            tracing::warn!(error = %Error::from(failure), "the consumer goes on trying");
+            self.check_due = self.check_due.min(Instant::now());
+            return Ok(());
+        }
+        Err(Error::from(failure).while_doing(format!("reading `{at}`")))
+    }
+
+    /// Look now and then whether a topic was deleted and created again: its offsets mean other messages then.
+    async fn check_topics(&mut self) -> Result<()> {
+        if self.check.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(check) = self.check.take()
+        {
+            self.check_due = Instant::now() + CHECK;
+            if let Ok(Ok(topics)) = check.await
+                && let Some(topic) =
+                    topics.iter().find(|(name, id)| self.topics.get(*name).is_some_and(|own| own != *id))
+            {
+                let context = format!(
+                    "topic `{}` was deleted and created again while it was read; its offsets mean other messages now. \
+                     Start again: the new topic is read from its own beginning, and what the old one has brought stays",
+                    topic.0
+                );
+                return Err(Error::new(ErrorKind::Conflict, context));
+            }
+        }
+        if self.check.is_none() && Instant::now() >= self.check_due {
+            let (consumer, topics) = (self.consumer.clone(), self.config.topics.clone());
+            self.check = Some(spawn_blocking(move || topic_ids(&consumer, &topics)));
+        }
+        Ok(())
+    }
+
+    fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {
+        let held = |at: &Position| self.held.iter().find(|held| held.is(at)).map(|held| held.id.clone());
+        partitions.iter().filter_map(held).collect()
+    }
+
+    /// Forget partitions, and tell the group that they are free.
+    fn let_go(&mut self, partitions: &[PartitionId]) -> Result<()> {
+        let gone = |held: &Held| partitions.contains(&held.id);
+        let assigned: Vec<Position> =
+            self.held.iter().filter(|held| gone(held) && held.is_assigned()).map(|held| held.at(None)).collect();
+        self.consumer.answer_revoked(&assigned)?;
+        self.held.retain(|held| !gone(held));
+        self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| partitions.contains(id)));
+        Ok(())
+    }
+
+    /// Commit, and say in the log when it fails: the store has the positions, and whoever starts takes the larger one.
+    async fn commit_positions(&self, positions: Vec<Position>, wait: bool) {
+        if positions.is_empty() {
+            return;
+        }
+        if self.consumer.is_lost() {
+            tracing::info!("the partitions are lost; nothing is committed");
+            return;
+        }
+        let done = if wait {
+            self.ask(move |consumer| consumer.commit(&positions, true)).await
+        } else {
+            self.consumer.commit(&positions, false).map_err(Error::from)
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "a commit failed; the store has the position");
+        }
+    }
+}
+
+/// Which topics these are now.
+fn topic_ids(consumer: &Consumer, topics: &[String]) -> Result<HashMap<String, TopicId>, Failure> {
+    let ids = consumer.topic_ids(topics, PATIENCE)?;
+    let mut cluster = None;
+    let named = topics.iter().zip(ids).map(|(topic, id)| {
+        let id = match id {
+            Some(id) => TopicId::of(id),
+            None => {
+                let cluster = cluster.get_or_insert_with(|| consumer.cluster_id(PATIENCE).unwrap_or_default());
+                TopicId::of_name(cluster, topic)
+            }
+        };
+        (topic.clone(), id)
+    });
+    Ok(named.collect())
+}
+
+/// Fault F18: what was to be read next is not there.
+fn out_of_range(config: &KafkaConfig, at: &Position, low: i64, high: i64) -> Error {
+    let next = at.offset.unwrap_or(0);
+    let what = if next < low {
+        format!(
+            "{} messages were deleted before they were counted (by retention, or by hand). To go on without them, stop \
+             all workers and move the group: `kafka-consumer-groups.sh --bootstrap-server {} --group {} --topic {}:{} \
+             --reset-offsets --to-offset {low} --execute`",
+            low - next,
+            config.brokers,
+            config.group,
+            at.topic,
+            at.partition
+        )
+    } else if next > high {
+        "messages that were counted are gone from its end, or this is another cluster. To count what comes from now on, \
+         give the messages a new topic"
+            .to_owned()
+    } else {
+        "the log was cut off and has grown again since: messages that were counted were replaced by others".to_owned()
+    };
+    let context = format!(
+        "OFFSET_OUT_OF_RANGE: `{at}` is to be read from offset {next}, and has the offsets {low} up to {high} (exclusive): {what}"
+    );
+    Error::new(ErrorKind::OutOfRange, context)
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        self.next().boxed()
+    }
+
+    /// Only notes it down: what has to be asked from the cluster is asked by the next poll, which may be repeated.
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let Some(held) = self.held.iter_mut().find(|held| held.id == *partition) else {
+                return Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` is not assigned")));
+            };
+            let after = match after.map(|after| after.words()) {
+                None => None,
+                Some([0, 0, 0, after]) => Some(i64::try_from(after).unwrap_or(i64::MAX - 1).min(i64::MAX - 1)),
+                Some(_) => {
+                    let context =
+                        format!("the position in `{partition}` is not one of Kafka; is the store another one?");
+                    return Err(Error::new(ErrorKind::Corrupt, context));
+                }
+            };
+            held.seek(after);
+            self.ready.retain(|batch| batch.partition.as_ref() != Some(partition));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let mut positions = Vec::with_capacity(commits.len());
+            for (partition, offset) in commits {
+                let Some(held) = self.held.iter_mut().find(|held| held.id == *partition) else { continue };
+                let next = i64::try_from(offset.words()[3]).ok().and_then(|offset| offset.checked_add(1));
+                held.durable = next;
+                positions.extend(next.map(|next| held.at(Some(next))));
+            }
+            self.commit_positions(positions, self.ended).await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let given = self.held.iter().filter(|held| partitions.contains(&held.id));
+            let positions = given.filter_map(|held| Some(held.at(Some(held.durable?)))).collect();
+            self.commit_positions(positions, true).await;
+            self.let_go(partitions)
+        }
+        .boxed()
+    }
+
+    fn recycle(&mut self, mut batch: Batch) {
+        if self.spare.len() < SPARE {
+            batch.buffer.clear();
+            batch.payloads.clear();
+            batch.beside.clear();
+            let Batch { buffer, payloads, beside, .. } = batch;
+            self.spare.push(Batch { buffer, payloads, beside, ..Batch::default() });
+        }
+    }
+
+    fn place(&self, partition: &PartitionId, offset: Offset) -> Option<String> {
+        Some(self.held.iter().find(|held| held.id == *partition)?.place(offset))
+    }
+}
