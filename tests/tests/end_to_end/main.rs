@@ -11,3 +11,4 @@ mod page_views;
 mod rust_client;
 mod services;
 mod size;
+mod source_kafka;

@@ -1,0 +1,539 @@
+//! Kafka as a source, with a real broker and the real worker.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use murmur::aggregate::{Count, Number};
+use murmur::engine::{Options, PartitionRecord, Progress, Summary, Worker};
+use murmur::event::Event;
+use murmur::pipeline::{Emissions, Pipeline, Spec};
+use murmur::source::kafka::{self, KafkaConfig};
+use murmur::source::{DeadLetters, FileDeadLetters, KafkaDeadLetters, KafkaLettersConfig, Offset};
+use murmur::store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store, Table};
+use murmur::time::{Span, Timestamp, Window};
+use murmur::{ErrorKind, Result};
+use murmur_tests::kafka::Cluster;
+use rdkafka::Message;
+use rdkafka::message::Headers;
+use tokio::sync::watch;
+
+struct Word(String);
+
+impl Event for Word {
+    const NAME: &'static str = "Word";
+    const FIELDS: &'static [&'static str] = &["text"];
+
+    fn time(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// Every text but `!`; `stall` takes as long as [`STALL`] says.
+fn decode(payload: &[u8]) -> Result<Word, String> {
+    match std::str::from_utf8(payload) {
+        Ok("!") => Err("an exclamation".to_owned()),
+        Ok("stall") if !STALLED.swap(true, Ordering::SeqCst) => {
+            std::thread::sleep(Duration::from_millis(STALL.load(Ordering::SeqCst)));
+            Ok(Word("stall".to_owned()))
+        }
+        Ok(text) => Ok(Word(text.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Milliseconds that the first `stall` takes.
+static STALL: AtomicU64 = AtomicU64::new(0);
+static STALLED: AtomicBool = AtomicBool::new(false);
+
+murmur::key! {
+    /// A word.
+    struct WordKey: "tests.v1.WordKey" {
+        /// Itself.
+        text: String = 1,
+    }
+}
+
+struct Words;
+
+impl Pipeline for Words {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = Spec {
+        name: "words",
+        package: "tests.v1",
+        service: "WordsService",
+        about: "Words, counted.",
+        window: Window::AllTime,
+        fingerprint: 0,
+    };
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        out.begin("").field(&event.0);
+        out.emit(Count::one());
+    }
+}
+
+type Counts = BTreeMap<String, i128>;
+
+async fn counts(store: &dyn Store) -> Counts {
+    let mut counts = Counts::new();
+    for (id, item) in store.scan(&Table::new("words", 1), None, usize::MAX).await.unwrap() {
+        for (_, number) in &item.numbers {
+            let Number::Int(count) = number else { panic!("{item:?}") };
+            *counts.entry(id.key.trim_start_matches('=').to_owned()).or_default() += count;
+        }
+    }
+    counts
+}
+
+fn words(range: std::ops::Range<u64>) -> impl Iterator<Item = String> {
+    range.map(|n| format!("word {}", n * 7 % 997))
+}
+
+fn count<T: Into<String>>(words: impl IntoIterator<Item = T>) -> Counts {
+    let mut counts = Counts::new();
+    words.into_iter().for_each(|word| *counts.entry(word.into()).or_default() += 1);
+    counts
+}
+
+/// A worker on a thread with a runtime of its own, as the binary has it.
+struct Running {
+    stop: watch::Sender<bool>,
+    progress: watch::Receiver<Progress>,
+    thread: JoinHandle<Result<Summary>>,
+}
+
+impl Running {
+    fn start(store: &Arc<dyn Store>, config: KafkaConfig, letters: impl Into<Letters>) -> Self {
+        let (store, letters) = (store.clone(), letters.into());
+        let (stop, stopped) = watch::channel(false);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let source = kafka::open(config)?;
+                let mut options = Options::default();
+                options.flush_interval = Span::from_millis(100);
+                let worker = Worker::builder(store, source, decode, letters.open()).options(options);
+                let worker = worker.pipeline::<Words>().build();
+                sender.send(worker.progress()).unwrap();
+                worker.run(stopped).await
+            })
+        });
+        let progress = receiver.recv().expect("the source could not be opened");
+        Self { stop, progress, thread }
+    }
+
+    fn wait(self) -> Result<Summary> {
+        let summary = self.thread.join().unwrap();
+        drop(self.stop);
+        summary
+    }
+
+    fn stop(self) -> Result<Summary> {
+        self.stop.send_replace(true);
+        self.wait()
+    }
+
+    async fn until(&mut self, what: &str, is_so: impl FnMut(&Progress) -> bool) {
+        let waited = tokio::time::timeout(Duration::from_secs(60), self.progress.wait_for(is_so)).await;
+        waited.unwrap_or_else(|_| panic!("not within a minute: {what}")).expect("the worker ended");
+    }
+}
+
+enum Letters {
+    Folder(tempfile::TempDir),
+    Topic(KafkaLettersConfig),
+}
+
+impl Letters {
+    fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn open(self) -> Box<dyn DeadLetters> {
+        match self {
+            Self::Folder(folder) => Box::new(FileDeadLetters::open(folder.keep()).unwrap()),
+            Self::Topic(config) => Box::new(KafkaDeadLetters::open(&config).unwrap()),
+        }
+    }
+}
+
+impl From<()> for Letters {
+    fn from((): ()) -> Self {
+        Self::folder()
+    }
+}
+
+impl From<KafkaLettersConfig> for Letters {
+    fn from(config: KafkaLettersConfig) -> Self {
+        Self::Topic(config)
+    }
+}
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
+}
+
+fn embedded(folder: &Path) -> Arc<dyn Store> {
+    Arc::new(EmbeddedStore::open(&EmbeddedConfig::new(folder)).unwrap())
+}
+
+fn config(cluster: &Cluster, topic: &str, group: &str, options: &str) -> KafkaConfig {
+    KafkaConfig::parse(&format!("kafka://{}/{topic}?group={group}{options}", cluster.brokers)).unwrap()
+}
+
+/// Read what is there.
+fn read(store: &Arc<dyn Store>, cluster: &Cluster, topic: &str, group: &str, options: &str) -> Result<Summary> {
+    let mut config = config(cluster, topic, group, options);
+    config.until_end = true;
+    Running::start(store, config, ()).wait()
+}
+
+#[tokio::test]
+async fn every_message_of_eight_partitions_counts_once_and_a_second_run_reads_nothing() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("whole", 8).await, Cluster::name("whole"));
+    cluster.send(&topic, 8, words(0..40_000));
+    let folder = tempfile::tempdir().unwrap();
+    for (store, group) in [(memory(), format!("{group}-m")), (embedded(folder.path()), format!("{group}-e"))] {
+        let summary = read(&store, &cluster, &topic, &group, "").unwrap();
+        assert!(summary.ended);
+        assert_eq!((summary.progress.read, summary.progress.lag), (40_000, Some(0)));
+        assert_eq!(summary.progress.partitions.len(), 8);
+        assert_eq!(counts(&*store).await, count(words(0..40_000)));
+        let committed = cluster.committed(&group, &topic, 8);
+        assert_eq!(committed, (0..8).map(|partition| (partition, 5_000)).collect());
+
+        let again = read(&store, &cluster, &topic, &group, "").unwrap();
+        assert_eq!((again.ended, again.progress.read), (true, 0));
+    }
+
+    // What comes later is read from the commit, by whoever takes over: the store has the position too.
+    cluster.send(&topic, 8, words(40_000..41_000));
+    let store = embedded(folder.path());
+    let resumed = read(&store, &cluster, &topic, &format!("{group}-e"), "").unwrap();
+    assert_eq!(resumed.progress.read, 1_000);
+    assert_eq!(counts(&*store).await, count(words(0..41_000)));
+    let other_group = read(&store, &cluster, &topic, &format!("{group}-x"), "").unwrap();
+    assert_eq!(other_group.progress.read, 0, "the group knows nothing, and the store knows it all");
+}
+
+async fn members_come_and_go(rebalance: &str) {
+    const EVENTS: u64 = 240_000;
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic(rebalance, 8).await, Cluster::name(rebalance));
+    let store = memory();
+    let member = || {
+        let options = format!("&rebalance={rebalance}&librdkafka.heartbeat.interval.ms=500");
+        Running::start(&store, config(&cluster, &topic, &group, &options), ())
+    };
+    let sender = {
+        let (cluster, topic) = (cluster.clone(), topic.clone());
+        std::thread::spawn(move || {
+            for part in 0..24 {
+                cluster.send(&topic, 8, words(part * (EVENTS / 24)..(part + 1) * (EVENTS / 24)));
+                std::thread::sleep(Duration::from_millis(250));
+            }
+        })
+    };
+    let mut first = member();
+    first.until("the first member reads", |progress| progress.read > 10_000).await;
+    let mut second = member();
+    second.until("the second member gets partitions", |progress| progress.read > 0).await;
+    first.until("the first member keeps the others", |progress| progress.partitions.len() == 4).await;
+    let left = first.stop().unwrap();
+    assert!(!left.ended);
+    second.until("the second member gets all", |progress| progress.partitions.len() == 8).await;
+    let mut third = member();
+    third.until("the third member gets partitions", |progress| progress.read > 0).await;
+    let mut members = vec![second, third];
+    sender.join().unwrap();
+    let right = count(words(0..EVENTS));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while counts(&*store).await.values().sum::<i128>() < i128::from(EVENTS) {
+        assert!(Instant::now() < deadline, "not everything was read");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut rewinds = left.progress.rewinds;
+    for member in members.drain(..) {
+        rewinds += member.stop().unwrap().progress.rewinds;
+    }
+    assert_eq!(counts(&*store).await, right);
+    assert_eq!(rewinds, 0, "partitions moved without a conflict");
+    let committed = cluster.committed(&group, &topic, 8);
+    assert_eq!(committed.values().sum::<i64>(), EVENTS as i64);
+}
+
+#[tokio::test]
+async fn members_come_and_go_under_load_and_every_message_counts_once() {
+    members_come_and_go("cooperative").await;
+}
+
+#[tokio::test]
+async fn members_come_and_go_eagerly_and_every_message_counts_once() {
+    members_come_and_go("eager").await;
+}
+
+#[tokio::test]
+async fn a_member_that_stalls_is_put_out_and_what_it_had_not_flushed_counts_once() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("stall", 4).await, Cluster::name("stall"));
+    let store = memory();
+    STALL.store(9_000, Ordering::SeqCst);
+    let member = || {
+        let options = "&librdkafka.session.timeout.ms=6000&librdkafka.max.poll.interval.ms=6000\
+                       &librdkafka.heartbeat.interval.ms=500";
+        Running::start(&store, config(&cluster, &topic, &group, options), ())
+    };
+    cluster.send(&topic, 4, words(0..4_000));
+    let mut first = member();
+    first.until("the first member reads", |progress| progress.read >= 4_000).await;
+    let mut second = member();
+    second.until("the second member gets partitions", |progress| progress.partitions.len() == 2).await;
+    // Whoever meets the first one sleeps in the middle of a batch for longer than the group waits.
+    let stalls = || std::iter::repeat_n("stall".to_owned(), 400);
+    cluster.send(&topic, 4, stalls());
+    cluster.send(&topic, 4, words(4_000..8_000));
+    let right = count(words(0..8_000).chain(stalls()));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while counts(&*store).await != right {
+        assert!(Instant::now() < deadline, "{:?}", counts(&*store).await.values().sum::<i128>());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // The one that was put out comes back.
+    for member in [&mut first, &mut second] {
+        member.until("both have partitions again", |progress| progress.partitions.len() == 2).await;
+    }
+    first.stop().unwrap();
+    second.stop().unwrap();
+    assert_eq!(counts(&*store).await, right);
+}
+
+#[tokio::test]
+async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("gone", 1).await, Cluster::name("gone"));
+    let store = memory();
+    cluster.send(&topic, 1, words(0..100));
+    read(&store, &cluster, &topic, &group, "").unwrap();
+    cluster.send(&topic, 1, words(100..200));
+    cluster.delete_records(&topic, 0, 150).await;
+    let error = read(&store, &cluster, &topic, &group, "").unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::OutOfRange, false));
+    for part in ["OFFSET_OUT_OF_RANGE", &topic, "from offset 100", "150 up to 200", "50 messages", "--to-offset 150"] {
+        assert!(error.to_string().contains(part), "`{part}` is missing in: {error}");
+    }
+    assert_eq!(counts(&*store).await, count(words(0..100)), "nothing was skipped silently");
+
+    // The group knows nothing, and the store does: no start in the middle either.
+    for options in ["", "&start=latest"] {
+        let error = read(&store, &cluster, &topic, &Cluster::name("gone"), options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfRange, "{error}");
+    }
+
+    // While it is read.
+    let running_topic = cluster.topic("gone-later", 1).await;
+    cluster.send(&running_topic, 1, words(0..10));
+    let mut late = config(&cluster, &running_topic, &group, "&start=latest");
+    late.group = Cluster::name("gone-later");
+    let mut running = Running::start(&store, late, ());
+    running.until("it waits at the end", |progress| progress.partitions.len() == 1).await;
+    running.stop().unwrap();
+
+    // The way out.
+    cluster.commit(&group, &topic, 0, 150);
+    let summary = read(&store, &cluster, &topic, &group, "").unwrap();
+    assert_eq!(summary.progress.read, 50);
+    assert_eq!(counts(&*store).await, count(words(0..100).chain(words(150..200))));
+}
+
+#[tokio::test]
+async fn a_position_beyond_the_end_of_the_log_is_an_error() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("beyond", 1).await, Cluster::name("beyond"));
+    let store = memory();
+    cluster.send(&topic, 1, words(0..10));
+    let summary = read(&store, &cluster, &topic, &group, "").unwrap();
+    let partition = &summary.progress.partitions[0].partition;
+    let beyond = PartitionRecord { commit: Some(Offset::from_u64(20)), ..PartitionRecord::default() };
+    beyond.raise(&*store, &Table::new("words", 1), partition).await.unwrap();
+    let error = read(&store, &cluster, &topic, &group, "").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfRange);
+    assert!(error.to_string().contains("from offset 21") && error.to_string().contains("0 up to 10"), "{error}");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_created_again_is_counted_anew() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("again", 2).await, Cluster::name("again"));
+    let store = memory();
+    cluster.send(&topic, 2, words(0..1_000));
+    let first = read(&store, &cluster, &topic, &group, "").unwrap();
+    cluster.delete(&topic).await;
+    cluster.create(&topic, 2).await;
+    cluster.send(&topic, 2, words(0..1_500));
+    let second = read(&store, &cluster, &topic, &group, "").unwrap();
+    assert_eq!((first.progress.read, second.progress.read), (1_000, 1_500));
+    assert_ne!(first.progress.partitions[0].partition, second.progress.partitions[0].partition);
+    assert_eq!(counts(&*store).await, count(words(0..1_000).chain(words(0..1_500))));
+}
+
+#[tokio::test]
+async fn a_topic_that_is_created_again_while_it_is_read_stops_the_worker() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("swapped", 1).await, Cluster::name("swapped"));
+    let store = memory();
+    cluster.send(&topic, 1, words(0..100));
+    let mut running = Running::start(&store, config(&cluster, &topic, &group, ""), ());
+    running.until("it has read", |progress| progress.read == 100).await;
+    cluster.delete(&topic).await;
+    cluster.create(&topic, 1).await;
+    let error = running.wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("created again"), "{error}");
+}
+
+#[tokio::test]
+async fn aborted_messages_do_not_count_and_markers_at_the_end_are_passed() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("transactions", 1).await, Cluster::name("transactions"));
+    cluster.transaction(&topic, &["a", "b"], true);
+    cluster.transaction(&topic, &["b", "c", "c"], false);
+    cluster.transaction(&topic, &["a"], true);
+    cluster.transaction(&topic, &["d"], false);
+    let end = cluster.end(&topic, 0);
+    assert_eq!(end, 7 + 4, "seven messages and four markers");
+
+    let store = memory();
+    let summary = read(&store, &cluster, &topic, &group, "").unwrap();
+    assert_eq!((summary.ended, summary.progress.read, summary.progress.lag), (true, 3, Some(0)));
+    assert_eq!(counts(&*store).await, count(["a", "b", "a"]));
+    assert_eq!(cluster.committed(&group, &topic, 1), [(0, end)].into(), "the commit has passed the last marker");
+    let again = read(&store, &cluster, &topic, &group, "").unwrap();
+    assert_eq!((again.ended, again.progress.read), (true, 0));
+
+    let all = memory();
+    let summary = read(&all, &cluster, &topic, &format!("{group}-all"), "&isolation=read_uncommitted").unwrap();
+    assert_eq!((summary.ended, summary.progress.read), (true, 7));
+}
+
+#[tokio::test]
+async fn where_to_begin_is_decided_once() {
+    let cluster = Cluster::from_environment();
+    let topic = cluster.topic("start", 1).await;
+    cluster.send(&topic, 1, words(0..10));
+    let store = memory();
+
+    // The first start finds the end, and dies before it has anything to commit.
+    let group = Cluster::name("latest");
+    let mut running = Running::start(&store, config(&cluster, &topic, &group, "&start=latest"), ());
+    running.until("it has its partition", |progress| progress.partitions.len() == 1).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while cluster.committed(&group, &topic, 1).is_empty() {
+        assert!(Instant::now() < deadline, "the start was not committed");
+    }
+    running.stop().unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let middle = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+    cluster.send(&topic, 1, words(10..30));
+    let summary = read(&store, &cluster, &topic, &group, "&start=latest").unwrap();
+    assert_eq!(summary.progress.read, 20);
+    assert_eq!(counts(&*store).await, count(words(10..30)));
+
+    for (start, read_messages) in [("earliest".to_owned(), 30), ("latest".to_owned(), 0), (middle.to_string(), 20)] {
+        let summary = read(&memory(), &cluster, &topic, &Cluster::name("start"), &format!("&start={start}")).unwrap();
+        assert_eq!(summary.progress.read, read_messages, "{start}");
+    }
+    let error = read(&memory(), &cluster, &topic, &Cluster::name("start"), "&start=none").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("start=earliest"), "{error}");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_not_there_is_an_error() {
+    let cluster = Cluster::from_environment();
+    let error = read(&memory(), &cluster, "no-such-topic", &Cluster::name("none"), "").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("no-such-topic"), "{error}");
+}
+
+fn header(message: &impl Message, name: &str) -> Option<String> {
+    let headers = message.headers()?;
+    let header = headers.iter().find(|header| header.key == name)?;
+    header.value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+#[tokio::test]
+async fn a_dead_letter_has_payload_key_headers_place_and_reason_before_the_commit_passes_it() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("letters", 1).await, Cluster::name("letters"));
+    let dead = cluster.topic("dead", 1).await;
+    cluster.send(&topic, 1, ["a".to_owned()]);
+    cluster.send_whole(&topic, "the key", &[("trace", Some("7")), ("trace", None)], b"!");
+    cluster.send_whole(&topic, "k", &[], b"\xff\x00");
+    cluster.send(&topic, 1, ["b".to_owned()]);
+
+    let store = memory();
+    let mut config = config(&cluster, &topic, &group, "&metadata=true");
+    config.until_end = true;
+    let letters = KafkaLettersConfig::new(&cluster.brokers, &dead, "the app");
+    let summary = Running::start(&store, config.clone(), letters.clone()).wait().unwrap();
+    assert_eq!((summary.progress.read, summary.progress.dead), (4, 2));
+    assert_eq!(cluster.committed(&group, &topic, 1), [(0, 4)].into());
+    let messages = cluster.messages(&dead);
+    assert_eq!(messages.len(), 2);
+    assert_eq!((messages[0].payload(), messages[0].key()), (Some(&b"!"[..]), Some(&b"the key"[..])));
+    assert_eq!((messages[1].payload(), messages[1].key()), (Some(&b"\xff\x00"[..]), Some(&b"k"[..])));
+    let headers = messages[0].headers().unwrap();
+    assert_eq!((headers.get(0).key, headers.get(0).value), ("trace", Some(&b"7"[..])));
+    assert_eq!((headers.get(1).key, headers.get(1).value), ("trace", None));
+    let partition = &summary.progress.partitions[0].partition;
+    for (name, value) in [
+        ("murmur-id", format!("{partition}@1")),
+        ("murmur-partition", partition.to_string()),
+        ("murmur-offset", "1".to_owned()),
+        ("murmur-place", format!("{topic}[0]@1")),
+        ("murmur-source-topic", topic.clone()),
+        ("murmur-source-partition", "0".to_owned()),
+        ("murmur-source-offset", "1".to_owned()),
+        ("murmur-reason", "an exclamation".to_owned()),
+        ("murmur-app", "the app".to_owned()),
+    ] {
+        assert_eq!(header(&messages[0], name).as_deref(), Some(value.as_str()), "{name}");
+    }
+    assert!(header(&messages[0], "murmur-stamped").is_some());
+
+    // Read again by a run that knows nothing: copies have the same id.
+    config.group = Cluster::name("letters");
+    Running::start(&memory(), config.clone(), letters).wait().unwrap();
+    let ids: Vec<_> = cluster.messages(&dead).iter().map(|letter| header(letter, "murmur-id")).collect();
+    assert_eq!((ids.len(), &ids[..2]), (4, &ids[2..]));
+
+    // A topic that does not take letters holds the commit back.
+    config.group = Cluster::name("letters");
+    let nowhere = KafkaLettersConfig::new(&cluster.brokers, "no-such-topic", "the app");
+    let error = Running::start(&memory(), config.clone(), nowhere).wait().unwrap_err();
+    assert!(error.to_string().contains("no-such-topic"), "{error}");
+    assert_eq!(cluster.committed(&config.group, &topic, 1), [(0, 0)].into(), "the start, and no further");
+}
+
+#[tokio::test]
+async fn a_storm_of_bad_messages_stops_the_worker_and_does_not_flood_the_dead_letters() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("storm", 1).await, Cluster::name("storm"));
+    let dead = cluster.topic("storm-dead", 1).await;
+    cluster.send(&topic, 1, words(0..1_000));
+    cluster.send(&topic, 1, std::iter::repeat_n("!".to_owned(), 50_000));
+    let letters = KafkaLettersConfig::new(&cluster.brokers, &dead, "the app");
+    let store = memory();
+    let error = Running::start(&store, config(&cluster, &topic, &group, ""), letters).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert!(error.to_string().contains("an exclamation"), "{error}");
+    assert!(cluster.messages(&dead).len() < 10_000, "{}", cluster.messages(&dead).len());
+}
