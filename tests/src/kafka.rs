@@ -29,8 +29,9 @@ pub struct Cluster {
 impl Cluster {
     /// The one that `MURMUR_TEST_KAFKA` names. There is no test without one.
     pub fn from_environment() -> Self {
-        let brokers = std::env::var(VARIABLE)
-            .unwrap_or_else(|_| panic!("{VARIABLE} is not set; it says where a Kafka broker is, as in 127.0.0.1:19092"));
+        let brokers = std::env::var(VARIABLE).unwrap_or_else(|_| {
+            panic!("{VARIABLE} is not set; it says where a Kafka broker is, as in 127.0.0.1:19092")
+        });
         Self { brokers }
     }
 

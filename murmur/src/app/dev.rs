@@ -32,6 +32,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
         Some(location) => location.clone(),
         None => format!("embedded://.murmur/{}", app.name).parse()?,
     };
+    args.source.as_ref().map_or(Ok(()), open::must_stand)?;
     let store = open::store(&location)?;
     let source: Box<dyn Source> = match (&args.source, app.generator) {
         (Some(location), _) => open::source(location, store.clone(), false, &args.worker)?,

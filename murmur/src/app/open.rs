@@ -57,6 +57,15 @@ fn unknown(location: &Location, scheme: &str, what: &str, known: &str) -> Error 
     Error::new(ErrorKind::InvalidArgument, format!("`{location}`: there is no {what} `{scheme}`; there are: {known}"))
 }
 
+/// A file or folder that is not there is said before anything is made for it.
+pub(super) fn must_stand(source: &Location) -> Result<()> {
+    let is_file = source.scheme().is_none_or(|scheme| scheme == "file") && source.path() != "-";
+    if is_file && !Path::new(source.path()).exists() {
+        return Err(Error::new(ErrorKind::NotFound, format!("the source `{source}` does not exist")));
+    }
+    Ok(())
+}
+
 /// The source at a URL, whose positions are kept in `store`.
 pub(super) fn source(
     location: &Location,
@@ -175,6 +184,18 @@ mod tests {
         let url = path.display().to_string().parse().unwrap();
         drop(store(&url).unwrap());
         assert!(standing_store(&url).is_ok());
+    }
+
+    #[test]
+    fn a_source_that_is_not_there_is_said_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("typo.jsonl").display().to_string();
+        for url in [missing.clone(), format!("file://{missing}")] {
+            assert_eq!(must_stand(&url.parse().unwrap()).err().unwrap().kind(), ErrorKind::NotFound);
+        }
+        for url in ["-", "kafka://broker/views", &folder.path().display().to_string()] {
+            assert!(must_stand(&url.parse().unwrap()).is_ok());
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::Result;
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     let entries = app.select(&args.pipelines)?;
+    open::must_stand(&args.source)?;
     let store = open::store(&args.store.store)?;
     let parts = Parts {
         source: open::source(&args.source, store.clone(), args.until_end, &args.worker)?,

@@ -210,7 +210,7 @@ fn replaced(path: &Path, what: &str) -> Error {
          with the option `id` to read it from its beginning",
         path.display()
     );
-    Error::new(ErrorKind::Conflict, context)
+    Error::new(ErrorKind::OutOfRange, context)
 }
 
 /// The manifest with its record.

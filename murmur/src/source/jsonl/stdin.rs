@@ -132,7 +132,7 @@ impl StdinSource {
              start, or give this one a name of its own (`-?id=NAME`)",
             self.partition
         );
-        Error::new(ErrorKind::Conflict, context)
+        Error::new(ErrorKind::OutOfRange, context)
     }
 }
 
@@ -167,7 +167,7 @@ impl Source for StdinSource {
             if line < self.lines.line() {
                 let context = "standard input cannot be read again from an earlier line; start again with the same \
                                input from its start";
-                return Err(Error::new(ErrorKind::Conflict, context));
+                return Err(Error::new(ErrorKind::OutOfRange, context));
             }
             if self.state == State::Assigned {
                 self.state = State::Reading;

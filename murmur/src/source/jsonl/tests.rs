@@ -232,7 +232,7 @@ async fn a_file_that_shrank_or_was_replaced_is_an_error_and_not_a_jump() {
     let world = World::new();
     let refused = async |name: &str, text: &str| {
         let error = world.read("", "", &[]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(error.kind(), ErrorKind::OutOfRange);
         assert!(error.to_string().contains(name) && error.to_string().contains(text), "{error}");
         assert!(error.to_string().contains("`id`"), "the way out: {error}");
     };
@@ -327,7 +327,7 @@ async fn a_broken_compressed_file_stops_or_is_said_and_an_intact_copy_heals_it()
         assert_eq!(world.read("", "", &end).await.unwrap(), [""; 0]);
         world.write(name, [whole.clone(), whole].concat());
         let error = world.read("", "", &end).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Conflict, "it changed after it was read: {error}");
+        assert_eq!(error.kind(), ErrorKind::OutOfRange, "it changed after it was read: {error}");
     }
 }
 
@@ -391,7 +391,7 @@ async fn a_file_replaced_while_it_is_followed_is_an_error() {
                 break error;
             }
         };
-        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(error.kind(), ErrorKind::OutOfRange);
         assert!(error.to_string().contains(says), "{error}");
     }
 }
@@ -440,7 +440,7 @@ async fn many_small_batches_make_the_file() {
     );
     let error = world.read("a.jsonl", "", &[("f:in:1", (1, 120_001))]).await.unwrap_err();
     assert!(error.to_string().contains("1 lines are missing"), "{error}");
-    assert_eq!(world.read("a.jsonl", "", &[("f:in:1", (7, 1))]).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(world.read("a.jsonl", "", &[("f:in:1", (7, 1))]).await.unwrap_err().kind(), ErrorKind::OutOfRange);
 }
 
 #[tokio::test]
@@ -512,7 +512,7 @@ mod stdin {
             (vec![b"one\ntwo\n".as_slice()], "1 lines too early"),
         ] {
             let error = read(&records, &other, Some(3)).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Conflict);
+            assert_eq!(error.kind(), ErrorKind::OutOfRange);
             assert!(error.to_string().contains(says) && error.to_string().contains("id=NAME"), "{error}");
         }
     }
