@@ -129,5 +129,5 @@ pub(super) fn changed(path: &Path, what: &str) -> Error {
          option `id` to read it from its beginning",
         path.display()
     );
-    Error::new(ErrorKind::Conflict, context)
+    Error::new(ErrorKind::OutOfRange, context)
 }

@@ -184,7 +184,7 @@ impl Open {
                     after.unwrap_or(Offset::ZERO),
                     self.id
                 );
-                return Err(Error::new(ErrorKind::Conflict, context));
+                return Err(Error::new(ErrorKind::OutOfRange, context));
             }
         };
         let next = if line == END { number + 1 } else { number };
