@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +21,10 @@ pub(super) struct Broker {
     pub(super) commits: Option<Vec<Option<Offset>>>,
     /// Offsets that ever were a commit: a broker that fails over may hand out an old one.
     pub(super) history: Vec<(usize, Offset)>,
-    /// Coordinates of all dead letters.
-    pub(super) dead: Vec<(PartitionId, Offset)>,
+    /// Coordinates of all dead letters, with the folder that they lie in.
+    pub(super) dead: BTreeSet<(usize, PartitionId, Offset)>,
+    /// Which folders of dead letters have an owner.
+    pub(super) folders: BTreeSet<usize>,
 }
 
 pub(super) type Shared<T> = Arc<Mutex<T>>;
@@ -143,15 +146,39 @@ impl Source for LogSource {
     }
 }
 
-/// Dead letters that several owners share: it keeps what it was given, as a topic does.
-pub(super) struct SharedLetters {
-    pub(super) broker: Shared<Broker>,
-    pub(super) unsynced: Vec<Letter>,
+/// A folder of dead letters. One owner has it at a time; the next one finds what the one before put there.
+pub(super) struct Folder {
+    broker: Shared<Broker>,
+    number: usize,
+    /// Whether it forgets when told to, as a folder does; a topic cannot.
+    forgets: bool,
+    unsynced: Vec<Letter>,
 }
 
-impl DeadLetters for SharedLetters {
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+impl Folder {
+    /// The first one that nobody has.
+    pub(super) fn open(broker: &Shared<Broker>, forgets: bool) -> Self {
+        let mut inner = lock(broker);
+        let number = (0..).find(|number| !inner.folders.contains(number)).unwrap_or_default();
+        inner.folders.insert(number);
+        drop(inner);
+        Self { broker: broker.clone(), number, forgets, unsynced: Vec::new() }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        lock(&self.broker).folders.remove(&self.number);
+    }
+}
+
+impl DeadLetters for Folder {
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
         self.unsynced.clear();
+        if self.forgets {
+            let here = |number: usize, of: &PartitionId| number == self.number && of == partition;
+            lock(&self.broker).dead.retain(|(number, of, offset)| !here(*number, of) || Some(*offset) <= after);
+        }
         Box::pin(async { Ok(()) })
     }
 
@@ -163,7 +190,8 @@ impl DeadLetters for SharedLetters {
     fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            let letters = self.unsynced.drain(..).map(|letter| (letter.partition, letter.offset));
+            let number = self.number;
+            let letters = self.unsynced.drain(..).map(|letter| (number, letter.partition, letter.offset));
             lock(&self.broker).dead.extend(letters);
             Ok(())
         })

@@ -33,6 +33,9 @@ impl Event for Tick {
     }
 }
 
+/// The amount that [`Tallies`] refuses and [`Trails`] counts: a dead letter of one pipeline alone.
+pub(super) const REFUSED: u64 = 1_007;
+
 /// Form A: how many, and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -52,6 +55,10 @@ impl Monoid for Tally {
     fn combine(&mut self, later: Self) {
         self.count += later.count;
         self.amount += later.amount;
+    }
+
+    fn refusal(&self) -> Option<String> {
+        (self.amount == REFUSED).then(|| "this amount is refused".into())
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::Report;
 use super::defect::Defect;
-use super::log::{Broker, Entry, LogSource, Shared, SharedLetters, lock};
-use super::pipelines::{Tallies, Tally, Tick, Trail, Trails, decode, trail_keys};
+use super::log::{Broker, Entry, Folder, LogSource, Shared, lock};
+use super::pipelines::{REFUSED, Tallies, Tally, Tick, Trail, Trails, decode, trail_keys};
 use super::store::{Faults, FaultyStore};
 
 /// When the simulated world begins: 2026-01-01T00:00:00Z.
@@ -40,6 +40,7 @@ struct World {
     store: Arc<FaultyStore>,
     clock: Arc<PausedClock>,
     defect: Option<Defect>,
+    letters_forget: bool,
     alive: Vec<Running>,
 }
 
@@ -82,6 +83,7 @@ impl World {
             latency: 0,
         };
         let faults = Faults { latency: rng.u64(0..400), ..faults };
+        let letters_forget = rng.bool();
         let rng = Arc::new(Mutex::new(rng));
         let store = FaultyStore {
             inner: Arc::new(MemoryStore::default()),
@@ -97,6 +99,7 @@ impl World {
             store: Arc::new(store),
             clock: Arc::new(PausedClock(tokio::time::Instant::now())),
             defect,
+            letters_forget,
             alive: Vec::new(),
         }
     }
@@ -138,7 +141,8 @@ impl World {
                     b"not a tick".to_vec()
                 } else {
                     let at = Timestamp::from_seconds(BEGIN + rng.i64(0..5_400));
-                    Tick { key: rng.u64(..4), at, amount: rng.u64(1..1_000) }.to_payload()
+                    let amount = if rng.u32(..40) == 0 { REFUSED } else { rng.u64(1..1_000) };
+                    Tick { key: rng.u64(..4), at, amount }.to_payload()
                 };
                 log.push(Entry { offset: Offset::from_u64(next), payload });
                 report.events += 1;
@@ -156,6 +160,10 @@ impl World {
         }
         let mut options = Options::default();
         options.flush_interval = Span::from_millis(rng.u64(50..3_000));
+        if rng.bool() {
+            let interval = Span::from_millis(rng.u64(50..30_000));
+            options.pipeline_intervals.insert(Trails::SPEC.name.to_owned(), interval);
+        }
         options.flush_tiles = rng.usize(1..40);
         options.drain_budget = Span::from_millis(rng.u64(100..20_000));
         options.seed = rng.u64(..);
@@ -169,7 +177,7 @@ impl World {
             bounded: last,
             commit_on_delivery: self.defect == Some(Defect::CommitAtMaximum),
         };
-        let letters = SharedLetters { broker: self.broker.clone(), unsynced: Vec::new() };
+        let letters = Folder::open(&self.broker, self.letters_forget);
         let worker = Worker::builder(self.store.clone(), Box::new(source), decode, Box::new(letters))
             .options(options)
             .clock(self.clock.clone())
@@ -223,10 +231,10 @@ fn count_progress(progress: &murmur::engine::Progress, report: &mut Report) {
 }
 
 fn compare_letters(broker: &Broker) -> Result<(), String> {
-    let kept: BTreeSet<_> = broker.dead.iter().cloned().collect();
+    let kept: BTreeSet<_> = broker.dead.iter().map(|(_, partition, offset)| (partition.clone(), *offset)).collect();
     for (partition, log) in &broker.partitions {
         for entry in log {
-            let bad = decode(&entry.payload).is_err();
+            let bad = decode(&entry.payload).map_or(true, |tick| tick.amount == REFUSED);
             if bad != kept.contains(&(partition.clone(), entry.offset)) {
                 return Err(format!("dead letter {partition} {}: is there: {}", entry.offset, !bad));
             }
@@ -244,9 +252,11 @@ fn oracle(broker: &Broker) -> (TallyAt, TrailAt) {
     for (partition, log) in &broker.partitions {
         for tick in log.iter().filter_map(|entry| decode(&entry.payload).ok()) {
             let (tile, slot) = Tallies::tiling().locate(tick.at);
-            let tally = tallies.entry((text(tick.key), tile, slot)).or_default();
-            tally.0 += 1;
-            tally.1 += tick.amount;
+            if tick.amount != REFUSED {
+                let tally = tallies.entry((text(tick.key), tile, slot)).or_default();
+                tally.0 += 1;
+                tally.1 += tick.amount;
+            }
             for key in trail_keys(&tick) {
                 let (tile, slot) = Trails::tiling().locate(tick.at);
                 let (count, hash) = trails.entry((text(key), tile, slot, partition.clone())).or_default();

@@ -35,15 +35,11 @@ pub(super) enum Flushed {
     Conflict,
 }
 
-/// Write until every write has a definite outcome. An ambiguous write is sent again as it was: its condition makes the
-/// second one harmless.
-pub(super) async fn write_all(
-    store: &dyn Store,
-    table: &Table,
-    mut writes: Vec<Write>,
-    resent: &mut u64,
-) -> Result<Flushed> {
+/// Write until every write has a definite outcome, and how many had to be sent again. An ambiguous write is sent again
+/// as it was: its condition makes the second one harmless.
+pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<Write>) -> Result<(Flushed, u64)> {
     let mut backoff = Backoff::new();
+    let mut resent = 0;
     loop {
         let mut again = Vec::new();
         let mut conflict = false;
@@ -66,12 +62,12 @@ pub(super) async fn write_all(
             }
         }
         if conflict {
-            return Ok(Flushed::Conflict);
+            return Ok((Flushed::Conflict, resent));
         }
         if again.is_empty() {
-            return Ok(Flushed::Durable);
+            return Ok((Flushed::Durable, resent));
         }
-        *resent += again.len() as u64;
+        resent += again.len() as u64;
         writes = again;
         backoff.pause().await;
     }

@@ -10,6 +10,8 @@ pub(super) struct Ledger {
     pub(super) record: PartitionRecord,
     /// Everything up to and including it was durable when the partition was taken.
     pub(super) durable: Option<Offset>,
+    /// Everything up to and including it is durable now.
+    pub(super) commit: Option<Offset>,
     /// What an earlier owner may have written ends here. What this owner raises is not in it.
     inherited: Option<Offset>,
 }
@@ -29,8 +31,6 @@ pub(super) struct Owned {
     pub(super) source_commit: Option<Offset>,
     /// One per pipeline, in their order.
     pub(super) ledgers: Vec<Ledger>,
-    /// Everything up to and including it is durable in every pipeline.
-    pub(super) commit: Option<Offset>,
     /// Everything up to and including it was read and folded, refused or filtered.
     pub(super) read: Option<Offset>,
     /// Newest event time in the log up to `read`.
@@ -44,15 +44,24 @@ impl Owned {
     pub(super) fn new(id: PartitionId, source_commit: Option<Offset>, records: Vec<PartitionRecord>) -> Self {
         let ledgers: Vec<Ledger> = records
             .into_iter()
-            .map(|record| Ledger { record, durable: record.commit.max(source_commit), inherited: record.horizon })
+            .map(|record| {
+                let durable = record.commit.max(source_commit);
+                Ledger { record, durable, commit: durable, inherited: record.horizon }
+            })
             .collect();
-        let commit = ledgers.iter().map(|ledger| ledger.durable).min().flatten();
         let watermark = ledgers.iter().map(|ledger| ledger.record.watermark).min().flatten();
-        Self { id, source_commit, ledgers, commit, read: commit, watermark, lag: None }
+        let mut owned = Self { id, source_commit, ledgers, read: None, watermark, lag: None };
+        owned.read = owned.commit();
+        owned
+    }
+
+    /// Everything up to and including it is durable in every pipeline.
+    pub(super) fn commit(&self) -> Option<Offset> {
+        self.ledgers.iter().map(|ledger| ledger.commit).min().flatten()
     }
 
     /// Whether anything was read beyond the commit.
     pub(super) fn has_uncommitted(&self) -> bool {
-        self.read > self.commit
+        self.read > self.commit()
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, DeadLetterLimit};
+use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
 use super::decode::Decode;
-use super::flush::{Backoff, Flushed, read_all, retry, write_all};
+use super::flight::{Durable, Flight, Sent, Shipment};
+use super::flush::{Backoff, Flushed, read_all, retry};
 use super::fold::{At, Fold, FoldTable};
+use super::options::Options;
 use super::partition::Owned;
 use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
@@ -16,42 +18,8 @@ use crate::event::Event;
 use crate::pipeline::Pipeline;
 use crate::source::{Assignment, Batch, DeadLetters, Letter, Metadata, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
-
-/// How a worker goes about it.
-#[non_exhaustive]
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The generation of the pipelines' state.
-    pub generation: u32,
-    /// Longest time between two flushes.
-    pub flush_interval: Span,
-    /// Number of tiles with something to write at which a flush does not wait for the interval.
-    pub flush_tiles: usize,
-    /// Bytes of unflushed state at which a flush does not wait for the interval.
-    pub flush_bytes: usize,
-    /// How long the last flush may take after a request to stop.
-    pub drain_budget: Span,
-    /// How many of the last payloads may be dead letters before the worker stops.
-    pub dead_letter_limit: DeadLetterLimit,
-    /// Seed of the pauses after a conflict.
-    pub seed: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            generation: 1,
-            flush_interval: Span::from_seconds(1),
-            flush_tiles: 200_000,
-            flush_bytes: 256 << 20,
-            drain_budget: Span::from_seconds(25),
-            dead_letter_limit: DeadLetterLimit::default(),
-            seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
-        }
-    }
-}
 
 /// Builds a [`Worker`].
 #[must_use]
@@ -67,15 +35,32 @@ pub struct Worker<E> {
     dead_letters: Box<dyn DeadLetters>,
     clock: Arc<dyn Clock>,
     options: Options,
-    folds: Vec<Box<dyn Fold<E>>>,
+    lanes: Vec<Lane<E>>,
     owned: Vec<Owned>,
+    flight: Option<Flight>,
     letters: Vec<Letter>,
     breaker: Breaker,
     progress: Progress,
     watch: watch::Sender<Progress>,
+    seed: u64,
+}
+
+/// One pipeline within a worker.
+struct Lane<E> {
+    fold: Box<dyn Fold<E>>,
+    /// Longest time between two flushes.
+    interval: Duration,
+    due: Instant,
     /// Payloads read since the last flush: how far the next horizon is raised.
     since_flush: u64,
-    seed: u64,
+}
+
+impl<E> Lane<E> {
+    /// Whether a flush should not wait for the interval.
+    fn is_full(&self, options: &Options) -> bool {
+        let dirty = self.fold.dirty();
+        dirty >= options.flush_tiles || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
+    }
 }
 
 impl<E: Event> Worker<E> {
@@ -93,13 +78,13 @@ impl<E: Event> Worker<E> {
             dead_letters,
             clock: Arc::new(SystemClock),
             options: Options::default(),
-            folds: Vec::new(),
+            lanes: Vec::new(),
             owned: Vec::new(),
+            flight: None,
             letters: Vec::new(),
-            breaker: Breaker::new(DeadLetterLimit::default()),
+            breaker: Breaker::new(Options::default().dead_letter_limit),
             progress: Progress::default(),
             watch: watch::Sender::new(Progress::default()),
-            since_flush: 0,
             seed: 0,
         };
         WorkerBuilder { worker }
@@ -115,13 +100,19 @@ impl<E: Event> Worker<E> {
     /// Errors leave the state right: what was not committed will be read again.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
-        let mut due = Instant::now() + self.options.flush_interval.to_std();
         let mut backoff = Backoff::new();
         loop {
             if stop() {
                 return self.drain().await;
             }
-            match self.source.poll().await {
+            let polled = self.poll().await;
+            if self.flight.as_ref().is_some_and(Flight::has_ended) && self.land().await? == Flushed::Conflict {
+                // What was polled is void: the source goes back to the commit. What was said about partitions is not.
+                if let Ok(Poll::Batch(_) | Poll::Idle | Poll::End) = polled {
+                    continue;
+                }
+            }
+            match polled {
                 Ok(Poll::Batch(batch)) => self.take(batch).await?,
                 Ok(Poll::Assigned(assignments)) => self.assign(assignments).await?,
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
@@ -141,16 +132,35 @@ impl<E: Event> Worker<E> {
                 Err(error) => return Err(error),
             }
             backoff = Backoff::new();
-            let full = self.folds.iter().any(|fold| {
-                fold.dirty() >= self.options.flush_tiles
-                    || (fold.dirty() > 0 && fold.bytes() >= self.options.flush_bytes)
-            });
-            if full || Instant::now() >= due {
-                self.flush().await?;
-                due = Instant::now() + self.options.flush_interval.to_std();
-            }
+            self.flush_what_is_due().await?;
             self.publish();
         }
+    }
+
+    /// What the source says next, while a flush is on its way.
+    async fn poll(&mut self) -> Result<Poll> {
+        match &mut self.flight {
+            None => self.source.poll().await,
+            Some(flight) => {
+                // A source that always has something would leave no time to those who carry the flush.
+                tokio::task::yield_now().await;
+                flight.beside(self.source.poll()).await
+            }
+        }
+    }
+
+    /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
+    async fn flush_what_is_due(&mut self) -> Result<()> {
+        let full = self.lanes.iter().any(|lane| lane.is_full(&self.options));
+        if full && self.land().await? == Flushed::Conflict {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if self.flight.is_none() && (full || self.lanes.iter().any(|lane| now >= lane.due)) {
+            let options = self.options.clone();
+            self.start_flush(|lane| now >= lane.due || lane.is_full(&options)).await?;
+        }
+        Ok(())
     }
 
     /// SIGTERM: what was read becomes durable and committed, inside the budget or not at all.
@@ -206,13 +216,13 @@ impl<E: Event> Worker<E> {
     async fn start(&mut self, at: usize) -> Result<()> {
         let Owned { id, source_commit, .. } = &self.owned[at];
         let (id, source_commit) = (id.clone(), *source_commit);
-        let mut records = Vec::with_capacity(self.folds.len());
-        for fold in &self.folds {
+        let mut records = Vec::with_capacity(self.lanes.len());
+        for Lane { fold, .. } in &self.lanes {
             records.push(retry(|| PartitionRecord::load(&*self.store, fold.table(), &id)).await?);
         }
         let owned = Owned::new(id, source_commit, records);
-        self.dead_letters.rewind(&owned.id, owned.commit).await?;
-        self.source.seek(&owned.id, owned.commit).await?;
+        self.dead_letters.rewind(&owned.id, owned.commit()).await?;
+        self.source.seek(&owned.id, owned.commit()).await?;
         self.owned[at] = owned;
         Ok(())
     }
@@ -220,31 +230,31 @@ impl<E: Event> Worker<E> {
     async fn revoke(&mut self, partitions: &[PartitionId]) -> Result<()> {
         self.flush().await?;
         self.source.release(partitions).await?;
-        self.disown(partitions).await
-    }
-
-    async fn lose(&mut self, partitions: &[PartitionId]) -> Result<()> {
-        // Deltas of several partitions lie in one tile; without the lost ones they cannot be written any more.
-        self.disown(partitions).await?;
-        self.rewind().await
-    }
-
-    async fn disown(&mut self, partitions: &[PartitionId]) -> Result<()> {
         let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
         self.owned.retain(|owned| !partitions.contains(&owned.id));
         // Entries know partitions by their place in `owned`, which has moved.
         if uncommitted {
             return self.rewind().await;
         }
-        self.folds.iter_mut().for_each(|fold| fold.clear());
+        self.forget();
         Ok(())
+    }
+
+    async fn lose(&mut self, partitions: &[PartitionId]) -> Result<()> {
+        // Deltas of several partitions lie in one tile; without the lost ones they cannot be written any more.
+        self.owned.retain(|owned| !partitions.contains(&owned.id));
+        self.rewind().await
+    }
+
+    fn forget(&mut self) {
+        self.flight = None;
+        self.lanes.iter_mut().for_each(|lane| lane.fold.clear());
     }
 
     /// Drop everything unflushed and read all partitions again from their commits.
     async fn rewind(&mut self) -> Result<()> {
-        self.folds.iter_mut().for_each(|fold| fold.clear());
+        self.forget();
         self.letters.clear();
-        self.since_flush = 0;
         for at in 0..self.owned.len() {
             self.start(at).await?;
         }
@@ -261,7 +271,7 @@ impl<E: Event> Worker<E> {
                 continue;
             }
             self.progress.read += 1;
-            self.since_flush += 1;
+            self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
             let bytes = &batch.buffer[payload.bytes.clone()];
             let refused = match &payload.broken {
                 Some(reason) => Some((None, reason.to_string())),
@@ -303,13 +313,15 @@ impl<E: Event> Worker<E> {
             self.progress.newest = self.progress.newest.max(time);
         }
         let mut refused = None;
-        for (fold, ledger) in self.folds.iter_mut().zip(&self.owned[at].ledgers) {
-            if ledger.durable.is_some_and(|durable| offset <= durable) {
+        for (Lane { fold, .. }, ledger) in self.lanes.iter_mut().zip(&self.owned[at].ledgers) {
+            let staged = if ledger.durable.is_some_and(|durable| offset <= durable) {
                 self.progress.already_applied += 1;
-                continue;
-            }
-            let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
-            match fold.stage(&event, place, now) {
+                fold.refusal(&event).map_or(Ok(0), Err)
+            } else {
+                let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
+                fold.stage(&event, place, now)
+            };
+            match staged {
                 Ok(expired) => self.progress.expired += expired,
                 Err(refusal) => {
                     refused.get_or_insert_with(|| (time, format!("pipeline `{}`: {}", fold.pipeline(), refusal.0)));
@@ -342,7 +354,7 @@ impl<E: Event> Worker<E> {
 
     /// Fold the batch, after comparing with the store what an earlier owner may have written.
     async fn settle(&mut self) -> Result<()> {
-        for fold in &mut self.folds {
+        for Lane { fold, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
             let items = read_all(&*self.store, fold.table(), &wanted).await?;
             self.progress.already_applied += fold.settle(items, &self.owned)?;
@@ -353,31 +365,90 @@ impl<E: Event> Worker<E> {
     /// Make everything read so far durable and commit it. After a conflict nothing is committed, and the partitions
     /// are read again from their commits.
     async fn flush(&mut self) -> Result<Flushed> {
-        if !self.owned.iter().any(Owned::has_uncommitted) {
-            return Ok(Flushed::Durable);
-        }
-        self.raise_horizon().await?;
-        self.sync_letters().await?;
-        if self.write().await? == Flushed::Conflict {
-            self.progress.rewinds += 1;
-            tracing::info!("another owner writes these partitions; reading again from the commit");
-            self.pause_after_conflict().await;
-            self.rewind().await?;
+        if self.land().await? == Flushed::Conflict || self.start_flush(|_| true).await? == Flushed::Conflict {
             return Ok(Flushed::Conflict);
         }
-        self.commit().await?;
-        self.progress.flushes += 1;
+        self.land().await
+    }
+
+    /// Send what the chosen pipelines have folded on its way.
+    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<Flushed> {
+        let mut shipments = Vec::new();
+        let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(&self.lanes[*at])).collect();
+        for &at in &chosen {
+            self.lanes[at].due = Instant::now() + self.lanes[at].interval;
+            if !self.owned.iter().any(|owned| owned.read > owned.ledgers[at].commit) {
+                continue;
+            }
+            self.raise_horizon(at).await?;
+            self.sync_letters().await?;
+            let Lane { fold, since_flush, .. } = &mut self.lanes[at];
+            let baseless = fold.baseless(&self.owned);
+            if !baseless.is_empty() {
+                let items = read_all(&*self.store, fold.table(), &baseless).await?;
+                if fold.rebase(items)?.is_err() {
+                    return self.give_way().await;
+                }
+            }
+            // Raised ahead of the next few flushes, so that they need no write of their own for it.
+            let ahead = std::mem::take(since_flush).saturating_mul(4) + 1_024;
+            let behind = self.owned.iter().filter(|owned| owned.read > owned.ledgers[at].commit);
+            let reached = behind.map(|owned| {
+                let horizon = owned.read.map(|read| read.ahead(ahead));
+                let record = PartitionRecord { commit: owned.read, horizon, watermark: owned.watermark };
+                (owned.id.clone(), record)
+            });
+            let reached = reached.collect();
+            let writes = fold.writes(&self.owned);
+            shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
+        }
+        if !shipments.is_empty() {
+            self.flight = Some(Flight::start(self.store.clone(), shipments));
+        }
         Ok(Flushed::Durable)
     }
 
+    /// Wait for the flush that is on its way, if there is one, and commit what it made durable.
+    async fn land(&mut self) -> Result<Flushed> {
+        let Some(flight) = self.flight.take() else { return Ok(Flushed::Durable) };
+        let Sent { flushed, writes, resent, reached } = flight.end().await?;
+        self.progress.resent += resent;
+        if flushed == Flushed::Conflict {
+            return self.give_way().await;
+        }
+        self.progress.writes += writes;
+        self.progress.flushes += 1;
+        let before: Vec<Option<Offset>> = self.owned.iter().map(Owned::commit).collect();
+        for Durable { lane, partition, commit, record } in reached {
+            if let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == partition) {
+                let ledger = &mut owned.ledgers[lane];
+                ledger.commit = ledger.commit.max(commit);
+                ledger.record = record;
+            }
+        }
+        let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
+        let commits: Vec<_> = moved.filter_map(|(owned, _)| Some((owned.id.clone(), owned.commit()?))).collect();
+        self.source.commit(&commits).await?;
+        Ok(Flushed::Durable)
+    }
+
+    /// Someone else writes these partitions: drop everything and start again from the commits.
+    async fn give_way(&mut self) -> Result<Flushed> {
+        self.progress.rewinds += 1;
+        tracing::info!("another owner writes these partitions; reading again from the commit");
+        self.pause_after_conflict().await;
+        self.rewind().await?;
+        Ok(Flushed::Conflict)
+    }
+
     /// Before a flush may be sent, the record says so.
-    async fn raise_horizon(&mut self) -> Result<()> {
+    async fn raise_horizon(&mut self, at: usize) -> Result<()> {
+        let table = self.lanes[at].fold.table();
         for owned in &mut self.owned {
-            for (fold, ledger) in self.folds.iter().zip(&mut owned.ledgers) {
-                if owned.read > ledger.record.horizon {
-                    let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
-                    ledger.record = retry(|| record.raise(&*self.store, fold.table(), &owned.id)).await?;
-                }
+            let ledger = &mut owned.ledgers[at];
+            if owned.read > ledger.record.horizon {
+                let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
+                ledger.record = retry(|| record.raise(&*self.store, table, &owned.id)).await?;
             }
         }
         Ok(())
@@ -389,44 +460,6 @@ impl<E: Event> Worker<E> {
         }
         self.dead_letters.put(std::mem::take(&mut self.letters)).await?;
         self.dead_letters.sync().await
-    }
-
-    async fn write(&mut self) -> Result<Flushed> {
-        for fold in &mut self.folds {
-            let baseless = fold.baseless(&self.owned);
-            if !baseless.is_empty() {
-                let items = read_all(&*self.store, fold.table(), &baseless).await?;
-                if fold.rebase(items)?.is_err() {
-                    return Ok(Flushed::Conflict);
-                }
-            }
-            let writes = fold.writes(&self.owned);
-            let count = writes.len() as u64;
-            if write_all(&*self.store, fold.table(), writes, &mut self.progress.resent).await? == Flushed::Conflict {
-                return Ok(Flushed::Conflict);
-            }
-            self.progress.writes += count;
-        }
-        Ok(Flushed::Durable)
-    }
-
-    /// Everything read is durable: say so in the records, then to the source.
-    async fn commit(&mut self) -> Result<()> {
-        // Raised ahead of the next few flushes, so that they need no write of their own for it.
-        let ahead = self.since_flush.saturating_mul(4) + 1_024;
-        self.since_flush = 0;
-        let mut commits = Vec::new();
-        for owned in &mut self.owned {
-            let Some(read) = owned.read.filter(|_| owned.has_uncommitted()) else { continue };
-            let record =
-                PartitionRecord { commit: Some(read), horizon: Some(read.ahead(ahead)), watermark: owned.watermark };
-            for (fold, ledger) in self.folds.iter().zip(&mut owned.ledgers) {
-                ledger.record = retry(|| record.raise(&*self.store, fold.table(), &owned.id)).await?;
-            }
-            owned.commit = Some(read);
-            commits.push((owned.id.clone(), read));
-        }
-        self.source.commit(&commits).await
     }
 
     /// Two owners that run into each other must not do so in step for ever.
@@ -447,7 +480,7 @@ impl<E: Event> Worker<E> {
             self.progress.lag = self.progress.lag.zip(owned.lag).map(|(sum, lag)| sum + lag);
             self.progress.partitions.push(PartitionStatus {
                 partition: owned.id.clone(),
-                commit: owned.commit,
+                commit: owned.commit(),
                 read: owned.read,
                 lag: owned.lag,
             });
@@ -471,7 +504,10 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// Keep the tiles of this pipeline. All [`options`](Self::options) come before.
     pub fn pipeline<P: Pipeline<Event = E>>(mut self) -> Self {
-        self.worker.folds.push(Box::new(FoldTable::<P>::new(self.worker.options.generation)));
+        let Options { generation, flush_interval, pipeline_intervals, .. } = &self.worker.options;
+        let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
+        let fold = Box::new(FoldTable::<P>::new(*generation));
+        self.worker.lanes.push(Lane { fold, interval, due: Instant::now() + interval, since_flush: 0 });
         self
     }
 

@@ -73,6 +73,20 @@ impl<P: Pipeline> FoldTable<P> {
         (tile, slot)
     }
 
+    /// Add what an event emits; nothing when it is refused.
+    fn apply(&mut self, event: &P::Event) -> std::result::Result<(), Refusal> {
+        let before = self.emissions.len();
+        // A defect of the user's function costs its event, not the worker: the payload is kept with the reason.
+        let refusal = match catch_unwind(AssertUnwindSafe(|| P::apply(event, &mut self.emissions))) {
+            Ok(()) => self.emissions.refusal().cloned(),
+            Err(_) => Some(Refusal("the aggregate function panicked".into())),
+        };
+        refusal.map_or(Ok(()), |refusal| {
+            self.emissions.truncate(before);
+            Err(refusal)
+        })
+    }
+
     /// Form B keeps the fold of each partition apart.
     fn part(at: At) -> Option<u16> {
         (P::Aggregate::FORM == Form::Put).then_some(at.partition)
@@ -121,17 +135,16 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         &self.table
     }
 
+    fn refusal(&mut self, event: &P::Event) -> Option<Refusal> {
+        let before = self.emissions.len();
+        let refusal = self.apply(event).err();
+        self.emissions.truncate(before);
+        refusal
+    }
+
     fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {
         let before = self.emissions.len();
-        // A defect of the user's function costs its event, not the worker: the payload is kept with the reason.
-        if catch_unwind(AssertUnwindSafe(|| P::apply(event, &mut self.emissions))).is_err() {
-            self.emissions.truncate(before);
-            return Err(Refusal("the aggregate function panicked".into()));
-        }
-        if let Some(refusal) = self.emissions.refusal().cloned() {
-            self.emissions.truncate(before);
-            return Err(refusal);
-        }
+        self.apply(event)?;
         let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH));
         if self.tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= now) {
             let expired = (self.emissions.len() - before) as u64;

@@ -1,0 +1,112 @@
+//! A flush on its way to the store, while folding goes on.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all, try_join_all};
+
+use super::flush::{Flushed, retry, write_all};
+use super::record::PartitionRecord;
+use crate::Result;
+use crate::source::{Offset, PartitionId};
+use crate::store::{Store, Table, Write};
+
+/// What one pipeline sends.
+pub(super) struct Shipment {
+    /// Which pipeline, by its place in the worker.
+    pub(super) lane: usize,
+    pub(super) table: Table,
+    pub(super) writes: Vec<Write>,
+    /// What the records will say once the writes are durable; in each, the commit is where the partition was read to.
+    pub(super) reached: Vec<(PartitionId, PartitionRecord)>,
+}
+
+/// What became of a flush.
+pub(super) struct Sent {
+    pub(super) flushed: Flushed,
+    pub(super) writes: u64,
+    /// Requests that were sent again.
+    pub(super) resent: u64,
+    /// What is durable now; nothing after a conflict.
+    pub(super) reached: Vec<Durable>,
+}
+
+/// Everything of a partition up to the commit is durable in a pipeline.
+pub(super) struct Durable {
+    pub(super) lane: usize,
+    pub(super) partition: PartitionId,
+    pub(super) commit: Option<Offset>,
+    /// What the record says now; other owners may have raised it further.
+    pub(super) record: PartitionRecord,
+}
+
+/// A flush under way. There is at most one, so that no tile has two writes in flight. Dropping it leaves every write
+/// where a crash would have left it.
+pub(super) struct Flight {
+    sending: BoxFuture<'static, Result<Sent>>,
+    ended: Option<Result<Sent>>,
+}
+
+impl Flight {
+    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Self {
+        Self { sending: send(store, shipments).boxed(), ended: None }
+    }
+
+    /// Carry on with the flush while `other` is waited for.
+    pub(super) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        std::future::poll_fn(|context| {
+            if self.ended.is_none()
+                && let Poll::Ready(sent) = self.sending.poll_unpin(context)
+            {
+                self.ended = Some(sent);
+            }
+            other.as_mut().poll(context)
+        })
+        .await
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Wait for the end.
+    pub(super) async fn end(self) -> Result<Sent> {
+        match self.ended {
+            Some(sent) => sent,
+            None => self.sending.await,
+        }
+    }
+}
+
+/// Write everything, then say in the records that it is durable.
+async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
+    let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, reached: Vec::new() };
+    let mut to_say = Vec::new();
+    let written = shipments.into_iter().map(|Shipment { lane, table, writes, reached }| {
+        sent.writes += writes.len() as u64;
+        to_say.extend(reached.into_iter().map(|(partition, record)| (lane, table.clone(), partition, record)));
+        let store = &*store;
+        async move { write_all(store, &table, writes).await }
+    });
+    // Each of them to its end: a write that was sent is not left alone because another one failed.
+    for written in join_all(written.collect::<Vec<_>>()).await {
+        let (flushed, resent) = written?;
+        sent.resent += resent;
+        if flushed == Flushed::Conflict {
+            sent.flushed = Flushed::Conflict;
+        }
+    }
+    if sent.flushed == Flushed::Durable {
+        let store = &*store;
+        let said = to_say.into_iter().map(|(lane, table, partition, record)| async move {
+            let commit = record.commit;
+            let record = retry(|| record.raise(store, &table, &partition)).await?;
+            Ok::<_, crate::Error>(Durable { lane, partition, commit, record })
+        });
+        sent.reached = try_join_all(said).await?;
+    }
+    Ok(sent)
+}

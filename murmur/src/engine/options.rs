@@ -1,0 +1,41 @@
+use std::collections::BTreeMap;
+
+use super::breaker::DeadLetterLimit;
+use crate::time::Span;
+
+/// How a worker goes about it.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The generation of the pipelines' state.
+    pub generation: u32,
+    /// Longest time between two flushes.
+    pub flush_interval: Span,
+    /// The same for single pipelines, by name, where it differs.
+    pub pipeline_intervals: BTreeMap<String, Span>,
+    /// Number of tiles with something to write at which a flush does not wait for the interval.
+    pub flush_tiles: usize,
+    /// Bytes of unflushed state at which a flush does not wait for the interval.
+    pub flush_bytes: usize,
+    /// How long the last flush may take after a request to stop.
+    pub drain_budget: Span,
+    /// How many of the last payloads may be dead letters before the worker stops.
+    pub dead_letter_limit: DeadLetterLimit,
+    /// Seed of the pauses after a conflict.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            generation: 1,
+            flush_interval: Span::from_seconds(1),
+            pipeline_intervals: BTreeMap::new(),
+            flush_tiles: 200_000,
+            flush_bytes: 256 << 20,
+            drain_budget: Span::from_seconds(25),
+            dead_letter_limit: DeadLetterLimit::default(),
+            seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
+        }
+    }
+}
