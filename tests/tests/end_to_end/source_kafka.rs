@@ -418,6 +418,13 @@ async fn aborted_messages_do_not_count_and_markers_at_the_end_are_passed() {
     let again = read(&store, &cluster, &topic, &group, "").unwrap();
     assert_eq!((again.ended, again.progress.read), (true, 0));
 
+    // Without an end as well.
+    let live = Cluster::name("transactions");
+    let mut running = Running::start(&memory(), config(&cluster, &topic, &live, ""), ());
+    running.until("everything is read", |progress| progress.read == 3 && progress.lag == Some(0)).await;
+    running.stop().unwrap();
+    assert_eq!(cluster.committed(&live, &topic, 1), [(0, end)].into());
+
     let all = memory();
     let summary = read(&all, &cluster, &topic, &format!("{group}-all"), "&isolation=read_uncommitted").unwrap();
     assert_eq!((summary.ended, summary.progress.read), (true, 7));

@@ -187,8 +187,9 @@ impl KafkaConfig {
             ("enable.auto.offset.store", "false"),
             // An offset that is not there is an error and never a silent jump.
             ("auto.offset.reset", "error"),
-            // Says where the log ends behind transaction markers and compacted messages.
-            ("enable.partition.eof", "true"),
+            // Says where the log ends, behind compacted messages too. Only where reading ends there: librdkafka takes the
+            // end for a message, and after a rebalance would go on behind it.
+            ("enable.partition.eof", if self.until_end { "true" } else { "false" }),
         ];
         let mut properties: BTreeMap<String, String> = BTreeMap::new();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

@@ -28,8 +28,6 @@ pub(super) struct Held {
     pub(super) durable: Option<i64>,
     /// Since when the log seems to end before our position.
     pub(super) beyond_since: Option<Instant>,
-    /// What was reported last.
-    lag: Option<u64>,
     /// What is being filled.
     batch: Option<Batch>,
 }
@@ -72,7 +70,6 @@ impl Held {
             end: None,
             durable: None,
             beyond_since: None,
-            lag: None,
             batch: None,
         }
     }
@@ -111,6 +108,13 @@ impl Held {
         };
     }
 
+    /// librdkafka has reported a failure; it would go on behind it (see [`Consumer::position`](super::queue::Consumer)).
+    pub(super) fn failed(&mut self) {
+        if self.stage == Stage::Fetching {
+            self.stage = Stage::Seeking;
+        }
+    }
+
     /// Copy a message into the batch.
     pub(super) fn take(&mut self, message: Message<'_>, metadata: bool, spare: &mut Vec<Batch>) -> Taken {
         let offset = message.offset();
@@ -134,21 +138,14 @@ impl Held {
         Taken::Kept
     }
 
-    /// The log ends here: what lies between the last message and this offset has nothing for us.
-    pub(super) fn end_of_log(&mut self, offset: i64, spare: &mut Vec<Batch>) -> Taken {
-        if self.stage != Stage::Fetching {
+    /// Between the last message and this offset there is nothing for us.
+    pub(super) fn pass(&mut self, offset: i64, spare: &mut Vec<Batch>) -> Taken {
+        if self.stage != Stage::Fetching || offset <= self.next {
             return Taken::Left;
         }
-        let gap = offset > self.next;
-        self.next = self.next.max(offset);
-        if !gap && self.lag == Some(0) && self.batch.is_none() {
-            return Taken::Left;
-        }
+        self.next = offset;
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
-        if gap {
-            batch.reached = Some(Offset::from_u64((offset - 1) as u64));
-        }
-        batch.lag = Some(0);
+        batch.reached = Some(Offset::from_u64((offset - 1) as u64));
         Taken::Kept
     }
 
@@ -156,10 +153,7 @@ impl Held {
     pub(super) fn finish(&mut self, log_end: Option<i64>) -> Option<Batch> {
         let mut batch = self.batch.take()?;
         batch.partition = Some(self.id.clone());
-        if batch.lag.is_none() {
-            batch.lag = log_end.map(|end| u64::try_from(end - self.next).unwrap_or(0));
-        }
-        self.lag = batch.lag;
+        batch.lag = log_end.map(|end| u64::try_from(end - self.next).unwrap_or(0));
         Some(batch)
     }
 }

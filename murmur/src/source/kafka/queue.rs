@@ -214,6 +214,19 @@ impl Consumer {
         list.read().map(drop)
     }
 
+    /// The offset after the last message or transaction marker that was taken; `None` where nothing was since the
+    /// partition came or since the last seek.
+    ///
+    /// librdkafka takes a failure of a partition for a message here. It even goes on behind it after its next pause,
+    /// which every rebalance has; so a partition that failed has to be [sought](Self::seek).
+    pub(super) fn position(&self, positions: &[Position]) -> Result<Vec<Position>, Failure> {
+        let list = List::of_positions(positions)?;
+        // SAFETY: both handles are valid; the call writes offsets and errors into the list, which is ours.
+        let raw = unsafe { sys::rd_kafka_position(self.rk.as_ptr(), list.as_ptr()) };
+        failed_with(raw, "cannot tell the position")?;
+        list.read()
+    }
+
     /// Tell the group that everything below these offsets is done. Waits for the broker, or lets the callback log what
     /// came of it.
     pub(super) fn commit(&self, positions: &[Position], wait: bool) -> Result<(), Failure> {

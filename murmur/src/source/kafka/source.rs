@@ -139,6 +139,9 @@ impl KafkaSource {
                 self.event = Some(event);
                 continue;
             }
+            if self.pass_markers()? {
+                continue;
+            }
             if self.config.until_end && self.assigned && !self.answering && self.held.iter().all(Held::is_done) {
                 self.ended = true;
                 return Ok(Some(Poll::End));
@@ -168,8 +171,11 @@ impl KafkaSource {
                 (None, Some(at)) => held[at].take(message, config.metadata, spare),
                 // Of a partition that is not ours any more.
                 (None, None) => Taken::Left,
-                (Some(failure), Some(at)) if failure.is_end_of_log() => held[at].end_of_log(message.offset(), spare),
+                (Some(failure), Some(at)) if failure.is_end_of_log() => held[at].pass(message.offset(), spare),
                 (Some(failure), _) => {
+                    if let Some(at) = at {
+                        held[at].failed();
+                    }
                     let topic = message.topic().to_string_lossy().into_owned();
                     let offset = Some(message.offset()).filter(|offset| *offset >= 0);
                     failures.push_back((Position { topic, partition: message.partition(), offset }, failure));
@@ -188,6 +194,31 @@ impl KafkaSource {
             ready.extend(held[at].finish(end));
         }
         taken
+    }
+
+    /// Nothing more has arrived: look where transaction markers have moved the positions to, which are not delivered.
+    /// Where reading ends at the end, the end is reported, and makes the positions wrong.
+    fn pass_markers(&mut self) -> Result<bool> {
+        if self.config.until_end {
+            return Ok(false);
+        }
+        let Self { consumer, held, ready, spare, .. } = self;
+        let asked: Vec<Position> =
+            held.iter().filter(|held| held.stage == Stage::Fetching).map(|held| held.at(None)).collect();
+        if asked.is_empty() {
+            return Ok(false);
+        }
+        let mut passed = false;
+        for position in consumer.position(&asked)? {
+            let Some(held) = held.iter_mut().find(|held| held.is(&position)) else { continue };
+            if let Some(offset) = position.offset
+                && held.pass(offset, spare) == Taken::Kept
+            {
+                ready.extend(held.finish(consumer.known_end(&held.c_topic, held.partition)));
+                passed = true;
+            }
+        }
+        Ok(passed)
     }
 
     async fn deal_with(&mut self, event: Event) -> Result<Option<Poll>> {
@@ -326,6 +357,9 @@ impl KafkaSource {
     /// The consumer reports a failure among the messages.
     async fn face(&mut self, at: Position, failure: Failure) -> Result<()> {
         if failure.is_out_of_range() {
+            let topics = self.config.topics.clone();
+            let topics = self.ask(move |consumer| topic_ids(consumer, &topics)).await?;
+            self.check_same(&topics)?;
             let (low, high) = self.range(&at).await?;
             let next = at.offset.or_else(|| self.held.iter().find(|held| held.is(&at)).map(|held| held.next));
             return Err(out_of_range(&self.config, &Position { offset: next, ..at }, low, high));
@@ -344,16 +378,8 @@ impl KafkaSource {
             && let Some(check) = self.check.take()
         {
             self.check_due = Instant::now() + CHECK;
-            if let Ok(Ok(topics)) = check.await
-                && let Some(topic) =
-                    topics.iter().find(|(name, id)| self.topics.get(*name).is_some_and(|own| own != *id))
-            {
-                let context = format!(
-                    "topic `{}` was deleted and created again while it was read; its offsets mean other messages now. \
-                     Start again: the new topic is read from its own beginning, and what the old one has brought stays",
-                    topic.0
-                );
-                return Err(Error::new(ErrorKind::Conflict, context));
+            if let Ok(Ok(topics)) = check.await {
+                self.check_same(&topics)?;
             }
         }
         if self.check.is_none() && Instant::now() >= self.check_due {
@@ -361,6 +387,17 @@ impl KafkaSource {
             self.check = Some(spawn_blocking(move || topic_ids(&consumer, &topics)));
         }
         Ok(())
+    }
+
+    /// An error when one of our topics has another id now.
+    fn check_same(&self, topics: &HashMap<String, TopicId>) -> Result<()> {
+        let is_other = |(name, id): &(&String, &TopicId)| self.topics.get(*name).is_some_and(|own| own != *id);
+        let Some((topic, _)) = topics.iter().find(is_other) else { return Ok(()) };
+        let context = format!(
+            "topic `{topic}` was deleted and created again while it was read; its offsets mean other messages now. Start \
+             again: the new topic is read from its own beginning, and what the old one has brought stays"
+        );
+        Err(Error::new(ErrorKind::Conflict, context))
     }
 
     fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {
