@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Version};
+use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Shelf, Version};
 use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
 use murmur::time::{Level, TimeRange, Timestamp};
 use murmur::{Error, ErrorKind, Result};
@@ -171,29 +171,30 @@ impl FaultyStore {
 }
 
 impl Records for FaultyStore {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        let (inner, name) = (self.inner.clone(), name.to_owned());
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        let (inner, shelf, name) = (self.inner.clone(), shelf.clone(), name.to_owned());
         Box::pin(self.send(move || {
-            let (inner, name) = (inner.clone(), name.clone());
-            async move { inner.record(&name).await }
+            let (inner, shelf, name) = (inner.clone(), shelf.clone(), name.clone());
+            async move { inner.record(&shelf, &name).await }
         }))
     }
 
     fn put_record<'a>(
         &'a self,
+        shelf: &'a Shelf,
         name: &'a str,
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
-        let (inner, name) = (self.inner.clone(), name.to_owned());
+        let (inner, shelf, name) = (self.inner.clone(), shelf.clone(), name.to_owned());
         Box::pin(self.send(move || {
-            let (inner, name, bytes) = (inner.clone(), name.clone(), bytes.clone());
-            async move { inner.put_record(&name, bytes, expected).await }
+            let (inner, shelf, name, bytes) = (inner.clone(), shelf.clone(), name.clone(), bytes.clone());
+            async move { inner.put_record(&shelf, &name, bytes, expected).await }
         }))
     }
 
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
-        self.inner.record_names(prefix)
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
+        self.inner.records(shelf, prefix)
     }
 }
 

@@ -3,7 +3,7 @@ use crate::store::Table;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
-/// The small durable record of a pipeline's progress in a partition, under `partition/<table>/<partition>`.
+/// The small durable record of a pipeline's progress in a partition, with the table under `partition/<partition>`.
 ///
 /// Every field only ever grows, so that two owners who overlap merge what they know by maximum.
 ///
@@ -25,14 +25,12 @@ pub struct PartitionRecord {
 const VERSION: u8 = 1;
 
 impl PartitionRecord {
-    /// The name under which the record of a partition lies.
-    pub fn name(table: &Table, partition: &PartitionId) -> String {
-        format!("{}{partition}", Self::prefix(table))
-    }
+    /// What the names of these records begin with.
+    pub const PREFIX: &'static str = "partition/";
 
-    /// What the names of all records of a table begin with.
-    pub fn prefix(table: &Table) -> String {
-        format!("partition/{}/", table.as_str())
+    /// The name under which the record of a partition lies.
+    pub fn name(partition: &PartitionId) -> String {
+        format!("{}{partition}", Self::PREFIX)
     }
 
     /// What both know together. The watermark belongs to the commit.
@@ -47,8 +45,8 @@ impl PartitionRecord {
 
     /// Read the record of a partition; the empty one when there is none yet.
     pub async fn load(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Self> {
-        let name = Self::name(table, partition);
-        match records.record(&name).await? {
+        let name = Self::name(partition);
+        match records.record(&table.shelf(), &name).await? {
             Some(record) => Self::decode(&record.bytes).map_err(|e| e.while_doing(format!("reading record `{name}`"))),
             None => Ok(Self::default()),
         }
@@ -56,8 +54,8 @@ impl PartitionRecord {
 
     /// Raise the stored record to at least `self`; what stands there afterwards.
     pub async fn raise(self, records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Self> {
-        let name = Self::name(table, partition);
-        let mut standing = records.record(&name).await?;
+        let (shelf, name) = (table.shelf(), Self::name(partition));
+        let mut standing = records.record(&shelf, &name).await?;
         loop {
             let (known, version) = match &standing {
                 Some(record) => (Self::decode(&record.bytes)?, Some(record.version)),
@@ -67,7 +65,7 @@ impl PartitionRecord {
             if merged == known && version.is_some() {
                 return Ok(known);
             }
-            match records.put_record(&name, merged.encode(), version).await? {
+            match records.put_record(&shelf, &name, merged.encode(), version).await? {
                 RecordOutcome::Written(_) => return Ok(merged),
                 RecordOutcome::Refused(current) => standing = current,
             }

@@ -1,13 +1,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::{AsOf, PartitionProgress};
 use crate::Result;
 use crate::engine::PartitionRecord;
-use crate::source::PartitionId;
+use crate::source::{PartitionId, Record, Shelf};
 use crate::store::{Consistency, Store, Table};
 use crate::time::Timestamp;
 
@@ -20,15 +19,14 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 /// contains at least that.
 pub(super) struct Progress {
     store: Arc<dyn Store>,
-    prefix: String,
+    shelf: Shelf,
     known: Mutex<Option<(Instant, Arc<[PartitionProgress]>)>>,
     reading: tokio::sync::Mutex<()>,
 }
 
 impl Progress {
     pub(super) fn new(store: Arc<dyn Store>, table: &Table) -> Self {
-        let prefix = PartitionRecord::prefix(table);
-        Self { store, prefix, known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
+        Self { store, shelf: table.shelf(), known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
     }
 
     /// What is known now; a strong caller has it read again.
@@ -55,17 +53,16 @@ impl Progress {
             return Ok(partitions);
         }
         let at = Instant::now();
-        let names = self.store.record_names(&self.prefix).await?;
-        let partitions = try_join_all(names.iter().map(|name| self.partition(name))).await?;
-        let partitions: Arc<[PartitionProgress]> = partitions.into_iter().flatten().collect();
+        let records = self.store.records(&self.shelf, PartitionRecord::PREFIX).await?;
+        let partitions = records.iter().map(|(name, record)| partition(name, record));
+        let partitions = partitions.collect::<Result<Arc<[PartitionProgress]>>>()?;
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, partitions.clone()));
         Ok(partitions)
     }
+}
 
-    async fn partition(&self, name: &str) -> Result<Option<PartitionProgress>> {
-        let Some(record) = self.store.record(name).await? else { return Ok(None) };
-        let record = PartitionRecord::decode(&record.bytes).map_err(|e| e.while_doing(format!("record `{name}`")))?;
-        let partition = PartitionId::new(&name[self.prefix.len()..]);
-        Ok(Some(PartitionProgress { partition, watermark: record.watermark, offset: record.commit }))
-    }
+fn partition(name: &str, record: &Record) -> Result<PartitionProgress> {
+    let record = PartitionRecord::decode(&record.bytes).map_err(|e| e.while_doing(format!("record `{name}`")))?;
+    let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
+    Ok(PartitionProgress { partition, watermark: record.watermark, offset: record.commit })
 }

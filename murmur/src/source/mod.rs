@@ -21,7 +21,7 @@ pub use dead_letter::{DeadLetters, FileDeadLetters, Letter};
 pub use dead_letter::{KafkaDeadLetters, KafkaLettersConfig};
 pub use metadata::{Beside, Metadata};
 pub use position::{Offset, PartitionId};
-pub use records::{Record, RecordOutcome, Records, Version};
+pub use records::{Record, RecordOutcome, Records, Shelf, Version};
 
 use crate::Result;
 

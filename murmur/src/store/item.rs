@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::source::{Offset, PartitionId};
+use crate::source::{Offset, PartitionId, Shelf};
 use crate::time::{Slot, Tile, Timestamp};
 
 use crate::aggregate::{Column, Number};
@@ -21,6 +21,11 @@ impl Table {
     /// Its name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where records about its tiles lie.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::Table(self.0.clone())
     }
 }
 

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::condition::apply;
 use super::{Consistency, Item, Outcome, Store, Table, TileId, Write};
 use crate::Result;
-use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::time::{Level, Tile, TimeRange, Timestamp};
 
 /// A store in memory: the reference for all others, for tests and for measurements without a disk.
@@ -23,7 +23,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     tables: HashMap<Table, Tiles>,
-    records: BTreeMap<String, Record>,
+    records: BTreeMap<(Shelf, String), Record>,
 }
 
 /// The items of a table, found by hash; in order only where an order is asked for.
@@ -64,13 +64,13 @@ impl Tiles {
 }
 
 impl State {
-    fn put_record(&mut self, name: &str, bytes: Vec<u8>, expected: Option<Version>) -> RecordOutcome {
-        let present = self.records.get(name);
+    fn put_record(&mut self, at: (Shelf, String), bytes: Vec<u8>, expected: Option<Version>) -> RecordOutcome {
+        let present = self.records.get(&at);
         if present.map(|record| record.version) != expected {
             return RecordOutcome::Refused(present.cloned());
         }
         let version = Version(expected.map_or(0, |v| v.0) + 1);
-        self.records.insert(name.to_owned(), Record { bytes, version });
+        self.records.insert(at, Record { bytes, version });
         RecordOutcome::Written(version)
     }
 }
@@ -155,24 +155,26 @@ impl Store for MemoryStore {
 }
 
 impl Records for MemoryStore {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        async move { Ok(self.state().records.get(name).cloned()) }.boxed()
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        async move { Ok(self.state().records.get(&(shelf.clone(), name.to_owned())).cloned()) }.boxed()
     }
 
     fn put_record<'a>(
         &'a self,
+        shelf: &'a Shelf,
         name: &'a str,
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
-        async move { Ok(self.state().put_record(name, bytes, expected)) }.boxed()
+        async move { Ok(self.state().put_record((shelf.clone(), name.to_owned()), bytes, expected)) }.boxed()
     }
 
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
         async move {
             let state = self.state();
-            let names = state.records.range(prefix.to_owned()..).map(|(name, _)| name);
-            Ok(names.take_while(|name| name.starts_with(prefix)).cloned().collect())
+            let records = state.records.range((shelf.clone(), prefix.to_owned())..);
+            let found = records.take_while(|((on, name), _)| on == shelf && name.starts_with(prefix));
+            Ok(found.map(|((_, name), record)| (name.clone(), record.clone())).collect())
         }
         .boxed()
     }

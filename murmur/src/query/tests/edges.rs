@@ -195,8 +195,8 @@ async fn an_answer_says_how_far_the_workers_are() {
     assert_eq!(reader.get(&id("a"), Strong).await.unwrap().as_of.watermark, None);
 
     // A record that does not decode is an error, never an empty one.
-    let name = PartitionRecord::name(&table, &PartitionId::new("p3"));
-    store.put_record(&name, b"damaged".to_vec(), None).await.unwrap();
+    let name = PartitionRecord::name(&PartitionId::new("p3"));
+    store.put_record(&table.shelf(), &name, b"damaged".to_vec(), None).await.unwrap();
     assert_eq!(kind(reader.get(&id("a"), Strong).await), ErrorKind::Corrupt);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
 use crate::time::{Level, TimeRange, Timestamp};
 
@@ -72,20 +72,21 @@ impl<H: Hook> Store for Hooked<H> {
 }
 
 impl<H: Hook> Records for Hooked<H> {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, crate::Result<Option<Record>>> {
-        self.inner.record(name)
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, crate::Result<Option<Record>>> {
+        self.inner.record(shelf, name)
     }
 
     fn put_record<'a>(
         &'a self,
+        shelf: &'a Shelf,
         name: &'a str,
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, crate::Result<RecordOutcome>> {
-        self.inner.put_record(name, bytes, expected)
+        self.inner.put_record(shelf, name, bytes, expected)
     }
 
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, crate::Result<Vec<String>>> {
-        self.inner.record_names(prefix)
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, crate::Result<Vec<(String, Record)>>> {
+        self.inner.records(shelf, prefix)
     }
 }

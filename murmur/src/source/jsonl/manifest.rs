@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::head::Head;
 use super::listing::{Found, Packing, Place, unreadable};
-use crate::source::{RecordOutcome, Records, Version};
+use crate::source::{RecordOutcome, Records, Shelf, Version};
 use crate::{Error, ErrorKind, Result};
 
 /// Which bytes are at which position, for ever: what was dealt out of the files, in order.
@@ -289,7 +289,7 @@ impl Ledger {
         }
         let bytes = serde_json::to_vec(&next)
             .map_err(|error| Error::new(ErrorKind::Internal, "cannot write the manifest").with_source(error))?;
-        match records.put_record(&self.name, bytes, self.version).await? {
+        match records.put_record(&Shelf::Sources, &self.name, bytes, self.version).await? {
             RecordOutcome::Written(version) => {
                 self.version = Some(version);
                 self.manifest = next;
@@ -300,7 +300,7 @@ impl Ledger {
     }
 
     async fn load(&mut self, records: &dyn Records, place: &Place, rules: &Rules) -> Result<()> {
-        let Some(record) = records.record(&self.name).await? else { return Ok(()) };
+        let Some(record) = records.record(&Shelf::Sources, &self.name).await? else { return Ok(()) };
         let name = &self.name;
         let manifest: Manifest = serde_json::from_slice(&record.bytes)
             .ok()

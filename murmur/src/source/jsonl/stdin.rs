@@ -11,7 +11,7 @@ use super::config::JsonlConfig;
 use super::head::Head;
 use super::lines::Lines;
 use super::manifest::record_name;
-use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, RecordOutcome, Records, Source, Start};
+use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, RecordOutcome, Records, Shelf, Source, Start};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -100,7 +100,7 @@ impl StdinSource {
     async fn admit(&mut self, bytes: Vec<u8>, end: bool) -> Result<Option<Vec<u8>>> {
         let Some(beginning) = &mut self.beginning else { return Ok(Some(bytes)) };
         beginning.extend_from_slice(&bytes);
-        let stands = self.records.record(&self.record).await?;
+        let stands = self.records.record(&Shelf::Sources, &self.record).await?;
         let known: Option<Head> = match &stands {
             None => None,
             Some(record) => Some(serde_json::from_slice(&record.bytes).map_err(|error| {
@@ -117,7 +117,8 @@ impl StdinSource {
                 let bytes = serde_json::to_vec(&Head::of(beginning)).map_err(|error| {
                     Error::new(ErrorKind::Internal, "cannot write how standard input began").with_source(error)
                 })?;
-                if let RecordOutcome::Refused(_) = self.records.put_record(&self.record, bytes, None).await? {
+                let put = self.records.put_record(&Shelf::Sources, &self.record, bytes, None).await?;
+                if let RecordOutcome::Refused(_) = put {
                     let context = format!("another process reads the input `{}` just now", self.record);
                     return Err(Error::new(ErrorKind::Conflict, context));
                 }

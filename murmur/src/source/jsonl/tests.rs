@@ -262,10 +262,10 @@ async fn two_inputs_of_one_name_are_refused() {
     let Poll::Assigned(assigned) = start("a.jsonl").await.unwrap() else { panic!("partitions come first") };
     assert_eq!(assigned[0].partition.as_str(), format!("f:{}:1", id(&world.path("a.jsonl"))));
     // As if both had the same checksum.
-    use crate::source::Records;
+    use crate::source::{Records, Shelf};
     let record = |name: &str| manifest::record_name(&id(&world.path(name)));
-    let manifest = world.records.record(&record("a.jsonl")).await.unwrap().unwrap();
-    world.records.put_record(&record("b.jsonl"), manifest.bytes, None).await.unwrap();
+    let manifest = world.records.record(&Shelf::Sources, &record("a.jsonl")).await.unwrap().unwrap();
+    world.records.put_record(&Shelf::Sources, &record("b.jsonl"), manifest.bytes, None).await.unwrap();
     let error = start("b.jsonl").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
 }

@@ -64,7 +64,8 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
 
     records::records_are_compared_and_set(subject().await).await;
     records::one_of_many_creators_wins(subject().await).await;
-    records::names_are_found_by_prefix_in_order(subject().await).await;
+    records::records_are_found_by_prefix_in_order(subject().await).await;
+    records::shelves_never_mix_and_are_no_tiles(subject().await).await;
 }
 
 /// For each seed, a random sequence of writes and reads of all kinds, compared step by step with a simple model.

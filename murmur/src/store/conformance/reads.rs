@@ -118,12 +118,12 @@ pub(super) async fn tables_never_mix(subject: Subject) {
         assert!(matches!(outcomes[..], [Ok(Outcome::Applied)]), "{outcomes:?}");
     }
     for (n, table) in tables.into_iter().enumerate() {
-        let in_table = Subject { table, store: subject.store.clone() };
+        let in_table = Subject::of(subject.store.clone(), table);
         let there = counter(n as i128 + 1, &[("p", 1)]);
         assert_eq!(in_table.get(&id).await, Some(there.clone()));
         assert_eq!(in_table.scan(10).await, [(id.clone(), there)]);
     }
-    let unknown = Subject { table: Table::new("never_written", 1), store: subject.store.clone() };
+    let unknown = Subject::of(subject.store.clone(), Table::new("never_written", 1));
     assert_eq!(unknown.get(&id).await, None);
     assert_eq!(unknown.scan(10).await, []);
     assert_eq!(unknown.range("a", Level::Hour, TimeRange::new(Timestamp::MIN, Timestamp::MAX), 10).await, []);

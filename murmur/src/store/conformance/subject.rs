@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::Result;
 use crate::aggregate::{Column, Number};
-use crate::source::{Offset, PartitionId};
+use crate::source::{Offset, PartitionId, Shelf};
 use crate::store::{Applied, Consistency, Item, Outcome, Store, Table, TileId, Write};
 use crate::time::{Level, Slot, Tile, TimeRange, Timestamp};
 
@@ -12,11 +12,16 @@ use crate::time::{Level, Slot, Tile, TimeRange, Timestamp};
 pub(super) struct Subject {
     pub(super) store: Arc<dyn Store>,
     pub(super) table: Table,
+    pub(super) shelf: Shelf,
 }
 
 impl Subject {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, table: Table::new("conformance", 1) }
+        Self::of(store, Table::new("conformance", 1))
+    }
+
+    pub(super) fn of(store: Arc<dyn Store>, table: Table) -> Self {
+        Self { store, shelf: table.shelf(), table }
     }
 
     pub(super) async fn write(&self, write: Write) -> Result<Outcome> {

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::{random, run};
 use crate::Result;
-use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
 use crate::time::{Level, TimeRange, Timestamp};
 
@@ -98,27 +98,28 @@ impl Store for Defective {
 }
 
 impl Records for Defective {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        self.0.record(name)
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        self.0.record(shelf, name)
     }
 
     fn put_record<'a>(
         &'a self,
+        shelf: &'a Shelf,
         name: &'a str,
         bytes: Vec<u8>,
         mut expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
         async move {
             if self.1 == Defect::BlindRecords {
-                expected = self.0.record(name).await?.map(|record| record.version);
+                expected = self.0.record(shelf, name).await?.map(|record| record.version);
             }
-            self.0.put_record(name, bytes, expected).await
+            self.0.put_record(shelf, name, bytes, expected).await
         }
         .boxed()
     }
 
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
-        self.0.record_names(prefix)
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
+        self.0.records(shelf, prefix)
     }
 }
 

@@ -5,7 +5,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
 use super::config::EmbeddedConfig;
 use super::failure::{Failure, guarded};
-use super::format::{FORMAT, META, RECORDS};
+use super::format::{FORMAT, META};
 use crate::folder::{FolderLock, sync_folder};
 use crate::{Error, ErrorKind, Result};
 
@@ -75,7 +75,6 @@ fn open_file(file: &Path, config: &EmbeddedConfig) -> Result<Database> {
 fn initialise(database: &Database) -> Result<(), Failure> {
     let transaction = database.begin_write()?;
     transaction.open_table(META)?.insert("format", FORMAT)?;
-    transaction.open_table(RECORDS)?;
     transaction.commit()?;
     Ok(())
 }

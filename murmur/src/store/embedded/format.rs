@@ -3,11 +3,13 @@
 //! ```text
 //! PATH/lock         locked while open, holds the process id
 //! PATH/tiles.redb   one redb database:
-//!   meta            "format" -> 1
-//!   records         name -> version (8 bytes, little endian) | bytes | crc32
+//!   meta            "format" -> 2
+//!   sources         name -> record
 //!   tiles/<table>   row  -> item
+//!   records/<table> name -> record
 //!   expiry/<table>  instant of expiry (8 bytes, order-preserving) | row -> nothing
 //!
+//! record version (8 bytes, little endian) | bytes | crc32 of all before (4 bytes, little endian)
 //! row    key, with 00 written 00 FF | 00 00 | letter of the level | start (8 bytes, order-preserving)
 //!        | nothing, or 01 and the name of the part
 //! item   01 | 00, or 01 and instant of expiry (8 bytes, little endian)
@@ -27,14 +29,13 @@ use hashbrown::HashSet;
 use redb::TableDefinition;
 
 use crate::aggregate::{Column, Number};
-use crate::source::{Offset, PartitionId, Record, Version};
+use crate::source::{Offset, PartitionId, Record, Shelf, Version};
 use crate::store::{Item, Table, TileId};
 use crate::time::{Level, Slot, Tile, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 
 /// Rows to items, and instants with rows to nothing.
 pub(super) type Rows<'a, V> = TableDefinition<'a, &'static [u8], V>;
@@ -56,6 +57,22 @@ impl Names {
 
     pub(super) fn expiry(&self) -> Rows<'_, ()> {
         TableDefinition::new(&self.expiry)
+    }
+}
+
+/// Name of the redb table of the records of a shelf.
+pub(super) struct ShelfName(String);
+
+impl ShelfName {
+    pub(super) fn of(shelf: &Shelf) -> Self {
+        Self(match shelf {
+            Shelf::Table(table) => format!("records/{table}"),
+            Shelf::Sources => "sources".to_owned(),
+        })
+    }
+
+    pub(super) fn records(&self) -> TableDefinition<'_, &'static str, &'static [u8]> {
+        TableDefinition::new(&self.0)
     }
 }
 

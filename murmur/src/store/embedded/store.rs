@@ -11,9 +11,9 @@ use redb::{Key, ReadOnlyTable, ReadableDatabase, TableDefinition, TableError, Va
 use super::config::EmbeddedConfig;
 use super::failure::{Failure, guarded};
 use super::folder::Folder;
-use super::format::{self, Names, PartitionNames, RECORDS};
+use super::format::{self, Names, PartitionNames, ShelfName};
 use super::writer::{Expiry, Job, RecordWrite, Request, TileWrites, Writer};
-use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
 use crate::time::{Level, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -178,9 +178,9 @@ impl Store for EmbeddedStore {
 }
 
 impl Records for EmbeddedStore {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
         async move {
-            let found = self.0.read(RECORDS, |records| match records.get(name)? {
+            let found = self.0.read(ShelfName::of(shelf).records(), |records| match records.get(name)? {
                 Some(bytes) => Ok(Some(format::decode_record(name, bytes.value())?)),
                 None => Ok(None),
             })?;
@@ -191,25 +191,27 @@ impl Records for EmbeddedStore {
 
     fn put_record<'a>(
         &'a self,
+        shelf: &'a Shelf,
         name: &'a str,
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
-        self.0.ask(RecordWrite { name: name.to_owned(), bytes, expected }, Job::Record).boxed()
+        self.0.ask(RecordWrite { shelf: shelf.clone(), name: name.to_owned(), bytes, expected }, Job::Record).boxed()
     }
 
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
         async move {
-            let found = self.0.read(RECORDS, |records| {
-                let mut names = Vec::new();
+            let found = self.0.read(ShelfName::of(shelf).records(), |records| {
+                let mut found = Vec::new();
                 for entry in records.range(prefix..)? {
-                    let name = entry?.0.value().to_owned();
+                    let (name, bytes) = entry?;
+                    let name = name.value();
                     if !name.starts_with(prefix) {
                         break;
                     }
-                    names.push(name);
+                    found.push((name.to_owned(), format::decode_record(name, bytes.value())?));
                 }
-                Ok(names)
+                Ok(found)
             })?;
             Ok(found.unwrap_or_default())
         }

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::folder::Folder;
-use super::format::{self, Names, PartitionNames, RECORDS};
-use crate::source::{RecordOutcome, Version};
+use super::format::{self, Names, PartitionNames, ShelfName};
+use crate::source::{RecordOutcome, Shelf, Version};
 use crate::store::condition::apply;
 use crate::store::{Item, Outcome, Table, Write};
 use crate::time::Timestamp;
@@ -28,6 +28,7 @@ pub(super) struct TileWrites {
 
 /// A conditional write of a record.
 pub(super) struct RecordWrite {
+    pub(super) shelf: Shelf,
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
     pub(super) expected: Option<Version>,
@@ -181,7 +182,8 @@ impl Writer {
 }
 
 fn write_record(transaction: &WriteTransaction, ask: &RecordWrite) -> Result<RecordOutcome, Failure> {
-    let mut records = transaction.open_table(RECORDS)?;
+    let shelf = ShelfName::of(&ask.shelf);
+    let mut records = transaction.open_table(shelf.records())?;
     let name = ask.name.as_str();
     let stands = records.get(name)?.map(|bytes| format::decode_record(name, bytes.value())).transpose()?;
     if stands.as_ref().map(|record| record.version) != ask.expected {

@@ -42,8 +42,8 @@ async fn killed_writer() {
             let writes: Vec<_> = (0..KEYS).map(|n| one(&key(n), name, round)).collect();
             let outcomes = store.write(&table(), &writes).await;
             assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))), "{outcomes:?}");
-            let stands = store.record(name).await.unwrap().map(|record| record.version);
-            let put = store.put_record(name, round.to_string().into_bytes(), stands).await.unwrap();
+            let stands = store.record(&table().shelf(), name).await.unwrap().map(|record| record.version);
+            let put = store.put_record(&table().shelf(), name, round.to_string().into_bytes(), stands).await.unwrap();
             assert!(matches!(put, RecordOutcome::Written(_)));
             // In one piece, and on a line of its own after what the test harness prints.
             std::io::stdout().write_all(format!("\nacknowledged {name} {round}\n").as_bytes()).unwrap();
@@ -98,7 +98,7 @@ async fn acknowledged_writes_survive_kills() {
                 assert_eq!(applied(&store, &key(n), partition).await.0, stands, "a write call is there as a whole");
                 *totals.entry(key(n)).or_default() += i128::from(stands);
             }
-            let record = store.record(partition).await.unwrap();
+            let record = store.record(&table().shelf(), partition).await.unwrap();
             let recorded: u64 = record.map_or(0, |r| String::from_utf8(r.bytes).unwrap().parse().unwrap());
             assert!((said..=stands).contains(&recorded), "{partition}: {said} <= {recorded} <= {stands}");
         }

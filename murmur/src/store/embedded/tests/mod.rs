@@ -10,7 +10,7 @@ use super::format::{self, Names};
 use super::*;
 use crate::ErrorKind;
 use crate::aggregate::{Column, Number};
-use crate::source::{Offset, PartitionId, Records};
+use crate::source::{Offset, PartitionId, Records, Shelf};
 use crate::store::{Applied, Consistency, Outcome, Store, Table, TileId, Write, conformance};
 use crate::time::{Level, Slot, Tile, TimeRange, Timestamp};
 
@@ -70,7 +70,7 @@ async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
     let store = open(folder.path()).unwrap();
     let outcomes = store.write(&table(), &[one("good", "p", 1), one("damaged", "p", 1)]).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))));
-    store.put_record("damaged record", b"bytes".to_vec(), None).await.unwrap();
+    store.put_record(&Shelf::Sources, "damaged record", b"bytes".to_vec(), None).await.unwrap();
     drop(store);
     let stored = || -> Vec<u8> {
         let database = Database::open(folder.path().join("tiles.redb")).unwrap();
@@ -86,7 +86,7 @@ async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
         let names = Names::of(&table());
         transaction.open_table(names.tiles()).unwrap().insert(row.as_slice(), damaged.as_slice()).unwrap();
         transaction
-            .open_table(format::RECORDS)
+            .open_table(format::ShelfName::of(&Shelf::Sources).records())
             .unwrap()
             .insert("damaged record", b"123456789abcdef".as_slice())
             .unwrap();
@@ -102,8 +102,9 @@ async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
     named(store.scan(&table(), None, 10).await.unwrap_err());
     let all = TimeRange::new(Timestamp::MIN, Timestamp::MAX);
     named(store.range(&table(), "damaged", Level::Hour, all, 10, Consistency::Strong).await.unwrap_err());
-    named(store.record("damaged record").await.unwrap_err());
-    named(store.put_record("damaged record", Vec::new(), None).await.unwrap_err());
+    named(store.record(&Shelf::Sources, "damaged record").await.unwrap_err());
+    named(store.records(&Shelf::Sources, "").await.unwrap_err());
+    named(store.put_record(&Shelf::Sources, "damaged record", Vec::new(), None).await.unwrap_err());
     let mut outcomes = store.write(&table(), &[one("damaged", "p", 2), one("good", "p", 2)]).await;
     assert!(matches!(outcomes.remove(1), Ok(Outcome::Applied)), "its neighbour is written");
     named(outcomes.remove(0).unwrap_err());

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::open;
 use crate::Result;
-use crate::source::{Record, RecordOutcome, Records, Version};
+use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Consistency, EmbeddedStore, Item, Outcome, Store, Table, TileId, Write, conformance};
 use crate::time::{Level, TimeRange, Timestamp};
 
@@ -93,27 +93,28 @@ impl Store for Reopened {
 }
 
 impl Records for Reopened {
-    fn record<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        async move { self.store().record(name).await }.boxed()
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        async move { self.store().record(shelf, name).await }.boxed()
     }
 
     fn put_record<'a>(
         &'a self,
+        shelf: &'a Shelf,
         name: &'a str,
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
         async move {
             let store = self.store();
-            let outcome = store.put_record(name, bytes, expected).await;
+            let outcome = store.put_record(shelf, name, bytes, expected).await;
             self.reopen(store);
             outcome
         }
         .boxed()
     }
 
-    fn record_names<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
-        async move { self.store().record_names(prefix).await }.boxed()
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
+        async move { self.store().records(shelf, prefix).await }.boxed()
     }
 }
 
