@@ -19,7 +19,8 @@ impl fmt::Debug for Column {
 /// A number that a store can add to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
-    /// Whole. 128 bits, so that no sum of 64-bit values of a realistic stream can overflow.
+    /// Whole, from `-`[`MAX_INT`](Self::MAX_INT) to [`MAX_INT`](Self::MAX_INT): no sum of 64-bit values of a realistic
+    /// stream can overflow.
     Int(i128),
     /// A float sum as an unevaluated pair, the value and what rounding lost (Knuth's two-sum, error-free): about 106
     /// bits of significand, so that the order of additions does not show in the value.
@@ -32,16 +33,28 @@ pub enum Number {
 }
 
 impl Number {
+    /// The largest whole number that every store keeps exactly: 38 digits, which is what DynamoDB's numbers have.
+    pub const MAX_INT: i128 = 10i128.pow(38) - 1;
+
+    /// Whether a store can keep it.
+    pub fn is_in_range(self) -> bool {
+        match self {
+            Self::Int(n) => n.unsigned_abs() <= Self::MAX_INT.unsigned_abs(),
+            Self::Float { sum, rest } => sum.is_finite() && rest.is_finite(),
+        }
+    }
+
     /// The sum; `None` when it leaves the range, or when the two are of different kinds.
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        match (self, other) {
+        let sum = match (self, other) {
             (Self::Int(a), Self::Int(b)) => a.checked_add(b).map(Self::Int),
             (Self::Float { sum: a, rest: a_rest }, Self::Float { sum: b, rest: b_rest }) => {
                 let (sum, rest) = two_sum((a, a_rest), (b, b_rest));
-                sum.is_finite().then_some(Self::Float { sum, rest })
+                Some(Self::Float { sum, rest })
             }
             _ => None,
-        }
+        };
+        sum.filter(|sum| sum.is_in_range())
     }
 
     /// Whether adding it changes nothing.

@@ -2,8 +2,6 @@
 //!
 //! One piece for every store that carries out its own writes, so that they cannot differ.
 
-use std::borrow::Cow;
-
 use super::item::Item;
 use super::write::{Applied, Outcome, Write};
 use crate::aggregate::Number;
@@ -55,7 +53,7 @@ pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
 }
 
 /// Whether a write can be carried out at all, by any store.
-fn check(write: &Write) -> Result<()> {
+pub(super) fn check(write: &Write) -> Result<()> {
     match write {
         Write::Add { id, numbers, applied, .. } => {
             if id.part.is_some() {
@@ -73,10 +71,10 @@ fn check(write: &Write) -> Result<()> {
             if repeats(numbers, |(place, _)| place) {
                 return Err(senseless(write, "a delta that names one number twice"));
             }
-            let finite =
-                |n: &Number| !matches!(n, Number::Float { sum, rest } if !(sum.is_finite() && rest.is_finite()));
-            if !numbers.iter().all(|(_, number)| finite(number)) {
-                return Err(senseless(write, "a number that is not finite"));
+            match numbers.iter().map(|(_, number)| number).find(|number| !number.is_in_range()) {
+                Some(Number::Float { .. }) => return Err(senseless(write, "a number that is not finite")),
+                Some(Number::Int(_)) => return Err(overflow(write)),
+                None => {}
             }
         }
         Write::Put { id, values, .. } => {
@@ -106,11 +104,15 @@ fn senseless(write: &Write, what: &str) -> Error {
 }
 
 fn unsummable(write: &Write, stands: Number, delta: Number) -> Error {
-    let what: Cow<'static, str> = match (stands, delta) {
-        (Number::Int(_), Number::Int(_)) | (Number::Float { .. }, Number::Float { .. }) => {
-            "a number would leave its range".into()
+    match (stands, delta) {
+        (Number::Int(_), Number::Int(_)) | (Number::Float { .. }, Number::Float { .. }) => overflow(write),
+        _ => {
+            let what = "a whole number and a float cannot be added; a changed type needs a new generation";
+            Error::new(ErrorKind::Overflow, format!("cannot add to {}: {what}", write.id()))
         }
-        _ => "a whole number and a float cannot be added; a changed type needs a new generation".into(),
-    };
-    Error::new(ErrorKind::Overflow, format!("cannot add to {}: {what}", write.id()))
+    }
+}
+
+fn overflow(write: &Write) -> Error {
+    Error::new(ErrorKind::Overflow, format!("cannot add to {}: a number would leave its range", write.id()))
 }

@@ -63,7 +63,7 @@ pub(super) async fn all_partitions_of_a_delta_must_fit(subject: Subject) {
 pub(super) async fn writes_of_one_call_are_independent(subject: Subject) {
     let [fresh, stale, full, last] = ["z", "y", "x", "w"].map(|key| hour(key, 0));
     subject.applied(add(&stale, 1, &[applied("p", 1, 10)])).await;
-    subject.applied(add(&full, i128::MAX, &[applied("p", 1, 10)])).await;
+    subject.applied(add(&full, Number::MAX_INT, &[applied("p", 1, 10)])).await;
     let writes = [
         add(&fresh, 2, &[applied("p", 5, 9)]),
         add(&stale, 2, &[applied("p", 5, 9)]),
@@ -75,7 +75,7 @@ pub(super) async fn writes_of_one_call_are_independent(subject: Subject) {
     assert!(matches!(&outcomes[1], Ok(Outcome::Refused(_))), "{outcomes:?}");
     assert!(matches!(&outcomes[2], Err(error) if error.kind() == ErrorKind::Overflow), "{outcomes:?}");
     assert!(matches!(&outcomes[3], Ok(Outcome::Applied)), "{outcomes:?}");
-    let stand = [counter(2, &[("p", 9)]), counter(1, &[("p", 10)]), counter(i128::MAX, &[("p", 10)])];
+    let stand = [counter(2, &[("p", 9)]), counter(1, &[("p", 10)]), counter(Number::MAX_INT, &[("p", 10)])];
     assert_eq!(subject.get_all(&[fresh, stale, full]).await, stand.map(Some));
     assert_eq!(subject.write_all(&[]).await.len(), 0);
 }
@@ -89,9 +89,14 @@ pub(super) async fn overflow_names_the_tile_and_changes_nothing(subject: Subject
         applied: vec![applied("p", at, at)],
         expires: None,
     };
-    subject.applied(both(Number::Int(1), Number::Int(i128::MIN), 1)).await;
+    subject.applied(both(Number::Int(1), Number::Int(-Number::MAX_INT), 1)).await;
     let stands = subject.get(&id).await;
-    for (a, b) in [(Number::Int(1), Number::Int(-1)), (Number::Float { sum: 1.0, rest: 0.0 }, Number::Int(1))] {
+    for (a, b) in [
+        (Number::Int(1), Number::Int(-1)),
+        (Number::Int(Number::MAX_INT), Number::Int(1)),
+        (Number::Int(i128::MAX), Number::Int(1)),
+        (Number::Float { sum: 1.0, rest: 0.0 }, Number::Int(1)),
+    ] {
         let error = match subject.write(both(a, b, 2)).await {
             Err(error) => error,
             Ok(outcome) => panic!("adding {a:?} and {b:?} cannot be {outcome:?}"),
@@ -144,8 +149,8 @@ pub(super) async fn every_number_and_offset_comes_back(subject: Subject) {
     let numbers = vec![
         (place(0, 0, 0), Number::Int(0)),
         (place(0, 0, 255), Number::Int(-1)),
-        (place(0, u32::MAX, 7), Number::Int(i128::MAX)),
-        (place(59, 1, 0), Number::Int(i128::MIN)),
+        (place(0, u32::MAX, 7), Number::Int(Number::MAX_INT)),
+        (place(59, 1, 0), Number::Int(-Number::MAX_INT)),
         (place(59, 1, 1), Number::Float { sum: 0.1, rest: -1.5e-18 }),
         (place(59, 1, 2), Number::Float { sum: f64::MAX, rest: 0.0 }),
         (place(60, 1, 2), Number::Float { sum: -f64::MIN_POSITIVE, rest: 0.0 }),
