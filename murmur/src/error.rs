@@ -14,6 +14,10 @@ pub enum ErrorKind {
     NotFound,
     /// Bytes that should decode do not: a bad checksum, an unknown version, a foreign format.
     Corrupt,
+    /// What is stored belongs to another pipeline, or to a definition that cannot go on with it.
+    Foreign,
+    /// The other side does not let us in: no credentials, expired ones, or not allowed.
+    Denied,
     /// Someone else holds what this process needs (the embedded store is open elsewhere).
     Conflict,
     /// A request may or may not have been carried out: its reply was lost. Send the same request again.

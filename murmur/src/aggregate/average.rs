@@ -107,6 +107,10 @@ impl Monoid for Average {
         self.count.add_number(field, column, number)
     }
 
+    fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+        visit(field, Some("Average".into()));
+    }
+
     fn reply(&self) -> Result<types::Average, Error> {
         let count = self.count.reply()?;
         let sum = self.sum.get();

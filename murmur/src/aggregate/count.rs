@@ -58,6 +58,10 @@ impl Monoid for Count {
         Ok(())
     }
 
+    fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+        visit(field, Some("Count".into()));
+    }
+
     fn reply(&self) -> Result<u64, Error> {
         if self.0 == u64::MAX {
             return Err(Error::new(ErrorKind::Overflow, "the count reached 2^64 - 1"));

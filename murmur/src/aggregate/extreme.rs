@@ -65,6 +65,10 @@ macro_rules! extreme {
                 decode(bytes).map(Self)
             }
 
+            fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+                visit(field, Some(format!("{}<{}>", stringify!($name), T::PROTO)));
+            }
+
             fn reply(&self) -> Result<Option<T>, Error> {
                 Ok(self.0.clone())
             }

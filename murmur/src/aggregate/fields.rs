@@ -202,6 +202,14 @@ macro_rules! aggregate_struct {
                 }
             }
 
+            fn kept(
+                _: u32,
+                visit: &mut dyn ::core::ops::FnMut(u32, ::core::option::Option<::std::string::String>),
+            ) {
+                $(<$ty as $crate::aggregate::Monoid>::kept($number, visit);)*
+                $(visit($retired, ::core::option::Option::None);)*
+            }
+
             fn reply(&self) -> ::core::result::Result<$reply, $crate::Error> {
                 ::core::result::Result::Ok($reply {
                     $($field: $crate::aggregate::Monoid::reply(&self.$field).map_err(|error| {

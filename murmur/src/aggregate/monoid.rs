@@ -92,6 +92,14 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// What its stored values are made of, for whoever comes across them later: each field's number and what it is, or
+    /// `None` for a field that was removed. `field` is the number to use. Values of one number and another text cannot
+    /// be read as each other; what changes no stored byte (a name, how many items of a `TopK` are answered) is not in
+    /// it. A monoid of your own says its name and version here.
+    fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+        visit(field, Some("custom".into()));
+    }
+
     /// The answer; an error when the value left the range of the reply's type.
     fn reply(&self) -> Result<Self::Reply, crate::Error>;
 }

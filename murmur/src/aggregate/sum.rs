@@ -232,6 +232,10 @@ impl<T: Addend> Monoid for Sum<T> {
         Ok(())
     }
 
+    fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+        visit(field, Some(format!("Sum<{}>", T::PROTO)));
+    }
+
     fn reply(&self) -> Result<T, Error> {
         T::from_total(self.0).ok_or_else(|| {
             Error::new(ErrorKind::Overflow, format!("the sum {:?} does not fit in `{}`", self.0, T::PROTO))

@@ -67,6 +67,10 @@ macro_rules! timed {
                 decode(bytes).map(Self)
             }
 
+            fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+                visit(field, Some(format!("{}<{}>", stringify!($name), T::PROTO)));
+            }
+
             fn reply(&self) -> Result<Option<T::Timed>, Error> {
                 Ok(self.0.as_ref().map(|(at, value)| value.timed(*at)))
             }

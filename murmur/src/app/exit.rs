@@ -30,6 +30,7 @@ impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::InvalidArgument | ErrorKind::Configuration => Self::Usage,
+            ErrorKind::Foreign => Self::Problems,
             ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Conflict => Self::Unavailable,
             _ => Self::Failed,
         }

@@ -18,6 +18,7 @@ mod flight;
 mod flush;
 mod fold;
 mod options;
+mod ownership;
 mod partition;
 mod progress;
 mod record;

@@ -97,9 +97,15 @@ impl<E: Event> Worker<E> {
 
     /// Work until the source ends or `shutdown` becomes true (or its sender is gone), then flush, commit and stop.
     ///
-    /// Errors leave the state right: what was not committed will be read again.
+    /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
+    /// table belongs to another pipeline, or to a definition that this one cannot go on with.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
+        let mut asked = shutdown.clone();
+        tokio::select! {
+            claimed = self.claim() => claimed?,
+            _ = asked.wait_for(|stop| *stop) => return Ok(self.summary(false)),
+        }
         let mut backoff = Backoff::new();
         loop {
             if stop() {
@@ -159,6 +165,14 @@ impl<E: Event> Worker<E> {
         if self.flight.is_none() && (full || self.lanes.iter().any(|lane| now >= lane.due)) {
             let options = self.options.clone();
             self.start_flush(|lane| now >= lane.due || lane.is_full(&options)).await?;
+        }
+        Ok(())
+    }
+
+    /// Make sure that the tables are these pipelines' own, before anything is read from or written to them.
+    async fn claim(&mut self) -> Result<()> {
+        for Lane { fold, .. } in &self.lanes {
+            fold.ownership().claim(&*self.store, fold.table()).await?;
         }
         Ok(())
     }

@@ -125,6 +125,10 @@ impl Monoid for Distinct {
         image::read(bytes).map(Self)
     }
 
+    fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+        visit(field, Some(format!("Distinct<2^{LG_K}>")));
+    }
+
     fn reply(&self) -> Result<Estimate, Error> {
         let mut bytes = Vec::with_capacity(Self::MAX_BYTES);
         self.encode(&mut bytes);

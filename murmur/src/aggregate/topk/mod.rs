@@ -179,6 +179,10 @@ impl<const N: usize> Monoid for TopK<N> {
         Ok(Self(if sketch.total == 0 { State::None } else { State::Many(Box::new(sketch)) }))
     }
 
+    fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+        visit(field, Some(format!("TopK<2^{} places>", Self::LG_PLACES)));
+    }
+
     fn reply(&self) -> Result<TopItems, Error> {
         let mut sketch = self.clone();
         let Sketch { counts, offset, total } = sketch.0.sketch();

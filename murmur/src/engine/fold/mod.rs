@@ -9,6 +9,7 @@ mod table;
 
 pub(super) use table::FoldTable;
 
+use super::ownership::Ownership;
 use super::partition::Owned;
 use crate::Result;
 use crate::pipeline::Refusal;
@@ -34,6 +35,9 @@ pub(super) trait Fold<E>: Send + Sync {
     fn pipeline(&self) -> &'static str;
 
     fn table(&self) -> &Table;
+
+    /// What the table's tiles are made of, by this definition.
+    fn ownership(&self) -> Ownership;
 
     /// Take in one event, to be folded by [`settle`](Self::settle); how many of its emissions are left out because
     /// their tile has expired.

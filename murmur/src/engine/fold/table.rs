@@ -7,6 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use super::entry::{Entries, Entry, Slots};
 use super::{At, Fold, Overlap};
 use crate::aggregate::{Form, Monoid, envelope};
+use crate::engine::ownership::Ownership;
 use crate::engine::partition::Owned;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Refusal};
@@ -16,6 +17,7 @@ use crate::{Error, ErrorKind, Result};
 
 pub(in crate::engine) struct FoldTable<P: Pipeline> {
     table: Table,
+    generation: u32,
     tiling: Tiling,
     entries: Entries<P::Aggregate>,
     dirty: usize,
@@ -49,6 +51,7 @@ impl<P: Pipeline> FoldTable<P> {
     pub(in crate::engine) fn new(generation: u32) -> Self {
         Self {
             table: Table::new(P::SPEC.name, generation),
+            generation,
             tiling: P::tiling(),
             entries: Entries::new(),
             dirty: 0,
@@ -133,6 +136,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
 
     fn table(&self) -> &Table {
         &self.table
+    }
+
+    fn ownership(&self) -> Ownership {
+        Ownership::of::<P>(self.generation)
     }
 
     fn refusal(&mut self, event: &P::Event) -> Option<Refusal> {

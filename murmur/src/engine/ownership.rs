@@ -1,0 +1,229 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::flush::{Backoff, retry};
+use crate::aggregate::{Form, Monoid};
+use crate::key::Key;
+use crate::pipeline::Pipeline;
+use crate::source::{Record, RecordOutcome, Records};
+use crate::store::Table;
+use crate::wire::WireMessage;
+use crate::{Error, ErrorKind, Result};
+
+/// Whose a table is, and what its tiles are made of: the record `owner` of its shelf, as JSON.
+///
+/// Written by the first worker that opens the table, and compared by every later one before it reads or writes a tile. It
+/// holds what would make stored tiles unreadable or mean something else, and nothing more: renaming a field, another
+/// retention or a new field do not show in it. So it is not the definition's fingerprint, which any edit changes; and not
+/// a hash at all, because two hashes that differ cannot say in what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ownership {
+    format: u32,
+    /// `<package>/<pipeline>`: two pipelines of one name in two packages would share a table.
+    pipeline: String,
+    generation: u32,
+    form: String,
+    /// How time is cut: the letter of the finest level, and the length of a slot.
+    tile: String,
+    /// The key's fields by number.
+    key: BTreeMap<u32, String>,
+    /// The rollups as numbers of the key's fields.
+    rollup: Vec<Vec<u32>>,
+    /// What is kept, by number; fields that were removed stay, so that their numbers do not come back as something else.
+    fields: BTreeMap<u32, String>,
+    /// Numbers of removed fields.
+    #[serde(skip)]
+    retired: Vec<u32>,
+}
+
+const NAME: &str = "owner";
+const FORMAT: u32 = 1;
+
+impl Ownership {
+    /// Of this definition.
+    pub(super) fn of<P: Pipeline>(generation: u32) -> Self {
+        let tiling = P::tiling();
+        let slot = tiling.slot_length().map_or_else(|| "all".to_owned(), |slot| slot.to_string());
+        let shape = <P::Key as WireMessage>::SHAPE;
+        let number = |name: &&str| shape.iter().find(|field| field.name == *name).map(|field| field.number);
+        let (mut fields, mut retired) = (BTreeMap::new(), Vec::new());
+        P::Aggregate::kept(0, &mut |number, kept| match kept {
+            Some(kept) => drop(fields.insert(number, kept)),
+            None => retired.push(number),
+        });
+        Self {
+            format: FORMAT,
+            pipeline: format!("{}/{}", P::SPEC.package, P::SPEC.name),
+            generation,
+            form: match P::Aggregate::FORM {
+                Form::Add => "add".to_owned(),
+                Form::Put => "put".to_owned(),
+            },
+            tile: format!("{}/{slot}", tiling.finest().letter()),
+            // Where a key has rollups its fields are optional; the stored text of a field is the same.
+            key: shape.iter().map(|f| (f.number, f.proto.trim_start_matches("optional ").to_owned())).collect(),
+            rollup: P::Key::GRAINS.iter().map(|grain| grain.iter().filter_map(number).collect()).collect(),
+            fields,
+            retired,
+        }
+    }
+
+    /// Take the table, or refuse to.
+    ///
+    /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
+    pub(super) async fn claim(&self, records: &dyn Records, table: &Table) -> Result<()> {
+        let shelf = table.shelf();
+        let mut backoff = Backoff::new();
+        loop {
+            let standing = retry(|| records.record(&shelf, NAME)).await?;
+            let (next, version) = match &standing {
+                None => (self.clone(), None),
+                Some(record) => {
+                    let owner = Self::decode(record, table)?;
+                    let joined = owner.joined(self).map_err(|why| foreign(table, &why))?;
+                    if joined.fields == owner.fields {
+                        return Ok(());
+                    }
+                    (joined, Some(record.version))
+                }
+            };
+            let bytes = serde_json::to_vec(&next).map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot write an owner's record").with_source(error)
+            })?;
+            match records.put_record(&shelf, NAME, bytes, version).await {
+                Ok(RecordOutcome::Written(_)) => return Ok(()),
+                Ok(RecordOutcome::Refused(_)) => {}
+                // Whether it was written shows when it is read again.
+                Err(error) if error.is_retryable() => backoff.pause().await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn decode(record: &Record, table: &Table) -> Result<Self> {
+        let read = serde_json::from_slice(&record.bytes).ok().filter(|owner: &Self| owner.format == FORMAT);
+        read.ok_or_else(|| {
+            let context = format!(
+                "record `{NAME}` of table `{}` does not say in format {FORMAT} whose it is; it was left as it is",
+                table.as_str()
+            );
+            Error::new(ErrorKind::Corrupt, context)
+        })
+    }
+
+    /// What this table holds once `mine` writes to it too; why it must not, otherwise.
+    fn joined(&self, mine: &Self) -> Result<Self, String> {
+        let same = |what: &str, theirs: &dyn std::fmt::Debug, ours: &dyn std::fmt::Debug| {
+            let (theirs, ours) = (format!("{theirs:?}"), format!("{ours:?}"));
+            if theirs == ours { Ok(()) } else { Err(format!("{what} was {theirs} and is {ours} now")) }
+        };
+        if self.pipeline != mine.pipeline {
+            return Err(format!("it is kept by the pipeline `{}`, and this is `{}`", self.pipeline, mine.pipeline));
+        }
+        same("its generation", &self.generation, &mine.generation)?;
+        same("the key by field numbers", &self.key, &mine.key)?;
+        same("the rollup by field numbers", &self.rollup, &mine.rollup)?;
+        same("the cut of time", &self.tile, &mine.tile)?;
+        same("the form of its writes", &self.form, &mine.form)?;
+        let mut joined = self.clone();
+        for (number, kept) in &mine.fields {
+            if let Some(was) = joined.fields.insert(*number, kept.clone())
+                && was != *kept
+            {
+                return Err(format!("field {number} was `{was}` and is `{kept}` now"));
+            }
+        }
+        let unknown = |number: &&u32| !mine.fields.contains_key(number) && !mine.retired.contains(number);
+        match self.fields.keys().find(unknown) {
+            // It would be left out of what is counted from now on.
+            Some(number) => Err(format!(
+                "it has a field {number} (`{}`) that this program does not know; a later version of it was here",
+                self.fields[number]
+            )),
+            None => Ok(joined),
+        }
+    }
+}
+
+fn foreign(table: &Table, why: &str) -> Error {
+    let context = format!(
+        "table `{}` is not for this pipeline: {why}. Nothing was written. Run the program that made it, keep this one's \
+         state elsewhere (another store, or another prefix in its URL), or count the source again into a new generation",
+        table.as_str()
+    );
+    Error::new(ErrorKind::Foreign, context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn owner(fields: &[(u32, &str)], retired: &[u32]) -> Ownership {
+        Ownership {
+            format: FORMAT,
+            pipeline: "shop.v1/likes".to_owned(),
+            generation: 1,
+            form: "put".to_owned(),
+            tile: "h/1m".to_owned(),
+            key: BTreeMap::from([(1, "string".to_owned())]),
+            rollup: vec![vec![1]],
+            fields: fields.iter().map(|(number, kept)| (*number, (*kept).to_owned())).collect(),
+            retired: retired.to_vec(),
+        }
+    }
+
+    async fn claims(owners: &[Ownership]) -> Vec<Result<()>> {
+        let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
+        let mut claims = Vec::new();
+        for owner in owners {
+            claims.push(owner.claim(&store, &table).await);
+        }
+        claims
+    }
+
+    fn refused(claim: &Result<()>, part: &str) {
+        let error = claim.as_ref().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Foreign);
+        assert!(error.to_string().contains(part) && error.to_string().contains("likes_v1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn fields_come_and_go_and_a_number_never_changes_its_meaning() {
+        let claims = claims(&[
+            owner(&[(1, "Count"), (2, "Max<uint64>")], &[]),
+            owner(&[(1, "Count"), (2, "Max<uint64>")], &[]),
+            owner(&[(1, "Count"), (2, "Max<uint64>"), (3, "Distinct")], &[]),
+            owner(&[(1, "Count"), (3, "Distinct")], &[2]),
+            owner(&[(1, "Count"), (2, "Sum<uint64>"), (3, "Distinct")], &[]),
+            owner(&[(1, "Count"), (2, "Max<uint64>")], &[]),
+        ])
+        .await;
+        assert!(claims[..4].iter().all(Result::is_ok), "{claims:?}");
+        refused(&claims[4], "field 2 was `Max<uint64>` and is `Sum<uint64>` now");
+        refused(&claims[5], "field 3 (`Distinct`)");
+    }
+
+    #[tokio::test]
+    async fn another_pipeline_or_cut_is_refused_by_what_differs() {
+        let first = owner(&[(1, "Count")], &[]);
+        let other = Ownership { pipeline: "blog.v1/likes".to_owned(), ..first.clone() };
+        let slots = Ownership { tile: "d/1h".to_owned(), ..first.clone() };
+        let key = Ownership { key: BTreeMap::from([(1, "uint64".to_owned())]), ..first.clone() };
+        let form = Ownership { form: "add".to_owned(), ..first.clone() };
+        let rollup = Ownership { rollup: vec![vec![1], vec![]], ..first.clone() };
+        let claims = claims(&[first, other, slots, key, form, rollup]).await;
+        for (claim, part) in claims[1..].iter().zip(["`blog.v1/likes`", "\"h/1m\"", "uint64", "\"add\"", "rollup"]) {
+            refused(claim, part);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_does_not_decode_is_an_error() {
+        let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
+        store.put_record(&table.shelf(), NAME, b"{}".to_vec(), None).await.unwrap();
+        let error = owner(&[], &[]).claim(&store, &table).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+}
