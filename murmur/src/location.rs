@@ -41,12 +41,16 @@ impl Location {
     ///
     /// Errors name a foreign scheme, a missing path, an unknown option.
     pub(crate) fn take(self, own: &str, options: &[&str]) -> Result<Options> {
-        let bad = |what: String| Err(Error::new(ErrorKind::Configuration, format!("`{self}`: {what}")));
-        if self.scheme.as_deref().is_some_and(|scheme| scheme != own) {
-            return bad(format!("this is not a `{own}://` URL"));
+        if self.path.is_empty() && self.scheme.as_deref().is_none_or(|scheme| scheme == own) {
+            return self.refuse(format_args!("there is no path; write `{own}:///folder/name`"));
         }
-        if self.path.is_empty() {
-            return bad(format!("there is no path; write `{own}:///folder/name`"));
+        self.take_bare(own, options)
+    }
+
+    /// As [`take`](Self::take), where the path may be empty.
+    pub(crate) fn take_bare(self, own: &str, options: &[&str]) -> Result<Options> {
+        if self.scheme.as_deref().is_some_and(|scheme| scheme != own) {
+            return self.refuse(format_args!("this is not a `{own}://` URL"));
         }
         let is_known = |name: &str| {
             options
@@ -54,9 +58,14 @@ impl Location {
                 .any(|option| option.strip_suffix('*').map_or(*option == name, |start| name.starts_with(start)))
         };
         if let Some(unknown) = self.options.keys().find(|name| !is_known(name)) {
-            return bad(format!("there is no option `{unknown}`; the options are `{}`", options.join("`, `")));
+            return self
+                .refuse(format_args!("there is no option `{unknown}`; the options are `{}`", options.join("`, `")));
         }
         Ok(Options { text: self.to_string(), path: self.path, options: self.options })
+    }
+
+    fn refuse<T>(&self, what: fmt::Arguments<'_>) -> Result<T> {
+        Err(Error::new(ErrorKind::Configuration, format!("`{self}`: {what}")))
     }
 }
 
@@ -159,7 +168,7 @@ impl Options {
 
     /// That something about the URL is wrong.
     pub(crate) fn bad(&self, what: &str) -> Error {
-        Error::new(ErrorKind::Configuration, format!("`{}`: {what}", self.text))
+        Error::new(ErrorKind::Configuration, format!("`{self}`: {what}"))
     }
 
     /// One option; `default` when it is not given.
@@ -231,6 +240,7 @@ mod tests {
         assert!(refused("x?b=1").contains("there is no option `b`; the options are `a`"));
         assert!(refused("s3://x").contains("not a `file://` URL"));
         assert!(refused("file://?a=1").contains("no path"));
+        assert_eq!(location("file://?a=1").take_bare("file", &["a"]).unwrap().path, "");
     }
 
     #[test]

@@ -7,12 +7,16 @@ use futures_util::future::BoxFuture;
 
 mod condition;
 pub mod conformance;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod item;
 mod memory;
 mod write;
 
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::{DynamoConfig, DynamoStore};
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use item::{Item, Table, TileId};
@@ -21,7 +25,7 @@ pub use write::{Applied, Outcome, Write};
 
 use crate::Result;
 pub use crate::aggregate::{Column, Number};
-use crate::source::Records;
+use crate::source::{Records, Shelf};
 use crate::time::{Level, TimeRange};
 
 /// How a read may be answered.
@@ -32,6 +36,24 @@ pub enum Consistency {
     Eventual,
     /// Everything acknowledged before the call.
     Strong,
+}
+
+/// What [`Store::ensure`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ensured {
+    /// Whether there was no table before.
+    pub created: bool,
+    /// What could not be set.
+    pub unset: Vec<Unset>,
+}
+
+/// Something about a table that could not be set; the table can be used all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unset {
+    /// What: the time to live, tags.
+    pub what: String,
+    /// Why not, as the server says it.
+    pub why: String,
 }
 
 /// A store of tiles. Implementations hold the same items under the same conditions, shown by one conformance suite.
@@ -79,4 +101,11 @@ pub trait Store: Records + 'static {
         now: crate::time::Timestamp,
         limit: usize,
     ) -> BoxFuture<'a, Result<usize>>;
+
+    /// Make the table of a shelf where it is not there yet, and bring it up to its definition where it is; `tags` are
+    /// put on it. Can be repeated. Stores that make tables by themselves do nothing.
+    fn ensure<'a>(&'a self, shelf: &'a Shelf, tags: &'a [(String, String)]) -> BoxFuture<'a, Result<Ensured>> {
+        let _ = (shelf, tags);
+        Box::pin(async { Ok(Ensured::default()) })
+    }
 }

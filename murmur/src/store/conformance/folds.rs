@@ -1,9 +1,10 @@
 use bytes::Bytes;
 
+use super::expiry::at;
 use super::subject::{Subject, fold, hour, must, part, put};
 use crate::source::Offset;
 use crate::store::{Item, Outcome, Write};
-use crate::time::{Slot, Timestamp};
+use crate::time::Slot;
 
 pub(super) async fn a_fold_replaces_an_older_one_only(subject: Subject) {
     let id = part(hour("a", 0), "p");
@@ -11,7 +12,7 @@ pub(super) async fn a_fold_replaces_an_older_one_only(subject: Subject) {
         id: id.clone(),
         values: vec![(Slot(7), Bytes::from_static(b"seven")), (Slot(2), Bytes::from_static(b"two"))],
         last: Offset::from_u64(10),
-        expires: Some(Timestamp::EPOCH),
+        expires: Some(at(0)),
     };
     subject.applied(wide.clone()).await;
     let stands = Item {
@@ -20,7 +21,7 @@ pub(super) async fn a_fold_replaces_an_older_one_only(subject: Subject) {
             .map(|(p, o)| (crate::source::PartitionId::new(p), Offset::from_u64(o)))
             .collect(),
         values: vec![(Slot(2), Bytes::from_static(b"two")), (Slot(7), Bytes::from_static(b"seven"))],
-        expires: Some(Timestamp::EPOCH),
+        expires: Some(at(0)),
         ..Item::default()
     };
     assert_eq!(subject.get(&id).await.as_ref(), Some(&stands), "values are kept sorted");

@@ -37,7 +37,7 @@ use super::Store;
 /// # Panics
 /// When the store breaks a promise.
 pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
-    let subject = async || Subject::new(make().await);
+    let subject = async || Subject::new(make().await).await;
 
     additions::first_addition_creates_the_tile(subject().await).await;
     additions::only_offsets_after_the_applied_ones_are_added(subject().await).await;
@@ -74,6 +74,6 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
 /// When the store and the model differ; the message carries the seed.
 pub async fn random(make: impl AsyncFn() -> Arc<dyn Store>, seeds: Range<u64>) {
     for seed in seeds {
-        random::sequence(Subject::new(make().await), seed).await;
+        random::sequence(Subject::new(make().await).await, seed).await;
     }
 }

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use bytes::Bytes;
 use futures_util::FutureExt;
 
+use super::expiry::at;
 use super::model::{Model, Tile};
 use super::subject::{Subject, must, place};
 use crate::aggregate::Number;
@@ -77,7 +78,7 @@ async fn scan(subject: &Subject, model: &Model, dice: &mut Dice) {
 }
 
 async fn expire(subject: &Subject, model: &mut Model, dice: &mut Dice) {
-    let now = dice.start();
+    let now = dice.expiry();
     let removed = must(subject.store.remove_expired(&subject.table, now, usize::MAX).await);
     // Stores that expire items by themselves remove nothing here.
     if removed > 0 {
@@ -114,6 +115,10 @@ impl Dice {
         Timestamp::from_seconds(3600 * (self.below(6) as i64 - 3))
     }
 
+    fn expiry(&mut self) -> Timestamp {
+        at(self.below(6) as i64 - 3)
+    }
+
     fn partition(&mut self) -> PartitionId {
         PartitionId::new(["p", "q", "r"][self.below(3) as usize])
     }
@@ -125,7 +130,7 @@ impl Dice {
     fn write(&mut self) -> Write {
         let tile = crate::time::Tile { level: self.level(), start: self.start() };
         let mut id = TileId { key: self.key().into(), tile, part: None };
-        let expires = (self.below(2) == 0).then(|| self.start());
+        let expires = (self.below(2) == 0).then(|| self.expiry());
         if self.below(3) == 0 {
             id.part = Some(self.partition());
             let slots: BTreeSet<u16> = (0..self.below(4)).map(|_| self.below(60) as u16).collect();

@@ -113,17 +113,18 @@ pub(super) async fn tables_never_mix(subject: Subject) {
     let id = hour("a", 0);
     let tables = [Table::new("conformance", 1), Table::new("conformance", 2), Table::new("conformance_v1", 1)];
     for (n, table) in tables.iter().enumerate() {
+        must(subject.store.ensure(&table.shelf(), &[]).await);
         let writes = [add(&id, n as i128 + 1, &[applied("p", 1, 1)])];
         let outcomes = subject.store.write(table, &writes).await;
         assert!(matches!(outcomes[..], [Ok(Outcome::Applied)]), "{outcomes:?}");
     }
     for (n, table) in tables.into_iter().enumerate() {
-        let in_table = Subject::of(subject.store.clone(), table);
+        let in_table = Subject::of(subject.store.clone(), table).await;
         let there = counter(n as i128 + 1, &[("p", 1)]);
         assert_eq!(in_table.get(&id).await, Some(there.clone()));
         assert_eq!(in_table.scan(10).await, [(id.clone(), there)]);
     }
-    let unknown = Subject::of(subject.store.clone(), Table::new("never_written", 1));
+    let unknown = Subject::of(subject.store.clone(), Table::new("never_written", 1)).await;
     assert_eq!(unknown.get(&id).await, None);
     assert_eq!(unknown.scan(10).await, []);
     assert_eq!(unknown.range("a", Level::Hour, TimeRange::new(Timestamp::MIN, Timestamp::MAX), 10).await, []);

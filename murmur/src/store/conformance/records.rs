@@ -61,6 +61,7 @@ pub(super) async fn shelves_never_mix_and_are_no_tiles(subject: Subject) {
     let store = &subject.store;
     let shelves = [subject.shelf.clone(), Shelf::Sources];
     for shelf in &shelves {
+        must(store.ensure(shelf, &[]).await);
         must(store.put_record(shelf, "a", shelf.to_string().into_bytes(), None).await);
     }
     for shelf in shelves {

@@ -16,12 +16,14 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self::of(store, Table::new("conformance", 1))
+    pub(super) async fn new(store: Arc<dyn Store>) -> Self {
+        Self::of(store, Table::new("conformance", 1)).await
     }
 
-    pub(super) fn of(store: Arc<dyn Store>, table: Table) -> Self {
-        Self { store, shelf: table.shelf(), table }
+    pub(super) async fn of(store: Arc<dyn Store>, table: Table) -> Self {
+        let shelf = table.shelf();
+        must(store.ensure(&shelf, &[]).await);
+        Self { store, shelf, table }
     }
 
     pub(super) async fn write(&self, write: Write) -> Result<Outcome> {

@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{Builder, Credentials};
+use aws_smithy_http_client::tls;
+
+use super::config::DynamoConfig;
+use crate::{Error, ErrorKind, Result};
+
+/// Beyond this a server that does not even accept a connection is taken for gone.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Two clients over the same connections.
+pub(super) struct Clients {
+    /// Sends once: whether a write whose reply was lost is sent again is for the engine to decide.
+    pub(super) once: Client,
+    /// Reads can be repeated by anyone.
+    pub(super) reads: Client,
+    /// Where that is, for messages.
+    pub(super) place: String,
+}
+
+/// What AWS takes from the environment: region, credentials.
+pub(super) async fn connect(config: &DynamoConfig) -> Result<Clients> {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let timeout = config.timeout.to_std();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT.min(timeout)).operation_attempt_timeout(timeout);
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .timeout_config(timeouts.operation_timeout(timeout * 4).build());
+    let local = config.is_loopback();
+    match &config.region {
+        Some(region) => loader = loader.region(Region::new(region.clone())),
+        // A server on this machine has no region, but the signature needs one.
+        None if local => loader = loader.region(Region::from_static("us-east-1")),
+        None => {}
+    }
+    if let Some(endpoint) = &config.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if local && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+        loader = loader.credentials_provider(Credentials::new("murmur", "murmur", None, None, "loopback"));
+    }
+    let shared = loader.load().await;
+    let place = place(config, &shared)?;
+    let client = |retries| Client::from_conf(Builder::from(&shared).retry_config(retries).build());
+    Ok(Clients {
+        once: client(RetryConfig::disabled()),
+        reads: client(RetryConfig::standard().with_max_attempts(4)),
+        place,
+    })
+}
+
+fn place(config: &DynamoConfig, shared: &SdkConfig) -> Result<String> {
+    match (&config.endpoint, shared.region()) {
+        (Some(endpoint), Some(_)) => Ok(endpoint.clone()),
+        (None, Some(region)) => Ok(region.to_string()),
+        (_, None) => Err(Error::new(
+            ErrorKind::Configuration,
+            "there is no AWS region; name it in the URL (`dynamodb://?region=eu-central-1`) or in AWS_REGION",
+        )),
+    }
+}

@@ -1,0 +1,446 @@
+//! What stands in a table.
+//!
+//! ```text
+//! tile     pk         S  the key; `#k` before one that is empty or begins with `#`, which no key of a pipeline does
+//!          sk         S  <letter of the level>#<start>[#<partition>], the start in RFC 3339 without its `Z`
+//!          o<p>       B  how far partition p was applied (`Offset::encode`, whose bytes compare as the offsets do)
+//!          n<f>s<s>   N  number of field f in slot s; n<f>p<i>s<s> is its further number i
+//!                     L  a float: [sum, rest], each N, or S where it lies outside the range of an N
+//!          b<s>       B  the encoded fold of slot s
+//!          x          N  when the item expires: seconds since 1970, rounded up
+//!          y          N  microseconds that `x` is too late; absent when 0
+//!          v          N  how often numbers were added, see `write`
+//! record   pk         S  #record
+//!          sk         S  # and its name
+//!          r          B  its bytes
+//!          v          N  its version
+//! ```
+//!
+//! Sort keys compare as bytes, in the order level, start, partition: a tile comes before its parts (`#`), those before
+//! the fractions of the same second (`.`), and these before the next one.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
+
+use crate::aggregate::{Column, Number};
+use crate::source::{Offset, PartitionId, Record, Version};
+use crate::store::{Item, TileId};
+use crate::time::{Level, Slot, Tile, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// An item as the API has it.
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+pub(super) const PARTITION_KEY: &str = "pk";
+pub(super) const SORT_KEY: &str = "sk";
+pub(super) const EXPIRES: &str = "x";
+pub(super) const EARLIER: &str = "y";
+pub(super) const VERSION: &str = "v";
+const BYTES: &str = "r";
+
+/// Partition key of the records of a table.
+pub(super) const RECORD: &str = "#record";
+const ESCAPE: &str = "#k";
+
+pub(super) fn encode_key(key: &str) -> String {
+    if key.is_empty() || key.starts_with('#') { format!("{ESCAPE}{key}") } else { key.to_owned() }
+}
+
+/// Read what [`encode_key`] wrote; `None` for what is no tile's.
+fn decode_key(text: &str) -> Option<&str> {
+    if text.starts_with('#') { text.strip_prefix(ESCAPE) } else { Some(text) }
+}
+
+pub(super) fn encode_place(id: &TileId) -> String {
+    let mut out = encode_start(id.tile.level, id.tile.start);
+    if let Some(part) = &id.part {
+        out.push('#');
+        out.push_str(part.as_str());
+    }
+    out
+}
+
+/// The sort key of a tile without parts.
+fn encode_start(level: Level, start: Timestamp) -> String {
+    let mut out = format!("{}#{start}", level.letter());
+    // The `Z` comes after what may follow.
+    out.pop();
+    out
+}
+
+/// The first and the last sort key that a tile or part may have which starts in `start..end`.
+pub(super) fn encode_range(level: Level, start: Timestamp, end: Timestamp) -> (String, String) {
+    let mut last = encode_start(level, Timestamp::from_micros(end.as_micros() - 1));
+    // Just above the `#` before the name of a part.
+    last.push('$');
+    (encode_start(level, start), last)
+}
+
+fn decode_place(text: &str) -> Option<(Tile, Option<PartitionId>)> {
+    let (level, rest) = text.split_once('#')?;
+    let mut letters = level.chars();
+    let level = Level::from_letter(letters.next().filter(|_| letters.next().is_none())?)?;
+    let (start, part) = match rest.split_once('#') {
+        Some((start, part)) => (start, Some(PartitionId::new(part))),
+        None => (rest, None),
+    };
+    let start = format!("{start}Z").parse().ok()?;
+    Some((Tile { level, start }, part))
+}
+
+/// The primary key of a tile.
+pub(super) fn tile_key(id: &TileId) -> Attributes {
+    key(encode_key(&id.key), encode_place(id))
+}
+
+/// The primary key of a record.
+pub(super) fn record_key(name: &str) -> Attributes {
+    key(RECORD.to_owned(), record_place(name))
+}
+
+pub(super) fn record_place(name: &str) -> String {
+    format!("#{name}")
+}
+
+fn key(partition: String, sort: String) -> Attributes {
+    HashMap::from([
+        (PARTITION_KEY.to_owned(), AttributeValue::S(partition)),
+        (SORT_KEY.to_owned(), AttributeValue::S(sort)),
+    ])
+}
+
+/// Which tile an item is; `None` for a record.
+pub(super) fn decode_id(attributes: &Attributes) -> Result<Option<TileId>> {
+    let text = |name| attributes.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+    let (partition, sort) = (text(PARTITION_KEY).unwrap_or_default(), text(SORT_KEY).unwrap_or_default());
+    if partition == RECORD {
+        return Ok(None);
+    }
+    let id = decode_key(partition).zip(decode_place(sort));
+    let id = id.map(|(key, (tile, part))| TileId { key: key.into(), tile, part });
+    let of = || format!("the item `{}` `{}`", partition.escape_debug(), sort.escape_debug());
+    id.map(Some).ok_or_else(|| corrupt(&of(), "this is no key of a tile"))
+}
+
+pub(super) fn offset_name(partition: &PartitionId) -> String {
+    format!("o{partition}")
+}
+
+pub(super) fn encode_offset(offset: Offset) -> AttributeValue {
+    let mut bytes = Vec::with_capacity(33);
+    offset.encode(&mut bytes);
+    AttributeValue::B(Blob::new(bytes))
+}
+
+/// Append the name of a number.
+pub(super) fn push_number_name(out: &mut String, slot: Slot, column: Column) {
+    // Writing to a string cannot fail.
+    let _ = match column.part {
+        0 => write!(out, "n{}s{}", column.field, slot.0),
+        part => write!(out, "n{}p{part}s{}", column.field, slot.0),
+    };
+}
+
+fn decode_number_name(name: &str) -> Option<(Slot, Column)> {
+    let (column, slot) = name.split_once('s')?;
+    let (field, part) = match column.split_once('p') {
+        Some((field, part)) => (field, part.parse().ok()?),
+        None => (column, 0),
+    };
+    Some((Slot(slot.parse().ok()?), Column { field: field.parse().ok()?, part }))
+}
+
+pub(super) fn encode_number(number: Number) -> AttributeValue {
+    match number {
+        Number::Int(whole) => AttributeValue::N(whole.to_string()),
+        Number::Float { sum, rest } => AttributeValue::L(vec![encode_float(sum), encode_float(rest)]),
+    }
+}
+
+/// An N has 38 digits, which is more than any double needs, but not its range.
+fn encode_float(float: f64) -> AttributeValue {
+    let magnitude = float.abs();
+    if (float == 0.0 && float.is_sign_positive()) || (1e-130..1e125).contains(&magnitude) {
+        AttributeValue::N(format!("{float:e}"))
+    } else {
+        AttributeValue::S(format!("{float:e}"))
+    }
+}
+
+fn decode_number(value: &AttributeValue) -> Option<Number> {
+    match value {
+        AttributeValue::N(text) => decode_whole(text).map(Number::Int),
+        AttributeValue::L(pair) => {
+            let [sum, rest] = pair.as_slice() else { return None };
+            Some(Number::Float { sum: decode_float(sum)?, rest: decode_float(rest)? })
+        }
+        _ => None,
+    }
+}
+
+fn decode_float(value: &AttributeValue) -> Option<f64> {
+    let (AttributeValue::N(text) | AttributeValue::S(text)) = value else { return None };
+    text.parse().ok().filter(|float: &f64| float.is_finite())
+}
+
+/// Servers write whole numbers with and without an exponent.
+fn decode_whole(text: &str) -> Option<i128> {
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (before, after) = digits.split_once('.').unwrap_or((digits, ""));
+    let exponent = exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(after.len()).ok()?)?;
+    let number: i128 = format!("{before}{after}").parse().ok()?;
+    let scale = 10i128.checked_pow(exponent.unsigned_abs())?;
+    match exponent {
+        0.. => number.checked_mul(scale),
+        _ => (number % scale == 0).then_some(number / scale),
+    }
+}
+
+/// Seconds, rounded up, and the microseconds that this is too late.
+pub(super) fn encode_expiry(at: Timestamp) -> (AttributeValue, Option<AttributeValue>) {
+    let micros = at.as_micros();
+    let seconds = micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0);
+    let earlier = seconds * 1_000_000 - micros;
+    let number = |n: i64| AttributeValue::N(n.to_string());
+    (number(seconds), (earlier > 0).then(|| number(earlier)))
+}
+
+/// An item under its primary key, with the number of its writes.
+pub(super) fn encode_item(id: &TileId, item: &Item, writes: Option<u64>) -> Attributes {
+    let mut out = tile_key(id);
+    for (partition, offset) in &item.offsets {
+        out.insert(offset_name(partition), encode_offset(*offset));
+    }
+    for ((slot, column), number) in &item.numbers {
+        let mut name = String::new();
+        push_number_name(&mut name, *slot, *column);
+        out.insert(name, encode_number(*number));
+    }
+    for (slot, value) in &item.values {
+        out.insert(format!("b{}", slot.0), AttributeValue::B(Blob::new(value.to_vec())));
+    }
+    if let Some(at) = item.expires {
+        let (seconds, earlier) = encode_expiry(at);
+        out.insert(EXPIRES.to_owned(), seconds);
+        if let Some(earlier) = earlier {
+            out.insert(EARLIER.to_owned(), earlier);
+        }
+    }
+    if let Some(writes) = writes {
+        out.insert(VERSION.to_owned(), AttributeValue::N(writes.to_string()));
+    }
+    out
+}
+
+/// Read what [`encode_item`] wrote for this tile, and the number of its writes.
+pub(super) fn decode_item(id: &TileId, attributes: Attributes) -> Result<(Item, u64)> {
+    let mut item = Item::default();
+    let (mut writes, mut seconds, mut earlier) = (0, None, 0);
+    for (name, value) in attributes {
+        let read = match (name.as_str(), value) {
+            (PARTITION_KEY | SORT_KEY, _) => Some(()),
+            (VERSION, value) => take(&value).map(|number| writes = number),
+            (EXPIRES, value) => take(&value).map(|number: i64| seconds = Some(number)),
+            (EARLIER, value) => take(&value).map(|number: i64| earlier = number),
+            (other, value) => attribute(&mut item, other, value),
+        };
+        read.ok_or_else(|| corrupt(&id.to_string(), &format!("attribute `{}`", name.escape_debug())))?;
+    }
+    item.expires = seconds.map(|seconds| Timestamp::from_micros(seconds.saturating_mul(1_000_000) - earlier));
+    item.offsets.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    item.numbers.sort_unstable_by_key(|(place, _)| *place);
+    item.values.sort_unstable_by_key(|(slot, _)| *slot);
+    Ok((item, writes))
+}
+
+/// An attribute with a name that carries something; `None` when it is none of ours.
+fn attribute(item: &mut Item, name: &str, value: AttributeValue) -> Option<()> {
+    match (name.split_at_checked(1)?, value) {
+        (("o", partition), AttributeValue::B(bytes)) => {
+            let (offset, length) = Offset::decode(bytes.as_ref())?;
+            item.offsets.push((PartitionId::new(partition), offset));
+            (length == bytes.as_ref().len()).then_some(())
+        }
+        (("n", place), value) => {
+            item.numbers.push((decode_number_name(place)?, decode_number(&value)?));
+            Some(())
+        }
+        (("b", slot), AttributeValue::B(bytes)) => {
+            item.values.push((Slot(slot.parse().ok()?), Bytes::from(bytes.into_inner())));
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+fn take<T: std::str::FromStr>(value: &AttributeValue) -> Option<T> {
+    value.as_n().ok()?.parse().ok()
+}
+
+pub(super) fn encode_record(name: &str, bytes: Vec<u8>, version: Version) -> Attributes {
+    let mut out = record_key(name);
+    out.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(bytes)));
+    out.insert(VERSION.to_owned(), AttributeValue::N(version.0.to_string()));
+    out
+}
+
+/// Read what [`encode_record`] wrote: the record and its name.
+pub(super) fn decode_record(mut attributes: Attributes) -> Result<(String, Record)> {
+    let place = match attributes.remove(SORT_KEY) {
+        Some(AttributeValue::S(place)) => place,
+        _ => String::new(),
+    };
+    let name = place.strip_prefix('#').unwrap_or(&place);
+    match (attributes.remove(BYTES), attributes.get(VERSION).and_then(take)) {
+        (Some(AttributeValue::B(bytes)), Some(version)) => {
+            Ok((name.to_owned(), Record { bytes: bytes.into_inner(), version: Version(version) }))
+        }
+        _ => Err(corrupt(&format!("record `{}`", name.escape_debug()), "its bytes or its version are not there")),
+    }
+}
+
+fn corrupt(what: &str, why: &str) -> Error {
+    let context = format!(
+        "what is stored of {what} does not decode, and is left as it is: {why}; restore the table from a backup, or \
+         replay the source into a new generation"
+    );
+    Error::new(ErrorKind::Corrupt, context)
+}
+
+/// What DynamoDB counts an item as: names and values, and a little for each list.
+pub(super) fn size(attributes: &Attributes) -> usize {
+    attributes.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        // Two digits a byte, the exponent, and the sign.
+        AttributeValue::N(digits) => digits.len() / 2 + 2,
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ids() -> impl Strategy<Value = TileId> {
+        let key = prop_oneof![Just(String::new()), "#[k#]{0,3}", "[a\0#=]{0,6}", ".*"];
+        let level = prop::sample::select(vec![Level::Slot, Level::Hour, Level::Forever]);
+        let start =
+            prop_oneof![-3_000_000i64..3_000_000, (-90_000i64..90_000).prop_map(|s| s * 1_000_000), any::<i64>()];
+        let part = prop::option::of("[a#\0.]{0,3}|.*");
+        (key, level, start, part).prop_map(|(key, level, start, part)| TileId {
+            key: key.into(),
+            tile: Tile { level, start: Timestamp::from_micros(start) },
+            part: part.map(PartitionId::new),
+        })
+    }
+
+    fn items() -> impl Strategy<Value = Item> {
+        let number = prop_oneof![
+            (-Number::MAX_INT..=Number::MAX_INT).prop_map(Number::Int),
+            (-1000i128..1000).prop_map(Number::Int),
+            (any::<f64>(), any::<f64>())
+                .prop_filter("finite", |(sum, rest)| sum.is_finite() && rest.is_finite())
+                .prop_map(|(sum, rest)| Number::Float { sum, rest }),
+        ];
+        let column = (any::<u32>(), any::<u8>()).prop_map(|(field, part)| Column { field, part });
+        let numbers = prop::collection::btree_map((any::<u16>().prop_map(Slot), column), number, 0..20);
+        let offsets = prop::collection::btree_map(".*", any::<[u64; 4]>(), 0..5);
+        let values = prop::collection::btree_map(any::<u16>(), prop::collection::vec(any::<u8>(), 0..30), 0..5);
+        (offsets, numbers, values, prop::option::of(any::<i64>())).prop_map(|(offsets, numbers, values, expires)| {
+            Item {
+                offsets: offsets.into_iter().map(|(p, o)| (PartitionId::new(p), Offset::from_words(o))).collect(),
+                numbers: numbers.into_iter().collect(),
+                values: values.into_iter().map(|(slot, value)| (Slot(slot), value.into())).collect(),
+                expires: expires.map(Timestamp::from_micros),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn keys_come_back_and_order_as_ids_do(a in ids(), b in ids()) {
+            let attributes = tile_key(&a);
+            prop_assert_eq!(decode_id(&attributes).unwrap(), Some(a.clone()));
+            prop_assert!(!encode_key(&a.key).is_empty() && encode_key(&a.key) != RECORD);
+            if a.tile.level == b.tile.level {
+                let places = encode_place(&a).cmp(&encode_place(&b));
+                prop_assert_eq!(places, (a.tile, &a.part).cmp(&(b.tile, &b.part)));
+            }
+        }
+
+        #[test]
+        fn a_range_of_sort_keys_has_what_starts_in_it(id in ids(), from in ids(), to in ids()) {
+            let (from, to) = (from.tile.start, to.tile.start);
+            prop_assume!(from < to);
+            let (first, last) = encode_range(id.tile.level, from, to);
+            let inside = (first..=last).contains(&encode_place(&id));
+            prop_assert_eq!(inside, from <= id.tile.start && id.tile.start < to);
+        }
+
+        #[test]
+        fn items_come_back(id in ids(), item in items(), writes in any::<u64>()) {
+            let stored = encode_item(&id, &item, Some(writes));
+            prop_assert_eq!(decode_item(&id, stored).unwrap(), (item, writes));
+        }
+
+        #[test]
+        fn whole_numbers_are_read_in_every_notation(number in -Number::MAX_INT..=Number::MAX_INT, zeros in 0u32..20) {
+            prop_assert_eq!(decode_whole(&number.to_string()), Some(number));
+            if let Some(larger) = number.checked_mul(10i128.pow(zeros)) {
+                prop_assert_eq!(decode_whole(&format!("{number}E+{zeros}")), Some(larger));
+                prop_assert_eq!(decode_whole(&format!("{larger}e-{zeros}")), Some(number));
+                prop_assert_eq!(decode_whole(&format!("{number}.{}", "0".repeat(zeros as usize))), Some(number));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_ours_is_an_error_that_names_the_tile() {
+        let id = TileId { key: "=page".into(), tile: Tile { level: Level::Hour, start: Timestamp::EPOCH }, part: None };
+        let number = |text: &str| AttributeValue::N(text.to_owned());
+        for (name, value) in [
+            ("other", number("1")),
+            ("n1", number("1")),
+            ("n1s1", number("1.5")),
+            ("n1s1", AttributeValue::L(vec![number("1")])),
+            ("op", AttributeValue::B(Blob::new([1, 2, 3]))),
+            ("b1", number("1")),
+            ("v", AttributeValue::S("1".into())),
+        ] {
+            let mut stored = tile_key(&id);
+            stored.insert(name.to_owned(), value);
+            let error = decode_item(&id, stored).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}");
+            assert!(error.to_string().contains("=page") && error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_can_be_read_by_a_person() {
+        let start = "2026-05-16T12:00:00Z".parse().unwrap();
+        let id = TileId {
+            key: "=b42\0tea".into(),
+            tile: Tile { level: Level::Hour, start },
+            part: Some(PartitionId::new("k:3")),
+        };
+        assert_eq!(
+            (encode_key(&id.key).as_str(), encode_place(&id).as_str()),
+            ("=b42\0tea", "h#2026-05-16T12:00:00#k:3")
+        );
+        let mut name = String::new();
+        push_number_name(&mut name, Slot(5), Column { field: 2, part: 1 });
+        assert_eq!(name, "n2p1s5");
+    }
+}

@@ -1,0 +1,172 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+/// How many requests may be under way, found out as TCP does it: a little more with every success, half of it when the
+/// store says that it is too much.
+///
+/// Shared by all callers of a store. Bytes under way are bounded as well, so that a flush of large folds does not hold
+/// all of them twice in memory.
+pub(super) struct Limiter {
+    slots: Semaphore,
+    /// In units of [`UNIT`] bytes.
+    bytes: Semaphore,
+    state: Mutex<State>,
+    most: usize,
+}
+
+struct State {
+    /// Grows by its inverse with each success, so by one with as many successes as there are slots.
+    limit: f64,
+    /// Slots that exist.
+    slots: usize,
+    /// Slots that are still in use and disappear when they come back.
+    owed: usize,
+    halved: Option<Instant>,
+}
+
+const UNIT: usize = 1024;
+/// Most bytes under way.
+const BYTES: usize = 16 << 20;
+/// All requests that were under way together hear of one and the same overload: it counts once.
+const ONCE: Duration = Duration::from_millis(100);
+
+/// The right to send one request.
+pub(super) struct Slot<'a> {
+    limiter: &'a Limiter,
+    _bytes: Option<SemaphorePermit<'a>>,
+}
+
+impl Limiter {
+    pub(super) fn new(most: usize) -> Self {
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            slots: Semaphore::new(most),
+            bytes: Semaphore::new(BYTES / UNIT),
+            state: Mutex::new(State { limit: most as f64, slots: most, owed: 0, halved: None }),
+            most,
+        }
+    }
+
+    /// Most requests that can ever be under way.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wait for a slot for a request of about so many bytes.
+    pub(super) async fn enter(&self, bytes: usize) -> Slot<'_> {
+        let units = bytes.div_ceil(UNIT).clamp(1, BYTES / UNIT) as u32;
+        // The semaphores are never closed, so there is always an answer; without one the request goes unbounded.
+        let bytes = self.bytes.acquire_many(units).await.ok();
+        if let Ok(slot) = self.slots.acquire().await {
+            slot.forget();
+        }
+        Slot { limiter: self, _bytes: bytes }
+    }
+
+    /// A request went through.
+    pub(super) fn succeeded(&self) {
+        let mut state = self.state();
+        state.limit = (state.limit + 1.0 / state.limit).min(self.most as f64);
+        while state.slots < state.limit as usize {
+            state.slots += 1;
+            match state.owed.checked_sub(1) {
+                Some(owed) => state.owed = owed,
+                None => self.slots.add_permits(1),
+            }
+        }
+    }
+
+    /// The store refused a request because it was too much.
+    pub(super) fn throttled(&self) {
+        let mut state = self.state();
+        let now = Instant::now();
+        if state.halved.is_some_and(|at| now.duration_since(at) < ONCE) {
+            return;
+        }
+        state.halved = Some(now);
+        state.limit = (state.limit / 2.0).max(1.0);
+        let gone = state.slots - state.limit as usize;
+        state.slots -= gone;
+        state.owed += gone - self.slots.forget_permits(gone);
+    }
+
+    /// Requests that may be under way now.
+    #[cfg(test)]
+    fn allowed(&self) -> usize {
+        self.state().slots
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut state = self.limiter.state();
+        match state.owed.checked_sub(1) {
+            Some(owed) => state.owed = owed,
+            None => self.limiter.slots.add_permits(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn overload_halves_the_limit_and_successes_raise_it_again() {
+        let limiter = Limiter::new(16);
+        limiter.throttled();
+        // The others of the same burst.
+        limiter.throttled();
+        assert_eq!(limiter.allowed(), 8);
+        for allowed in [4, 2, 1, 1] {
+            tokio::time::advance(ONCE).await;
+            limiter.throttled();
+            assert_eq!(limiter.allowed(), allowed);
+        }
+        let mut needed = 0;
+        while limiter.allowed() < 16 {
+            limiter.succeeded();
+            needed += 1;
+        }
+        assert!((110..150).contains(&needed), "about the sum of 1 to 15, not {needed}");
+        limiter.succeeded();
+        assert_eq!(limiter.allowed(), 16, "never more than was configured");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_in_use_are_taken_away_when_they_come_back() {
+        let limiter = Limiter::new(4);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(limiter.enter(1).await);
+        }
+        limiter.throttled();
+        held.truncate(2);
+        assert!(limiter.enter(1).now_or_never().is_none(), "two are allowed, and two are under way");
+        held.truncate(1);
+        let next = limiter.enter(1).now_or_never();
+        assert!(next.is_some());
+        drop((next, held));
+        let both = (limiter.enter(1).await, limiter.enter(1).await);
+        assert!(limiter.enter(1).now_or_never().is_none());
+        drop(both);
+    }
+
+    #[tokio::test]
+    async fn bytes_under_way_are_bounded() {
+        let limiter = Limiter::new(64);
+        let held = limiter.enter(BYTES).await;
+        assert!(limiter.enter(1).now_or_never().is_none());
+        drop(held);
+        assert!(limiter.enter(usize::MAX).now_or_never().is_some(), "one that is too large by itself goes alone");
+    }
+}

@@ -1,0 +1,210 @@
+use std::borrow::Cow;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+
+use super::expression::{Expression, next_count};
+use super::failure::{Intent, failure, is_invalid, is_throttle, is_too_large};
+use super::format::{self, Attributes};
+use super::store::Inner;
+use crate::store::condition::{apply, check};
+use crate::store::{Item, Outcome, TileId, Write};
+use crate::{Error, ErrorKind, Result};
+
+/// Largest item that DynamoDB takes, with the names of its attributes.
+const ITEM_BYTES: usize = 400 * 1024;
+/// Longest keys that DynamoDB takes.
+const PARTITION_KEY_BYTES: usize = 2048;
+const SORT_KEY_BYTES: usize = 1024;
+/// How often a tile is read again because others wrote it in between, before the engine gets to pause.
+const ATTEMPTS: usize = 8;
+
+/// What became of one request.
+enum Sent {
+    Applied,
+    /// The condition did not hold; this stood there.
+    Refused(Option<Attributes>),
+}
+
+impl Inner {
+    /// Carry out one write of a table.
+    pub(super) async fn write_one(&self, table: &str, write: &Write) -> Result<Outcome> {
+        check(write)?;
+        check_key(write.id())?;
+        match write {
+            Write::Put { id, values, last, expires } => {
+                // `check` has seen that there is a part.
+                let Some(part) = &id.part else {
+                    return Err(Error::new(ErrorKind::Internal, "a fold of no partition"));
+                };
+                let item = Item {
+                    offsets: vec![(part.clone(), *last)],
+                    numbers: Vec::new(),
+                    values: values.clone(),
+                    expires: *expires,
+                };
+                let attributes = format::encode_item(id, &item, None);
+                match self.put(table, id, attributes, Expression::put(part, *last)).await? {
+                    Sent::Applied => Ok(Outcome::Applied),
+                    Sent::Refused(Some(stands)) => Ok(Outcome::Refused(format::decode_item(id, stands)?.0)),
+                    Sent::Refused(None) => {
+                        let context =
+                            format!("table `{table}` at {} refused to write {id}, and nothing is there", self.place);
+                        Err(Error::new(ErrorKind::Internal, context))
+                    }
+                }
+            }
+            Write::Add { id, numbers, applied, expires } => {
+                let Some(expression) = Expression::add(numbers, applied, *expires) else {
+                    return self.look_and_put(table, write, None).await;
+                };
+                match self.update(table, id, expression).await? {
+                    Some(Sent::Applied) => Ok(Outcome::Applied),
+                    Some(Sent::Refused(stands)) => self.look_and_put(table, write, Some(stands)).await,
+                    None => self.look_and_put(table, write, None).await,
+                }
+            }
+        }
+    }
+
+    /// Form A where DynamoDB cannot add by itself: read the item, add here, and put it if nobody wrote it meanwhile.
+    /// `stands` is what is known to stand there.
+    async fn look_and_put(&self, table: &str, write: &Write, stands: Option<Option<Attributes>>) -> Result<Outcome> {
+        let id = write.id();
+        let mut stands = match stands {
+            Some(stands) => stands,
+            None => self.read_one(table, format::tile_key(id)).await?,
+        };
+        for _ in 0..ATTEMPTS {
+            let (mut item, count) = match stands {
+                Some(attributes) => {
+                    let (item, count) = format::decode_item(id, attributes)?;
+                    (item, Some(count))
+                }
+                None => (Item::default(), None),
+            };
+            if let refused @ Outcome::Refused(_) = apply(write, &mut item)? {
+                return Ok(refused);
+            }
+            let attributes = format::encode_item(id, &item, Some(next_count(count, &item.numbers)));
+            match self.put(table, id, attributes, Expression::unchanged(count)).await? {
+                Sent::Applied => return Ok(Outcome::Applied),
+                Sent::Refused(now) => stands = now,
+            }
+        }
+        let context = format!("others write {id} in table `{table}` faster than it can be added to");
+        Err(Error::new(ErrorKind::Unavailable, context))
+    }
+
+    /// Add under a condition. `None` when the server cannot carry it out as it is: a number is of another kind, an
+    /// expression too long.
+    async fn update(&self, table: &str, id: &TileId, expression: Expression) -> Result<Option<Sent>> {
+        let _slot = self.limiter.enter(expression.bytes()).await;
+        let sent = self
+            .clients
+            .once
+            .update_item()
+            .table_name(table)
+            .set_key(Some(format::tile_key(id)))
+            .update_expression(expression.update)
+            .condition_expression(expression.condition)
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(Some(expression.values))
+            .return_values_on_condition_check_failure(AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(_) => {
+                self.limiter.succeeded();
+                return Ok(Some(Sent::Applied));
+            }
+            Err(error) => error,
+        };
+        if let SdkError::ServiceError(service) = &error
+            && let UpdateItemError::ConditionalCheckFailedException(refusal) = service.err()
+        {
+            self.limiter.succeeded();
+            return Ok(Some(Sent::Refused(refusal.item.clone())));
+        }
+        if is_throttle(&error) {
+            self.limiter.throttled();
+        }
+        if is_too_large(&error) {
+            return Err(too_large(id, None));
+        }
+        if is_invalid(&error) {
+            tracing::debug!(%id, ?error, "adding here what the table cannot add");
+            return Ok(None);
+        }
+        Err(failure(error, Intent::Write, table, &self.place))
+    }
+
+    /// Put an item under a condition.
+    async fn put(&self, table: &str, id: &TileId, attributes: Attributes, condition: Expression) -> Result<Sent> {
+        let bytes = format::size(&attributes);
+        if bytes > ITEM_BYTES {
+            return Err(too_large(id, Some(bytes)));
+        }
+        let _slot = self.limiter.enter(bytes + condition.bytes()).await;
+        let values = Some(condition.values).filter(|values| !values.is_empty());
+        let names = Some(condition.names).filter(|names| !names.is_empty());
+        let sent = self
+            .clients
+            .once
+            .put_item()
+            .table_name(table)
+            .set_item(Some(attributes))
+            .condition_expression(condition.condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(_) => {
+                self.limiter.succeeded();
+                return Ok(Sent::Applied);
+            }
+            Err(error) => error,
+        };
+        if let SdkError::ServiceError(service) = &error
+            && let PutItemError::ConditionalCheckFailedException(refusal) = service.err()
+        {
+            self.limiter.succeeded();
+            return Ok(Sent::Refused(refusal.item.clone()));
+        }
+        if is_throttle(&error) {
+            self.limiter.throttled();
+        }
+        if is_too_large(&error) {
+            return Err(too_large(id, None));
+        }
+        Err(failure(error, Intent::Write, table, &self.place).while_doing(format_args!("writing {id}")))
+    }
+}
+
+/// Keys that DynamoDB does not take are refused by name before anything is sent.
+fn check_key(id: &TileId) -> Result<()> {
+    let lengths = [
+        ("key", format::encode_key(&id.key).len(), PARTITION_KEY_BYTES),
+        ("place with the name of its partition", format::encode_place(id).len(), SORT_KEY_BYTES),
+    ];
+    match lengths.into_iter().find(|(_, bytes, most)| bytes > most) {
+        Some((what, bytes, most)) => {
+            let context = format!("the {what} of {id} has {bytes} bytes; DynamoDB takes {most}");
+            Err(Error::new(ErrorKind::InvalidArgument, context))
+        }
+        None => Ok(()),
+    }
+}
+
+fn too_large(id: &TileId, bytes: Option<usize>) -> Error {
+    let bytes = bytes.map_or(Cow::Borrowed("more"), |bytes| format!("{bytes} bytes").into());
+    let context = format!(
+        "the item of {id} would have {bytes}; DynamoDB takes {ITEM_BYTES}, so keep less in one aggregate or use \
+         shorter slots (`check` says how large items can get)"
+    );
+    Error::new(ErrorKind::ResourceExhausted, context)
+}
