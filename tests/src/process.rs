@@ -29,7 +29,17 @@ pub fn example(name: &str) -> PathBuf {
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "page-traffic", "--package", "git-activity", "--examples"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "page-traffic",
+            "--package",
+            "git-activity",
+            "--examples",
+            "--features",
+            "page-traffic/dynamodb",
+        ])
         .current_dir(workspace())
         .status()
         .unwrap_or_else(|error| panic!("cannot start cargo: {error}"));

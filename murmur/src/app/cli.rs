@@ -19,7 +19,7 @@ const AT: &str = "http://127.0.0.1:50051";
 #[derive(Debug, Parser)]
 #[command(version, about = "Live aggregates per key: worker, query server and tools in one binary", long_about = None)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 check found problems, 4 unavailable, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 definitions have problems or do not fit the store, 4 unavailable, 130 interrupted."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Serve(ServeArgs),
     /// Ask a server, or a store
     Query(QueryArgs),
+    /// Look after the tables of a store
+    Table(TableArgs),
     /// Print a contract that follows from the definitions
     Schema(SchemaArgs),
     /// Say what the definitions mean, and what is wrong with them
@@ -115,6 +117,9 @@ pub(super) struct WorkerArgs {
     /// Stop when more than this share of the last 2,000 events cannot be counted
     #[arg(long, env = "MURMUR_DEAD_LETTER_LIMIT", default_value_t = DeadLetterLimit::default(), value_name = "SHARE")]
     pub(super) dead_letter_limit: DeadLetterLimit,
+    /// Make tables that are missing first, as `table ensure` does
+    #[arg(long, env = "MURMUR_CREATE_TABLES", value_parser = BoolishValueParser::new())]
+    pub(super) create_tables: bool,
 }
 
 #[derive(Debug, Args)]
@@ -127,7 +132,7 @@ pub(super) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct StoreArgs {
-    /// Where the state is: `embedded://FOLDER`, a folder, or `memory:`
+    /// Where the state is: `embedded://FOLDER`, a folder, `dynamodb://PREFIX`, or `memory:`
     #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
     pub(super) store: Location,
 }
@@ -211,6 +216,29 @@ pub(super) struct PlaceArgs {
     /// A store that no other process has open, instead of a server
     #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
     pub(super) store: Option<Location>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TableArgs {
+    #[command(subcommand)]
+    pub(super) verb: TableVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TableVerb {
+    /// Make the tables that are missing, and set what they need; can be repeated
+    Ensure(EnsureArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnsureArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    #[command(flatten)]
+    pub(super) pipelines: PipelineArgs,
+    /// The form of the list
+    #[arg(short, long, env = "MURMUR_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(super) output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::generator::{Generate, Generator};
 use super::progress::Rate;
 use super::signals::Stop;
-use super::{App, open, print, serve, top};
+use super::{App, open, print, serve, table, top};
 use crate::engine::{Clock, Progress, SystemClock};
 use crate::source::Source;
 use crate::store::Store;
@@ -33,7 +33,8 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
         None => format!("embedded://.murmur/{}", app.name).parse()?,
     };
     args.source.as_ref().map_or(Ok(()), open::must_stand)?;
-    let store = open::store(&location)?;
+    let store = open::store(&location).await?;
+    table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
     let source: Box<dyn Source> = match (&args.source, app.generator) {
         (Some(location), _) => open::source(location, store.clone(), false, &args.worker)?,
         (None, Some(line)) => {

@@ -18,7 +18,7 @@
 //! | 0 | done |
 //! | 1 | failed |
 //! | 2 | the command line is wrong |
-//! | 3 | `check` found problems |
+//! | 3 | `check` found problems, or the store holds what these definitions cannot go on with |
 //! | 4 | something that is needed cannot be reached |
 //! | 130 | interrupted before it was done |
 
@@ -50,12 +50,13 @@ mod run;
 mod schema;
 mod serve;
 mod signals;
+mod table;
 mod top;
 
 pub use contracts::Contracts;
 pub use generator::{Generate, Line};
 
-use cli::{Cli, PipelineArgs, Verb};
+use cli::{Cli, PipelineArgs, TableArgs, TableVerb, Verb};
 use entry::Entry;
 use exit::Exit;
 
@@ -145,6 +146,7 @@ impl App {
             Verb::Run(args) => wait(run::run(self, args)),
             Verb::Serve(args) => wait(serve::serve(self, args)),
             Verb::Query(args) => wait(query::query(self, args)),
+            Verb::Table(TableArgs { verb: TableVerb::Ensure(args) }) => wait(table::run(self, args)),
             Verb::Schema(args) => schema::schema(self, args),
             Verb::Check(args) => check::check(self, args),
             Verb::Generate(args) => generator::generate(self, args),

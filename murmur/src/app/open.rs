@@ -13,20 +13,20 @@ use crate::store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// The store at a URL, made when there is none yet.
-pub(super) fn store(location: &Location) -> Result<Arc<dyn Store>> {
-    open_store(location, true)
+pub(super) async fn store(location: &Location) -> Result<Arc<dyn Store>> {
+    open_store(location, true).await
 }
 
 /// The store at a URL, for those who only read: one that is not there is a mistake, and must not come to be by it.
-pub(super) fn standing_store(location: &Location) -> Result<Arc<dyn Store>> {
+pub(super) async fn standing_store(location: &Location) -> Result<Arc<dyn Store>> {
     if is_memory(location) {
         let context = "what lies in memory is seen by its own process only; `run` and `dev` serve it with `--listen`";
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
-    open_store(location, false)
+    open_store(location, false).await
 }
 
-fn open_store(location: &Location, create: bool) -> Result<Arc<dyn Store>> {
+async fn open_store(location: &Location, create: bool) -> Result<Arc<dyn Store>> {
     Ok(match location.scheme() {
         _ if is_memory(location) => Arc::new(MemoryStore::new()),
         None | Some("embedded") => {
@@ -34,8 +34,26 @@ fn open_store(location: &Location, create: bool) -> Result<Arc<dyn Store>> {
             let config = EmbeddedConfig::parse(location.text())?;
             Arc::new(EmbeddedStore::open(&EmbeddedConfig { create, ..config })?)
         }
-        Some(scheme) => return Err(unknown(location, scheme, "store", "`embedded://FOLDER`, a folder, `memory:`")),
+        Some("dynamodb") => dynamodb(location).await?,
+        Some(scheme) => {
+            let known = "`embedded://FOLDER`, a folder, `dynamodb://PREFIX`, `memory:`";
+            return Err(unknown(location, scheme, "store", known));
+        }
     })
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(location: &Location) -> Result<Arc<dyn Store>> {
+    let config = crate::store::DynamoConfig::parse(&location.to_string())?;
+    Ok(Arc::new(crate::store::DynamoStore::open(&config).await?))
+}
+
+#[cfg(not(feature = "dynamodb"))]
+async fn dynamodb(location: &Location) -> Result<Arc<dyn Store>> {
+    let context = format!(
+        "`{location}`: this program was built without DynamoDB; give `murmur` the feature `dynamodb` in its Cargo.toml"
+    );
+    Err(Error::new(ErrorKind::Configuration, context))
 }
 
 /// `embedded:folder` is no folder of that name.
@@ -47,6 +65,11 @@ fn no_half_scheme(location: &Location, scheme: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the state lies in a folder.
+fn is_folder(location: &Location) -> bool {
+    matches!(location.scheme(), None | Some("embedded")) && !is_memory(location)
 }
 
 fn is_memory(location: &Location) -> bool {
@@ -132,8 +155,8 @@ pub(super) fn dead_letters(
             let scheme = other.scheme().unwrap_or_default();
             return Err(unknown(other, scheme, "place for dead letters", "a folder, `kafka://BROKER/TOPIC`"));
         }
-        None if is_memory(store) => PathBuf::from(".murmur").join(app.name).join("dead-letters"),
-        None => PathBuf::from(store.path()).join("dead-letters"),
+        None if is_folder(store) => PathBuf::from(store.path()).join("dead-letters"),
+        None => PathBuf::from(".murmur").join(app.name).join("dead-letters"),
     };
     let letters = FileDeadLetters::open(folder.clone())?;
     if let Some(source) = source.filter(|source| reads(Path::new(source.path()), &folder)) {
@@ -170,20 +193,20 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn who_only_reads_makes_no_store() {
+    #[tokio::test]
+    async fn who_only_reads_makes_no_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("typo");
         for url in [path.display().to_string(), format!("embedded://{}", path.display())] {
-            let refused = standing_store(&url.parse().unwrap()).err().unwrap();
+            let refused = standing_store(&url.parse().unwrap()).await.err().unwrap();
             assert_eq!(refused.kind(), ErrorKind::NotFound);
         }
         assert!(!path.exists());
-        assert!(standing_store(&"memory:".parse().unwrap()).is_err());
+        assert!(standing_store(&"memory:".parse().unwrap()).await.is_err());
 
         let url = path.display().to_string().parse().unwrap();
-        drop(store(&url).unwrap());
-        assert!(standing_store(&url).is_ok());
+        drop(store(&url).await.unwrap());
+        assert!(standing_store(&url).await.is_ok());
     }
 
     #[test]
@@ -198,10 +221,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_scheme_without_slashes_is_no_folder() {
+    #[tokio::test]
+    async fn a_scheme_without_slashes_is_no_folder() {
         let half: Location = "embedded:state".parse().unwrap();
-        assert_eq!(store(&half).err().unwrap().kind(), ErrorKind::InvalidArgument);
+        assert_eq!(store(&half).await.err().unwrap().kind(), ErrorKind::InvalidArgument);
         assert!(!Path::new("embedded:state").exists());
     }
 

@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::print::Output;
 use super::progress::{self, Rate, Shown};
 use super::signals::Stop;
-use super::{App, open, print, serve};
+use super::{App, open, print, serve, table};
 use crate::Result;
 
 /// `run`: from a source to a store, until the end or until asked to stop.
@@ -12,7 +12,8 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     let entries = app.select(&args.pipelines)?;
     open::must_stand(&args.source)?;
-    let store = open::store(&args.store.store)?;
+    let store = open::store(&args.store.store).await?;
+    table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
     let parts = Parts {
         source: open::source(&args.source, store.clone(), args.until_end, &args.worker)?,
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     allow(args.listen.listen, &args.listen.exposure)?;
-    let store = open::standing_store(&args.store.store)?;
+    let store = open::standing_store(&args.store.store).await?;
     let server = spawn(app, store, args.listen.listen, &args.listen.exposure, &stop).await?;
     server.ended().await?;
     Ok(Exit::Done)

@@ -12,3 +12,4 @@ mod rust_client;
 mod services;
 mod size;
 mod source_kafka;
+mod store_dynamodb;

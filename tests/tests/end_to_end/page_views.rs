@@ -48,8 +48,12 @@ impl Stream {
 
 /// What a store says about every page, over everything that it keeps.
 pub(crate) fn answers(store: &Path) -> Vec<(String, Value)> {
-    let store = process::store(store);
-    let arguments = ["query", "page_traffic", "--top", "1000000", "--store", &store, "-o", "json"];
+    answers_of(&process::store(store))
+}
+
+/// The same of a store at a URL.
+pub(crate) fn answers_of(store: &str) -> Vec<(String, Value)> {
+    let arguments = ["query", "page_traffic", "--top", "1000000", "--store", store, "-o", "json"];
     let rows = process::json(example("page-traffic"), &arguments);
     let row = |row: &Value| (row["key"]["page_id"].as_str().unwrap().to_owned(), row["value"].clone());
     rows.as_array().unwrap().iter().map(row).collect()

@@ -1,0 +1,137 @@
+//! The store on DynamoDB against a real server (DynamoDB Local), which `MURMUR_TEST_DYNAMODB` names.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use murmur::source::{RecordOutcome, Records};
+use murmur::store::{DynamoConfig, DynamoStore, Table, conformance};
+use murmur_tests::process::{self, example, output};
+use serde_json::Value;
+
+use crate::page_views::{Stream, answers, answers_of};
+
+/// Where the server is. A missing one fails the test: a suite that skips what it is for shows nothing.
+pub(crate) fn endpoint() -> String {
+    std::env::var("MURMUR_TEST_DYNAMODB").expect(
+        "MURMUR_TEST_DYNAMODB names no DynamoDB server; start one (DynamoDB Local) and set it, for example to \
+         http://127.0.0.1:18000",
+    )
+}
+
+/// A prefix for tables that nobody has used yet; the server keeps those of earlier runs.
+pub(crate) fn prefix() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    format!("t{now}-{}-{}-", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn store(prefix: &str) -> Arc<DynamoStore> {
+    let config = DynamoConfig { prefix: prefix.to_owned(), endpoint: Some(endpoint()), ..DynamoConfig::new() };
+    Arc::new(DynamoStore::open(&config).await.unwrap())
+}
+
+async fn fresh() -> Arc<DynamoStore> {
+    store(&prefix()).await
+}
+
+#[tokio::test]
+async fn keeps_the_promises_of_a_store() {
+    conformance::run(async || fresh().await as _).await;
+}
+
+#[tokio::test]
+async fn does_what_the_model_does() {
+    conformance::random(async || fresh().await as _, 0..12).await;
+}
+
+#[tokio::test]
+async fn whoever_reads_or_writes_where_there_is_no_table_is_told_the_way() {
+    let prefix = prefix();
+    let error = store(&prefix).await.record(&Table::new("views", 1).shelf(), "owner").await.unwrap_err();
+    assert_eq!(error.kind(), murmur::ErrorKind::NotFound);
+    assert!(error.to_string().contains(&format!("`{prefix}views_v1`")), "{error}");
+
+    let (stream, url) = (Stream::generate(10, 2, 3), url(&prefix));
+    let refused = output(
+        example("page-traffic"),
+        &["run", "--until-end", "--source", &stream.source(), "--store", &url, "--dead-letters", &letters(&stream)],
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("table ensure"), "{refused:?}");
+}
+
+fn url(prefix: &str) -> String {
+    format!("dynamodb://{prefix}?endpoint={}", endpoint())
+}
+
+fn letters(stream: &Stream) -> String {
+    stream.store("letters").display().to_string()
+}
+
+#[test]
+fn tables_are_ensured_once_and_again_and_what_the_server_lacks_is_told() {
+    let url = url(&prefix());
+    let ensure = || process::json(example("page-traffic"), &["table", "ensure", "--store", &url, "-o", "json"]);
+    let made =
+        |rows: &Value| rows.as_array().unwrap().iter().map(|row| row["made"].as_bool().unwrap()).collect::<Vec<_>>();
+    let first = ensure();
+    assert_eq!(made(&first), [true, true], "the pipeline's table and that of the sources");
+    assert_eq!(made(&ensure()), [false, false]);
+    let unset: Vec<&str> =
+        first[0]["unset"].as_array().unwrap().iter().map(|unset| unset["what"].as_str().unwrap()).collect();
+    assert_eq!(unset, ["point-in-time recovery", "tags"], "DynamoDB Local has neither, and both have their reason");
+    assert!(first[0]["unset"].as_array().unwrap().iter().all(|unset| !unset["why"].as_str().unwrap().is_empty()));
+}
+
+#[test]
+fn the_same_stream_gives_the_same_answers_as_in_the_embedded_store() {
+    let (stream, url) = (Stream::generate(3_000, 40, 11), url(&prefix()));
+    let arguments = ["run", "--until-end", "--source", &stream.source(), "--store", &url, "-o", "json"];
+    let letters = letters(&stream);
+    let more = ["--create-tables", "--dead-letters", &letters];
+    let summary = process::json(example("page-traffic"), &[arguments.as_slice(), &more].concat());
+    assert_eq!(summary["read"], 3_000);
+    let folder = stream.store("embedded");
+    stream.count_into(&folder);
+    let sorted = |mut answers: Vec<(String, Value)>| {
+        answers.sort_by(|(a, _), (b, _)| a.cmp(b));
+        answers
+    };
+    let counted = sorted(answers_of(&url));
+    assert!(!counted.is_empty());
+    assert_eq!(counted, sorted(answers(&folder)));
+    // Once more over the same input: everything is there already.
+    let again = process::json(example("page-traffic"), &[arguments.as_slice(), &more].concat());
+    assert_eq!(again["applied"], 0);
+    assert_eq!(sorted(answers_of(&url)), counted);
+}
+
+#[tokio::test]
+async fn a_table_of_another_pipeline_is_refused_with_its_own_exit_code() {
+    let prefix = prefix();
+    let (stream, url) = (Stream::generate(50, 3, 5), url(&prefix));
+    let letters = letters(&stream);
+    let arguments = [
+        "run",
+        "--until-end",
+        "--create-tables",
+        "--source",
+        &stream.source(),
+        "--store",
+        &url,
+        "--dead-letters",
+        &letters,
+    ];
+    process::success(example("page-traffic"), &arguments);
+    let (store, shelf) = (store(&prefix).await, Table::new("page_traffic", 1).shelf());
+    let owner = store.record(&shelf, "owner").await.unwrap().expect("the worker has left its record");
+    let mut other: Value = serde_json::from_slice(&owner.bytes).unwrap();
+    other["pipeline"] = "blog.v1/page_traffic".into();
+    let put = store.put_record(&shelf, "owner", other.to_string().into_bytes(), Some(owner.version)).await.unwrap();
+    assert!(matches!(put, RecordOutcome::Written(_)));
+    let refused = output(example("page-traffic"), &arguments);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("page_traffic_v1") && said.contains("blog.v1/page_traffic"), "{said}");
+}
