@@ -5,6 +5,7 @@
 
 mod aggregates;
 mod codegen;
+mod dynamodb;
 mod fold;
 mod measurement;
 mod resources;
@@ -26,7 +27,7 @@ use measurement::{Measurement, Output, print};
 struct Arguments {
     /// What to measure.
     name: Name,
-    /// How many events (for `codegen`: how many pipelines).
+    /// How many events (for `codegen`: how many pipelines; for `dynamodb`: how many writes).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
     /// How many different keys; without it, each variant has its own.
@@ -45,6 +46,8 @@ enum Name {
     Fold,
     /// `update` through `combine` of single aggregates.
     Aggregates,
+    /// Conditional writes to a DynamoDB server (`MURMUR_TEST_DYNAMODB`).
+    Dynamodb,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         }
         Name::Fold => fold::measure(arguments.events, arguments.keys, &mut report),
         Name::Aggregates => aggregates::measure(arguments.events, arguments.keys, &mut report),
+        Name::Dynamodb => dynamodb::measure(arguments.events, arguments.keys, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {
