@@ -103,6 +103,8 @@ impl<E: Event> Worker<E> {
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
         let mut asked = shutdown.clone();
         tokio::select! {
+            // In this order, so that a simulation with a seed runs the same way again.
+            biased;
             claimed = self.claim() => claimed?,
             _ = asked.wait_for(|stop| *stop) => return Ok(self.summary(false)),
         }

@@ -13,10 +13,12 @@ use crate::page_views::{Stream, answers, answers_of};
 
 /// Where the server is. A missing one fails the test: a suite that skips what it is for shows nothing.
 pub(crate) fn endpoint() -> String {
-    std::env::var("MURMUR_TEST_DYNAMODB").expect(
-        "MURMUR_TEST_DYNAMODB names no DynamoDB server; start one (DynamoDB Local) and set it, for example to \
-         http://127.0.0.1:18000",
-    )
+    std::env::var("MURMUR_TEST_DYNAMODB").unwrap_or_else(|_| {
+        panic!(
+            "MURMUR_TEST_DYNAMODB names no DynamoDB server; start DynamoDB Local and set it to its URL, such as \
+             http://127.0.0.1:18000"
+        )
+    })
 }
 
 /// A prefix for tables that nobody has used yet; the server keeps those of earlier runs.
@@ -125,7 +127,7 @@ async fn a_table_of_another_pipeline_is_refused_with_its_own_exit_code() {
     ];
     process::success(example("page-traffic"), &arguments);
     let (store, shelf) = (store(&prefix).await, Table::new("page_traffic", 1).shelf());
-    let owner = store.record(&shelf, "owner").await.unwrap().expect("the worker has left its record");
+    let owner = store.record(&shelf, "owner").await.unwrap().unwrap();
     let mut other: Value = serde_json::from_slice(&owner.bytes).unwrap();
     other["pipeline"] = "blog.v1/page_traffic".into();
     let put = store.put_record(&shelf, "owner", other.to_string().into_bytes(), Some(owner.version)).await.unwrap();

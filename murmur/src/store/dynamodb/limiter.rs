@@ -99,7 +99,7 @@ impl Limiter {
 
     /// Requests that may be under way now.
     #[cfg(test)]
-    fn allowed(&self) -> usize {
+    pub(super) fn allowed(&self) -> usize {
         self.state().slots
     }
 }

@@ -1,3 +1,5 @@
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -37,10 +39,10 @@ fn only_servers_of_this_machine_get_made_up_credentials() {
 #[tokio::test]
 async fn tables_are_made_as_the_build_step_describes_them() {
     let emitted: Value =
-        serde_json::from_str(include_str!("../../../../examples/page-traffic/schema/dynamodb/page_traffic_v1.json"))
+        serde_json::from_str(include_str!("../../../../../examples/page-traffic/schema/dynamodb/page_traffic_v1.json"))
             .unwrap();
     let ttl: Value = serde_json::from_str(include_str!(
-        "../../../../examples/page-traffic/schema/dynamodb/page_traffic_v1.ttl.json"
+        "../../../../../examples/page-traffic/schema/dynamodb/page_traffic_v1.ttl.json"
     ))
     .unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -1,0 +1,267 @@
+//! What becomes of requests that a server refuses, loses or cuts off.
+
+use std::io::{Read, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::super::*;
+use crate::aggregate::{Column, Number};
+use crate::source::{Offset, PartitionId};
+use crate::store::{Applied, Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::time::{Level, Slot, Span, Tile, Timestamp};
+use crate::{ErrorKind, Result};
+
+/// What the server does with a request.
+#[derive(Clone)]
+enum Reply {
+    /// Status and body.
+    Says(u16, String),
+    /// Closes the connection.
+    Cuts,
+    /// Keeps it open.
+    Waits,
+}
+
+fn error(status: u16, code: &str, message: &str) -> Reply {
+    Reply::Says(status, format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"{message}"}}"#))
+}
+
+/// A server that gives one reply after the other, the last one for ever; it remembers the operations (in lower case, as
+/// headers are read here) and the bodies.
+struct Server {
+    endpoint: String,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Server {
+    fn start(replies: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (seen, replies) = (asked.clone(), Arc::new(replies));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (seen, replies) = (seen.clone(), replies.clone());
+                thread::spawn(move || serve(stream.unwrap(), &seen, &replies));
+            }
+        });
+        Self { endpoint, asked }
+    }
+
+    async fn store(&self) -> DynamoStore {
+        let config = DynamoConfig {
+            endpoint: Some(self.endpoint.clone()),
+            timeout: Span::from_millis(300),
+            ..DynamoConfig::new()
+        };
+        DynamoStore::open(&config).await.unwrap()
+    }
+
+    fn operations(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|(operation, _)| operation.clone()).collect()
+    }
+}
+
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, String)>>, replies: &[Reply]) {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 8192];
+    loop {
+        let end = bytes.windows(4).position(|end| end == b"\r\n\r\n");
+        let head = end.map(|end| String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase());
+        let field = |name: &str| {
+            let line = head.as_ref()?.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim_start_matches(':').trim().to_owned())
+        };
+        let whole = field("content-length").map(|length| end.unwrap() + 4 + length.parse::<usize>().unwrap());
+        if let Some(whole) = whole.filter(|whole| bytes.len() >= *whole) {
+            let body = String::from_utf8_lossy(&bytes[end.unwrap() + 4..whole]).into_owned();
+            let at = {
+                let mut seen = seen.lock().unwrap();
+                seen.push((field("x-amz-target").unwrap().split('.').next_back().unwrap().to_owned(), body));
+                seen.len() - 1
+            };
+            match &replies[at.min(replies.len() - 1)] {
+                Reply::Says(status, body) => {
+                    let length = body.len();
+                    let kind = "content-type: application/x-amz-json-1.0";
+                    let head = format!("HTTP/1.1 {status} Said\r\n{kind}\r\ncontent-length: {length}\r\n\r\n");
+                    stream.write_all((head + body).as_bytes()).unwrap();
+                }
+                Reply::Cuts => return,
+                Reply::Waits => {
+                    thread::sleep(Duration::from_secs(5));
+                    return;
+                }
+            }
+            bytes.drain(..whole);
+            continue;
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+        }
+    }
+}
+
+fn tile(key: &str) -> TileId {
+    TileId { key: key.into(), tile: Tile { level: Level::Hour, start: Timestamp::EPOCH }, part: None }
+}
+
+fn add(number: Number) -> Write {
+    Write::Add {
+        id: tile("=the-page"),
+        numbers: vec![((Slot(0), Column { field: 1, part: 0 }), number)],
+        applied: vec![Applied { partition: PartitionId::new("p"), first: Offset::ZERO, last: Offset::ZERO }],
+        expires: None,
+    }
+}
+
+fn fold(bytes: usize) -> Write {
+    let id = TileId { part: Some(PartitionId::new("p")), ..tile("=the-page") };
+    Write::Put { id, values: vec![(Slot(0), Bytes::from(vec![0; bytes]))], last: Offset::ZERO, expires: None }
+}
+
+async fn write(store: &DynamoStore, write: Write) -> Result<Outcome> {
+    store.write(&Table::new("views", 1), &[write]).await.remove(0)
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+#[tokio::test]
+async fn a_write_is_sent_once_and_what_became_of_it_is_said_to_be_unknown() {
+    for reply in [Reply::Cuts, Reply::Waits, error(500, "InternalServerError", "oops"), error(503, "X", "down")] {
+        for request in [add(Number::Int(1)), fold(10)] {
+            let server = Server::start(vec![reply.clone()]);
+            let store = server.store().await;
+            let began = Instant::now();
+            assert_eq!(kind(write(&store, request).await), ErrorKind::Ambiguous);
+            assert!(began.elapsed() < Duration::from_secs(3));
+            assert_eq!(server.operations().len(), 1, "{:?}", server.operations());
+        }
+    }
+}
+
+#[tokio::test]
+async fn throttling_is_to_be_tried_again_and_lowers_the_limit() {
+    for code in ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"] {
+        let server = Server::start(vec![error(400, code, "slow down")]);
+        let store = server.store().await;
+        let error = write(&store, add(Number::Int(1))).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Unavailable && error.is_retryable(), "{error}");
+        assert_eq!(store.0.limiter.allowed(), 32);
+        assert_eq!(server.operations().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn errors_name_the_table_and_the_way_out() {
+    for (code, message, expected, part) in [
+        ("ExpiredTokenException", "expired", ErrorKind::Denied, "renew"),
+        ("AccessDeniedException", "no", ErrorKind::Denied, "allow"),
+        ("ResourceNotFoundException", "no table", ErrorKind::NotFound, "table ensure"),
+        ("SerializationException", "what", ErrorKind::Internal, "what"),
+    ] {
+        let server = Server::start(vec![error(400, code, message)]);
+        let error = write(&server.store().await, fold(10)).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (expected, false), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("views_v1") && text.contains(part) && text.contains(&server.endpoint), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_is_too_large_names_its_tile() {
+    let server =
+        Server::start(vec![error(400, "ValidationException", "Item size has exceeded the maximum allowed size")]);
+    let store = server.store().await;
+    let error = write(&store, fold(410_000)).await.unwrap_err();
+    assert!(server.operations().is_empty(), "known before it was sent");
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert!(error.to_string().contains("=the-page"), "{error}");
+    // What an addition makes of the item, only the server knows.
+    let error = write(&store, add(Number::Int(1))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::ResourceExhausted && error.to_string().contains("=the-page"), "{error}");
+}
+
+#[tokio::test]
+async fn keys_that_dynamodb_cannot_hold_are_refused_before_they_are_sent() {
+    let server = Server::start(vec![Reply::Cuts]);
+    let store = server.store().await;
+    let part = Some(PartitionId::new("p".repeat(1_010)));
+    let request =
+        Write::Put { id: TileId { part, ..tile("=a") }, values: Vec::new(), last: Offset::ZERO, expires: None };
+    assert_eq!(kind(write(&store, request).await), ErrorKind::InvalidArgument);
+    assert!(server.operations().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_batch_leaves_out_is_asked_for_again() {
+    let key = |name: &str| format!(r##"{{"pk":{{"S":"{name}"}},"sk":{{"S":"h#1970-01-01T00:00:00"}}}}"##);
+    let item = |name: &str| key(name).replacen('{', r#"{"n1s0":{"N":"7"},"#, 1);
+    let left = format!(r#"{{"views_v1":{{"Keys":[{}]}}}}"#, key("=b"));
+    let server = Server::start(vec![
+        Reply::Says(200, format!(r#"{{"Responses":{{"views_v1":[{}]}},"UnprocessedKeys":{left}}}"#, item("=a"))),
+        Reply::Says(200, format!(r#"{{"Responses":{{}},"UnprocessedKeys":{left}}}"#)),
+        Reply::Says(200, format!(r#"{{"Responses":{{"views_v1":[{}]}},"UnprocessedKeys":{{}}}}"#, item("=b"))),
+    ]);
+    let store = server.store().await;
+    let ids = [tile("=b"), tile("=a"), tile("=b")];
+    let items = store.get(&Table::new("views", 1), &ids, Consistency::Strong).await.unwrap();
+    let seven = Item { numbers: vec![((Slot(0), Column { field: 1, part: 0 }), Number::Int(7))], ..Item::default() };
+    assert_eq!(items, [Some(seven.clone()), Some(seven.clone()), Some(seven)]);
+    assert_eq!(server.operations(), ["batchgetitem"; 3]);
+    let first = server.asked.lock().unwrap()[0].1.clone();
+    assert_eq!(first.matches("=b").count(), 1, "no key stands twice: {first}");
+    assert!(first.contains("\"ConsistentRead\":true"), "{first}");
+}
+
+#[tokio::test]
+async fn a_batch_that_makes_no_progress_is_given_up() {
+    let left = r##"{"views_v1":{"Keys":[{"pk":{"S":"=a"},"sk":{"S":"h#1970-01-01T00:00:00"}}]}}"##;
+    let server = Server::start(vec![Reply::Says(200, format!(r#"{{"Responses":{{}},"UnprocessedKeys":{left}}}"#))]);
+    let store = server.store().await;
+    let got = store.get(&Table::new("views", 1), &[tile("=a")], Consistency::Eventual).await;
+    assert_eq!(kind(got), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn reads_are_tried_again() {
+    let server = Server::start(vec![error(500, "InternalServerError", "oops"), Reply::Says(200, "{}".into())]);
+    let store = server.store().await;
+    assert_eq!(store.get(&Table::new("views", 1), &[tile("=a")], Consistency::Strong).await.unwrap(), [None]);
+    assert_eq!(server.operations(), ["batchgetitem"; 2]);
+}
+
+/// A put that lost to another writer begins anew from what stands there.
+#[tokio::test]
+async fn floats_are_added_to_what_stands_there_at_the_moment() {
+    let item = |sum: &str, writes: u64| {
+        format!(
+            r##"{{"pk":{{"S":"=the-page"}},"sk":{{"S":"h#1970-01-01T00:00:00"}},"v":{{"N":"{writes}"}},"n1s0":{{"L":[{{"N":"{sum}"}},{{"N":"0"}}]}}}}"##
+        )
+    };
+    let lost = format!(
+        r#"{{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"","Item":{}}}"#,
+        item("40", 8)
+    );
+    let server = Server::start(vec![
+        Reply::Says(200, format!(r#"{{"Item":{}}}"#, item("10", 7))),
+        Reply::Says(400, lost),
+        Reply::Says(200, "{}".into()),
+    ]);
+    let store = server.store().await;
+    let outcome = write(&store, add(Number::Float { sum: 0.5, rest: 0.0 })).await.unwrap();
+    assert_eq!(outcome, Outcome::Applied);
+    assert_eq!(server.operations(), ["getitem", "putitem", "putitem"]);
+    let last = server.asked.lock().unwrap()[2].1.clone();
+    assert!(
+        last.contains("4.05e1") && last.contains(r#""v":{"N":"9"}"#) && last.contains(r#"":v":{"N":"8"}"#),
+        "{last}"
+    );
+}
