@@ -168,7 +168,7 @@ impl Options {
 
     /// That something about the URL is wrong.
     pub(crate) fn bad(&self, what: &str) -> Error {
-        Error::new(ErrorKind::Configuration, format!("`{self}`: {what}"))
+        Error::new(ErrorKind::Configuration, format!("`{}`: {what}", self.text))
     }
 
     /// One option; `default` when it is not given.

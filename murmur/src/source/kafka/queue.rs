@@ -453,7 +453,7 @@ impl<'a> Message<'a> {
 }
 
 /// `length` bytes that belong to `owner`; `None` for a null pointer.
-fn bytes<'a>(_owner: &'a sys::rd_kafka_message_t, start: *const c_void, length: usize) -> Option<&'a [u8]> {
+fn bytes(_owner: &sys::rd_kafka_message_t, start: *const c_void, length: usize) -> Option<&[u8]> {
     if start.is_null() {
         return None;
     }
