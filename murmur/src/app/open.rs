@@ -125,13 +125,21 @@ fn kafka_source(location: &Location, _: bool, _: &WorkerArgs) -> Result<Box<dyn 
 }
 
 #[cfg(feature = "kafka")]
-fn kafka_letters(location: &Location, app: &App) -> Result<Box<dyn DeadLetters>> {
+fn kafka_letters(location: &Location, app: &App, source: Option<&Location>) -> Result<Box<dyn DeadLetters>> {
+    use crate::source::kafka::KafkaConfig;
     use crate::source::{KafkaDeadLetters, KafkaLettersConfig};
-    Ok(Box::new(KafkaDeadLetters::open(&KafkaLettersConfig::of(location.clone(), app.name)?)?))
+    let config = KafkaLettersConfig::of(location.clone(), app.name)?;
+    if let Some(source) = source.filter(|source| source.scheme() == Some("kafka"))
+        && KafkaConfig::of(source.clone())?.topics.contains(&config.topic)
+    {
+        let context = format!("the source `{source}` would read its own dead letters, as they go to `{location}`");
+        return Err(Error::new(ErrorKind::InvalidArgument, context));
+    }
+    Ok(Box::new(KafkaDeadLetters::open(&config)?))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka_letters(location: &Location, _: &App) -> Result<Box<dyn DeadLetters>> {
+fn kafka_letters(location: &Location, _: &App, _: Option<&Location>) -> Result<Box<dyn DeadLetters>> {
     Err(no_kafka(location))
 }
 
@@ -149,7 +157,7 @@ pub(super) fn dead_letters(
     source: Option<&Location>,
 ) -> Result<Box<dyn DeadLetters>> {
     let folder = match &args.dead_letters {
-        Some(topic) if topic.scheme() == Some("kafka") => return kafka_letters(topic, app),
+        Some(topic) if topic.scheme() == Some("kafka") => return kafka_letters(topic, app, source),
         Some(folder) if folder.scheme().is_none_or(|scheme| scheme == "file") => PathBuf::from(folder.path()),
         Some(other) => {
             let scheme = other.scheme().unwrap_or_default();
@@ -219,6 +227,18 @@ mod tests {
         for url in ["-", "kafka://broker/views", &folder.path().display().to_string()] {
             assert!(must_stand(&url.parse().unwrap()).is_ok());
         }
+    }
+
+    #[test]
+    #[cfg(feature = "kafka")]
+    fn letters_do_not_go_to_a_topic_that_is_read() {
+        let app = App::new("shop", (&[][..], &[][..]));
+        let letters = "kafka://b:9092/dead".parse().unwrap();
+        let source = |topics: &str| format!("kafka://b:9092/{topics}?group=g").parse::<Location>().unwrap();
+        kafka_letters(&letters, &app, Some(&source("views"))).map(drop).unwrap();
+        kafka_letters(&letters, &app, Some(&"-".parse().unwrap())).map(drop).unwrap();
+        let refused = kafka_letters(&letters, &app, Some(&source("views,dead"))).err().unwrap();
+        assert!(refused.to_string().contains("its own dead letters"), "{refused}");
     }
 
     #[tokio::test]

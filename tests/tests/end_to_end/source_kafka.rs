@@ -125,7 +125,7 @@ impl Running {
                 worker.run(stopped).await
             })
         });
-        let progress = receiver.recv().expect("the source could not be opened");
+        let progress = receiver.recv().unwrap();
         Self { stop, progress, thread }
     }
 
@@ -142,7 +142,7 @@ impl Running {
 
     async fn until(&mut self, what: &str, is_so: impl FnMut(&Progress) -> bool) {
         let waited = tokio::time::timeout(Duration::from_secs(60), self.progress.wait_for(is_so)).await;
-        waited.unwrap_or_else(|_| panic!("not within a minute: {what}")).expect("the worker ended");
+        waited.unwrap_or_else(|_| panic!("not within a minute: {what}")).unwrap();
     }
 }
 
@@ -281,6 +281,37 @@ async fn members_come_and_go_eagerly_and_every_message_counts_once() {
 }
 
 #[tokio::test]
+async fn a_member_with_a_name_comes_back_to_its_partitions_without_a_rebalance() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("named", 4).await, Cluster::name("named"));
+    let store = memory();
+    let member = |reader: u32| {
+        let options = "&instance=blue&librdkafka.session.timeout.ms=30000&librdkafka.heartbeat.interval.ms=500";
+        let mut config = config(&cluster, &topic, &group, options);
+        config.reader = reader;
+        Running::start(&store, config, ())
+    };
+    let mut stays = member(0);
+    let mut goes = member(1);
+    for member in [&mut stays, &mut goes] {
+        member.until("both have partitions", |progress| progress.partitions.len() == 2).await;
+    }
+    let names = |running: &Running| -> Vec<_> {
+        running.progress.borrow().partitions.iter().map(|status| status.partition.clone()).collect()
+    };
+    let before = (names(&stays), names(&goes));
+    goes.stop().unwrap();
+    cluster.send(&topic, 4, words(0..400));
+    stays.until("the other one reads its own", |progress| progress.read == 200).await;
+    let mut back = member(1);
+    back.until("it reads its own again", |progress| progress.read == 200).await;
+    assert_eq!((names(&stays), names(&back)), before);
+    stays.stop().unwrap();
+    back.stop().unwrap();
+    assert_eq!(counts(&*store).await, count(words(0..400)));
+}
+
+#[tokio::test]
 async fn a_member_that_stalls_is_put_out_and_what_it_had_not_flushed_counts_once() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("stall", 4).await, Cluster::name("stall"));
@@ -336,15 +367,6 @@ async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
         let error = read(&store, &cluster, &topic, &Cluster::name("gone"), options).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfRange, "{error}");
     }
-
-    // While it is read.
-    let running_topic = cluster.topic("gone-later", 1).await;
-    cluster.send(&running_topic, 1, words(0..10));
-    let mut late = config(&cluster, &running_topic, &group, "&start=latest");
-    late.group = Cluster::name("gone-later");
-    let mut running = Running::start(&store, late, ());
-    running.until("it waits at the end", |progress| progress.partitions.len() == 1).await;
-    running.stop().unwrap();
 
     // The way out.
     cluster.commit(&group, &topic, 0, 150);

@@ -170,3 +170,108 @@ fn beside(message: Message<'_>, buffer: &mut Vec<u8>) -> Beside {
     message.headers(|name, value| headers.push((put(name), value.map(&mut put))));
     Beside { key, headers, stamped: message.stamped().map(Timestamp::from_millis) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(stage: Stage, next: i64) -> Held {
+        let at = Position { topic: "t".to_owned(), partition: 0, offset: None };
+        Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at) }
+    }
+
+    /// Give it messages with these offsets; the payload of each is its offset.
+    fn give(held: &mut Held, offsets: impl IntoIterator<Item = i64>, spare: &mut Vec<Batch>) {
+        for offset in offsets {
+            let payload = offset.to_string();
+            let raw = Message::sample_of(offset, payload.as_bytes());
+            held.take(Message::sample(&raw), false, spare);
+        }
+    }
+
+    fn delivered(batch: &Batch) -> Vec<(u64, &str)> {
+        let text = |payload: &Payload| std::str::from_utf8(&batch.buffer[payload.bytes.clone()]).unwrap();
+        batch.payloads.iter().map(|payload| (payload.offset.words()[3], text(payload))).collect()
+    }
+
+    #[test]
+    fn a_batch_has_the_messages_of_its_partition_and_how_many_wait() {
+        let mut held = held(Stage::Fetching, 5);
+        give(&mut held, [5, 6, 9, 10], &mut Vec::new());
+        let batch = held.finish(Some(15)).unwrap();
+        assert_eq!(batch.partition, Some(held.id.clone()));
+        assert_eq!(delivered(&batch), [(5, "5"), (6, "6"), (9, "9"), (10, "10")]);
+        assert_eq!((batch.lag, batch.reached), (Some(4), None));
+        assert!(batch.beside.is_empty());
+        assert!(held.finish(Some(15)).is_none());
+    }
+
+    #[test]
+    fn nothing_is_delivered_twice_or_before_the_engine_has_said_from_where() {
+        let mut spare = Vec::new();
+        for stage in [Stage::Offered, Stage::Sought(Some(5)), Stage::Seeking] {
+            let mut held = held(stage, 5);
+            give(&mut held, [5, 6], &mut spare);
+            assert!(held.finish(None).is_none());
+            assert_eq!(held.next, 5);
+        }
+        let mut held = held(Stage::Fetching, 5);
+        give(&mut held, [3, 4, 5, 5, 6, 5], &mut spare);
+        assert_eq!(delivered(&held.finish(None).unwrap()), [(5, "5"), (6, "6")]);
+    }
+
+    #[test]
+    fn a_seek_makes_void_what_was_taken() {
+        let mut spare = Vec::new();
+        let mut held = held(Stage::Fetching, 0);
+        held.begin = Some(40);
+        give(&mut held, 50..60, &mut spare);
+        held.seek(Some(44));
+        assert_eq!((held.stage, held.next), (Stage::Seeking, 45));
+        give(&mut held, 60..70, &mut spare);
+        assert!(held.finish(None).is_none());
+        held.seek(None);
+        assert_eq!(held.next, 40, "where it began, and not the beginning of the log");
+    }
+
+    #[test]
+    fn markers_and_gaps_are_passed_and_the_end_is_kept() {
+        let mut spare = Vec::new();
+        let mut held = held(Stage::Fetching, 0);
+        held.end = Some(8);
+        give(&mut held, [0, 1], &mut spare);
+        assert!(!held.is_done());
+        assert_eq!(held.pass(2, &mut spare), Taken::Left, "no gap");
+        assert_eq!(held.pass(4, &mut spare), Taken::Kept);
+        let batch = held.finish(Some(9)).unwrap();
+        assert_eq!((delivered(&batch).len(), batch.reached, batch.lag), (2, Some(Offset::from_u64(3)), Some(5)));
+        give(&mut held, [7, 8, 9], &mut spare);
+        assert_eq!(delivered(&held.finish(Some(10)).unwrap()), [(7, "7")]);
+        assert!(held.is_done());
+        held.seek(Some(1));
+        assert!(!held.is_done());
+    }
+
+    #[test]
+    fn buffers_are_used_again() {
+        let mut held = held(Stage::Fetching, 0);
+        let mut spare = vec![Batch { buffer: Vec::with_capacity(1_000), ..Batch::default() }];
+        give(&mut held, 0..10, &mut spare);
+        assert!(spare.is_empty());
+        assert!(held.finish(None).unwrap().buffer.capacity() >= 1_000);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_taken_before_the_seek() {
+        let mut spare = Vec::new();
+        let mut held = held(Stage::Fetching, 0);
+        give(&mut held, 0..3, &mut spare);
+        held.failed();
+        give(&mut held, 4..6, &mut spare);
+        assert_eq!(held.next, 3);
+        assert_eq!(delivered(&held.finish(None).unwrap()).len(), 3, "what came before it counts");
+        let mut offered = Held { stage: Stage::Offered, ..held };
+        offered.failed();
+        assert_eq!(offered.stage, Stage::Offered);
+    }
+}

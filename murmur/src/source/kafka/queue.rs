@@ -452,6 +452,29 @@ impl<'a> Message<'a> {
     }
 }
 
+#[cfg(test)]
+impl<'a> Message<'a> {
+    /// A message as it is before anything but its payload is looked at.
+    pub(super) fn sample(raw: &'a sys::rd_kafka_message_t) -> Self {
+        Self { raw }
+    }
+
+    /// What [`sample`](Self::sample) needs: the payload outlives it.
+    pub(super) fn sample_of(offset: i64, payload: &'a [u8]) -> sys::rd_kafka_message_t {
+        sys::rd_kafka_message_t {
+            err: Raw::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition: 0,
+            payload: payload.as_ptr().cast_mut().cast(),
+            len: payload.len(),
+            key: ptr::null_mut(),
+            key_len: 0,
+            offset,
+            _private: ptr::null_mut(),
+        }
+    }
+}
+
 /// `length` bytes that belong to `owner`; `None` for a null pointer.
 fn bytes(_owner: &sys::rd_kafka_message_t, start: *const c_void, length: usize) -> Option<&[u8]> {
     if start.is_null() {
