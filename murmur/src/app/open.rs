@@ -230,6 +230,14 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "kafka"))]
+    fn a_binary_without_kafka_says_how_to_get_it() {
+        let app = App::new("shop", (&[][..], &[][..]));
+        let refused = kafka_letters(&"kafka://b:9092/dead".parse().unwrap(), &app, None).err().unwrap();
+        assert!(refused.to_string().contains("enable the feature `kafka`"), "{refused}");
+    }
+
+    #[test]
     #[cfg(feature = "kafka")]
     fn letters_do_not_go_to_a_topic_that_is_read() {
         let app = App::new("shop", (&[][..], &[][..]));
