@@ -61,7 +61,12 @@ impl Cluster {
 
     /// Make a topic.
     pub async fn create(&self, name: &str, partitions: i32) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        self.create_with(name, partitions, "compression.type", "producer").await;
+    }
+
+    /// Make a topic with a setting of its own.
+    pub async fn create_with(&self, name: &str, partitions: i32, setting: &str, value: &str) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set(setting, value);
         for _ in 0..100 {
             let results = self.admin().create_topics([&topic], &AdminOptions::new()).await;
             match results.unwrap_or_else(|error| panic!("cannot create `{name}`: {error}")).pop() {

@@ -453,6 +453,31 @@ async fn aborted_messages_do_not_count_and_markers_at_the_end_are_passed() {
 }
 
 #[tokio::test]
+async fn compressed_messages_are_counted_or_refused_and_never_skipped() {
+    let cluster = Cluster::from_environment();
+    for codec in ["lz4", "snappy", "gzip", "zstd"] {
+        let (topic, group) = (Cluster::name(codec), Cluster::name(codec));
+        // The broker compresses what it is given.
+        cluster.create_with(&topic, 1, "compression.type", codec).await;
+        cluster.send(&topic, 1, words(0..3_000));
+        let store = memory();
+        match read(&store, &cluster, &topic, &group, "") {
+            Ok(summary) => {
+                assert_eq!(summary.progress.read, 3_000, "{codec}");
+                assert_eq!(counts(&*store).await, count(words(0..3_000)));
+            }
+            // These two need features that the tests do not ask for.
+            Err(error) => {
+                assert!(["gzip", "zstd"].contains(&codec), "{codec}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+                assert!(error.to_string().contains("feature `kafka-"), "{error}");
+                assert!(counts(&*store).await.is_empty());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn where_to_begin_is_decided_once() {
     let cluster = Cluster::from_environment();
     let topic = cluster.topic("start", 1).await;

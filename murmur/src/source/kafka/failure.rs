@@ -31,6 +31,11 @@ impl Failure {
         self.code == Code::PartitionEOF
     }
 
+    /// Whether this build lacks what is needed.
+    pub(super) fn is_unsupported(&self) -> bool {
+        matches!(self.code, Code::NotImplemented | Code::UnsupportedFeature | Code::UnsupportedCompressionType)
+    }
+
     /// Whether the topic is not there; it may have been deleted, and then the group will say so.
     pub(super) fn is_missing_topic(&self) -> bool {
         self.kind() == ErrorKind::NotFound
@@ -48,6 +53,7 @@ impl Failure {
             | Code::InconsistentGroupProtocol
             | Code::UnsupportedFeature
             | Code::NotImplemented
+            | Code::UnsupportedCompressionType
             | Code::Authentication
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism

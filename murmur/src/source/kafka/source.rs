@@ -355,7 +355,7 @@ impl KafkaSource {
     }
 
     /// The consumer reports a failure among the messages.
-    async fn face(&mut self, at: Position, failure: Failure) -> Result<()> {
+    async fn face(&mut self, at: Position, mut failure: Failure) -> Result<()> {
         if failure.is_out_of_range() {
             let topics = self.config.topics.clone();
             let topics = self.ask(move |consumer| topic_ids(consumer, &topics)).await?;
@@ -368,6 +368,11 @@ impl KafkaSource {
             tracing::warn!(error = %Error::from(failure), "the consumer goes on trying");
             self.check_due = self.check_due.min(Instant::now());
             return Ok(());
+        }
+        if failure.is_unsupported() {
+            failure = failure.while_doing(
+                "messages are compressed by zstd or gzip: enable the feature `kafka-zstd` or `kafka-gzip`",
+            );
         }
         Err(Error::from(failure).while_doing(format!("reading `{at}`")))
     }
