@@ -17,13 +17,24 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
+    const LONGEST: Duration = Duration::from_secs(2);
+
     pub(super) fn new() -> Self {
         Self { pause: Duration::from_millis(10) }
     }
 
+    /// Say why there will be a pause: for whoever looks closely, until it has gone on for some seconds.
+    fn say(&self, error: &Error) {
+        if self.pause < Self::LONGEST {
+            tracing::debug!(%error, "the store did not do it; asking again");
+        } else {
+            tracing::warn!(%error, "the store has not done it for a while; asking again");
+        }
+    }
+
     pub(super) async fn pause(&mut self) {
         tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Duration::from_secs(2));
+        self.pause = (self.pause * 2).min(Self::LONGEST);
     }
 }
 
@@ -54,7 +65,9 @@ pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<
                     Ok(Outcome::Applied) => {}
                     Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, &write),
                     Err(error) if error.is_retryable() => {
-                        tracing::debug!(%error, "sending a write again");
+                        if again.is_empty() {
+                            backoff.say(&error);
+                        }
                         again.push(write);
                     }
                     Err(error) => return Err(error.while_doing(format!("writing to `{}`", table.as_str()))),
@@ -99,7 +112,7 @@ pub(super) async fn retry<T, F: Future<Output = Result<T>>>(mut request: impl Fn
     loop {
         match request().await {
             Err(error) if error.is_retryable() => {
-                tracing::debug!(%error, "asking again");
+                backoff.say(&error);
                 backoff.pause().await;
             }
             definite => return definite,

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use murmur::source::{RecordOutcome, Records};
 use murmur::store::{DynamoConfig, DynamoStore, Table, conformance};
-use murmur_tests::process::{self, example, output};
+use murmur_tests::oracle;
+use murmur_tests::process::{self, Process, example, output};
+use murmur_tests::random::Random;
 use serde_json::Value;
 
 use crate::page_views::{Stream, answers, answers_of};
@@ -107,6 +109,38 @@ fn the_same_stream_gives_the_same_answers_as_in_the_embedded_store() {
     let again = process::json(example("page-traffic"), &[arguments.as_slice(), &more].concat());
     assert_eq!(again["applied"], 0);
     assert_eq!(sorted(answers_of(&url)), counted);
+}
+
+#[test]
+fn a_worker_killed_at_random_moments_counts_each_event_once() {
+    const KILLS: u32 = 10;
+    let mut random = Random::from_environment();
+    let (stream, url) = (Stream::generate(12_000, 40, random.below(1 << 32)), url(&prefix()));
+    let letters = letters(&stream);
+    let source = stream.source();
+    let arguments =
+        ["run", "--until-end", "--create-tables", "--source", &source, "--store", &url, "--dead-letters", &letters];
+    let arguments = [arguments.as_slice(), &["--flush-interval", "20ms"]].concat();
+    let mut kills = 0;
+    loop {
+        let mut process = Process::start(example("page-traffic"), &arguments);
+        let moment = Instant::now() + Duration::from_millis(50) + random.shorter_than(Duration::from_millis(400));
+        let mut ended = process.ended();
+        while ended.is_none() && kills < KILLS && Instant::now() < moment {
+            std::thread::yield_now();
+            ended = process.ended();
+        }
+        if ended.is_none() && kills < KILLS {
+            process.kill();
+            kills += 1;
+            continue;
+        }
+        let (status, _, errors) = process.wait();
+        assert!(status.success(), "after {kills} kills the worker failed: {errors}");
+        break;
+    }
+    assert!(kills > 0, "it was never in the middle of its work");
+    oracle::assert_pages(&answers_of(&url), &stream.views.whole_truth());
 }
 
 #[tokio::test]

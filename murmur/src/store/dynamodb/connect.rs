@@ -4,7 +4,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{Builder, Credentials};
+use aws_sdk_dynamodb::config::{Builder, Credentials, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
 
 use super::config::DynamoConfig;
@@ -32,6 +32,8 @@ pub(super) async fn connect(config: &DynamoConfig) -> Result<Clients> {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT.min(timeout)).operation_attempt_timeout(timeout);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
+        // Answers are small and have a timeout; watching how fast their bytes come is for large objects.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts.operation_timeout(timeout * 4).build());
     let local = config.is_loopback();
     match &config.region {
