@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use murmur::engine::{Options, Worker, json};
 use murmur::prelude::*;
-use murmur::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
+use murmur::source::{
+    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
+};
 use murmur::store::{MemoryStore, Store, Table};
 use serde_json::Map;
 use tokio::sync::watch;
@@ -135,7 +137,7 @@ impl Source for Pool {
 struct NoLetters;
 
 impl DeadLetters for NoLetters {
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, murmur::Result<()>> {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, murmur::Result<()>> {
         Box::pin(async { Ok(()) })
     }
 

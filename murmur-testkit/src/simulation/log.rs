@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use murmur::Result;
-use murmur::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
+use murmur::source::{
+    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
+};
 
 /// One entry of a partition's log.
 #[derive(Debug, Clone)]
@@ -21,8 +23,8 @@ pub(super) struct Broker {
     pub(super) commits: Option<Vec<Option<Offset>>>,
     /// Offsets that ever were a commit: a broker that fails over may hand out an old one.
     pub(super) history: Vec<(usize, Offset)>,
-    /// Coordinates of all dead letters, with the folder that they lie in.
-    pub(super) dead: BTreeSet<(usize, PartitionId, Offset)>,
+    /// Coordinates of all dead letters and their pipelines, with the folder that they lie in.
+    pub(super) dead: BTreeSet<(usize, PartitionId, Offset, &'static str)>,
     /// Which folders of dead letters have an owner.
     pub(super) folders: BTreeSet<usize>,
 }
@@ -173,11 +175,16 @@ impl Drop for Folder {
 }
 
 impl DeadLetters for Folder {
-    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         self.unsynced.clear();
         if self.forgets {
-            let here = |number: usize, of: &PartitionId| number == self.number && of == partition;
-            lock(&self.broker).dead.retain(|(number, of, offset)| !here(*number, of) || Some(*offset) <= after);
+            let passed = |pipeline: &str, offset: Offset| {
+                let commit = commits.iter().find(|(name, _)| *name == pipeline);
+                commit.is_none_or(|(_, commit)| Some(offset) <= *commit)
+            };
+            lock(&self.broker).dead.retain(|(number, of, offset, pipeline)| {
+                *number != self.number || of != partition || passed(pipeline, *offset)
+            });
         }
         Box::pin(async { Ok(()) })
     }
@@ -191,8 +198,10 @@ impl DeadLetters for Folder {
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let number = self.number;
-            let letters = self.unsynced.drain(..).map(|letter| (number, letter.partition, letter.offset));
-            lock(&self.broker).dead.extend(letters);
+            let mut broker = lock(&self.broker);
+            for Letter { partition, offset, pipelines, .. } in self.unsynced.drain(..) {
+                broker.dead.extend(pipelines.into_iter().map(|name| (number, partition.clone(), offset, name)));
+            }
             Ok(())
         })
     }

@@ -231,12 +231,15 @@ fn count_progress(progress: &murmur::engine::Progress, report: &mut Report) {
 }
 
 fn compare_letters(broker: &Broker) -> Result<(), String> {
-    let kept: BTreeSet<_> = broker.dead.iter().map(|(_, partition, offset)| (partition.clone(), *offset)).collect();
+    let kept: BTreeSet<_> = broker.dead.iter().map(|(_, of, offset, name)| (of.clone(), *offset, *name)).collect();
     for (partition, log) in &broker.partitions {
-        for entry in log {
-            let bad = decode(&entry.payload).map_or(true, |tick| tick.amount == REFUSED);
-            if bad != kept.contains(&(partition.clone(), entry.offset)) {
-                return Err(format!("dead letter {partition} {}: is there: {}", entry.offset, !bad));
+        for Entry { offset, payload } in log {
+            let tick = decode(payload);
+            let refused = tick.as_ref().is_ok_and(|tick| tick.amount == REFUSED);
+            for (name, bad) in [(Tallies::SPEC.name, tick.is_err() || refused), (Trails::SPEC.name, tick.is_err())] {
+                if bad != kept.contains(&(partition.clone(), *offset, name)) {
+                    return Err(format!("dead letter {partition} {offset} of {name}: is there: {}", !bad));
+                }
             }
         }
     }

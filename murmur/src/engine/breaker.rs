@@ -16,6 +16,9 @@ pub struct DeadLetterLimit {
 impl DeadLetterLimit {
     /// How many payloads are looked at. A worker that has read fewer does not stop.
     pub const WINDOW: usize = 2_000;
+
+    /// How many payloads will do at the end of a source.
+    pub const AT_THE_END: usize = 100;
 }
 
 impl Default for DeadLetterLimit {
@@ -72,16 +75,22 @@ impl Breaker {
 
     /// An error when too many of the last payloads were dead letters. `reason` is that of the newest.
     pub(super) fn check(&self, reason: &str) -> Result<()> {
-        let most = DeadLetterLimit::WINDOW * usize::from(self.limit.percent) / 100;
-        if self.seen < DeadLetterLimit::WINDOW || self.dead <= most {
+        if self.seen < DeadLetterLimit::WINDOW { Ok(()) } else { self.judge(reason) }
+    }
+
+    /// The same when nothing more comes: fewer payloads will do.
+    pub(super) fn check_at_the_end(&self) -> Result<()> {
+        if self.seen < DeadLetterLimit::AT_THE_END { Ok(()) } else { self.judge("see the dead letters") }
+    }
+
+    fn judge(&self, reason: &str) -> Result<()> {
+        if self.dead <= self.seen * usize::from(self.limit.percent) / 100 {
             return Ok(());
         }
         let context = format!(
             "stopped: {} of the last {} payloads could not be counted, more than {}. Is this the right source, in the \
              right format? Nothing is lost: they are read again from the last commit. The newest says: {reason}",
-            self.dead,
-            DeadLetterLimit::WINDOW,
-            self.limit
+            self.dead, self.seen, self.limit
         );
         Err(Error::new(ErrorKind::ResourceExhausted, context))
     }
@@ -95,6 +104,19 @@ mod tests {
         let mut breaker = Breaker::new(DeadLetterLimit { percent: limit });
         payloads.into_iter().for_each(|dead| breaker.note(dead));
         breaker.check("no JSON")
+    }
+
+    #[test]
+    fn at_the_end_fewer_payloads_will_do() {
+        let few = |seen: usize, dead: usize| {
+            let mut breaker = Breaker::new(DeadLetterLimit::default());
+            (0..seen).for_each(|n| breaker.note(n < dead));
+            breaker.check("no JSON").unwrap();
+            breaker.check_at_the_end()
+        };
+        few(DeadLetterLimit::AT_THE_END, 50).unwrap();
+        few(DeadLetterLimit::AT_THE_END - 1, 99).unwrap();
+        assert!(few(DeadLetterLimit::AT_THE_END, 51).unwrap_err().to_string().contains("51 of the last 100"));
     }
 
     #[test]

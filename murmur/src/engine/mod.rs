@@ -17,6 +17,7 @@ mod decode;
 mod flight;
 mod flush;
 mod fold;
+mod intake;
 mod options;
 mod ownership;
 mod partition;

@@ -10,6 +10,9 @@ pub struct Progress {
     pub applied: u64,
     /// Payloads put into the dead letters.
     pub dead: u64,
+    /// Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how far the stream
+    /// is.
+    pub ahead: u64,
     /// Emissions left out because their tile has expired.
     pub expired: u64,
     /// Emissions skipped because an earlier owner's flush holds them already.

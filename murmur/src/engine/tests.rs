@@ -12,7 +12,9 @@ use super::*;
 use crate::aggregate::{Count, Sum};
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Spec};
-use crate::source::{Assignment, Batch, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start};
+use crate::source::{
+    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
+};
 use crate::store::{Consistency, MemoryStore, Store, Table, TileId};
 use crate::time::{Span, Timestamp, Window};
 use crate::{Error, ErrorKind, Result};
@@ -159,8 +161,13 @@ impl Source for List {
 struct Letters(Arc<Mutex<Vec<Letter>>>);
 
 impl DeadLetters for Letters {
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
-        self.0.lock().unwrap().retain(|letter| Some(letter.offset) <= after);
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
+        let mut letters = self.0.lock().unwrap();
+        for letter in letters.iter_mut() {
+            let passed = |name: &str| commits.iter().all(|(of, commit)| *of != name || Some(letter.offset) <= *commit);
+            letter.pipelines.retain(|name| passed(name));
+        }
+        letters.retain(|letter| !letter.pipelines.is_empty());
         Box::pin(async { Ok(()) })
     }
 
@@ -178,7 +185,7 @@ impl DeadLetters for Letters {
 struct Full;
 
 impl DeadLetters for Full {
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
 
@@ -229,7 +236,8 @@ async fn what_cannot_be_counted_is_a_dead_letter_and_the_rest_is_counted() {
     let letters = letters.0.lock().unwrap();
     let why: Vec<(u64, &str)> = letters.iter().map(|l| (l.offset.words()[3], l.reason.as_str())).collect();
     assert_eq!(why[0], (2, "an exclamation"));
-    assert_eq!(why[1], (3, "pipeline `words`: the aggregate function panicked"));
+    assert_eq!(why[1], (3, "the aggregate function panicked"));
+    assert!(letters.iter().all(|letter| letter.pipelines == ["words"]));
     assert!(why[2].1.contains("5001 bytes"), "{}", why[2].1);
     assert_eq!(letters[2].payload.len(), 5_000);
 }
@@ -257,6 +265,44 @@ async fn a_pipeline_that_joins_later_sees_everything_and_the_others_count_nothin
     assert_eq!(hours[0].1.numbers[0].1, crate::store::Number::Int(2));
 }
 
+/// Counts words, those too at which the others panic; does not take `!!`.
+struct Brave;
+
+impl Pipeline for Brave {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = spec("brave", Window::AllTime);
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        assert!(event.text != "!!", "as asked");
+        out.begin("").field(&event.text);
+        out.emit(Count::one());
+    }
+}
+
+#[tokio::test]
+async fn letters_are_each_pipelines_own_and_outlive_a_pipeline_that_catches_up() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["panic", "!", "!!", "a"];
+    let there = || {
+        let letters = letters.0.lock().unwrap();
+        let mut there: Vec<(u64, &'static str)> =
+            letters.iter().flat_map(|l| l.pipelines.iter().map(|name| (l.offset.words()[3], *name))).collect();
+        there.sort_unstable();
+        there
+    };
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>()).await;
+    assert_eq!(there(), [(1, "words"), (2, "words")]);
+    // Another one alone, from the beginning, and then both.
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Brave>()).await;
+    let both = [(1, "words"), (2, "brave"), (2, "words"), (3, "brave")];
+    assert_eq!(there(), both);
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>().pipeline::<Brave>()).await;
+    assert_eq!(there(), both);
+    assert_eq!((count(&store, "words", "a").await, count(&store, "brave", "panic").await), (1, 1));
+}
+
 #[tokio::test]
 async fn an_event_older_than_retention_is_counted_as_expired_and_not_stored() {
     let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
@@ -266,6 +312,18 @@ async fn an_event_older_than_retention_is_counted_as_expired_and_not_stored() {
     assert_eq!((summary.progress.expired, summary.progress.writes), (1, 1));
     let kept = store.scan(&Table::new("hours", 1), None, 10).await.unwrap();
     assert_eq!(&*kept[0].0.key, "=kept");
+}
+
+#[tokio::test]
+async fn an_event_of_a_broken_clock_is_counted_and_does_not_say_how_far_the_stream_is() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["a@900000", "a@99000000", "a@909000"];
+    let summary = to_the_end(worker(&store, &payloads, &letters).pipeline::<Hours>()).await;
+    assert_eq!((summary.progress.applied, summary.progress.ahead), (3, 1));
+    assert_eq!(summary.progress.newest, Some(Timestamp::from_seconds(909_000)), "half an hour ahead is still a clock");
+    let record = PartitionRecord::load(&*store, &Table::new("hours", 1), &partition()).await.unwrap();
+    assert_eq!(record.watermark, Some(Timestamp::from_seconds(909_000)));
+    assert_eq!(store.scan(&Table::new("hours", 1), None, 10).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -9,16 +9,15 @@ use super::clock::{Clock, SystemClock};
 use super::decode::Decode;
 use super::flight::{Durable, Flight, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
-use super::fold::{At, Fold, FoldTable};
+use super::fold::{Fold, FoldTable};
 use super::options::Options;
 use super::partition::Owned;
 use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
 use crate::pipeline::Pipeline;
-use crate::source::{Assignment, Batch, DeadLetters, Letter, Metadata, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
-use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
 /// Builds a [`Worker`].
@@ -29,30 +28,30 @@ pub struct WorkerBuilder<E> {
 
 /// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
 pub struct Worker<E> {
-    store: Arc<dyn Store>,
-    source: Box<dyn Source>,
-    decode: Decode<E>,
-    dead_letters: Box<dyn DeadLetters>,
-    clock: Arc<dyn Clock>,
-    options: Options,
-    lanes: Vec<Lane<E>>,
-    owned: Vec<Owned>,
-    flight: Option<Flight>,
-    letters: Vec<Letter>,
-    breaker: Breaker,
-    progress: Progress,
-    watch: watch::Sender<Progress>,
-    seed: u64,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) source: Box<dyn Source>,
+    pub(super) decode: Decode<E>,
+    pub(super) dead_letters: Box<dyn DeadLetters>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) options: Options,
+    pub(super) lanes: Vec<Lane<E>>,
+    pub(super) owned: Vec<Owned>,
+    pub(super) flight: Option<Flight>,
+    pub(super) letters: Vec<Letter>,
+    pub(super) breaker: Breaker,
+    pub(super) progress: Progress,
+    pub(super) watch: watch::Sender<Progress>,
+    pub(super) seed: u64,
 }
 
 /// One pipeline within a worker.
-struct Lane<E> {
-    fold: Box<dyn Fold<E>>,
+pub(super) struct Lane<E> {
+    pub(super) fold: Box<dyn Fold<E>>,
     /// Longest time between two flushes.
-    interval: Duration,
-    due: Instant,
+    pub(super) interval: Duration,
+    pub(super) due: Instant,
     /// Payloads read since the last flush: how far the next horizon is raised.
-    since_flush: u64,
+    pub(super) since_flush: u64,
 }
 
 impl<E> Lane<E> {
@@ -127,6 +126,7 @@ impl<E: Event> Worker<E> {
                 Ok(Poll::Lost(partitions)) => self.lose(&partitions).await?,
                 Ok(Poll::Idle) => {}
                 Ok(Poll::End) => {
+                    self.breaker.check_at_the_end()?;
                     // A conflict sends the source back to the commit; then this was not the end.
                     if self.flush().await? == Flushed::Durable {
                         return Ok(self.summary(true));
@@ -237,7 +237,9 @@ impl<E: Event> Worker<E> {
             records.push(retry(|| PartitionRecord::load(&*self.store, fold.table(), &id)).await?);
         }
         let owned = Owned::new(id, source_commit, records);
-        self.dead_letters.rewind(&owned.id, owned.commit()).await?;
+        let pipelines = self.lanes.iter().map(|lane| lane.fold.pipeline());
+        let commits: Vec<_> = pipelines.zip(owned.ledgers.iter().map(|ledger| ledger.commit)).collect();
+        self.dead_letters.rewind(&owned.id, &commits).await?;
         self.source.seek(&owned.id, owned.commit()).await?;
         self.owned[at] = owned;
         Ok(())
@@ -273,107 +275,6 @@ impl<E: Event> Worker<E> {
         self.letters.clear();
         for at in 0..self.owned.len() {
             self.start(at).await?;
-        }
-        Ok(())
-    }
-
-    /// Fold a batch.
-    async fn take(&mut self, batch: Batch) -> Result<()> {
-        let Some(partition) = &batch.partition else { return Ok(()) };
-        let Some(at) = self.owned.iter().position(|owned| owned.id == *partition) else { return Ok(()) };
-        let now = self.clock.now();
-        for (n, payload) in batch.payloads.iter().enumerate() {
-            if self.owned[at].read.is_some_and(|read| payload.offset <= read) {
-                continue;
-            }
-            self.progress.read += 1;
-            self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
-            let bytes = &batch.buffer[payload.bytes.clone()];
-            let refused = match &payload.broken {
-                Some(reason) => Some((None, reason.to_string())),
-                None => self.stage(bytes, at, payload.offset, now),
-            };
-            self.breaker.note(refused.is_some());
-            match refused {
-                None => self.progress.applied += 1,
-                Some((time, reason)) => self.refuse(partition, payload.offset, time, reason, bytes, batch.metadata(n)),
-            }
-            self.owned[at].read = Some(payload.offset);
-        }
-        if let Some(reached) = batch.reached {
-            self.owned[at].read = self.owned[at].read.max(Some(reached));
-        }
-        self.owned[at].lag = batch.lag;
-        self.source.recycle(batch);
-        if let Some(newest) = self.letters.last() {
-            self.breaker.check(&newest.reason)?;
-        }
-        self.settle().await
-    }
-
-    /// Decode one payload and stage it in every pipeline; why not, when it could not be.
-    fn stage(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        offset: Offset,
-        now: Timestamp,
-    ) -> Option<(Option<Timestamp>, String)> {
-        let event = match (self.decode)(bytes) {
-            Ok(event) => event,
-            Err(reason) => return Some((None, reason)),
-        };
-        let time = event.time();
-        if time > self.owned[at].watermark {
-            self.owned[at].watermark = time;
-            self.progress.newest = self.progress.newest.max(time);
-        }
-        let mut refused = None;
-        for (Lane { fold, .. }, ledger) in self.lanes.iter_mut().zip(&self.owned[at].ledgers) {
-            let staged = if ledger.durable.is_some_and(|durable| offset <= durable) {
-                self.progress.already_applied += 1;
-                fold.refusal(&event).map_or(Ok(0), Err)
-            } else {
-                let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
-                fold.stage(&event, place, now)
-            };
-            match staged {
-                Ok(expired) => self.progress.expired += expired,
-                Err(refusal) => {
-                    refused.get_or_insert_with(|| (time, format!("pipeline `{}`: {}", fold.pipeline(), refusal.0)));
-                }
-            }
-        }
-        refused
-    }
-
-    fn refuse(
-        &mut self,
-        partition: &PartitionId,
-        offset: Offset,
-        at: Option<Timestamp>,
-        reason: String,
-        payload: &[u8],
-        metadata: Metadata,
-    ) {
-        self.progress.dead += 1;
-        self.letters.push(Letter {
-            partition: partition.clone(),
-            offset,
-            place: self.source.place(partition, offset),
-            reason,
-            at,
-            payload: payload.to_vec(),
-            metadata,
-        });
-    }
-
-    /// Fold the batch, after comparing with the store what an earlier owner may have written.
-    async fn settle(&mut self) -> Result<()> {
-        for Lane { fold, .. } in &mut self.lanes {
-            let wanted = fold.wanted(&self.owned);
-            let items = read_all(&*self.store, fold.table(), &wanted).await?;
-            self.progress.already_applied += fold.settle(items, &self.owned)?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ mod metadata;
 mod position;
 mod records;
 
-pub use dead_letter::{DeadLetters, FileDeadLetters, Letter};
+pub use dead_letter::{Commits, DeadLetters, FileDeadLetters, Letter};
 #[cfg(feature = "kafka")]
 pub use dead_letter::{KafkaDeadLetters, KafkaLettersConfig};
 pub use metadata::{Beside, Metadata};

@@ -43,9 +43,6 @@ pub(super) trait Fold<E>: Send + Sync {
     /// their tile has expired.
     fn stage(&mut self, event: &E, at: At, now: Timestamp) -> std::result::Result<u64, Refusal>;
 
-    /// Why an event that was taken in before a restart was refused then, if so: its dead letter may be gone.
-    fn refusal(&mut self, event: &E) -> Option<Refusal>;
-
     /// The tiles that staged events need to be compared with, each once.
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId>;
 

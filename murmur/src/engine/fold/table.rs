@@ -142,13 +142,6 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         Ownership::of::<P>(self.generation)
     }
 
-    fn refusal(&mut self, event: &P::Event) -> Option<Refusal> {
-        let before = self.emissions.len();
-        let refusal = self.apply(event).err();
-        self.emissions.truncate(before);
-        refusal
-    }
-
     fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {
         let before = self.emissions.len();
         self.apply(event)?;

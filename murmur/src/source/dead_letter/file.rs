@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{DeadLetters, Letter};
+use super::{Commits, DeadLetters, Letter};
 use crate::folder::{FolderLock, sync_folder};
 use crate::source::{Offset, PartitionId};
 use crate::time::Timestamp;
@@ -19,10 +19,11 @@ use crate::{Error, ErrorKind, Result};
 /// Dead letters in a folder: one file per partition, one JSON object a line.
 ///
 /// ```text
-/// {"partition":"f:views:1","offset":"3:17","place":"/data/views.jsonl:17","reason":"...","at":"2026-...","payload":"..."}
+/// {"partition":"f:views:1","offset":"3:17","pipelines":["page_traffic"],"place":"/data/views.jsonl:17",
+///  "reason":"...","at":"2026-...","payload":"..."}
 /// ```
 ///
-/// `place` and `at` are there when known, as are `key`, `headers` (a list of name and value) and `stamped` (when the
+/// `pipelines` are those that it is not counted in. `place` and `at` are there when known, as are `key`, `headers` (a list of name and value) and `stamped` (when the
 /// source took it in); bytes that are not UTF-8 stand in `payload_base64`, `key_base64` instead. Names of files are
 /// those of the partitions, with `%XX` for what a file name cannot hold.
 ///
@@ -47,6 +48,7 @@ struct Sheet {
 struct Line<'a> {
     partition: &'a str,
     offset: String,
+    pipelines: &'a [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<&'a str>,
     reason: &'a str,
@@ -70,6 +72,17 @@ struct Line<'a> {
 #[derive(Deserialize)]
 struct Position {
     offset: String,
+    pipelines: Vec<String>,
+}
+
+/// What a rewind does with a line.
+#[derive(Debug, PartialEq)]
+enum Stay {
+    /// It stays as it is.
+    Whole,
+    /// It stays for these pipelines.
+    For(Vec<String>),
+    No,
 }
 
 impl FileDeadLetters {
@@ -130,17 +143,24 @@ impl FileDeadLetters {
     }
 
     /// Copy what stays, and put the copy in the file's place.
-    fn cut(&mut self, partition: &PartitionId, after: Option<Offset>) -> io::Result<()> {
+    fn cut(&mut self, partition: &PartitionId, commits: Commits<'_>) -> io::Result<()> {
         self.files.remove(partition);
         let path = self.path(partition);
-        if !path.exists() || all_stay(&path, after)? {
+        if !path.exists() || all_stay(&path, commits)? {
             return Ok(());
         }
         let draft = path.with_extension("new");
         let mut copy = BufWriter::new(File::create(&draft)?);
         for_each_line(&path, |line| {
-            if stays(line, after) {
-                copy.write_all(line)?;
+            match stays(line, commits) {
+                Stay::Whole => copy.write_all(line)?,
+                Stay::For(pipelines) => {
+                    let mut letter: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line)?;
+                    letter.insert("pipelines".into(), pipelines.into());
+                    serde_json::to_writer(&mut copy, &letter)?;
+                    copy.write_all(b"\n")?;
+                }
+                Stay::No => {}
             }
             Ok(true)
         })?;
@@ -160,6 +180,7 @@ impl<'a> Line<'a> {
         Self {
             partition: letter.partition.as_str(),
             offset: letter.offset.to_string(),
+            pipelines: &letter.pipelines,
             place: letter.place.as_deref(),
             reason: &letter.reason,
             at: letter.at,
@@ -179,18 +200,28 @@ fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     (text, text.is_none().then(|| STANDARD.encode(bytes)))
 }
 
-/// Whether a line, newline included, is not beyond `after`. A kill can tear the last line, which no commit has passed
-/// then. A whole line that is none of ours is left alone.
-fn stays(line: &[u8], after: Option<Offset>) -> bool {
-    let Some(line) = line.strip_suffix(b"\n") else { return false };
-    let offset = serde_json::from_slice::<Position>(line).ok().and_then(|line| line.offset.parse::<Offset>().ok());
-    offset.is_none_or(|offset| after.is_some_and(|after| offset <= after))
+/// What becomes of a line, newline included. A kill can tear the last line, which no commit has passed then. A whole
+/// line that is none of ours is left alone.
+fn stays(line: &[u8], commits: Commits<'_>) -> Stay {
+    let Some(line) = line.strip_suffix(b"\n") else { return Stay::No };
+    let Ok(Position { offset, mut pipelines }) = serde_json::from_slice(line) else { return Stay::Whole };
+    let Ok(offset) = offset.parse::<Offset>() else { return Stay::Whole };
+    let before = pipelines.len();
+    pipelines.retain(|name| {
+        let commit = commits.iter().find(|(pipeline, _)| pipeline == name);
+        commit.is_none_or(|(_, commit)| Some(offset) <= *commit)
+    });
+    match pipelines.len() {
+        0 => Stay::No,
+        left if left == before => Stay::Whole,
+        _ => Stay::For(pipelines),
+    }
 }
 
-fn all_stay(path: &Path, after: Option<Offset>) -> io::Result<bool> {
+fn all_stay(path: &Path, commits: Commits<'_>) -> io::Result<bool> {
     let mut all = true;
     for_each_line(path, |line| {
-        all = stays(line, after);
+        all = stays(line, commits) == Stay::Whole;
         Ok(all)
     })?;
     Ok(all)
@@ -215,8 +246,8 @@ fn failed(folder: &Path, error: io::Error) -> Error {
 }
 
 impl DeadLetters for FileDeadLetters {
-    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
-        async move { self.cut(partition, after).map_err(|error| failed(&self.folder, error)) }.boxed()
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
+        async move { self.cut(partition, commits).map_err(|error| failed(&self.folder, error)) }.boxed()
     }
 
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
@@ -240,6 +271,7 @@ mod tests {
         Letter {
             partition: PartitionId::new(partition),
             offset: Offset::from_pair(1, offset),
+            pipelines: vec!["a", "b"],
             place: None,
             reason: "no JSON".to_owned(),
             at: None,
@@ -274,11 +306,14 @@ mod tests {
             lines(&folder, "f%3Ain%3A1.jsonl"),
             [
                 json!({
-                    "partition": "f:in:1", "offset": "1:3", "place": "/data/a.jsonl:3", "reason": "no JSON",
+                    "partition": "f:in:1", "offset": "1:3", "pipelines": ["a", "b"], "place": "/data/a.jsonl:3", "reason": "no JSON",
                     "at": "1970-01-01T00:00:00Z", "payload": "{\"\u{e4}\n", "key": "k",
                     "headers": [["trace", "7"], ["trace", null]], "stamped": "1970-01-01T00:00:01Z",
                 }),
-                json!({"partition": "f:in:1", "offset": "1:4", "reason": "no JSON", "payload_base64": "/wA="}),
+                json!({
+                    "partition": "f:in:1", "offset": "1:4", "pipelines": ["a", "b"], "reason": "no JSON",
+                    "payload_base64": "/wA=",
+                }),
             ]
         );
         assert_eq!(lines(&folder, "%2E%2E%2Fx%20y.jsonl").len(), 1);
@@ -304,8 +339,31 @@ mod tests {
         letters.sync().await.unwrap();
         let ours = fs::read(&file).unwrap();
         fs::write(&file, [b"# a note\n".as_slice(), &ours, &ours[..30]].concat()).unwrap();
-        letters.rewind(&PartitionId::new("p"), Some(Offset::from_pair(1, 2))).await.unwrap();
+        let commit = Some(Offset::from_pair(1, 2));
+        letters.rewind(&PartitionId::new("p"), &[("a", commit), ("b", commit)]).await.unwrap();
         assert_eq!(fs::read(&file).unwrap(), [b"# a note\n".as_slice(), &ours].concat());
+    }
+
+    #[tokio::test]
+    async fn a_letter_stays_for_the_pipelines_whose_commit_has_passed_it_and_for_those_not_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = PartitionId::new("p");
+        let mut letters = FileDeadLetters::open(folder.path()).unwrap();
+        let of =
+            |offset, pipelines: &[&'static str]| Letter { pipelines: pipelines.to_vec(), ..letter("p", offset, b"") };
+        letters.put(vec![of(1, &["a", "b"]), of(2, &["a"]), of(3, &["a", "b", "c"]), of(4, &["b"])]).await.unwrap();
+        letters.sync().await.unwrap();
+        // `b` joins late, and `c` is not part of this worker.
+        let commit = |offset| Some(Offset::from_pair(1, offset));
+        letters.rewind(&partition, &[("a", commit(3)), ("b", None)]).await.unwrap();
+        let there = lines(folder.path(), "p.jsonl");
+        let there: Vec<_> = there.iter().map(|line| (line["offset"].clone(), line["pipelines"].clone())).collect();
+        assert_eq!(
+            there,
+            [(json!("1:1"), json!(["a"])), (json!("1:2"), json!(["a"])), (json!("1:3"), json!(["a", "c"]))]
+        );
+        letters.rewind(&partition, &[("a", None), ("c", commit(2))]).await.unwrap();
+        assert_eq!(lines(folder.path(), "p.jsonl").len(), 0);
     }
 
     /// What happens to a worker, as its dead letters see it.
@@ -377,7 +435,7 @@ mod tests {
                         letters = FileDeadLetters::open(folder.path()).unwrap();
                     }
                     let after = (commit > 0).then(|| Offset::from_pair(1, commit));
-                    letters.rewind(&partition, after).await.unwrap();
+                    letters.rewind(&partition, &[("a", after), ("b", after)]).await.unwrap();
                     read = commit;
                     synced = size();
                 }

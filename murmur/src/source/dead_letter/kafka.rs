@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
-use super::{DeadLetters, Letter};
+use super::{Commits, DeadLetters, Letter};
 use crate::location::Location;
 use crate::source::kafka::{PREFIX, Place, SECRET_FILES, brokers_and_topics, passed_through};
 use crate::source::{Offset, PartitionId};
@@ -87,7 +87,8 @@ impl std::fmt::Debug for KafkaLettersConfig {
 ///
 /// | header | |
 /// |---|---|
-/// | `murmur-id` | `<partition>@<offset>`: the same for every copy of a letter |
+/// | `murmur-id` | `<partition>@<offset>/<pipelines>`: the same for every copy of a letter |
+/// | `murmur-pipelines` | those that it is not counted in, joined by `,` |
 /// | `murmur-partition`, `murmur-offset` | where it stands, in Murmur's words |
 /// | `murmur-place` | where a person finds it (`topic[3]@17`) |
 /// | `murmur-source-topic`, `murmur-source-partition`, `murmur-source-offset` | the same, when it came from Kafka |
@@ -104,10 +105,10 @@ pub struct KafkaDeadLetters {
     reports: Arc<Outcome>,
     topic: String,
     app: String,
-    /// Up to where each partition's letters are in the topic.
-    stored: HashMap<PartitionId, Offset>,
+    /// Up to where the letters of each partition and pipeline are in the topic.
+    stored: HashMap<(PartitionId, &'static str), Offset>,
     /// What is under way; it is stored after the next sync.
-    sent: HashMap<PartitionId, Offset>,
+    sent: HashMap<(PartitionId, &'static str), Offset>,
 }
 
 /// What became of the messages sent.
@@ -211,8 +212,10 @@ fn headers(letter: &Letter, app: &str) -> OwnedHeaders {
     for (name, value) in &letter.metadata.headers {
         headers = headers.insert(Header { key: name, value: value.as_deref() });
     }
+    let pipelines = letter.pipelines.join(",");
     let mut more: Vec<(&str, String)> = vec![
-        ("murmur-id", format!("{}@{}", letter.partition, letter.offset)),
+        ("murmur-id", format!("{}@{}/{pipelines}", letter.partition, letter.offset)),
+        ("murmur-pipelines", pipelines),
         ("murmur-partition", letter.partition.to_string()),
         ("murmur-offset", letter.offset.to_string()),
         ("murmur-reason", letter.reason.clone()),
@@ -231,19 +234,24 @@ fn headers(letter: &Letter, app: &str) -> OwnedHeaders {
 
 impl DeadLetters for KafkaDeadLetters {
     /// Nothing can be forgotten; what is under way is waited for, so that it is not sent again.
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         async move { if self.sent.is_empty() { Ok(()) } else { self.sync().await } }.boxed()
     }
 
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
         async move {
-            for letter in &letters {
-                let stored = self.stored.get(&letter.partition).max(self.sent.get(&letter.partition));
-                if stored.is_some_and(|stored| letter.offset <= *stored) {
+            for mut letter in letters {
+                let Letter { partition, offset, .. } = &letter;
+                let (partition, offset) = (partition.clone(), *offset);
+                letter.pipelines.retain(|pipeline| {
+                    let at = (partition.clone(), *pipeline);
+                    self.stored.get(&at).max(self.sent.get(&at)).is_none_or(|stored| offset > *stored)
+                });
+                if letter.pipelines.is_empty() {
                     continue;
                 }
-                self.send(letter).await?;
-                self.sent.insert(letter.partition.clone(), letter.offset);
+                self.send(&letter).await?;
+                self.sent.extend(letter.pipelines.iter().map(|pipeline| ((partition.clone(), *pipeline), offset)));
             }
             Ok(())
         }

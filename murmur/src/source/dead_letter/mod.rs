@@ -19,6 +19,8 @@ pub struct Letter {
     pub partition: PartitionId,
     /// Where in the partition.
     pub offset: Offset,
+    /// The pipelines that it is not counted in; all of them when it does not decode. Others have counted it.
+    pub pipelines: Vec<&'static str>,
     /// Where a person finds it (file and line), when [`Source::place`](super::Source::place) knows.
     pub place: Option<String>,
     /// Why it cannot be counted.
@@ -31,18 +33,22 @@ pub struct Letter {
     pub metadata: Metadata,
 }
 
-/// Where payloads go that cannot be counted. A payload leaves the pipeline only as applied, filtered, late beyond
-/// policy, or stored here *before* the commit passes it.
+/// How far each pipeline of a worker has a partition durable.
+pub type Commits<'a> = &'a [(&'static str, Option<Offset>)];
+
+/// Where payloads go that cannot be counted. A payload leaves a pipeline only as applied, filtered, late beyond policy,
+/// or stored here *before* the pipeline's commit passes it.
 ///
-/// The owner of a partition calls [`rewind`](Self::rewind) whenever it takes the partition at a commit, as it will
-/// meet the same bad payloads after that commit again; so each of them is here exactly once.
+/// The owner of a partition calls [`rewind`](Self::rewind) whenever it takes the partition at its commits, as it will
+/// meet the same bad payloads after them again; so each of them is here once for each pipeline that lacks it.
 pub trait DeadLetters: Send {
-    /// Forget the letters of `partition` that lie beyond `after` (all of them when `None`).
-    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>>;
+    /// Forget that these pipelines lack what lies beyond their commits in `partition`. A letter stays for the pipelines
+    /// that are not named, and for those whose commit has passed it.
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>>;
 
     /// Take letters in. They are durable only after the next [`sync`](Self::sync).
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>>;
 
-    /// Make everything that was put durable. The commit may pass the letters when this returns.
+    /// Make everything that was put durable. The commits may pass the letters when this returns.
     fn sync(&mut self) -> BoxFuture<'_, Result<()>>;
 }

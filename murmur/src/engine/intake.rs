@@ -1,0 +1,134 @@
+//! Taking in a batch: from payloads to what is staged and refused.
+
+use super::flush::read_all;
+use super::fold::At;
+use super::partition::Ledger;
+use super::worker::{Lane, Worker};
+use crate::Result;
+use crate::event::Event;
+use crate::source::{Batch, Letter, Offset};
+use crate::time::{Span, Timestamp};
+
+/// How far ahead of the clock an event may be and still say how far the stream is.
+///
+/// One event from a broken clock would otherwise make every later answer claim to be complete up to its time. It is
+/// counted all the same, where it says it belongs.
+const AHEAD: Span = Span::from_seconds(3_600);
+
+/// Why a payload is not counted, and where.
+struct Refused {
+    pipelines: Vec<&'static str>,
+    at: Option<Timestamp>,
+    reason: String,
+}
+
+impl<E: Event> Worker<E> {
+    /// Fold a batch.
+    pub(super) async fn take(&mut self, batch: Batch) -> Result<()> {
+        let Some(partition) = &batch.partition else { return Ok(()) };
+        let Some(at) = self.owned.iter().position(|owned| owned.id == *partition) else { return Ok(()) };
+        let now = self.clock.now();
+        for (n, payload) in batch.payloads.iter().enumerate() {
+            let offset = payload.offset;
+            if self.owned[at].read.is_some_and(|read| offset <= read) {
+                continue;
+            }
+            self.progress.read += 1;
+            self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
+            let bytes = &batch.buffer[payload.bytes.clone()];
+            let refused = match &payload.broken {
+                Some(reason) => self.refuse_everywhere(at, offset, reason.to_string()),
+                None => self.stage(bytes, at, offset, now),
+            };
+            self.breaker.note(!refused.is_empty());
+            if refused.is_empty() {
+                self.progress.applied += 1;
+            } else {
+                self.progress.dead += 1;
+            }
+            self.letters.extend(refused.into_iter().map(|Refused { pipelines, at, reason }| Letter {
+                partition: partition.clone(),
+                offset,
+                pipelines,
+                place: self.source.place(partition, offset),
+                reason,
+                at,
+                payload: bytes.to_vec(),
+                metadata: batch.metadata(n),
+            }));
+            self.owned[at].read = Some(offset);
+        }
+        if let Some(reached) = batch.reached {
+            self.owned[at].read = self.owned[at].read.max(Some(reached));
+        }
+        self.owned[at].lag = batch.lag;
+        self.source.recycle(batch);
+        if let Some(newest) = self.letters.last() {
+            self.breaker.check(&newest.reason)?;
+        }
+        self.settle().await
+    }
+
+    /// Decode one payload and stage it in every pipeline that lacks it; which ones refuse it.
+    fn stage(&mut self, bytes: &[u8], at: usize, offset: Offset, now: Timestamp) -> Vec<Refused> {
+        let event = match (self.decode)(bytes) {
+            Ok(event) => event,
+            Err(reason) => return self.refuse_everywhere(at, offset, reason),
+        };
+        let time = event.time();
+        self.note_time(at, time, now);
+        let mut refused = Vec::new();
+        for (Lane { fold, .. }, ledger) in self.lanes.iter_mut().zip(&self.owned[at].ledgers) {
+            if ledger.has(offset) {
+                self.progress.already_applied += 1;
+                continue;
+            }
+            let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
+            match fold.stage(&event, place, now) {
+                Ok(expired) => self.progress.expired += expired,
+                Err(refusal) => {
+                    refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason: refusal.0 });
+                }
+            }
+        }
+        refused
+    }
+
+    /// No pipeline can count a payload that does not decode. Those that had it durable have their letter.
+    fn refuse_everywhere(&self, at: usize, offset: Offset, reason: String) -> Vec<Refused> {
+        let lanes = self.lanes.iter().zip(&self.owned[at].ledgers);
+        let pipelines: Vec<_> =
+            lanes.filter(|(_, ledger)| !ledger.has(offset)).map(|(lane, _)| lane.fold.pipeline()).collect();
+        if pipelines.is_empty() { Vec::new() } else { vec![Refused { pipelines, at: None, reason }] }
+    }
+
+    /// How far the stream is by this event.
+    fn note_time(&mut self, at: usize, time: Option<Timestamp>, now: Timestamp) {
+        if time <= self.owned[at].watermark {
+            return;
+        }
+        if time > Some(now.saturating_add(AHEAD)) {
+            self.progress.ahead += 1;
+            return;
+        }
+        self.owned[at].watermark = time;
+        self.progress.newest = self.progress.newest.max(time);
+    }
+
+    /// Fold the batch, after comparing with the store what an earlier owner may have written.
+    async fn settle(&mut self) -> Result<()> {
+        for Lane { fold, .. } in &mut self.lanes {
+            let wanted = fold.wanted(&self.owned);
+            let items = read_all(&*self.store, fold.table(), &wanted).await?;
+            self.progress.already_applied += fold.settle(items, &self.owned)?;
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Whether the event at `offset` was durable when the partition was taken.
+    fn has(&self, offset: Offset) -> bool {
+        self.durable.is_some_and(|durable| offset <= durable)
+    }
+}
