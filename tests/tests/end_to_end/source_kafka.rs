@@ -1,9 +1,8 @@
 //! Kafka as a source, with a real broker and the real worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,22 +31,25 @@ impl Event for Word {
     }
 }
 
-/// Every text but `!`; `stall` takes as long as [`STALL`] says.
+/// Every text but `!`. A text that begins with `stall` takes [`STALL`] when it comes first.
 fn decode(payload: &[u8]) -> Result<Word, String> {
+    static STALLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     match std::str::from_utf8(payload) {
         Ok("!") => Err("an exclamation".to_owned()),
-        Ok("stall") if !STALLED.swap(true, Ordering::SeqCst) => {
-            std::thread::sleep(Duration::from_millis(STALL.load(Ordering::SeqCst)));
-            Ok(Word("stall".to_owned()))
+        Ok(text) => {
+            if text.starts_with("stall") && STALLED.lock().unwrap().insert(text.to_owned()) {
+                std::thread::sleep(STALL);
+            }
+            Ok(Word(text.to_owned()))
         }
-        Ok(text) => Ok(Word(text.to_owned())),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Milliseconds that the first `stall` takes.
-static STALL: AtomicU64 = AtomicU64::new(0);
-static STALLED: AtomicBool = AtomicBool::new(false);
+/// Longer than the group waits for a member with [`IMPATIENT`].
+const STALL: Duration = Duration::from_secs(9);
+const IMPATIENT: &str = "&librdkafka.session.timeout.ms=6000&librdkafka.max.poll.interval.ms=6000\
+                         &librdkafka.heartbeat.interval.ms=500";
 
 murmur::key! {
     /// A word.
@@ -222,6 +224,8 @@ async fn every_message_of_eight_partitions_counts_once_and_a_second_run_reads_no
     assert_eq!(counts(&*store).await, count(words(0..41_000)));
     let other_group = read(&store, &cluster, &topic, &format!("{group}-x"), "").unwrap();
     assert_eq!(other_group.progress.read, 0, "the group knows nothing, and the store knows it all");
+    let committed = cluster.committed(&format!("{group}-x"), &topic, 8);
+    assert_eq!(committed.values().sum::<i64>(), 41_000, "the group has learnt it");
 }
 
 async fn members_come_and_go(rebalance: &str) {
@@ -316,19 +320,14 @@ async fn a_member_that_stalls_is_put_out_and_what_it_had_not_flushed_counts_once
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("stall", 4).await, Cluster::name("stall"));
     let store = memory();
-    STALL.store(9_000, Ordering::SeqCst);
-    let member = || {
-        let options = "&librdkafka.session.timeout.ms=6000&librdkafka.max.poll.interval.ms=6000\
-                       &librdkafka.heartbeat.interval.ms=500";
-        Running::start(&store, config(&cluster, &topic, &group, options), ())
-    };
+    let member = || Running::start(&store, config(&cluster, &topic, &group, IMPATIENT), ());
     cluster.send(&topic, 4, words(0..4_000));
     let mut first = member();
     first.until("the first member reads", |progress| progress.read >= 4_000).await;
     let mut second = member();
     second.until("the second member gets partitions", |progress| progress.partitions.len() == 2).await;
     // Whoever meets the first one sleeps in the middle of a batch for longer than the group waits.
-    let stalls = || std::iter::repeat_n("stall".to_owned(), 400);
+    let stalls = || std::iter::repeat_n("stall, and live".to_owned(), 400);
     cluster.send(&topic, 4, stalls());
     cluster.send(&topic, 4, words(4_000..8_000));
     let right = count(words(0..8_000).chain(stalls()));
@@ -344,6 +343,45 @@ async fn a_member_that_stalls_is_put_out_and_what_it_had_not_flushed_counts_once
     first.stop().unwrap();
     second.stop().unwrap();
     assert_eq!(counts(&*store).await, right);
+}
+
+#[tokio::test]
+async fn a_member_that_is_put_out_has_not_reached_the_end() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("put-out", 2).await, Cluster::name("put-out"));
+    let store = memory();
+    let all = || words(0..2_000).chain(["stall, and end".to_owned()]).chain(words(2_000..4_000));
+    cluster.send(&topic, 2, all());
+    let summary = read(&store, &cluster, &topic, &group, IMPATIENT).unwrap();
+    assert!(summary.ended);
+    assert!(summary.progress.read >= 4_001);
+    assert_eq!(counts(&*store).await, count(all()));
+    assert_eq!(cluster.committed(&group, &topic, 2).values().sum::<i64>(), 4_001);
+}
+
+#[tokio::test]
+async fn members_that_read_to_the_end_share_the_partitions() {
+    let cluster = Cluster::from_environment();
+    let topic = cluster.topic("shared", 8).await;
+    cluster.send(&topic, 8, words(0..100_000));
+    for rebalance in ["cooperative", "eager"] {
+        let (store, group) = (memory(), Cluster::name("shared"));
+        let members: Vec<Running> = (0..3)
+            .map(|_| {
+                let options = format!("&rebalance={rebalance}&librdkafka.heartbeat.interval.ms=500");
+                let mut config = config(&cluster, &topic, &group, &options);
+                config.until_end = true;
+                Running::start(&store, config, ())
+            })
+            .collect();
+        for member in members {
+            assert!(member.wait().unwrap().ended);
+        }
+        assert_eq!(counts(&*store).await, count(words(0..100_000)));
+        // A commit in the middle of a rebalance may be refused; whoever comes next makes up for it from the store.
+        assert_eq!(read(&store, &cluster, &topic, &group, "").unwrap().progress.read, 0);
+        assert_eq!(cluster.committed(&group, &topic, 8).values().sum::<i64>(), 100_000);
+    }
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ pub(super) struct KafkaSource {
     config: KafkaConfig,
     consumer: Arc<Consumer>,
     subscribed: bool,
-    /// Whether the group has assigned anything yet, if only nothing.
+    /// Whether what is held is what the group has assigned, if only nothing; not before it has assigned anything, and
+    /// not between giving up partitions and the assignment that follows.
     assigned: bool,
     /// The end was said; then a commit may be the last one.
     ended: bool,
@@ -225,6 +226,7 @@ impl KafkaSource {
         match event {
             Event::Assigned(partitions) => self.offer(partitions).await,
             Event::Revoked(partitions) => {
+                self.assigned = false;
                 let gone = self.ids(&partitions);
                 self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| gone.contains(id)));
                 if gone.is_empty() {
@@ -234,6 +236,7 @@ impl KafkaSource {
                 Ok(Some(Poll::Revoked(gone)))
             }
             Event::Lost(partitions) => {
+                self.assigned = false;
                 let gone = self.ids(&partitions);
                 tracing::warn!(
                     partitions = gone.len(),
@@ -276,6 +279,7 @@ impl KafkaSource {
     /// The engine has said from where for all that were offered: check that it is there, and fetch.
     async fn begin(&mut self) -> Result<()> {
         let mut positions = Vec::new();
+        let mut behind = Vec::new();
         for at in 0..self.held.len() {
             let Stage::Sought(next) = self.held[at].stage else { continue };
             let partition = self.held[at].at(None);
@@ -289,10 +293,15 @@ impl KafkaSource {
             held.next = next;
             held.end = if self.config.until_end { held.end.or(Some(high)) } else { None };
             positions.push(held.at(Some(next)));
+            if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
+                behind.push(held.at(Some(next)));
+            }
         }
         self.consumer.answer_assigned(&positions)?;
         self.held.iter_mut().filter(|held| !held.is_assigned()).for_each(|held| held.stage = Stage::Fetching);
         self.answering = false;
+        // What the store has and the group has not: a commit was lost, and with nothing new none would follow.
+        self.commit_positions(behind, false).await;
         Ok(())
     }
 
