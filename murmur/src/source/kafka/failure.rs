@@ -113,7 +113,7 @@ impl Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let Failure { code, text } = &failure;
-        let context = if text.is_empty() { format!("kafka: {code}") } else { format!("kafka: {text} ({code})") };
+        let context = if text.is_empty() { format!("kafka: {code}") } else { format!("kafka: {text} ({code:?})") };
         Self::new(failure.kind(), context)
     }
 }
