@@ -172,6 +172,7 @@ impl KafkaSource {
                 (None, Some(at)) => held[at].take(message, config.metadata, spare),
                 // Of a partition that is not ours any more.
                 (None, None) => Taken::Left,
+                (Some(_), None) if message.partition() >= 0 => Taken::Left,
                 (Some(failure), Some(at)) if failure.is_end_of_log() => held[at].pass(message.offset(), spare),
                 (Some(failure), _) => {
                     if let Some(at) = at {
@@ -515,6 +516,7 @@ impl Source for KafkaSource {
                 }
             };
             held.seek(after);
+            self.ended = false;
             self.ready.retain(|batch| batch.partition.as_ref() != Some(partition));
             Ok(())
         }
