@@ -108,6 +108,51 @@ pub(super) async fn overflow_names_the_tile_and_changes_nothing(subject: Subject
     }
 }
 
+/// Up to the last number that fits, by small and by large steps.
+pub(super) async fn numbers_end_where_their_range_does(subject: Subject) {
+    let id = hour("a", 0);
+    let steps = [Number::MAX_INT / 2, Number::MAX_INT / 2 - 4, 2, 2, 1];
+    let mut total = 0;
+    for (at, step) in (1..).zip(steps) {
+        subject.applied(add(&id, step, &[applied("p", at, at)])).await;
+        total += step;
+        assert_eq!(subject.get(&id).await, Some(counter(total, &[("p", at)])));
+    }
+    assert_eq!(total, Number::MAX_INT);
+    for step in [1, Number::MAX_INT] {
+        let outcome = subject.write(add(&id, step, &[applied("p", 9, 9)])).await;
+        assert!(matches!(&outcome, Err(error) if error.kind() == ErrorKind::Overflow), "{outcome:?}");
+    }
+    subject.applied(add(&id, -1, &[applied("p", 9, 9)])).await;
+    assert_eq!(subject.get(&id).await, Some(counter(total - 1, &[("p", 9)])));
+}
+
+/// An hour of minutes of many fields from many partitions, as a replay writes it.
+pub(super) async fn wide_additions_are_one_write(subject: Subject) {
+    let id = hour("a", 0);
+    let numbers = |factor: i128| -> Vec<_> {
+        let places = (0..60).flat_map(|slot| (1..=12).map(move |field| (slot, field)));
+        places.map(|(slot, field)| (place(slot, field, 0), Number::Int(factor * i128::from(field)))).collect()
+    };
+    let names: Vec<String> = (0..90).map(|n| format!("k:0a1b2c3d:{n}")).collect();
+    let write = |factor, at| Write::Add {
+        id: id.clone(),
+        numbers: numbers(factor),
+        applied: names.iter().map(|name| applied(name, at, at)).collect(),
+        expires: None,
+    };
+    subject.applied(write(1, 1)).await;
+    subject.applied(write(2, 2)).await;
+    let Some(item) = subject.get(&id).await else { panic!("{id} was written") };
+    assert_eq!(item.numbers, numbers(3));
+    assert!(item.offsets.len() == names.len() && item.offsets.iter().all(|(_, at)| *at == Offset::from_u64(2)));
+    assert_eq!(must(subject.write(write(5, 2)).await), Outcome::Refused(item.clone()));
+    // One of them lies behind, and so none is added.
+    subject.applied(add(&id, 0, &[applied(&names[80], 3, 7)])).await;
+    assert!(matches!(must(subject.write(write(5, 4)).await), Outcome::Refused(_)));
+    assert_eq!(subject.get(&id).await.map(|item| item.numbers), Some(numbers(3)));
+}
+
 pub(super) async fn writes_that_make_no_sense_are_refused(subject: Subject) {
     let id = hour("a", 0);
     let number = |sum, rest| Write::Add {

@@ -45,6 +45,8 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     additions::all_partitions_of_a_delta_must_fit(subject().await).await;
     additions::writes_of_one_call_are_independent(subject().await).await;
     additions::overflow_names_the_tile_and_changes_nothing(subject().await).await;
+    additions::numbers_end_where_their_range_does(subject().await).await;
+    additions::wide_additions_are_one_write(subject().await).await;
     additions::writes_that_make_no_sense_are_refused(subject().await).await;
     additions::every_number_and_offset_comes_back(subject().await).await;
     additions::concurrent_additions_all_count(subject().await).await;
