@@ -19,7 +19,7 @@ const ITEM_BYTES: usize = 400 * 1024;
 const PARTITION_KEY_BYTES: usize = 2048;
 const SORT_KEY_BYTES: usize = 1024;
 /// How often a tile is read again because others wrote it in between, before the engine gets to pause.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 32;
 
 /// What became of one request.
 enum Sent {
