@@ -1,6 +1,7 @@
 //! The command line, and the environment variable of each of its flags.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -108,9 +109,12 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
-    /// Longest time between two flushes
-    #[arg(long, env = "MURMUR_FLUSH_INTERVAL", default_value = "1s", value_name = "SPAN")]
-    pub(super) flush_interval: Span,
+    /// Longest time between two flushes; `1s,likes=1m` for one that differs for a pipeline
+    #[arg(long, env = "MURMUR_FLUSH_INTERVAL", default_value = "1s", value_delimiter = ',', value_name = "SPAN")]
+    pub(super) flush_interval: Vec<FlushInterval>,
+    /// Workers side by side, each with its share of the partitions; by default one a core for Kafka, one otherwise
+    #[arg(long, env = "MURMUR_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) threads: Option<u32>,
     /// Where the events go that cannot be counted: a folder, by default beside the store, or `kafka://BROKER/TOPIC`
     #[arg(long, env = "MURMUR_DEAD_LETTERS", value_name = "PLACE")]
     pub(super) dead_letters: Option<Location>,
@@ -120,6 +124,29 @@ pub(super) struct WorkerArgs {
     /// Make tables that are missing first, as `table ensure` does
     #[arg(long, env = "MURMUR_CREATE_TABLES", value_parser = BoolishValueParser::new())]
     pub(super) create_tables: bool,
+}
+
+/// A flush interval: of all pipelines, or of the one named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FlushInterval {
+    pub(super) pipeline: Option<String>,
+    pub(super) span: Span,
+}
+
+impl FromStr for FlushInterval {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (pipeline, span) = match text.split_once('=') {
+            Some((pipeline, span)) => (Some(pipeline.to_owned()), span),
+            None => (None, text),
+        };
+        let span = span.parse::<Span>().map_err(|error| error.to_string())?;
+        if span == Span::from_micros(0) {
+            return Err("a flush cannot begin at once after the one before; write `100ms` or more".to_owned());
+        }
+        Ok(Self { pipeline, span })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -332,6 +359,19 @@ mod tests {
         assert_eq!(cli.unwrap_err().kind(), clap::error::ErrorKind::ArgumentConflict);
         let cli = Cli::try_parse_from(["shop", "query", "likes", "home", "-1"]).unwrap();
         assert!(matches!(cli.verb, Verb::Query(QueryArgs { key, .. }) if key == ["home", "-1"]));
+    }
+
+    #[test]
+    fn a_flush_interval_is_of_all_pipelines_or_of_one() {
+        let interval = |pipeline: Option<&str>, seconds| FlushInterval {
+            pipeline: pipeline.map(str::to_owned),
+            span: Span::from_seconds(seconds),
+        };
+        assert_eq!("5s".parse(), Ok(interval(None, 5)));
+        assert_eq!("likes=1m".parse(), Ok(interval(Some("likes"), 60)));
+        for text in ["", "likes=", "0s", "=", "likes=0s"] {
+            assert!(text.parse::<FlushInterval>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -2,19 +2,20 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::ask::Ask;
 use super::call::{Server, Service};
 use super::cli::DevArgs;
-use super::entry::{self, Entry, Parts};
+use super::entry::Entry;
 use super::exit::Exit;
 use super::generator::{Generate, Generator};
 use super::progress::Rate;
 use super::signals::Stop;
+use super::team::{Equip, Equipment, Gauges, Team};
 use super::{App, open, print, serve, table, top};
-use crate::engine::{Clock, Progress, SystemClock};
+use crate::engine::{Clock, SystemClock};
 use crate::source::Source;
 use crate::store::Store;
 use crate::time::{Span, Timestamp};
@@ -35,21 +36,29 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
     args.source.as_ref().map_or(Ok(()), open::must_stand)?;
     let store = open::store(&location).await?;
     table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
-    let source: Box<dyn Source> = match (&args.source, app.generator) {
-        (Some(location), _) => open::source(location, store.clone(), false, &args.worker)?,
+    let source: Equip<Box<dyn Source>> = match (&args.source, app.generator) {
+        (Some(location), _) => open::source_of_each(location, &store, false, &args.worker)?,
         (None, Some(line)) => {
             let step = Span::from_micros(1_000_000 / args.rate);
             let start = Timestamp::from_millis(SystemClock.now().as_micros() / 1_000);
-            Box::new(Generator::new(Generate { seed: args.choices.seed, keys: args.choices.keys, start, step }, line))
+            let stream = Generate { seed: args.choices.seed, keys: args.choices.keys, start, step };
+            Arc::new(move |_| {
+                let source: Box<dyn Source> = Box::new(Generator::new(stream.clone(), line));
+                async { Ok(source) }.boxed()
+            })
         }
         (None, None) => {
             let context = format!("`{}` has no generator of events; say with `--source` what to read", app.name);
             return Err(Error::new(ErrorKind::InvalidArgument, context));
         }
     };
-    let dead_letters = open::dead_letters(app, &args.worker, &location, args.source.as_ref())?;
-    let options = open::options(&args.worker);
-    let worker = entry::worker(&entries, Parts { store: store.clone(), source, dead_letters, options })?;
+    let equipment = Equipment {
+        threads: args.source.as_ref().map_or(Ok(1), |location| open::threads(&args.worker, location))?,
+        store: open::store_of_each(&location, &store),
+        source,
+        dead_letters: open::dead_letters(app, &args.worker, &location, args.source.as_ref())?,
+        options: open::options(&args.worker, &entries)?,
+    };
 
     let server = serve::spawn(app, store.clone(), args.listen.listen, &args.listen.exposure, &stop).await?;
     print::note(format_args!("state in {location}; Ctrl-C ends it"));
@@ -58,10 +67,11 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
         .iter()
         .map(|entry| Ok((*entry, Service::new(local.clone(), &app.contracts, entry)?)))
         .collect::<Result<Vec<_>>>()?;
-    let mut view = View { tables, store, rows: args.rows, progress: worker.progress(), rate: Rate::start(), lines: 0 };
+    let team = Team::start(&entries, equipment, &stop)?;
+    let mut view = View { tables, store, rows: args.rows, gauges: team.gauges(), rate: Rate::start(), lines: 0 };
 
     let summary = {
-        let work = worker.run(stop.watch());
+        let work = team.ended();
         tokio::pin!(work);
         tokio::select! {
             summary = &mut work => summary,
@@ -92,7 +102,7 @@ struct View {
     tables: Vec<(Entry, Service)>,
     store: Arc<dyn Store>,
     rows: usize,
-    progress: watch::Receiver<Progress>,
+    gauges: Gauges,
     rate: Rate,
     /// Lines of the last view on the terminal, which the next one replaces.
     lines: usize,
@@ -114,7 +124,7 @@ impl View {
 
     async fn show(&mut self) -> Result<()> {
         let terminal = terminal_height();
-        let mut text = format!("{}\n", self.rate.line(&self.progress.borrow()));
+        let mut text = format!("{}\n", self.rate.line(&self.gauges.now()));
         for (entry, service) in &self.tables {
             let rows = top::top(&*self.store, entry, service, &Ask::Retention, self.rows, None).await?;
             text.push_str(&format!(

@@ -69,20 +69,21 @@ type AnyBuilder = Box<dyn Any>;
 
 /// A worker of any event type.
 pub(super) trait AnyWorker {
-    /// See [`Worker::progress`].
-    fn progress(&self) -> watch::Receiver<Progress>;
-
-    /// See [`Worker::run`].
-    fn run(self: Box<Self>, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'static, Result<Summary>>;
+    /// See [`Worker::run`]; how far it is goes to `gauge`.
+    fn run(
+        self: Box<Self>,
+        shutdown: watch::Receiver<bool>,
+        gauge: watch::Sender<Progress>,
+    ) -> LocalBoxFuture<'static, Result<Summary>>;
 }
 
 impl<E: Event> AnyWorker for Worker<E> {
-    fn progress(&self) -> watch::Receiver<Progress> {
-        Worker::progress(self)
-    }
-
-    fn run(self: Box<Self>, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'static, Result<Summary>> {
-        Worker::run(*self, shutdown).boxed_local()
+    fn run(
+        self: Box<Self>,
+        shutdown: watch::Receiver<bool>,
+        gauge: watch::Sender<Progress>,
+    ) -> LocalBoxFuture<'static, Result<Summary>> {
+        Worker::run(self.report_to(gauge), shutdown).boxed_local()
     }
 }
 
@@ -119,20 +120,23 @@ impl Entry {
     }
 }
 
-/// One worker for all these pipelines, which read the same events.
-pub(super) fn worker(entries: &[Entry], parts: Parts) -> Result<Box<dyn AnyWorker>> {
+/// Whether these pipelines can share a worker.
+pub(super) fn same_events(entries: &[Entry]) -> Result<()> {
     let [first, rest @ ..] = entries else {
         return Err(Error::new(ErrorKind::InvalidArgument, "there is no pipeline to run"));
     };
-    if let Some(other) = rest.iter().find(|entry| entry.event != first.event) {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!(
-                "`{}` reads `{}` and `{}` reads `{}`, which are not in one source; choose with `--pipeline`",
-                first.spec.name, first.event.name, other.spec.name, other.event.name
-            ),
-        ));
-    }
+    let Some(other) = rest.iter().find(|entry| entry.event != first.event) else { return Ok(()) };
+    let context = format!(
+        "`{}` reads `{}` and `{}` reads `{}`, which are not in one source; choose with `--pipeline`",
+        first.spec.name, first.event.name, other.spec.name, other.event.name
+    );
+    Err(Error::new(ErrorKind::InvalidArgument, context))
+}
+
+/// One worker for all these pipelines, which read the same events.
+pub(super) fn worker(entries: &[Entry], parts: Parts) -> Result<Box<dyn AnyWorker>> {
+    same_events(entries)?;
+    let first = &entries[0];
     let begun = Some((first.build.begin)(parts));
     let built = entries.iter().fold(begun, |builder, entry| (entry.build.pipeline)(builder?));
     built

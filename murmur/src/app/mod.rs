@@ -51,6 +51,7 @@ mod schema;
 mod serve;
 mod signals;
 mod table;
+mod team;
 mod top;
 
 pub use contracts::Contracts;

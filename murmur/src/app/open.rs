@@ -3,7 +3,11 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::cli::WorkerArgs;
+use futures_util::FutureExt;
+
+use super::cli::{FlushInterval, WorkerArgs};
+use super::entry::Entry;
+use super::team::Equip;
 use super::{App, GENERATION};
 use crate::engine::Options;
 use crate::location::Location;
@@ -89,19 +93,53 @@ pub(super) fn must_stand(source: &Location) -> Result<()> {
     Ok(())
 }
 
-/// The source at a URL, whose positions are kept in `store`.
-pub(super) fn source(
+/// How many workers there are: one a core where the source has a share for each.
+pub(super) fn threads(args: &WorkerArgs, source: &Location) -> Result<u32> {
+    let has_shares = source.scheme() == Some("kafka");
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    match args.threads {
+        None if has_shares => Ok(cores()),
+        None | Some(1) => Ok(1),
+        Some(threads) if has_shares => Ok(threads),
+        Some(_) => {
+            let context = format!("`--threads`: `{source}` is read by one worker; only topics of Kafka are shared out");
+            Err(Error::new(ErrorKind::InvalidArgument, context))
+        }
+    }
+}
+
+/// The store of each worker. A connection is driven by the runtime that opened it, so that workers which reach their
+/// store over the network have one each.
+pub(super) fn store_of_each(location: &Location, opened: &Arc<dyn Store>) -> Equip<Arc<dyn Store>> {
+    let (location, opened) = (location.clone(), opened.clone());
+    Arc::new(move |_| {
+        let (location, opened) = (location.clone(), opened.clone());
+        async move { if is_remote(&location) { store(&location).await } else { Ok(opened) } }.boxed()
+    })
+}
+
+/// Whether a store lies behind a network.
+fn is_remote(location: &Location) -> bool {
+    location.scheme() == Some("dynamodb")
+}
+
+/// The source of each worker at a URL, whose positions are kept in `store`.
+pub(super) fn source_of_each(
     location: &Location,
-    store: Arc<dyn Store>,
+    store: &Arc<dyn Store>,
     until_end: bool,
     args: &WorkerArgs,
-) -> Result<Box<dyn Source>> {
+) -> Result<Equip<Box<dyn Source>>> {
     match location.scheme() {
         None | Some("file") => {
             no_half_scheme(location, "file")?;
             let mut config = JsonlConfig::parse(location.text())?;
             config.follow &= !until_end;
-            Ok(jsonl::open(config, store))
+            let store = store.clone();
+            Ok(Arc::new(move |_| {
+                let source = jsonl::open(config.clone(), store.clone());
+                async { Ok(source) }.boxed()
+            }))
         }
         Some("kafka") => kafka_source(location, until_end, args),
         Some(scheme) => {
@@ -111,16 +149,21 @@ pub(super) fn source(
 }
 
 #[cfg(feature = "kafka")]
-fn kafka_source(location: &Location, until_end: bool, args: &WorkerArgs) -> Result<Box<dyn Source>> {
-    let mut config = crate::source::kafka::KafkaConfig::of(location.clone())?;
+fn kafka_source(location: &Location, until_end: bool, args: &WorkerArgs) -> Result<Equip<Box<dyn Source>>> {
+    use crate::source::kafka::{self, KafkaConfig};
+    let mut config = KafkaConfig::of(location.clone())?;
     config.until_end = until_end;
     // A topic of dead letters keeps keys and headers, so that a letter can be sent again as it was.
     config.metadata |= args.dead_letters.as_ref().is_some_and(|letters| letters.scheme() == Some("kafka"));
-    crate::source::kafka::open(config)
+    Ok(Arc::new(move |reader| {
+        let mut config = config.clone();
+        config.reader = reader;
+        async { kafka::open(config) }.boxed()
+    }))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka_source(location: &Location, _: bool, _: &WorkerArgs) -> Result<Box<dyn Source>> {
+fn kafka_source(location: &Location, _: bool, _: &WorkerArgs) -> Result<Equip<Box<dyn Source>>> {
     Err(no_kafka(location))
 }
 
@@ -186,13 +229,22 @@ fn reads(source: &Path, folder: &Path) -> bool {
 }
 
 /// How a worker goes about it.
-pub(super) fn options(args: &WorkerArgs) -> Options {
-    Options {
-        flush_interval: args.flush_interval,
-        dead_letter_limit: args.dead_letter_limit,
-        generation: GENERATION,
-        ..Options::default()
+pub(super) fn options(args: &WorkerArgs, entries: &[Entry]) -> Result<Options> {
+    let mut options =
+        Options { dead_letter_limit: args.dead_letter_limit, generation: GENERATION, ..Options::default() };
+    for FlushInterval { pipeline, span } in &args.flush_interval {
+        match pipeline {
+            None => options.flush_interval = *span,
+            Some(name) if entries.iter().any(|entry| entry.spec.name == name) => {
+                options.pipeline_intervals.insert(name.clone(), *span);
+            }
+            Some(name) => {
+                let context = format!("`--flush-interval {name}={span}`: there is no pipeline `{name}` here");
+                return Err(Error::new(ErrorKind::InvalidArgument, context));
+            }
+        }
     }
+    Ok(options)
 }
 
 #[cfg(test)]

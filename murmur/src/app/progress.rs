@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::call::Json;
 use super::print;
+use super::team::Gauges;
 use crate::engine::{Clock, Progress, Summary, SystemClock};
 
 /// Between two lines on a terminal, where each replaces the one before; elsewhere they are rarer.
@@ -26,7 +26,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// Begin to show.
-    pub(super) fn start(progress: watch::Receiver<Progress>) -> Self {
+    pub(super) fn start(gauges: Gauges) -> Self {
         let terminal = io::stderr().is_terminal();
         let mut rate = Rate::start();
         let task = tokio::spawn(async move {
@@ -34,7 +34,7 @@ impl Shown {
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                let line = rate.line(&progress.borrow());
+                let line = rate.line(&gauges.now());
                 if terminal {
                     // Back to the start of the line, which is cleared.
                     let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");

@@ -1,9 +1,9 @@
 use super::cli::RunArgs;
-use super::entry::{self, Parts};
 use super::exit::Exit;
 use super::print::Output;
 use super::progress::{self, Rate, Shown};
 use super::signals::Stop;
+use super::team::{Equipment, Team};
 use super::{App, open, print, serve, table};
 use crate::Result;
 
@@ -14,19 +14,20 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     open::must_stand(&args.source)?;
     let store = open::store(&args.store.store).await?;
     table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
-    let parts = Parts {
-        source: open::source(&args.source, store.clone(), args.until_end, &args.worker)?,
+    let equipment = Equipment {
+        threads: open::threads(&args.worker, &args.source)?,
+        store: open::store_of_each(&args.store.store, &store),
+        source: open::source_of_each(&args.source, &store, args.until_end, &args.worker)?,
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
-        options: open::options(&args.worker),
-        store: store.clone(),
+        options: open::options(&args.worker, &entries)?,
     };
-    let worker = entry::worker(&entries, parts)?;
     let server = match args.listen {
         Some(address) => Some(serve::spawn(app, store, address, &args.exposure, &stop).await?),
         None => None,
     };
-    let (shown, rate) = (Shown::start(worker.progress()), Rate::start());
-    let summary = worker.run(stop.watch()).await;
+    let team = Team::start(&entries, equipment, &stop)?;
+    let (shown, rate) = (Shown::start(team.gauges()), Rate::start());
+    let summary = team.ended().await;
     drop(shown);
     let summary = summary?;
     print::note(format_args!("{}", rate.summary(&summary)));

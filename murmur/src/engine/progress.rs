@@ -34,6 +34,26 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// This and another worker's together.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        let Self { read, applied, dead, ahead, expired, already_applied, flushes, writes, rewinds, resent, .. } = other;
+        self.read += read;
+        self.applied += applied;
+        self.dead += dead;
+        self.ahead += ahead;
+        self.expired += expired;
+        self.already_applied += already_applied;
+        self.flushes += flushes;
+        self.writes += writes;
+        self.rewinds += rewinds;
+        self.resent += resent;
+        self.lag = self.lag.zip(other.lag).map(|(mine, others)| mine + others);
+        self.newest = self.newest.max(other.newest);
+        self.partitions.extend(other.partitions);
+        self
+    }
+
     /// Now minus the newest event time: how fresh an answer is.
     pub fn freshness(&self, now: Timestamp) -> Option<Span> {
         self.newest.map(|newest| now.since(newest))

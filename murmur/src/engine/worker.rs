@@ -94,6 +94,13 @@ impl<E: Event> Worker<E> {
         self.watch.subscribe()
     }
 
+    /// Say how far it is there, instead of in a channel of its own.
+    #[must_use]
+    pub fn report_to(mut self, gauge: watch::Sender<Progress>) -> Self {
+        self.watch = gauge;
+        self
+    }
+
     /// Work until the source ends or `shutdown` becomes true (or its sender is gone), then flush, commit and stop.
     ///
     /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
