@@ -4,33 +4,14 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use murmur::engine::{Options, Worker, json};
-use murmur::prelude::*;
-use murmur::source::{
-    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
-};
-use murmur::store::{MemoryStore, Store, Table};
+use murmur::source::{Assignment, Batch, Offset, PartitionId, Payload, Poll, Source, Start};
+use murmur::store::MemoryStore;
 use serde_json::Map;
 use tokio::sync::watch;
 
 use crate::measurement::Measurement;
 use crate::resources::Meter;
-
-/// A view of a page; of the nine fields of its JSON the pipeline needs two.
-#[murmur::event]
-#[derive(serde::Deserialize)]
-struct View {
-    /// Which page.
-    page_id: String,
-    /// When.
-    #[murmur(time)]
-    viewed_at: Timestamp,
-}
-
-/// Views per page and hour.
-#[murmur::pipeline(key = page_id, window = tumbling("1h", keep = "30d"))]
-fn views(_: &View) -> Count {
-    Count::one()
-}
+use crate::views::{NoLetters, Views, counts, line, over_all_hours};
 
 /// Different payloads made; a run goes round over them.
 const POOL: u64 = 400_000;
@@ -56,18 +37,7 @@ impl Pool {
         for _ in 0..events.min(POOL) {
             let page = rng.u64(..keys);
             let at = hour + rng.i64(0..3_600_000);
-            let line = format!(
-                "{{\"user_id\":\"{:016x}\",\"page_id\":\"page-{page:08}\",\"session\":\"{:032x}\",\
-                 \"event_type\":\"view\",\"dwell_ms\":{},\"referrer\":\"https://example.com/{:06}\",\
-                 \"viewed_at\":{at},\"ip\":\"10.{}.{}.{}\",\"agent\":\"Mozilla/5.0\"}}",
-                rng.u64(..),
-                rng.u128(..),
-                rng.u32(..10_000),
-                rng.u32(..1_000_000),
-                rng.u8(..),
-                rng.u8(..),
-                rng.u8(..)
-            );
+            let line = line(&mut rng, page, at);
             bytes.extend_from_slice(line.as_bytes());
             ends.push(bytes.len());
         }
@@ -133,24 +103,6 @@ impl Source for Pool {
     }
 }
 
-/// No payload of the pool is bad; one that comes here is an error.
-struct NoLetters;
-
-impl DeadLetters for NoLetters {
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, murmur::Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, murmur::Result<()>> {
-        let reason = letters.first().map(|letter| letter.reason.clone()).unwrap_or_default();
-        Box::pin(async move { Err(murmur::Error::new(murmur::ErrorKind::Internal, reason)) })
-    }
-
-    fn sync(&mut self) -> BoxFuture<'_, murmur::Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 /// One line per variant.
 pub(crate) fn measure(
     events: Option<u64>,
@@ -182,25 +134,13 @@ fn run(events: u64, keys: u64) -> Result<Measurement, String> {
     let meter = Meter::start();
     let summary = runtime.block_on(worker.run(stopped)).map_err(|error| error.to_string())?;
     let used = meter.used();
-    let exact = runtime.block_on(counts(&store)).map_err(|error| error.to_string())? == expected;
+    let counted = runtime.block_on(counts(&*store)).map_err(|error| error.to_string())?;
+    let exact = over_all_hours(counted) == expected;
     let mut more = Map::new();
     more.insert("bytes_per_event".into(), mean.into());
     more.insert("keys".into(), keys.into());
     more.insert("flushes".into(), summary.progress.flushes.into());
     Ok(Measurement { name: "fold", variant: format!("keys-{keys}"), events, used, exact, ratio: None, more })
-}
-
-/// What the store holds, per key over all hours.
-async fn counts(store: &MemoryStore) -> murmur::Result<std::collections::HashMap<String, u64>> {
-    let mut counts = std::collections::HashMap::new();
-    for (id, item) in store.scan(&Table::new("views", 1), None, usize::MAX).await? {
-        for (_, number) in item.numbers {
-            if let murmur::store::Number::Int(n) = number {
-                *counts.entry(id.key.trim_start_matches('=').to_owned()).or_default() += n as u64;
-            }
-        }
-    }
-    Ok(counts)
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ mod aggregates;
 mod codegen;
 mod dynamodb;
 mod fold;
+mod kafka;
 mod measurement;
 mod resources;
+mod views;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,9 @@ struct Arguments {
     /// How many events (for `codegen`: how many pipelines; for `dynamodb`: how many writes).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
+    /// Only this variant, where a measurement has several (`kafka`).
+    #[arg(long)]
+    variant: Option<String>,
     /// How many different keys; without it, each variant has its own.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     keys: Option<u64>,
@@ -48,6 +53,8 @@ enum Name {
     Aggregates,
     /// Conditional writes to a DynamoDB server (`MURMUR_TEST_DYNAMODB`).
     Dynamodb,
+    /// From Kafka into each store, beside plain consumers and Kafka Streams; needs the services of scripts/services.sh.
+    Kafka,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
 }
@@ -62,6 +69,9 @@ fn list() {
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = kafka::be_child() {
+        return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+    }
     let arguments = Arguments::parse();
     let mut exact = true;
     let mut report = |measurement: Measurement| {
@@ -76,16 +86,17 @@ fn main() -> ExitCode {
         Name::Fold => fold::measure(arguments.events, arguments.keys, &mut report),
         Name::Aggregates => aggregates::measure(arguments.events, arguments.keys, &mut report),
         Name::Dynamodb => dynamodb::measure(arguments.events, arguments.keys, &mut report),
+        Name::Kafka => kafka::measure(arguments.events, arguments.keys, arguments.variant.as_deref(), &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {
-        eprint(&error);
-        return ExitCode::FAILURE;
+        return failed(&error);
     }
     if exact { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[allow(clippy::print_stderr, reason = "the error of the command")]
-fn eprint(error: &str) {
+fn failed(error: &str) -> ExitCode {
     eprintln!("error: {error}");
+    ExitCode::FAILURE
 }

@@ -587,7 +587,8 @@ async fn a_dead_letter_has_payload_key_headers_place_and_reason_before_the_commi
     assert_eq!((headers.get(1).key, headers.get(1).value), ("trace", None));
     let partition = &summary.progress.partitions[0].partition;
     for (name, value) in [
-        ("murmur-id", format!("{partition}@1")),
+        ("murmur-id", format!("{partition}@1/words")),
+        ("murmur-pipelines", "words".to_owned()),
         ("murmur-partition", partition.to_string()),
         ("murmur-offset", "1".to_owned()),
         ("murmur-place", format!("{topic}[0]@1")),

@@ -1,0 +1,140 @@
+//! From Kafka to windowed counts by the real worker, into each store, beside plain consumers and peers on the same
+//! broker. Each variant is a process of its own, which the command starts: CPU time and memory are of that process.
+//!
+//! The broker is the one that `MURMUR_TEST_KAFKA` names, DynamoDB the one of `MURMUR_TEST_DYNAMODB`.
+
+mod consume;
+mod count;
+mod pace;
+mod stream;
+mod streams;
+
+use std::process::Command;
+
+use serde_json::{Map, Value};
+
+use crate::measurement::Measurement;
+use crate::resources::Used;
+use stream::Stream;
+
+/// Set for the process of one variant: the variant, and the stream.
+const CHILD: &str = "MURMUR_BENCH_KAFKA";
+
+/// What a variant has found out.
+pub(crate) struct Found {
+    used: Used,
+    events: u64,
+    exact: bool,
+    more: Map<String, Value>,
+}
+
+type Result<T> = std::result::Result<T, String>;
+
+/// The variants, and what each is measured against.
+const VARIANTS: [(&str, Option<&str>); 8] = [
+    ("bare", None),
+    ("decode", Some("bare")),
+    ("memory", Some("decode")),
+    ("embedded", Some("decode")),
+    ("dynamodb", None),
+    ("streams", Some("decode")),
+    ("streams-eos", Some("decode")),
+    ("pace", None),
+];
+
+/// Streams of these keys, each through every variant; `only` leaves one variant.
+pub(crate) fn measure(
+    events: Option<u64>,
+    keys: Option<u64>,
+    only: Option<&str>,
+    report: &mut dyn FnMut(Measurement),
+) -> Result<()> {
+    if let Some(unknown) = only.filter(|only| VARIANTS.iter().all(|(name, _)| name != only)) {
+        let known: Vec<&str> = VARIANTS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no variant `{unknown}`; there are: {}", known.join(", ")));
+    }
+    let streams = match keys {
+        Some(keys) => vec![(keys, "none")],
+        None => vec![(100, "none"), (10_000, "none"), (10_000, "lz4"), (1_000_000, "none")],
+    };
+    for (keys, compression) in streams {
+        let mut stream = Stream::new(events.unwrap_or(2_000_000), keys, compression);
+        stream.produce()?;
+        let ended = variants(&stream, only, report);
+        stream.delete();
+        ended?;
+    }
+    Ok(())
+}
+
+fn variants(stream: &Stream, only: Option<&str>, report: &mut dyn FnMut(Measurement)) -> Result<()> {
+    let mut cpu_of: Vec<(&str, f64)> = Vec::new();
+    for (name, against) in VARIANTS {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
+        let Found { used, events, exact, more } = match name {
+            "streams" => streams::run(stream, "at_least_once")?,
+            "streams-eos" => streams::run(stream, "exactly_once_v2")?,
+            _ => child(name, stream)?,
+        };
+        let per_event = used.cpu_s / events as f64;
+        let against = against.and_then(|against| cpu_of.iter().find(|(name, _)| *name == against));
+        let ratio = against.map(|(name, cpu)| (per_event / cpu, (*name).to_owned()));
+        cpu_of.push((name, per_event));
+        let variant = format!("{name}-{}-{}", stream.keys, stream.compression);
+        report(Measurement { name: "kafka", variant, events, used, exact, ratio, more });
+    }
+    Ok(())
+}
+
+/// Run a variant in a process of its own.
+fn child(variant: &str, stream: &Stream) -> Result<Found> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new(this)
+        .args(["kafka", "-o", "json"])
+        .env(CHILD, format!("{variant} {stream}"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().filter(|_| output.status.success());
+    let line = line
+        .and_then(|line| serde_json::from_str::<Map<String, Value>>(line).ok())
+        .ok_or_else(|| format!("variant `{variant}` failed:\n{text}{}", String::from_utf8_lossy(&output.stderr)))?;
+    let number = |name: &str| line.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    Ok(Found {
+        used: Used { wall_s: number("wall_s"), cpu_s: number("cpu_s"), user_s: number("user_s") },
+        events: number("events") as u64,
+        exact: line.get("exact") == Some(&Value::Bool(true)),
+        more: line.get("more").and_then(Value::as_object).cloned().unwrap_or_default(),
+    })
+}
+
+/// When this is the process of a variant: run it, and print what it has found out.
+#[allow(clippy::print_stdout, reason = "the answer to the process that started this one")]
+pub(crate) fn be_child() -> Option<Result<()>> {
+    let asked = std::env::var(CHILD).ok()?;
+    Some(run(&asked).map(|Found { used, events, exact, mut more }| {
+        more.insert("rss_mib".into(), crate::resources::peak_rss_mib().round().into());
+        more.insert("cpu_s_per_million".into(), ((used.cpu_s / events as f64 * 1e8).round() / 100.0).into());
+        more.insert("events_per_s".into(), (events as f64 / used.wall_s).round().into());
+        println!(
+            "{}",
+            serde_json::json!({
+                "wall_s": used.wall_s, "cpu_s": used.cpu_s, "user_s": used.user_s, "events": events, "exact": exact,
+                "more": more,
+            })
+        );
+    }))
+}
+
+fn run(asked: &str) -> Result<Found> {
+    let (variant, stream) = asked.split_once(' ').ok_or("a variant and a stream")?;
+    let stream: Stream = stream.parse()?;
+    match variant {
+        "bare" => consume::bare(&stream),
+        "decode" => consume::decode(&stream),
+        "pace" => pace::run(&stream),
+        store => count::run(store, &stream),
+    }
+}
