@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use murmur::engine::{Options, Worker, json};
-use murmur::source::kafka::{self, KafkaConfig};
 use murmur::source::PartitionId;
+use murmur::source::kafka::{self, KafkaConfig};
 use murmur::store::MemoryStore;
 use serde_json::Map;
 use tokio::sync::watch;

@@ -62,7 +62,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
 
     let server = serve::spawn(app, store.clone(), args.listen.listen, &args.listen.exposure, &stop).await?;
     print::note(format_args!("state in {location}; Ctrl-C ends it"));
-    let local = Server::Local(serve::in_process(app, store.clone())?);
+    let local = Server::Local(serve::in_process(app, store.clone()).await?);
     let tables = entries
         .iter()
         .map(|entry| Ok((*entry, Service::new(local.clone(), &app.contracts, entry)?)))

@@ -3,13 +3,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use prost::Message;
 use tokio::sync::watch;
 
 use super::GENERATION;
 use crate::aggregate::{Form, Monoid};
-use crate::engine::{Format, Options, Progress, Summary, Worker, WorkerBuilder};
+use crate::engine::{Format, Options, Progress, Summary, Worker, WorkerBuilder, readable};
 use crate::event::Event;
 use crate::grpc::ServerBuilder;
 use crate::key::Key;
@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) parse_key: fn(&[String]) -> Result<Vec<u8>, String>,
     /// From the stored text of a key to the key's message.
     pub(super) decode_key: fn(&str) -> Result<Vec<u8>, String>,
+    /// Whether this program can read what a store holds of it.
+    pub(super) readable: fn(Arc<dyn Store>) -> BoxFuture<'static, Result<()>>,
     /// Add its service to a server.
     pub(super) serve: fn(ServerBuilder, Arc<dyn Store>) -> ServerBuilder,
     build: Build,
@@ -100,6 +102,7 @@ impl Entry {
             grains: P::Key::GRAINS,
             parse_key: |texts| P::Key::parse(texts).map(|key| key.encode_to_vec()),
             decode_key: |text| <P::Key as Key>::decode(text).map(|key| key.encode_to_vec()),
+            readable: |store| async move { readable::<P>(&*store, GENERATION).await }.boxed(),
             serve: |server, store| server.pipeline(Reader::<P>::new(store, GENERATION)),
             build: Build {
                 begin: |parts| {

@@ -25,7 +25,7 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
     let (server, store) = match &args.place.store {
         Some(location) => {
             let store = open::standing_store(location).await?;
-            (Server::Local(serve::in_process(app, store.clone())?), Some(store))
+            (Server::Local(serve::in_process(app, store.clone()).await?), Some(store))
         }
         None => (Server::connect(&args.place.at).await?, None),
     };

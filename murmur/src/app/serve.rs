@@ -67,6 +67,7 @@ pub(super) async fn spawn(
     stop: &Stop,
 ) -> Result<Serving> {
     allow(address, exposure)?;
+    readable(app, &store).await?;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let context = format!("cannot listen on {address}; choose another address with `--listen`");
         Error::new(ErrorKind::Unavailable, context).with_source(error)
@@ -77,8 +78,22 @@ pub(super) async fn spawn(
     Ok(Serving(tokio::spawn(server)))
 }
 
+/// Nothing is answered from tiles that mean something else.
+async fn readable(app: &App, store: &Arc<dyn Store>) -> Result<()> {
+    for entry in &app.entries {
+        match (entry.readable)(store.clone()).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Foreign | ErrorKind::Corrupt) => return Err(error),
+            // A store that cannot be reached just now, or has no such table yet, is for each answer to say.
+            Err(error) => tracing::warn!(%error, "pipeline `{}`", entry.spec.name),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
 /// The same services for callers in this process.
-pub(super) fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InProcess> {
+pub(super) async fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InProcess> {
+    readable(app, &store).await?;
     builder(app, store).in_process()
 }
 

@@ -32,6 +32,7 @@ pub use breaker::DeadLetterLimit;
 pub use clock::{Clock, SystemClock};
 pub use decode::{Decode, Format, Json, Protobuf, json, protobuf};
 pub use options::Options;
+pub use ownership::readable;
 pub use progress::{PartitionStatus, Progress, Summary};
 pub use record::PartitionRecord;
 pub use worker::{Worker, WorkerBuilder};

@@ -112,8 +112,37 @@ impl Ownership {
         })
     }
 
+    /// Whether a program of this definition can read the table, which may not have an owner yet.
+    ///
+    /// Fields that only one of both knows do no harm to a reader: versions of a program may answer side by side.
+    ///
+    /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
+    async fn read(&self, records: &dyn Records, table: &Table) -> Result<()> {
+        match records.record(&table.shelf(), NAME).await? {
+            None => Ok(()),
+            Some(record) => {
+                let fits = Self::decode(&record, table)?.with_fields_of(self);
+                fits.map(drop).map_err(|why| foreign(table, &why))
+            }
+        }
+    }
+
     /// What this table holds once `mine` writes to it too; why it must not, otherwise.
     fn joined(&self, mine: &Self) -> Result<Self, String> {
+        let joined = self.with_fields_of(mine)?;
+        let unknown = |number: &&u32| !mine.fields.contains_key(number) && !mine.retired.contains(number);
+        match self.fields.keys().find(unknown) {
+            // It would be left out of what is counted from now on.
+            Some(number) => Err(format!(
+                "it has a field {number} (`{}`) that this program does not know; a later version of it was here",
+                self.fields[number]
+            )),
+            None => Ok(joined),
+        }
+    }
+
+    /// The fields of both, where everything else is the same and no number means two things.
+    fn with_fields_of(&self, mine: &Self) -> Result<Self, String> {
         let same = |what: &str, theirs: &dyn std::fmt::Debug, ours: &dyn std::fmt::Debug| {
             let (theirs, ours) = (format!("{theirs:?}"), format!("{ours:?}"));
             if theirs == ours { Ok(()) } else { Err(format!("{what} was {theirs} and is {ours} now")) }
@@ -134,22 +163,21 @@ impl Ownership {
                 return Err(format!("field {number} was `{was}` and is `{kept}` now"));
             }
         }
-        let unknown = |number: &&u32| !mine.fields.contains_key(number) && !mine.retired.contains(number);
-        match self.fields.keys().find(unknown) {
-            // It would be left out of what is counted from now on.
-            Some(number) => Err(format!(
-                "it has a field {number} (`{}`) that this program does not know; a later version of it was here",
-                self.fields[number]
-            )),
-            None => Ok(joined),
-        }
+        Ok(joined)
     }
+}
+
+/// Make sure that a store's tiles are what the pipeline would make of them, before anything is read from them.
+///
+/// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
+pub async fn readable<P: Pipeline>(records: &dyn Records, generation: u32) -> Result<()> {
+    Ownership::of::<P>(generation).read(records, &Table::new(P::SPEC.name, generation)).await
 }
 
 fn foreign(table: &Table, why: &str) -> Error {
     let context = format!(
-        "table `{}` is not for this pipeline: {why}. Nothing was written. Run the program that made it, keep this one's \
-         state elsewhere (another store, or another prefix in its URL), or count the source again into a new generation",
+        "table `{}` is not for this pipeline: {why}. Nothing was read or written. Run the program that made it, keep this \
+         one's state elsewhere (another store, or another prefix in its URL), and count the source again there",
         table.as_str()
     );
     Error::new(ErrorKind::Foreign, context)
@@ -217,6 +245,21 @@ mod tests {
         for (claim, part) in claims[1..].iter().zip(["`blog.v1/likes`", "\"h/1m\"", "uint64", "\"add\"", "rollup"]) {
             refused(claim, part);
         }
+    }
+
+    #[tokio::test]
+    async fn a_reader_may_know_more_or_fewer_fields_and_never_another_cut() {
+        let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
+        let first = owner(&[(1, "Count"), (2, "Distinct")], &[]);
+        first.read(&store, &table).await.unwrap();
+        first.claim(&store, &table).await.unwrap();
+        for fields in [&[(1, "Count")][..], &[(1, "Count"), (2, "Distinct"), (3, "Max<uint64>")]] {
+            owner(fields, &[]).read(&store, &table).await.unwrap();
+        }
+        refused(&owner(&[(2, "TopK")], &[]).read(&store, &table).await, "field 2 was `Distinct` and is `TopK` now");
+        let coarser = Ownership { tile: "d/1h".to_owned(), ..first.clone() };
+        refused(&coarser.read(&store, &table).await, "the cut of time");
+        first.claim(&store, &table).await.unwrap();
     }
 
     #[tokio::test]
