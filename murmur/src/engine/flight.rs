@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
 use super::flush::{Flushed, retry, write_all};
-use super::record::PartitionRecord;
+use super::record::{PartitionRecord, Standing};
 use crate::Result;
 use crate::source::{Offset, PartitionId};
 use crate::store::{Store, Table, Write};
@@ -20,7 +20,15 @@ pub(super) struct Shipment {
     pub(super) table: Table,
     pub(super) writes: Vec<Write>,
     /// What the records will say once the writes are durable; in each, the commit is where the partition was read to.
-    pub(super) reached: Vec<(PartitionId, PartitionRecord)>,
+    pub(super) reached: Vec<Reached>,
+}
+
+/// How far a partition was read, to be said in its record.
+pub(super) struct Reached {
+    pub(super) partition: PartitionId,
+    pub(super) record: PartitionRecord,
+    /// What the record says so far.
+    pub(super) standing: Standing,
 }
 
 /// What became of a flush.
@@ -39,7 +47,7 @@ pub(super) struct Durable {
     pub(super) partition: PartitionId,
     pub(super) commit: Option<Offset>,
     /// What the record says now; other owners may have raised it further.
-    pub(super) record: PartitionRecord,
+    pub(super) standing: Standing,
 }
 
 /// A flush under way. There is at most one, so that no tile has two writes in flight. Dropping it leaves every write
@@ -87,7 +95,7 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
     let mut to_say = Vec::new();
     let written = shipments.into_iter().map(|Shipment { lane, table, writes, reached }| {
         sent.writes += writes.len() as u64;
-        to_say.extend(reached.into_iter().map(|(partition, record)| (lane, table.clone(), partition, record)));
+        to_say.extend(reached.into_iter().map(|reached| (lane, table.clone(), reached)));
         let store = &*store;
         async move { write_all(store, &table, writes).await }
     });
@@ -101,10 +109,10 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
     }
     if sent.flushed == Flushed::Durable {
         let store = &*store;
-        let said = to_say.into_iter().map(|(lane, table, partition, record)| async move {
+        let said = to_say.into_iter().map(|(lane, table, Reached { partition, record, standing })| async move {
             let commit = record.commit;
-            let record = retry(|| record.raise(store, &table, &partition)).await?;
-            Ok::<_, crate::Error>(Durable { lane, partition, commit, record })
+            let standing = retry(|| record.raise(store, &table, &partition, standing)).await?;
+            Ok::<_, crate::Error>(Durable { lane, partition, commit, standing })
         });
         sent.reached = try_join_all(said).await?;
     }

@@ -34,5 +34,5 @@ pub use decode::{Decode, Format, Json, Protobuf, json, protobuf};
 pub use options::Options;
 pub use ownership::readable;
 pub use progress::{PartitionStatus, Progress, Summary};
-pub use record::PartitionRecord;
+pub use record::{PartitionRecord, Standing};
 pub use worker::{Worker, WorkerBuilder};

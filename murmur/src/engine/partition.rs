@@ -1,13 +1,13 @@
 use crate::source::{Offset, PartitionId};
 use crate::time::Timestamp;
 
-use super::record::PartitionRecord;
+use super::record::Standing;
 
 /// What is known of one pipeline's progress in an owned partition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ledger {
     /// What the store has on record, as far as this owner knows.
-    pub(super) record: PartitionRecord,
+    pub(super) standing: Standing,
     /// Everything up to and including it was durable when the partition was taken.
     pub(super) durable: Option<Offset>,
     /// Everything up to and including it is durable now.
@@ -41,15 +41,15 @@ pub(super) struct Owned {
 impl Owned {
     /// Taken with these records. Reading starts where the pipeline that is furthest behind has its commit: what is on
     /// record as durable, or what the source says, whichever is further.
-    pub(super) fn new(id: PartitionId, source_commit: Option<Offset>, records: Vec<PartitionRecord>) -> Self {
+    pub(super) fn new(id: PartitionId, source_commit: Option<Offset>, records: Vec<Standing>) -> Self {
         let ledgers: Vec<Ledger> = records
             .into_iter()
-            .map(|record| {
-                let durable = record.commit.max(source_commit);
-                Ledger { record, durable, commit: durable, inherited: record.horizon }
+            .map(|standing| {
+                let durable = standing.record.commit.max(source_commit);
+                Ledger { standing, durable, commit: durable, inherited: standing.record.horizon }
             })
             .collect();
-        let watermark = ledgers.iter().map(|ledger| ledger.record.watermark).min().flatten();
+        let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();
         let mut owned = Self { id, source_commit, ledgers, read: None, watermark, lag: None };
         owned.read = owned.commit();
         owned

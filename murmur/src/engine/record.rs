@@ -1,4 +1,4 @@
-use crate::source::{Offset, PartitionId, RecordOutcome, Records};
+use crate::source::{Offset, PartitionId, Record, RecordOutcome, Records, Version};
 use crate::store::Table;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -20,6 +20,26 @@ pub struct PartitionRecord {
     pub horizon: Option<Offset>,
     /// The newest event time in the log up to the commit.
     pub watermark: Option<Timestamp>,
+}
+
+/// A partition record as it was last seen in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// What it says; the empty record when there is none.
+    pub record: PartitionRecord,
+    /// Its version; `None` when there is none.
+    version: Option<Version>,
+}
+
+impl Standing {
+    fn of(record: Option<Record>) -> Result<Self> {
+        Ok(match record {
+            None => Self::default(),
+            Some(Record { bytes, version }) => {
+                Self { record: PartitionRecord::decode(&bytes)?, version: Some(version) }
+            }
+        })
+    }
 }
 
 const VERSION: u8 = 1;
@@ -44,30 +64,30 @@ impl PartitionRecord {
     }
 
     /// Read the record of a partition; the empty one when there is none yet.
-    pub async fn load(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Self> {
+    pub async fn load(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Standing> {
         let name = Self::name(partition);
-        match records.record(&table.shelf(), &name).await? {
-            Some(record) => Self::decode(&record.bytes).map_err(|e| e.while_doing(format!("reading record `{name}`"))),
-            None => Ok(Self::default()),
-        }
+        let record = records.record(&table.shelf(), &name).await?;
+        Standing::of(record).map_err(|error| error.while_doing(format!("reading record `{name}`")))
     }
 
-    /// Raise the stored record to at least `self`; what stands there afterwards.
-    pub async fn raise(self, records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Self> {
+    /// Raise the stored record to at least `self`; what stands there afterwards. Where nobody else has written since it
+    /// was `standing`, that takes one request.
+    pub async fn raise(
+        self,
+        records: &dyn Records,
+        table: &Table,
+        partition: &PartitionId,
+        mut standing: Standing,
+    ) -> Result<Standing> {
         let (shelf, name) = (table.shelf(), Self::name(partition));
-        let mut standing = records.record(&shelf, &name).await?;
         loop {
-            let (known, version) = match &standing {
-                Some(record) => (Self::decode(&record.bytes)?, Some(record.version)),
-                None => (Self::default(), None),
-            };
-            let merged = known.merged(self);
-            if merged == known && version.is_some() {
-                return Ok(known);
+            let merged = standing.record.merged(self);
+            if merged == standing.record && standing.version.is_some() {
+                return Ok(standing);
             }
-            match records.put_record(&shelf, &name, merged.encode(), version).await? {
-                RecordOutcome::Written(_) => return Ok(merged),
-                RecordOutcome::Refused(current) => standing = current,
+            match records.put_record(&shelf, &name, merged.encode(), standing.version).await? {
+                RecordOutcome::Written(version) => return Ok(Standing { record: merged, version: Some(version) }),
+                RecordOutcome::Refused(current) => standing = Standing::of(current)?,
             }
         }
     }

@@ -321,7 +321,7 @@ async fn an_event_of_a_broken_clock_is_counted_and_does_not_say_how_far_the_stre
     let summary = to_the_end(worker(&store, &payloads, &letters).pipeline::<Hours>()).await;
     assert_eq!((summary.progress.applied, summary.progress.ahead), (3, 1));
     assert_eq!(summary.progress.newest, Some(Timestamp::from_seconds(909_000)), "half an hour ahead is still a clock");
-    let record = PartitionRecord::load(&*store, &Table::new("hours", 1), &partition()).await.unwrap();
+    let record = PartitionRecord::load(&*store, &Table::new("hours", 1), &partition()).await.unwrap().record;
     assert_eq!(record.watermark, Some(Timestamp::from_seconds(909_000)));
     assert_eq!(store.scan(&Table::new("hours", 1), None, 10).await.unwrap().len(), 2);
 }
@@ -341,7 +341,7 @@ async fn nothing_is_committed_past_a_letter_that_is_not_durable() {
     let full = Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Full)).pipeline::<Words>();
     let (_stop, stopped) = watch::channel(false);
     assert_eq!(full.build().run(stopped).await.unwrap_err().kind(), ErrorKind::Io);
-    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap();
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
     assert_eq!(record.commit, None);
     assert!(record.horizon >= Some(Offset::from_u64(2)), "raised before anything could be written");
 }
@@ -356,7 +356,7 @@ async fn a_request_to_stop_makes_everything_read_durable_and_committed() {
     progress.wait_for(|progress| progress.read >= 1).await.unwrap();
     stop.send_replace(true);
     let summary = running.await.unwrap().unwrap();
-    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap();
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
     assert_eq!(record.commit, Some(Offset::from_u64(summary.progress.read)));
     let rest = to_the_end(super::tests::worker(&store, &["a", "b", "c", "d"], &letters).pipeline::<Words>()).await;
     assert_eq!(rest.progress.read + summary.progress.read, 4);

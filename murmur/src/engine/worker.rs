@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
 use super::decode::Decode;
-use super::flight::{Durable, Flight, Sent, Shipment};
+use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
 use super::fold::{Fold, FoldTable};
 use super::options::Options;
@@ -320,7 +320,7 @@ impl<E: Event> Worker<E> {
             let reached = behind.map(|owned| {
                 let horizon = owned.read.map(|read| read.ahead(ahead));
                 let record = PartitionRecord { commit: owned.read, horizon, watermark: owned.watermark };
-                (owned.id.clone(), record)
+                Reached { partition: owned.id.clone(), record, standing: owned.ledgers[at].standing }
             });
             let reached = reached.collect();
             let writes = fold.writes(&self.owned);
@@ -343,11 +343,11 @@ impl<E: Event> Worker<E> {
         self.progress.writes += writes;
         self.progress.flushes += 1;
         let before: Vec<Option<Offset>> = self.owned.iter().map(Owned::commit).collect();
-        for Durable { lane, partition, commit, record } in reached {
+        for Durable { lane, partition, commit, standing } in reached {
             if let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == partition) {
                 let ledger = &mut owned.ledgers[lane];
                 ledger.commit = ledger.commit.max(commit);
-                ledger.record = record;
+                ledger.standing = standing;
             }
         }
         let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
@@ -370,9 +370,10 @@ impl<E: Event> Worker<E> {
         let table = self.lanes[at].fold.table();
         for owned in &mut self.owned {
             let ledger = &mut owned.ledgers[at];
-            if owned.read > ledger.record.horizon {
+            if owned.read > ledger.standing.record.horizon {
                 let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
-                ledger.record = retry(|| record.raise(&*self.store, table, &owned.id)).await?;
+                let standing = ledger.standing;
+                ledger.standing = retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
             }
         }
         Ok(())

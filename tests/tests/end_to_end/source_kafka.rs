@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use murmur::aggregate::{Count, Number};
-use murmur::engine::{Options, PartitionRecord, Progress, Summary, Worker};
+use murmur::engine::{Options, PartitionRecord, Progress, Standing, Summary, Worker};
 use murmur::event::Event;
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
@@ -422,7 +422,7 @@ async fn a_position_beyond_the_end_of_the_log_is_an_error() {
     let summary = read(&store, &cluster, &topic, &group, "").unwrap();
     let partition = &summary.progress.partitions[0].partition;
     let beyond = PartitionRecord { commit: Some(Offset::from_u64(20)), ..PartitionRecord::default() };
-    beyond.raise(&*store, &Table::new("words", 1), partition).await.unwrap();
+    beyond.raise(&*store, &Table::new("words", 1), partition, Standing::default()).await.unwrap();
     let error = read(&store, &cluster, &topic, &group, "").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfRange);
     assert!(error.to_string().contains("from offset 21") && error.to_string().contains("0 up to 10"), "{error}");

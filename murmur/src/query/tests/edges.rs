@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ErrorKind;
-use crate::engine::PartitionRecord;
+use crate::engine::{self, PartitionRecord};
 use crate::query::{Limits, Presence};
 use crate::source::Records;
 use crate::store::Consistency::{Eventual, Strong};
@@ -181,7 +181,7 @@ async fn an_answer_says_how_far_the_workers_are() {
     for (name, offset, seconds) in [("p0", 7, 30), ("p1", 9, 10)] {
         let (commit, watermark) = (Some(Offset::from_u64(offset)), Some(at(seconds)));
         let record = PartitionRecord { commit, watermark, ..PartitionRecord::default() };
-        record.raise(&*store, &table, &PartitionId::new(name)).await.unwrap();
+        record.raise(&*store, &table, &PartitionId::new(name), engine::Standing::default()).await.unwrap();
     }
     let reader = Reader::<Test<Minutes, Count>>::new(store.clone(), 1).clock(Arc::new(Standing(now())));
     let as_of = reader.get(&id("a"), Eventual).await.unwrap().as_of;
@@ -191,7 +191,10 @@ async fn an_answer_says_how_far_the_workers_are() {
     assert_eq!(offsets, [("p0", Some(Offset::from_u64(7))), ("p1", Some(Offset::from_u64(9)))]);
 
     // A partition without an event yet: nothing is complete. A strong read sees it at once.
-    PartitionRecord::default().raise(&*store, &table, &PartitionId::new("p2")).await.unwrap();
+    PartitionRecord::default()
+        .raise(&*store, &table, &PartitionId::new("p2"), engine::Standing::default())
+        .await
+        .unwrap();
     assert_eq!(reader.get(&id("a"), Strong).await.unwrap().as_of.watermark, None);
 
     // A record that does not decode is an error, never an empty one.
