@@ -1,5 +1,6 @@
 //! Data goes to standard output, everything said about it to standard error.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
@@ -64,11 +65,11 @@ pub(super) fn table(rows: impl Iterator<Item = Vec<(String, Cell)>>, height: Opt
     table.set_width(terminal_size::terminal_size().map_or(120, |(width, _)| width.0));
     for row in rows {
         if table.header().is_none() {
-            table.set_header(row.iter().map(|(name, _)| name));
+            table.set_header(row.iter().map(|(name, _)| visible(name)));
         }
         let cells = row.into_iter().map(|(_, cell)| {
             let alignment = if cell.right { CellAlignment::Right } else { CellAlignment::Left };
-            comfy_table::Cell::new(cell.text).set_alignment(alignment)
+            comfy_table::Cell::new(visible(&cell.text)).set_alignment(alignment)
         });
         let mut row = comfy_table::Row::from(cells.collect::<Vec<_>>());
         if let Some(height) = height {
@@ -77,6 +78,28 @@ pub(super) fn table(rows: impl Iterator<Item = Vec<(String, Cell)>>, height: Opt
         table.add_row(row);
     }
     format!("{table}\n")
+}
+
+/// A text out of the data, in which nothing gives orders to a terminal: control characters, and those that turn or break
+/// the direction of what stands beside them, are written as their escapes.
+fn visible(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    text.chars()
+        .fold(String::with_capacity(text.len() + 16), |mut shown, c| {
+            if obeyed(c) {
+                shown.extend(c.escape_default());
+            } else {
+                shown.push(c);
+            }
+            shown
+        })
+        .into()
 }
 
 /// Of a list of frequent items, a table shows this many.
@@ -246,6 +269,20 @@ mod tests {
         assert_eq!(text(top), "a 12, b 3");
         assert_eq!(text(json!({"at": "2005-04-16T22:20:36Z", "value": "begin"})), "2005-04-16 begin");
         assert_eq!(text(json!({"mean": null, "count": "0", "sum": 0.0})), "");
+    }
+
+    #[test]
+    fn nothing_in_the_data_gives_orders_to_the_terminal() {
+        let top = json!({"items": [{"item": "a\r\u{9b}2Jb", "count": "12"}], "maximum_error": "0"});
+        let key = json!({"author": "Eve\u{1b}[31m\u{202e}nimda\n\t\u{7f}"});
+        let mut row = key_columns(&key, &vec!["author".to_owned()]);
+        row.push(("top".to_owned(), Cell::of(&top)));
+        let shown = table(std::iter::once(row), None);
+        assert!(shown.contains("Eve\\u{1b}[31m\\u{202e}nimda\\n\\t\\u{7f}"), "{shown}");
+        assert!(shown.contains("a\\r\\u{9b}2Jb 12"), "{shown}");
+        let harmless = |c: char| c == '\n' || !(c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c));
+        assert!(shown.chars().all(harmless), "{shown:?}");
+        assert_eq!(visible("Zoë 山田 \\ 👩‍🚀"), "Zoë 山田 \\ 👩‍🚀");
     }
 
     #[test]
