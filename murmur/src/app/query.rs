@@ -86,7 +86,7 @@ fn tell(reply: &Json) {
     let fresh = text("/as_of/freshness").trim_end_matches('s').parse().ok();
     let fresh = fresh.map(|seconds: f64| Span::from_millis((seconds * 1e3) as u64));
     print::note(format_args!(
-        "{presence}; from {} to {}; complete up to {}, newest event {} ago",
+        "{presence}; from {} to {}; every partition has reached {}, newest event {} ago",
         text("/start"),
         text("/end"),
         text("/as_of/watermark"),

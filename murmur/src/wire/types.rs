@@ -101,7 +101,8 @@ crate::message! {
 
     /// How much of the stream a reply contains.
     pub struct AsOf: "murmur.v1.AsOf" {
-        /// Event time up to which all partitions are complete; unset before the first event.
+        /// The newest event time that every partition has reached: the minimum of their watermarks; unset while one of them
+        /// has none. Events that are older than this can still come.
         watermark: Option<Timestamp> = 1,
         /// Now minus the newest event time that is visible.
         freshness: Option<Span> = 2,
@@ -113,7 +114,7 @@ crate::message! {
     pub struct PartitionProgress: "murmur.v1.PartitionProgress" {
         /// Its name.
         partition: String = 1,
-        /// Event time up to which it is complete.
+        /// The newest event time seen up to the offset.
         watermark: Option<Timestamp> = 2,
         /// Everything up to and including this offset is contained.
         offset: String = 3,
