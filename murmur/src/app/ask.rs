@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 /// The interval of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// Everything that is kept.
+    /// As it stands now.
     Retention,
     /// The last stretch of time.
     Window(Span),

@@ -83,7 +83,8 @@ impl<P: Pipeline> Client<P> {
         self
     }
 
-    /// The value over the whole retention.
+    /// The value as it stands now: over the length of a sliding window up to now, cut at slots; over all tumbling
+    /// windows that are kept, up to the current one; without a window over all events ever.
     pub async fn get(&self, key: P::Key) -> Result<ValueResponse<Reply<P>>> {
         self.call("Get", GetRequest { key: Some(key), options: self.options.clone() }).await
     }
@@ -135,7 +136,7 @@ impl<P: Pipeline> Client<P> {
         self.call("Series", SeriesRequest { key: Some(key), start: Some(start), end, step, options }).await
     }
 
-    /// The value over the last `window` (the whole retention when `None`), and again whenever it changes. The stream
+    /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes. The stream
     /// ends with an error; [`Unavailable`](ErrorKind::Unavailable) says that the server is stopping.
     pub async fn watch(
         &self,

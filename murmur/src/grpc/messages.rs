@@ -140,7 +140,7 @@ generic_message! {
     struct WatchRequest<K: WireMessage> {
         /// Which key.
         key: Option<K> = 1,
-        /// The last stretch of time; the whole retention when unset.
+        /// The last stretch of time; as `Get` when unset.
         window: Option<Span> = 2,
     }
 

@@ -5,7 +5,9 @@ use crate::{Error, ErrorKind, Result};
 /// Which time a request asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// Everything that is kept.
+    /// The value as it stands now: the last stretch of time as long as the window, up to the end of the slot that now
+    /// lies in; of tumbling windows all that are kept, up to the current one; without a window all events ever. What is
+    /// dated later than that is not in it.
     Retention,
     /// The last stretch of time.
     Window {
@@ -29,7 +31,7 @@ pub struct Plan {
     pub origin: Timestamp,
     /// What to read, in the order of time, no slot twice. None when the whole interval lies out of retention.
     pub steps: Vec<Step>,
-    /// Whether it covers everything that is kept.
+    /// Whether it covers everything that is stored.
     pub whole: bool,
 }
 
@@ -58,16 +60,15 @@ impl Step {
 impl Plan {
     /// Plan an interval as of `now`. Errors name the field of the request.
     pub fn make(window: &Window, tiling: &Tiling, ask: Ask, now: Timestamp) -> Result<Self> {
-        let floor = floor(window, tiling, now);
         let (asked, span, field) = match ask {
-            Ask::Retention => return Ok(Self::whole(tiling, floor)),
+            Ask::Retention => return Ok(Self::now(window, tiling, now)),
             Ask::Window { span, end } => {
                 let end = end.unwrap_or(now);
                 (TimeRange::new(end.saturating_sub(span), end), span, "window")
             }
             Ask::Range(range) => (range, range.end.since(range.start), "start"),
         };
-        let (Some(keep), Some(floor)) = (window.retention(), floor) else {
+        let Some(keep) = window.retention() else {
             return Err(refused("this pipeline keeps one value over all time and no window; use `Get`"));
         };
         if asked.is_empty() {
@@ -82,7 +83,27 @@ impl Plan {
             )));
         }
         let edges = TimeRange::new(tiling.floor_slot(asked.start), tiling.ceil_slot(asked.end));
-        let cut = TimeRange::new(edges.start.max(floor), edges.end);
+        Ok(Self::over(tiling, asked, edges, floor(window, tiling, now)))
+    }
+
+    /// As it stands now.
+    fn now(window: &Window, tiling: &Tiling, now: Timestamp) -> Self {
+        let Some(horizon) = window.horizon(now) else {
+            let interval = Interval { start: None, end: None, start_exact: true, end_exact: true };
+            let cut = TimeRange::new(Timestamp::MIN, Timestamp::MAX);
+            let step = Step { level: tiling.finest(), tiles: retained(tiling, None), slots: cut };
+            return Self { interval, cut, origin: cut.start, steps: vec![step], whole: true };
+        };
+        let asked = TimeRange::new(horizon, now);
+        // An event of this very instant is not one of the future, at the edge of a slot neither.
+        let after = now.saturating_add(Span::from_micros(1));
+        let edges = TimeRange::new(tiling.floor_slot(horizon), tiling.ceil_slot(after));
+        Self::over(tiling, asked, edges, floor(window, tiling, now))
+    }
+
+    /// Over `edges`, as far as they do not lie before `floor`.
+    fn over(tiling: &Tiling, asked: TimeRange, edges: TimeRange, floor: Option<Timestamp>) -> Self {
+        let cut = TimeRange::new(floor.map_or(edges.start, |floor| edges.start.max(floor)), edges.end);
         let answered = if cut.is_empty() { edges } else { cut };
         let interval = Interval {
             start: Some(answered.start),
@@ -95,14 +116,7 @@ impl Plan {
             let first = tiling.locate(cut.start).0;
             steps.push(Step { level: first.level, tiles: TimeRange::new(first.start, cut.end), slots: cut });
         }
-        Ok(Self { interval, cut, origin: edges.start, steps, whole: false })
-    }
-
-    fn whole(tiling: &Tiling, floor: Option<Timestamp>) -> Self {
-        let interval = Interval { start: floor, end: None, start_exact: true, end_exact: true };
-        let cut = TimeRange::new(floor.unwrap_or(Timestamp::MIN), Timestamp::MAX);
-        let step = Step { level: tiling.finest(), tiles: retained(tiling, floor), slots: cut };
-        Self { interval, cut, origin: cut.start, steps: vec![step], whole: true }
+        Self { interval, cut, origin: edges.start, steps, whole: false }
     }
 
     /// The steps of a series, each a whole number of slots, counted from where the request began.
@@ -151,16 +165,16 @@ impl Points {
     }
 }
 
-/// First instant of the oldest tile that has not expired; `None` when nothing expires.
+/// First instant of the oldest slot that is kept; `None` when nothing expires. Its tile has not expired, and may begin
+/// before it: how slots are packed into tiles decides nothing.
 fn floor(window: &Window, tiling: &Tiling, now: Timestamp) -> Option<Timestamp> {
-    // A tile expires at its end plus retention, so the one that the horizon lies in is still whole.
-    window.horizon(now).map(|horizon| tiling.locate(horizon).0.start)
+    window.horizon(now).map(|horizon| tiling.floor_slot(horizon))
 }
 
 /// Where all tiles that are kept start.
 fn retained(tiling: &Tiling, floor: Option<Timestamp>) -> TimeRange {
     match floor {
-        Some(floor) => TimeRange::new(floor, Timestamp::MAX),
+        Some(floor) => TimeRange::new(tiling.locate(floor).0.start, Timestamp::MAX),
         None => {
             let start = tiling.locate(Timestamp::EPOCH).0.start;
             TimeRange::new(start, Timestamp::from_micros(start.as_micros() + 1))

@@ -79,7 +79,7 @@ impl<P: Pipeline> Reader<P> {
         Self::with(store.clone(), table.clone(), clock.clone(), limits)
     }
 
-    /// The value over the whole retention.
+    /// The value as it stands now, see [`Ask::Retention`].
     pub async fn get(&self, key: &P::Key, consistency: Consistency) -> Result<Answer<Reply<P>>> {
         self.ask(key, Ask::Retention, consistency).await
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::query::{Answer, Ask, Interval, Presence};
 use crate::store::Consistency::Eventual;
-use crate::time::TimeRange;
+use crate::time::{Tiling, TimeRange};
 
 /// A case in units that fit every window: times are thousandths of the retention before now.
 #[derive(Debug, Clone)]
@@ -61,18 +61,22 @@ where
 
     fn answer(&self, id: &str, ask: Ask) -> (<P::Aggregate as Monoid>::Reply, Presence) {
         let tiling = P::tiling();
+        let floor = P::SPEC.window.horizon(self.now).map(|horizon| tiling.floor_slot(horizon));
         let range = match ask {
-            Ask::Retention => TimeRange::new(Timestamp::MIN, Timestamp::MAX),
+            Ask::Retention => match floor {
+                Some(floor) => TimeRange::new(floor, slot_end(&tiling, self.now)),
+                None => TimeRange::new(Timestamp::MIN, Timestamp::MAX),
+            },
             Ask::Window { span, end } => {
                 let end = end.unwrap_or(self.now);
                 TimeRange::new(tiling.floor_slot(end.saturating_sub(span)), tiling.ceil_slot(end))
             }
             Ask::Range(range) => TimeRange::new(tiling.floor_slot(range.start), tiling.ceil_slot(range.end)),
         };
-        let (value, count) = self.fold(id, |at| range.contains(at));
-        let last = Timestamp::from_micros(range.end.as_micros() - 1);
-        let gone = tiling.expiry(tiling.locate(last).0, &P::SPEC.window).is_some_and(|at| at <= self.now);
-        let presence = match (count, gone && ask != Ask::Retention, self.kept(id).is_empty()) {
+        let kept = |at| range.contains(at) && floor.is_none_or(|floor| at >= floor);
+        let (value, count) = self.fold(id, kept);
+        let gone = floor.is_some_and(|floor| range.end <= floor);
+        let presence = match (count, gone, self.kept(id).is_empty()) {
             (1.., _, _) => Presence::Present,
             (0, true, _) => Presence::OutOfRetention,
             (0, false, true) => Presence::Absent,
@@ -129,14 +133,23 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The end of the slot that `at` lies in.
+fn slot_end(tiling: &Tiling, at: Timestamp) -> Timestamp {
+    let (tile, slot) = tiling.locate(at);
+    tiling.slot_range(tile, slot).end
+}
+
 /// The interval of an answer says what was asked, moved at most to the edges of slots and to retention.
 fn truthful<P: Pipeline>(answer: &Answer<impl std::fmt::Debug>, ask: Ask, now: Timestamp) -> Result<(), TestCaseError> {
     let Interval { start, end, start_exact, end_exact } = answer.interval;
     let asked = match ask {
-        Ask::Retention => {
-            prop_assert!(end.is_none() && start_exact && end_exact);
-            return Ok(());
-        }
+        Ask::Retention => match P::SPEC.window.horizon(now) {
+            Some(horizon) => TimeRange::new(horizon, now),
+            None => {
+                prop_assert!(start.is_none() && end.is_none() && start_exact && end_exact);
+                return Ok(());
+            }
+        },
         Ask::Window { span, end } => {
             let end = end.unwrap_or(now);
             TimeRange::new(end.saturating_sub(span), end)
@@ -144,13 +157,14 @@ fn truthful<P: Pipeline>(answer: &Answer<impl std::fmt::Debug>, ask: Ask, now: T
         Ask::Range(range) => range,
     };
     let tiling = P::tiling();
-    let floor = P::SPEC.window.horizon(now).map(|horizon| tiling.locate(horizon).0.start).unwrap();
+    let floor = P::SPEC.window.horizon(now).map(|horizon| tiling.floor_slot(horizon)).unwrap();
     let mut expected = tiling.floor_slot(asked.start);
     if answer.presence != Presence::OutOfRetention {
         expected = expected.max(floor);
     }
     prop_assert_eq!(start, Some(expected));
-    prop_assert_eq!(end, Some(tiling.ceil_slot(asked.end)));
+    let last = if ask == Ask::Retention { slot_end(&tiling, now) } else { tiling.ceil_slot(asked.end) };
+    prop_assert_eq!(end, Some(last));
     prop_assert_eq!((start_exact, end_exact), (start == Some(asked.start), end == Some(asked.end)));
     Ok(())
 }

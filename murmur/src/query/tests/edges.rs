@@ -27,6 +27,40 @@ fn kind<T: std::fmt::Debug>(result: crate::Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
+/// A tile of days is a whole month, a value that is not packed has a tile for each slot: what is asked decides alone.
+#[tokio::test]
+async fn now_begins_and_ends_at_slots_however_they_are_packed() {
+    const DAY: i64 = 86_400;
+    let events: Vec<Happening> =
+        [-400, -31, -1, 0, 1, 29, 89, 90, 91, 105].map(|days_ago| event("a", days_ago * DAY, 0)).into();
+    let packed = reader::<Test<Days, Count>>(&events, now()).await.get(&id("a"), Eventual).await.unwrap();
+    let alone = reader::<Test<Days, Alone>>(&events, now()).await.get(&id("a"), Eventual).await.unwrap();
+    assert_eq!(alone.value.len(), 5, "today and the 90 days before: neither the future nor the months of the edges");
+    assert_eq!(packed.value, 5 * u64::from(b'x'));
+    assert_eq!(packed.interval, alone.interval);
+    let day = |at: Option<Timestamp>| at.unwrap().to_string();
+    assert_eq!(day(alone.interval.start), "2025-12-01T00:00:00Z");
+    assert_eq!(day(alone.interval.end), "2026-03-02T00:00:00Z");
+    assert!(!alone.interval.start_exact && !alone.interval.end_exact);
+
+    // The window of the same length is the same answer.
+    let keep = Days::WINDOW.retention().unwrap();
+    let reader = reader::<Test<Days, Count>>(&events, now()).await;
+    assert_eq!(reader.window(&id("a"), keep, None, Eventual).await.unwrap().value, packed.value);
+}
+
+#[tokio::test]
+async fn a_key_of_the_future_is_known_and_has_nothing_now() {
+    let reader = reader::<Test<Minutes, Count>>(&[event("a", -3_600, 0), event("b", 0, 0)], now()).await;
+    let answer = reader.get(&id("a"), Eventual).await.unwrap();
+    assert_eq!((answer.value, answer.presence), (0, Presence::Empty));
+    let this_instant = reader.get(&id("b"), Eventual).await.unwrap();
+    assert_eq!(this_instant.presence, Presence::Present, "now begins a slot, and is no future");
+    assert_eq!(reader.get(&id("nobody"), Eventual).await.unwrap().presence, Presence::Absent);
+    let forever = super::reader::<Test<AllTime, Count>>(&[event("a", -3_600, 0)], now()).await;
+    assert!(forever.get(&id("a"), Eventual).await.unwrap().is_present(), "without a window no time is kept");
+}
+
 #[tokio::test]
 async fn a_thousand_keys_are_answered_and_one_more_is_refused() {
     let reader = reader::<Test<Minutes, Count>>(&[], now()).await;
