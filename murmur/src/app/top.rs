@@ -37,6 +37,11 @@ pub(super) async fn top(
     for keys in keys.chunks(CALL) {
         rows.extend(ask_many(service, ask, keys).await?);
     }
+    for row in &rows {
+        if let Some(problem) = row.pointer("/answer/problem").and_then(Json::as_str).filter(|text| !text.is_empty()) {
+            print::note(format_args!("left out: {}: {problem}", row.get("key").unwrap_or(&Json::Null)));
+        }
+    }
     rows.retain(|row| row.get("present").and_then(Json::as_bool) == Some(true));
     if let Some(by) = by.filter(|by| !service.value_fields.iter().any(|name| name == by)) {
         let context = format!("the values of `{}` have no field `{by}` to order by", entry.spec.name);
@@ -71,8 +76,7 @@ async fn keys(store: &dyn Store, entry: &Entry) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-/// A Many call; when it is too large for the server, two half as large. So, too, when the value of one of the keys has
-/// no reply: it is left out, and the others are not.
+/// A Many call; when it is too large for the server, two half as large.
 fn ask_many<'a>(service: &'a Service, ask: &'a Ask, keys: &'a [Vec<u8>]) -> LocalBoxFuture<'a, Result<Vec<Json>>> {
     async move {
         let (method, request) = ask.call(true);
@@ -81,19 +85,11 @@ fn ask_many<'a>(service: &'a Service, ask: &'a Ask, keys: &'a [Vec<u8>]) -> Loca
                 Some(Json::Array(entries)) => Ok(entries),
                 _ => Ok(Vec::new()),
             },
-            Err(error)
-                if keys.len() > 1 && matches!(error.kind(), ErrorKind::ResourceExhausted | ErrorKind::Overflow) =>
-            {
+            Err(error) if keys.len() > 1 && error.kind() == ErrorKind::ResourceExhausted => {
                 let (left, right) = keys.split_at(keys.len() / 2);
                 let mut entries = ask_many(service, ask, left).await?;
                 entries.extend(ask_many(service, ask, right).await?);
                 Ok(entries)
-            }
-            Err(error) if error.kind() == ErrorKind::Overflow => {
-                for key in keys {
-                    print::note(format_args!("left out: {}: {error}", service.show_key(key)?));
-                }
-                Ok(Vec::new())
             }
             Err(error) => Err(error),
         }

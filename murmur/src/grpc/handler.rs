@@ -199,7 +199,8 @@ fn consistency(options: Option<ReadOptions>) -> Consistency {
 /// The message of an answer.
 pub(super) fn value_response<V: WireField>(answer: query::Answer<V>) -> ValueResponse<V> {
     let present = answer.is_present();
-    let truth = truth(answer.presence, answer.interval, answer.as_of);
+    let problem = answer.problem.unwrap_or_default();
+    let truth = Answer { problem, ..truth(answer.presence, answer.interval, answer.as_of) };
     ValueResponse { value: answer.value, present, answer: Some(truth) }
 }
 
@@ -217,5 +218,5 @@ fn truth(presence: query::Presence, interval: query::Interval, as_of: query::AsO
     });
     let query::Interval { start, end, start_exact, end_exact } = interval;
     let as_of = AsOf { watermark: as_of.watermark, freshness: as_of.freshness, partitions: partitions.collect() };
-    Answer { presence, start, end, start_exact, end_exact, as_of: Some(as_of) }
+    Answer { presence, start, end, start_exact, end_exact, as_of: Some(as_of), ..Answer::default() }
 }

@@ -148,7 +148,7 @@ generic_message! {
     struct ValueResponse<V: WireField> {
         /// The value.
         value: V = 1,
-        /// Whether events were counted in the interval.
+        /// Whether there is a value: events were counted in the interval.
         present: bool = 2,
         /// The truth about it.
         answer: Option<Answer> = 3,
@@ -166,7 +166,7 @@ generic_message! {
         key: Option<K> = 1,
         /// The value.
         value: V = 2,
-        /// Whether events were counted in the interval.
+        /// Whether there is a value: events were counted in the interval, and it fits (see [`Answer::problem`]).
         present: bool = 3,
         /// The truth about it.
         answer: Option<Answer> = 4,

@@ -32,8 +32,11 @@ pub struct Interval {
 /// A value and the truth about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<R> {
-    /// The value; that of no events unless [`presence`](Self::presence) is [`Presence::Present`].
+    /// The value; that of no events unless [`is_present`](Self::is_present).
     pub value: R,
+    /// Why there is no value although events were counted: it does not fit its reply, and the field is named. Of many
+    /// keys one such value takes nothing from the others; a question about one key is answered by an error.
+    pub problem: Option<String>,
     /// What the answer is about.
     pub presence: Presence,
     /// The interval that was really answered.
@@ -43,9 +46,9 @@ pub struct Answer<R> {
 }
 
 impl<R> Answer<R> {
-    /// Whether events were counted in the interval.
+    /// Whether there is a value: events were counted in the interval, and it fits its reply.
     pub fn is_present(&self) -> bool {
-        self.presence == Presence::Present
+        self.presence == Presence::Present && self.problem.is_none()
     }
 }
 

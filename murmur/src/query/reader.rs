@@ -30,7 +30,7 @@ const KEYS_AT_ONCE: usize = 32;
 ///
 /// Errors: [`InvalidArgument`](ErrorKind::InvalidArgument) names the field of the request;
 /// [`ResourceExhausted`](ErrorKind::ResourceExhausted) says which limit; [`Corrupt`](ErrorKind::Corrupt) names the
-/// tile; [`Overflow`](ErrorKind::Overflow) when a value does not fit into its reply.
+/// tile; [`Overflow`](ErrorKind::Overflow) names the key and the field whose value does not fit its reply.
 pub struct Reader<P> {
     inner: Arc<Inner>,
     pipeline: PhantomData<fn() -> P>,
@@ -142,13 +142,15 @@ impl<P: Pipeline> Reader<P> {
         let points = plan.points(&P::tiling(), step)?;
         self.inner.limits.check_points(points.count)?;
         let as_of = self.inner.progress.as_of(now, consistency).await?;
-        let key = encode(key)?;
+        let (asked, key) = (shown(key), encode(key)?);
         let budget = AtomicUsize::new(0);
         let folded = self.fold(&key, &plan, Some(points), &budget, consistency).await?;
         let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
             let present = value.is_some();
-            Ok(Point { range, value: reply::<P>(value)?, present })
+            let value =
+                reply::<P>(value).map_err(|error| error.while_doing(format_args!("{asked}, {}", range.start)))?;
+            Ok(Point { range, value, present })
         });
         Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of })
     }
@@ -163,10 +165,15 @@ impl<P: Pipeline> Reader<P> {
     /// The value over the time that is asked about.
     pub async fn ask(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
         let mut answers = self.ask_many(std::slice::from_ref(key), ask, consistency).await?;
-        answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))
+        let answer = answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))?;
+        match answer.problem {
+            Some(problem) => Err(Error::new(ErrorKind::Overflow, format!("{}: {problem}", shown(key)))),
+            None => Ok(answer),
+        }
     }
 
-    /// As [`ask`](Self::ask), for many keys; answers come in the order of the keys.
+    /// As [`ask`](Self::ask), for many keys; answers come in the order of the keys. A value that does not fit its reply
+    /// is the [`problem`](Answer::problem) of its own answer.
     pub async fn ask_many(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
         self.inner.limits.check_keys(keys.len())?;
         let now = self.inner.clock.now();
@@ -179,8 +186,12 @@ impl<P: Pipeline> Reader<P> {
             let (plan, as_of) = (&plan, &as_of);
             async move {
                 let presence = self.presence(&key, plan, &folded, now, consistency).await?;
-                let value = reply::<P>(folded.values.into_iter().next().flatten())?;
-                Ok(Answer { value, presence, interval: plan.interval, as_of: as_of.clone() })
+                let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten()) {
+                    Ok(value) => (value, None),
+                    Err(error) if error.kind() == ErrorKind::Overflow => (reply::<P>(None)?, Some(error.to_string())),
+                    Err(error) => return Err(error),
+                };
+                Ok(Answer { value, problem, presence, interval: plan.interval, as_of: as_of.clone() })
             }
         });
         stream::iter(answers).buffered(KEYS_AT_ONCE).try_collect().await
@@ -294,6 +305,15 @@ fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
     match Key::encode(key, &mut buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),
         Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}"))),
+    }
+}
+
+/// A key as an error names it.
+fn shown<K: Key>(key: &K) -> String {
+    let fields = key.show().into_iter().map(|(name, value)| format!("{name} {value:?}"));
+    match fields.collect::<Vec<_>>() {
+        fields if fields.is_empty() => "the key without fields".to_owned(),
+        fields => format!("the key {}", fields.join(", ")),
     }
 }
 

@@ -109,13 +109,13 @@ prop_compose! {
         start_exact in any::<bool>(), end_exact in any::<bool>(),
         freshness in proptest::option::of(0..315_576_000_000_000_000u64),
         offsets in proptest::collection::vec((any::<String>(), any::<String>(), proptest::option::of(instants())), 0..4),
-        has_as_of in any::<bool>(),
+        has_as_of in any::<bool>(), problem in any::<String>(),
     ) -> Answer {
         let partitions = offsets.into_iter()
             .map(|(partition, offset, watermark)| PartitionProgress { partition, watermark, offset })
             .collect();
         let as_of = AsOf { watermark: start, freshness: freshness.map(Span::from_micros), partitions };
-        Answer { presence, start, end, start_exact, end_exact, as_of: has_as_of.then_some(as_of) }
+        Answer { presence, start, end, start_exact, end_exact, as_of: has_as_of.then_some(as_of), problem }
     }
 }
 

@@ -97,6 +97,8 @@ crate::message! {
         end_exact: bool = 5,
         /// How much of the stream the reply contains.
         as_of: Option<AsOf> = 6,
+        /// Why there is no value although events were counted, with the name of the field; empty otherwise.
+        problem: String = 7,
     }
 
     /// How much of the stream a reply contains.

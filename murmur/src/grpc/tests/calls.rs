@@ -87,7 +87,15 @@ async fn errors_come_back_with_their_kind_and_the_name_of_the_field() {
     assert!(error.to_string().contains("`keys` has 1001 keys; at most 1000"), "{error}");
     assert_eq!(client.get_many(vec![stock(7, "tea", 0); 1_000]).await.unwrap().len(), 1_000);
     world.count(&stock(1, "much", 0), hours_ago(0), u64::MAX).await;
-    assert_eq!(client.get(stock(1, "much", 0)).await.unwrap_err().kind(), ErrorKind::Overflow);
+    let much = || stock(1, "much", 0);
+    let error = client.get(much()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overflow);
+    assert!(error.to_string().contains("sku \"much\"") && error.to_string().contains("the count"), "{error}");
+    let entries = client.get_many(vec![stock(7, "tea", -2), much()]).await.unwrap();
+    let problem = |at: usize| entries[at].answer.as_ref().map(|answer| answer.problem.as_str());
+    assert_eq!((entries[0].value, entries[0].present, problem(0)), (111, true, Some("")));
+    assert_eq!((entries[1].value, entries[1].present), (0, false));
+    assert!(problem(1).is_some_and(|why| why.contains("the count reached")), "{entries:?}");
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ async fn a_value_that_does_not_decode_is_an_error_that_names_its_tile() {
 #[tokio::test]
 async fn a_value_that_leaves_its_reply_is_an_error_and_never_a_number() {
     let store = MemoryStore::new();
-    let events = [event("a", 0, 0), event("a", 60, 0)];
+    let events = [event("a", 0, 0), event("a", 60, 0), event("b", 60, 0)];
     fill::<Test<Minutes, Count>>(&store, &events).await;
     let (tile, slot) = <Test<Minutes, Count>>::tiling().locate(now());
     let mut numbers = Vec::new();
@@ -204,7 +204,21 @@ async fn a_value_that_leaves_its_reply_is_an_error_and_never_a_number() {
     let write = Write::Add { id: TileId { key: key_text("a"), tile, part: None }, numbers, applied, expires: None };
     store.write(&Table::new("test", 1), &[write]).await;
     let reader = Reader::<Test<Minutes, Count>>::new(Arc::new(store), 1).clock(Arc::new(Standing(now())));
-    assert_eq!(kind(reader.get(&id("a"), Eventual).await), ErrorKind::Overflow);
+    let error = reader.get(&id("a"), Eventual).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overflow);
+    assert!(error.to_string().contains("the key id \"a\": the count reached"), "{error}");
+    let minute = Span::from_seconds(60);
+    let (start, end) = (now().saturating_sub(minute), Some(now().saturating_add(minute)));
+    let step = Some(Span::from_seconds(120));
+    let error = reader.series(&id("a"), start, end, step, Eventual).await.unwrap_err();
+    assert!(error.to_string().contains("the key id \"a\", 2026-03-01T11:59:00Z: the count reached"), "{error}");
+
+    // Of many keys it takes nothing from the others.
+    let answers = reader.get_many(&[id("b"), id("a"), id("c")], Eventual).await.unwrap();
+    assert_eq!((answers[0].value, answers[0].is_present()), (u64::from(b'x'), true));
+    assert_eq!((answers[1].value, answers[1].is_present(), answers[1].presence), (0, false, Presence::Present));
+    assert!(answers[1].problem.as_deref().is_some_and(|why| why.contains("the count reached")), "{:?}", answers[1]);
+    assert_eq!((answers[2].presence, &answers[2].problem), (Presence::Absent, &None));
 }
 
 #[tokio::test]
