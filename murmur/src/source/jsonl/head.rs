@@ -1,4 +1,4 @@
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,15 @@ impl Head {
         let mut bytes = Vec::with_capacity(Self::MOST);
         input.take(Self::MOST as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// How an input ends at byte `at`, as far as it is looked at from there backwards.
+    pub(super) fn ending(input: &mut (impl Read + Seek), at: u64) -> io::Result<Self> {
+        let start = at.saturating_sub(Self::MOST as u64);
+        input.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::with_capacity(Self::MOST);
+        input.take(at - start).read_to_end(&mut bytes)?;
+        Ok(Self::of(&bytes))
     }
 
     /// Whether an input that begins with `bytes` may be this one, grown longer.

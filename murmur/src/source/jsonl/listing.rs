@@ -1,7 +1,9 @@
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::packing::Packing;
 use crate::{Error, ErrorKind, Result};
 
 /// Where the files are, in the file system.
@@ -21,6 +23,15 @@ pub(super) struct Found {
     /// From the base, with `/`.
     pub(super) path: String,
     pub(super) size: u64,
+    /// Which file it is, whatever its name, and when it was written to last: a number is given again.
+    pub(super) identity: Identity,
+}
+
+/// Inode, and time of the last change in seconds and nanoseconds.
+pub(super) type Identity = (u64, i64, i64);
+
+fn identity(metadata: &fs::Metadata) -> Identity {
+    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 impl Place {
@@ -60,7 +71,9 @@ impl Place {
         let mut found = Vec::new();
         match &self.only {
             Some(name) => match fs::metadata(self.path(name)) {
-                Ok(metadata) => found.push(Found { path: name.clone(), size: metadata.len() }),
+                Ok(metadata) => {
+                    found.push(Found { path: name.clone(), size: metadata.len(), identity: identity(&metadata) })
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unreadable(&self.path(name), error)),
             },
@@ -87,7 +100,7 @@ impl Place {
                     Ok(metadata) if metadata.is_file() => {
                         let relative = path.strip_prefix(&self.base).unwrap_or(&path);
                         let path = text(relative)?.replace(std::path::MAIN_SEPARATOR, "/");
-                        found.push(Found { path, size: metadata.len() });
+                        found.push(Found { path, size: metadata.len(), identity: identity(&metadata) });
                     }
                     // Gone between listing and looking, or a link to something else.
                     Ok(_) => {}
@@ -100,27 +113,9 @@ impl Place {
     }
 }
 
-/// How a file's bytes are packed, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-impl Packing {
-    pub(super) fn of(name: &str) -> Self {
-        match name.rsplit_once('.') {
-            Some((_, "gz")) => Self::Gzip,
-            Some((_, "zst")) => Self::Zstd,
-            _ => Self::Plain,
-        }
-    }
-}
-
 /// Whether a name in a folder is one of a file of lines.
 fn is_lines(name: &str) -> bool {
-    let inner = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+    let inner = Packing::unpacked(name).unwrap_or(name);
     [".jsonl", ".ndjson", ".json"].iter().any(|ending| inner.ends_with(ending))
 }
 

@@ -5,6 +5,8 @@ mod head;
 mod lines;
 mod listing;
 mod manifest;
+mod moved;
+mod packing;
 mod reader;
 mod source;
 mod stdin;

@@ -1,56 +1,60 @@
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::config::{Broken, JsonlConfig};
 use super::lines::{Cut, Lines};
-use super::listing::{Packing, unreadable};
+use super::listing::unreadable;
 use super::manifest::Piece;
+use super::packing::Packing;
 use crate::source::Offset;
 use crate::{Error, ErrorKind, Result};
 
 /// How much to read at a time.
 const CHUNK: usize = 512 << 10;
-/// Buffer in front of a decompressor.
-const PACKED: usize = 128 << 10;
 
 /// Reads one piece from a line on.
 pub(super) struct PieceReader {
     path: PathBuf,
     input: Box<dyn Read + Send>,
     lines: Lines,
-    /// Bytes that the input still owes; of a compressed file as many as there are.
+    /// Bytes that the input still owes; when it is `whole`, as many as there are.
     left: u64,
     packed: bool,
+    whole: bool,
     broken: Option<io::Error>,
     on_broken: Broken,
 }
 
 impl PieceReader {
-    /// Open a piece of the file at `path`, to deliver what follows line `skip`.
-    pub(super) fn open(path: PathBuf, number: u64, piece: &Piece, skip: u64, config: &JsonlConfig) -> Result<Self> {
+    /// Read a piece of `file`, which is at `path`, to deliver what follows line `skip`. `whole` says that it was dealt as a
+    /// compressed file, of which nobody knew how much there is in it.
+    pub(super) fn open(
+        mut file: File,
+        path: PathBuf,
+        number: u64,
+        piece: &Piece,
+        whole: bool,
+        skip: u64,
+        config: &JsonlConfig,
+    ) -> Result<Self> {
         let packing = Packing::of(path.to_str().unwrap_or_default());
         let failed = |error| unreadable(&path, error);
-        let mut file = File::open(&path).map_err(failed)?;
-        let input: Box<dyn Read + Send> = match packing {
-            Packing::Plain => {
-                file.seek(SeekFrom::Start(piece.from)).map_err(failed)?;
-                Box::new(file)
-            }
-            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PACKED, file))),
-            // Windows are bounded to 128 MiB by the library.
-            Packing::Zstd => {
-                let decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(PACKED, file));
-                Box::new(decoder.map_err(failed)?)
-            }
-        };
         let packed = packing != Packing::Plain;
+        if !packed {
+            file.seek(SeekFrom::Start(piece.from)).map_err(failed)?;
+        }
+        let mut input = packing.content(file).map_err(failed)?;
+        if packed && !whole {
+            io::copy(&mut input.by_ref().take(piece.from), &mut io::sink()).map_err(failed)?;
+        }
         Ok(Self {
             path,
             input,
             lines: Lines::new(number, skip, config.max_line.0),
-            left: if packed { u64::MAX } else { piece.to - piece.from },
+            left: if whole { u64::MAX } else { piece.to - piece.from },
             packed,
+            whole,
             broken: None,
             on_broken: config.broken,
         })
@@ -89,7 +93,7 @@ impl PieceReader {
             Err(error) if self.packed => self.broken = Some(error),
             Err(error) => return Err(unreadable(&self.path, error)),
             Ok(_) if got == room => self.left -= got as u64,
-            Ok(_) if self.packed => self.left = 0,
+            Ok(_) if self.whole => self.left = 0,
             Ok(_) => return Err(self.shrunk("it has become shorter")),
         }
         let cut = self.lines.cut(buffer, self.left == 0 && sealed);

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::config::JsonlConfig;
-use super::listing::{Packing, Place, unreadable};
-use super::manifest::{Ledger, Piece, Rules};
+use super::listing::{Place, unreadable};
+use super::manifest::{Dealt, Ledger, Piece, Rules};
 use super::reader::{PieceReader, changed};
 use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Records, Source, Start};
 use crate::{Error, ErrorKind, Result};
@@ -119,23 +119,31 @@ impl Open {
         let Some((number, piece)) = self.ledger.manifest.pieces_of(index, segment.number).next() else {
             return Ok(None);
         };
-        let piece = piece.clone();
+        let (mut piece, mut fresh) = (piece.clone(), None);
+        if segment.reader.as_ref().is_none_or(|reading| reading.number != number) {
+            fresh = Some(self.ledger.file(records, &self.place, rules, piece.file).await?);
+            // Files may have been looked for again.
+            let size = packed_size(&self.place, self.ledger.manifest.file(&piece))?;
+            if let Some(size) = size.filter(|size| *size != piece.to) {
+                // A compressed file is read as it stands; what it had when it was read must stay so from then on.
+                self.ledger.resize(records, &self.place, rules, number, size).await?;
+            }
+            piece = self.ledger.manifest.piece(number).cloned().unwrap_or(piece);
+        }
         let is_last = self.ledger.manifest.pieces_of(index, number + 1).next().is_none();
         if segment.number != number {
             segment.number = number;
             segment.skip = 0;
         }
-        let reading = match &mut segment.reader {
-            Some(reading) if reading.number == number => reading,
-            _ => {
-                let path = self.place.path(&self.ledger.manifest.file(&piece).path);
-                // A compressed file is read as it stands; what it had when it was read must stay so from then on.
-                if let Some(size) = packed_size(&path)?.filter(|size| *size != piece.to) {
-                    self.ledger.resize(records, &self.place, rules, number, size).await?;
-                }
-                let reader = PieceReader::open(path, number, &piece, segment.skip, config)?;
-                segment.reader.insert(Reading { number, to: piece.to, reader })
+        let reading = match (&mut segment.reader, fresh) {
+            (Some(reading), None) => reading,
+            (reader, Some(file)) => {
+                let dealt = self.ledger.manifest.file(&piece);
+                let (path, whole) = (self.place.path(&dealt.path), dealt.was_packed());
+                let open = PieceReader::open(file, path, number, &piece, whole, segment.skip, config)?;
+                reader.insert(Reading { number, to: piece.to, reader: open })
             }
+            (None, None) => return Ok(None),
         };
         reading.reader.extend(piece.to.saturating_sub(reading.to));
         reading.to = reading.to.max(piece.to);
@@ -199,9 +207,10 @@ impl Open {
 
     /// A compressed file that was read to its end has nothing more to say.
     fn check_unchanged(&self, piece: &Piece) -> Result<()> {
-        let path = self.place.path(&self.ledger.manifest.file(piece).path);
-        match packed_size(&path) {
+        let dealt = self.ledger.manifest.file(piece);
+        match packed_size(&self.place, dealt) {
             Ok(Some(size)) if size != piece.to => {
+                let path = self.place.path(&dealt.path);
                 Err(changed(&path, &format!("it had {} bytes when it was read and has {size} now", piece.to)))
             }
             // It may be gone by now.
@@ -211,12 +220,13 @@ impl Open {
     }
 }
 
-/// The size of a compressed file; `None` for a plain one.
-fn packed_size(path: &Path) -> Result<Option<u64>> {
-    if Packing::of(path.to_str().unwrap_or_default()) == Packing::Plain {
+/// The size of a file that was dealt as a compressed one; `None` of any other.
+fn packed_size(place: &Place, dealt: &Dealt) -> Result<Option<u64>> {
+    if !dealt.was_packed() || dealt.gone {
         return Ok(None);
     }
-    std::fs::metadata(path).map(|metadata| Some(metadata.len())).map_err(|error| unreadable(path, error))
+    let path = place.path(&dealt.path);
+    std::fs::metadata(&path).map(|metadata| Some(metadata.len())).map_err(|error| unreadable(&path, error))
 }
 
 impl Source for FileSource {
