@@ -5,7 +5,8 @@ use crate::{Error, ErrorKind, Result};
 pub struct Limits {
     /// Keys of one Many call.
     pub keys: usize,
-    /// Items read for one request, and points of one series.
+    /// Items read for one request, of all its keys together, and points of one series. A key that is asked for twice
+    /// counts once. They are read a page at a time, so it bounds the work of the store and not only memory.
     pub items: usize,
 }
 
@@ -27,15 +28,23 @@ impl Limits {
         Ok(())
     }
 
-    /// Refuse to have read more than [`items`](Self::items).
-    pub fn check_items(&self, read: usize) -> Result<()> {
+    /// Refuse to have read more than [`items`](Self::items) for so many different keys.
+    pub fn check_items(&self, read: usize, keys: usize) -> Result<()> {
         if read > self.items {
             return Err(Error::new(
                 ErrorKind::ResourceExhausted,
-                format!(
-                    "the request needs more than {} stored items; ask for a shorter interval or fewer keys",
-                    self.items
-                ),
+                match keys {
+                    1 => format!(
+                        "the request needs more than {} stored items of one key, the most that one request may read; ask \
+                         for a shorter interval",
+                        self.items
+                    ),
+                    _ => format!(
+                        "the request needs more than {} stored items of its {keys} keys together, the most that one \
+                         request may read; split `keys` over several requests, or ask for a shorter interval",
+                        self.items
+                    ),
+                },
             ));
         }
         Ok(())

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +35,12 @@ const KEYS_AT_ONCE: usize = 32;
 pub struct Reader<P> {
     inner: Arc<Inner>,
     pipeline: PhantomData<fn() -> P>,
+}
+
+/// What a request has read, for so many keys.
+struct Budget {
+    spent: AtomicUsize,
+    keys: usize,
 }
 
 struct Inner {
@@ -143,7 +150,7 @@ impl<P: Pipeline> Reader<P> {
         self.inner.limits.check_points(points.count)?;
         let as_of = self.inner.progress.as_of(now, consistency).await?;
         let (asked, key) = (shown(key), encode(key)?);
-        let budget = AtomicUsize::new(0);
+        let budget = Budget { spent: AtomicUsize::new(0), keys: 1 };
         let folded = self.fold(&key, &plan, Some(points), &budget, consistency).await?;
         let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
@@ -178,7 +185,18 @@ impl<P: Pipeline> Reader<P> {
         self.inner.limits.check_keys(keys.len())?;
         let now = self.inner.clock.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
-        let keys = keys.iter().map(encode).collect::<Result<Vec<_>>>()?;
+        // A key that is asked for twice is read once.
+        let mut places = HashMap::with_capacity(keys.len());
+        let mut distinct = Vec::with_capacity(keys.len());
+        let mut asked = Vec::with_capacity(keys.len());
+        for key in keys {
+            let key = encode(key)?;
+            asked.push(*places.entry(key).or_insert_with_key(|key| {
+                distinct.push(key.clone());
+                distinct.len() - 1
+            }));
+        }
+        let keys = distinct;
         // Before the tiles: the answer then contains at least this.
         let as_of = self.inner.progress.as_of(now, consistency).await?;
         let folded = self.folds(&keys, &plan, consistency).await?;
@@ -194,7 +212,11 @@ impl<P: Pipeline> Reader<P> {
                 Ok(Answer { value, problem, presence, interval: plan.interval, as_of: as_of.clone() })
             }
         });
-        stream::iter(answers).buffered(KEYS_AT_ONCE).try_collect().await
+        let answers: Vec<_> = stream::iter(answers).buffered(KEYS_AT_ONCE).try_collect().await?;
+        if asked.len() == answers.len() {
+            return Ok(answers);
+        }
+        Ok(asked.into_iter().map(|at| answers[at].clone()).collect())
     }
 
     /// The fold of each key, in their order.
@@ -204,7 +226,7 @@ impl<P: Pipeline> Reader<P> {
         plan: &Plan,
         consistency: Consistency,
     ) -> Result<Vec<Folded<P::Aggregate>>> {
-        let budget = AtomicUsize::new(0);
+        let budget = Budget { spent: AtomicUsize::new(0), keys: keys.len() };
         if let [step] = plan.steps[..]
             && let Some(reads) = single_tiles::<P>(keys, &step)
         {
@@ -229,7 +251,7 @@ impl<P: Pipeline> Reader<P> {
         key: &Arc<str>,
         plan: &Plan,
         points: Option<Points>,
-        budget: &AtomicUsize,
+        budget: &Budget,
         consistency: Consistency,
     ) -> Result<Folded<P::Aggregate>> {
         let mut fold = Fold::new(P::tiling(), points);
@@ -247,7 +269,7 @@ impl<P: Pipeline> Reader<P> {
                 match next {
                     None => break,
                     Some(_) if whole == 0 => {
-                        self.inner.limits.check_items(limit)?;
+                        self.inner.limits.check_items(limit, budget.keys)?;
                         limit *= 2;
                     }
                     Some(next) => {
@@ -260,9 +282,9 @@ impl<P: Pipeline> Reader<P> {
         Ok(fold.finish())
     }
 
-    fn spend(&self, budget: &AtomicUsize, items: usize) -> Result<()> {
-        let spent = budget.fetch_add(items, Ordering::Relaxed) + items;
-        self.inner.limits.check_items(spent)
+    fn spend(&self, budget: &Budget, items: usize) -> Result<()> {
+        let spent = budget.spent.fetch_add(items, Ordering::Relaxed) + items;
+        self.inner.limits.check_items(spent, budget.keys)
     }
 
     /// What an answer is about. Only one without a value costs another read: whether the key is known at all.

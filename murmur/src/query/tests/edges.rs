@@ -73,14 +73,25 @@ async fn a_thousand_keys_are_answered_and_one_more_is_refused() {
 
 #[tokio::test]
 async fn items_up_to_the_limit_are_read_and_one_more_is_refused() {
-    let events: Vec<Happening> = (0..30).map(|n| event("a", n * 60, 0)).collect();
+    let events: Vec<Happening> = (0..30).flat_map(|n| [event("a", n * 60, 0), event("b", n * 60, 0)]).collect();
     let reader = reader::<Test<Minutes, Alone>>(&events, now()).await;
     let limited = |items| reader.clone().limits(Limits { items, ..Limits::default() });
     assert_eq!(limited(30).get(&id("a"), Eventual).await.unwrap().value.len(), 30);
     assert_eq!(kind(limited(29).get(&id("a"), Eventual).await), ErrorKind::ResourceExhausted);
-    // The limit is of the request, not of each key.
-    assert_eq!(limited(60).get_many(&[id("a"), id("a")], Eventual).await.unwrap().len(), 2);
-    assert_eq!(kind(limited(59).get_many(&[id("a"), id("a")], Eventual).await), ErrorKind::ResourceExhausted);
+    // The limit is of the request, not of each key, and a key that comes twice is read once.
+    let both = [id("a"), id("b")];
+    assert_eq!(limited(60).get_many(&both, Eventual).await.unwrap().len(), 2);
+    let error = limited(59).get_many(&both, Eventual).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    for words in ["more than 59 stored items", "its 2 keys", "split `keys`"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let twice = [id("b"), id("a"), id("b"), id("b"), id("nobody")];
+    for consistency in [Eventual, Strong] {
+        let answers = limited(60).get_many(&twice, consistency).await.unwrap();
+        let sizes: Vec<usize> = answers.iter().map(|answer| answer.value.len()).collect();
+        assert_eq!(sizes, [30, 30, 30, 30, 0]);
+    }
 }
 
 #[tokio::test]
