@@ -47,10 +47,39 @@ pub(crate) fn new(args: &NewArgs) -> Result<Exit, Failure> {
 fn check_name(name: &str) -> Result<(), Failure> {
     let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let good = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split(['-', '_']).all(word);
-    if good {
-        return Ok(());
+    if !good {
+        return Err(format!(
+            "`{name}` cannot name the package and its protobuf package; write for example `page-traffic`"
+        ));
     }
-    Err(format!("`{name}` cannot name the package and its protobuf package; write for example `page-traffic`"))
+    match taken(&name.replace('-', "_")) {
+        Some(why) => Err(format!("`{name}` cannot name a package: {why}; write for example `page-traffic`")),
+        None => Ok(()),
+    }
+}
+
+/// Why a crate of this name does not build, or is mistaken for another one.
+fn taken(name: &str) -> Option<String> {
+    const KEYWORDS: &str = "abstract as async await become box break const continue crate do dyn else enum extern false \
+        final fn for gen if impl in let loop macro match mod move mut override priv pub ref return self static struct \
+        super trait true try type typeof union unsafe unsized use virtual where while yield";
+    // Cargo's own folders beside the binary, and its name for tests.
+    const CARGOS: &str = "build deps examples incremental test";
+    // Crates of the compiler and of the runtime, whose paths are in generated code and in prose.
+    const CRATES: &str = "alloc core proc_macro std tokio prost tonic murmur_stream murmur_macros murmur_spec";
+    // Packages of protobuf that every contract imports.
+    const PROTOBUF: &str = "google murmur";
+    let is_of = |words: &str| words.split(' ').any(|word| word == name);
+    let mut lines = TEMPLATE[0].1.lines().filter_map(|line| line.split_once(" = "));
+    let dependency = lines.any(|(key, value)| value.starts_with('{') && key.replace('-', "_") == name);
+    Some(match () {
+        () if is_of(KEYWORDS) => "it is a word of Rust's own".to_owned(),
+        () if is_of(CARGOS) => "Cargo has a use of its own for it".to_owned(),
+        () if is_of(PROTOBUF) => format!("the protobuf package `{name}` is there already"),
+        () if dependency => "it would depend on a package of the same name".to_owned(),
+        () if is_of(CRATES) => format!("the crate `{name}` is there already"),
+        () => return None,
+    })
 }
 
 /// How `Cargo.toml` names the runtime and the build step.

@@ -58,6 +58,14 @@ fn a_name_that_is_taken_or_impossible_is_refused() {
         assert!(ran.err.contains(said), "{}", ran.err);
     }
     assert!(!folder.path().join("fine").exists());
+    let root = checkout().to_str().unwrap();
+    for name in
+        "self fn union test build std core alloc tokio serde google murmur murmur-stream murmur-build".split(' ')
+    {
+        let ran = murmur(folder.path(), &["new", name, "--path", root]);
+        assert!(ran.code == 1 && ran.err.contains(&format!("`{name}` cannot name a package: ")), "{}", ran.err);
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
 }
 
 #[test]
