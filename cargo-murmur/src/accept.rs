@@ -1,7 +1,7 @@
 use murmur_build::Refused;
 use murmur_spec::emit::{Json, LOCK};
 
-use crate::check::{broken, read};
+use crate::check::{broken, read, unparsed};
 use crate::cli::{AcceptArgs, Output};
 use crate::{Exit, Failure, print};
 
@@ -14,7 +14,7 @@ pub(crate) fn accept(args: &AcceptArgs) -> Result<Exit, Failure> {
     if !report.whole {
         let findings = report.findings();
         print::note(format_args!("nothing can be accepted before the source is in order"));
-        return Ok(broken(&args.read, &findings));
+        return Ok(if findings.is_empty() { unparsed(&args.read, &report) } else { broken(&args.read, &findings) });
     }
     let decisions = report.accept(&args.code, &args.subject).map_err(|refused| match refused {
         Refused::Io(error) => format!("cannot write {LOCK}: {error}"),

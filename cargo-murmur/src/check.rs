@@ -45,12 +45,12 @@ pub(crate) fn check(args: &ReadArgs) -> Result<Exit, Failure> {
         return Ok(broken(args, &findings));
     }
     if !report.whole {
-        return Err("a source file cannot be read or parsed; `cargo check` says which and why".into());
+        return Ok(unparsed(args, &report));
     }
     let behind = report.behind().map_err(|error| format!("cannot read the committed files: {error}"))?;
     let exit = if behind.is_empty() { Exit::Well } else { Exit::Behind };
     if args.output == Output::Json {
-        print::data(format_args!("{}", summary(exit, &[], print::behind_json(&behind))));
+        print::data(format_args!("{}", summary(exit, Vec::new(), print::behind_json(&behind))));
         return Ok(exit);
     }
     for file in &behind {
@@ -76,6 +76,7 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 /// Print findings.
 pub(crate) fn broken(args: &ReadArgs, findings: &[&Finding]) -> Exit {
     if args.output == Output::Json {
+        let findings = findings.iter().map(|finding| print::finding_json(finding)).collect();
         print::data(format_args!("{}", summary(Exit::Broken, findings, Json::List(Vec::new()))));
     } else {
         for finding in findings {
@@ -86,12 +87,28 @@ pub(crate) fn broken(args: &ReadArgs, findings: &[&Finding]) -> Exit {
     Exit::Broken
 }
 
-fn summary(exit: Exit, findings: &[&Finding], behind: Json) -> Json {
+/// Print which source files cannot be read or parsed.
+pub(crate) fn unparsed(args: &ReadArgs, report: &Report) -> Exit {
+    if args.output == Output::Json {
+        let findings = report.unparsed.iter().map(print::unparsed_json).collect();
+        print::data(format_args!("{}", summary(Exit::Broken, findings, Json::List(Vec::new()))));
+        return Exit::Broken;
+    }
+    for file in &report.unparsed {
+        print::note(format_args!("error: {file}"));
+    }
+    print::note(format_args!(
+        "{} cannot be read; `cargo check` says more",
+        count(report.unparsed.len(), "source file")
+    ));
+    Exit::Broken
+}
+
+fn summary(exit: Exit, findings: Vec<Json>, behind: Json) -> Json {
     let status = match exit {
         Exit::Well => "ok",
         Exit::Broken => "broken",
         Exit::Behind => "out of date",
     };
-    let findings = findings.iter().map(|finding| print::finding_json(finding)).collect();
     Json::object([("status", Json::from(status)), ("findings", Json::List(findings)), ("behind", behind)])
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
-use murmur_build::{Behind, Finding, How};
+use murmur_build::{Behind, Finding, How, Unparsed};
 use murmur_spec::diff::Change;
 use murmur_spec::emit::Json;
 
@@ -60,6 +60,16 @@ pub(crate) fn finding_json(found: &Finding) -> Json {
         entries.push(("file", spot.file.clone().into()));
         entries.push(("line", Json::Number(spot.line as u64)));
         entries.push(("column", Json::Number(spot.column as u64)));
+    }
+    Json::object(entries)
+}
+
+/// A source file that cannot be read, for programs: a finding without a code.
+pub(crate) fn unparsed_json(file: &Unparsed) -> Json {
+    let mut entries = vec![("message", Json::from(file.message.clone())), ("file", file.file.clone().into())];
+    if let Some((line, column)) = file.place {
+        entries.push(("line", Json::Number(line as u64)));
+        entries.push(("column", Json::Number(column as u64)));
     }
     Json::object(entries)
 }

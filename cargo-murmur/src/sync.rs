@@ -1,7 +1,7 @@
 use murmur_build::{How, Report};
 use murmur_spec::emit::Json;
 
-use crate::check::{broken, count, read};
+use crate::check::{broken, count, read, unparsed};
 use crate::cli::{Output, ReadArgs};
 use crate::{Exit, Failure, print};
 
@@ -14,6 +14,9 @@ pub(crate) fn sync(args: &ReadArgs) -> Result<Exit, Failure> {
     let findings = report.findings();
     if !findings.is_empty() {
         return Ok(broken(args, &findings));
+    }
+    if !report.whole {
+        return Ok(unparsed(args, &report));
     }
     let written = write(&report)?;
     if args.output == Output::Json {
@@ -32,10 +35,7 @@ pub(crate) fn sync(args: &ReadArgs) -> Result<Exit, Failure> {
     Ok(Exit::Well)
 }
 
-/// Write the committed files of a package without findings.
+/// Write the committed files of a package in which everything was read, and nothing found.
 pub(crate) fn write(report: &Report) -> Result<Vec<murmur_build::Behind>, Failure> {
-    if !report.whole {
-        return Err("a source file cannot be read or parsed; `cargo check` says which and why".into());
-    }
     report.sync().map_err(|error| format!("cannot write the committed files: {error}"))
 }

@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "client")]
 pub use client::client;
 pub use project::{Project, Root};
-pub use report::{Finding, Report, Spot, Unreadable};
+pub use report::{Finding, Report, Spot, Unparsed, Unreadable};
 pub use sync::{Behind, How, Refused};
 #[doc(hidden)]
 pub use synced::check_synced;

@@ -67,6 +67,27 @@ impl fmt::Display for Finding {
     }
 }
 
+/// A source file that cannot be read or parsed. The build step leaves it to rustc, which says more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unparsed {
+    /// Its path from the package.
+    pub file: String,
+    /// Line and column, from 1; `None` when it cannot be read at all.
+    pub place: Option<(usize, usize)>,
+    /// Why.
+    pub message: String,
+}
+
+impl fmt::Display for Unparsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
 /// A finding that a macro can place.
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
@@ -92,6 +113,8 @@ pub struct Report {
     pub review: Review,
     /// What is wrong with the source itself; each macro says its own.
     pub source: Vec<Finding>,
+    /// Source files that cannot be read or parsed.
+    pub unparsed: Vec<Unparsed>,
     /// Everything was read, and nothing is wrong with it: only then do breaks mean anything.
     pub whole: bool,
     pub(crate) placed: Vec<Placed>,
@@ -127,17 +150,18 @@ impl Report {
             tests.add(with_tests);
         }
         let mut lowered = lower(&all.items, &project.package);
-        if all.refused || !all.whole {
+        if all.refused || !all.unparsed.is_empty() {
             // What seems to be missing may be what cannot be read yet.
             let missing = [codes::UNKNOWN_EVENT, codes::UNKNOWN_VALUE, codes::UNKNOWN_AGGREGATE];
             lowered.findings.retain(|found| !missing.contains(&found.code));
         }
         let review = Review::of(&lock, &lowered.package);
-        let whole = all.whole && all.findings.is_empty() && lowered.findings.is_empty();
+        let whole = all.unparsed.is_empty() && all.findings.is_empty() && lowered.findings.is_empty();
         let with_tests = Review::of(&lock, &lower(&tests.items, &project.package).package);
         let mut report = Self {
             lock,
             review,
+            unparsed: all.unparsed,
             whole,
             placed: Vec::new(),
             unplaced: Vec::new(),
@@ -211,17 +235,21 @@ struct Collected {
     items: Vec<Located>,
     findings: Vec<Finding>,
     known: BTreeSet<(String, String)>,
-    whole: bool,
+    unparsed: Vec<Unparsed>,
     refused: bool,
 }
 
 impl Collected {
     fn new() -> Self {
-        Self { items: Vec::new(), findings: Vec::new(), known: BTreeSet::new(), whole: true, refused: false }
+        Self { items: Vec::new(), findings: Vec::new(), known: BTreeSet::new(), unparsed: Vec::new(), refused: false }
     }
 
     fn add(&mut self, found: Found) {
-        self.whole &= found.whole;
+        for unparsed in found.unparsed {
+            if !self.unparsed.contains(&unparsed) {
+                self.unparsed.push(unparsed);
+            }
+        }
         self.refused |= found.refused;
         let mut new = BTreeSet::new();
         for located in found.items {

@@ -20,7 +20,7 @@ use syn::{Attribute, Expr, ExprLit, ItemMod, Lit, Meta, Token};
 
 use crate::cfg::Cfg;
 use crate::project::Project;
-use crate::report::Finding;
+use crate::report::{Finding, Unparsed};
 use crate::scan;
 
 /// Files that were read, so that a second walk with another `cfg` reads none twice.
@@ -52,8 +52,8 @@ enum Content {
     /// It never mentions the runtime: only its modules matter.
     Modules(Vec<ItemMod>),
     Items(Vec<syn::Item>),
-    /// rustc says why; until then nobody knows what it declares.
-    Unreadable,
+    /// Until it can be read nobody knows what it declares.
+    Unreadable(Unparsed),
 }
 
 /// What was found in one crate.
@@ -61,8 +61,8 @@ enum Content {
 pub(crate) struct Found {
     pub(crate) items: Vec<Located>,
     pub(crate) findings: Vec<Finding>,
-    /// Every file could be read and parsed.
-    pub(crate) whole: bool,
+    /// Files that could not be read or parsed.
+    pub(crate) unparsed: Vec<Unparsed>,
     /// An item is there that has findings of its own, and so is not among the items.
     pub(crate) refused: bool,
 }
@@ -79,8 +79,7 @@ struct Place {
 }
 
 pub(crate) fn walk(project: &Project, cfg: &Cfg, root: &Path, cache: &mut Cache) -> Found {
-    let mut walk =
-        Walk { project, cfg, cache, found: Found { whole: true, ..Found::default() }, visited: BTreeSet::new() };
+    let mut walk = Walk { project, cfg, cache, found: Found::default(), visited: BTreeSet::new() };
     let file = project.dir.join(root);
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     walk.file(&file, &folder);
@@ -106,7 +105,7 @@ impl Walk<'_> {
         match &source.content {
             Content::Modules(modules) => modules.iter().for_each(|module| self.module(module, file, &place)),
             Content::Items(items) => self.items(items, file, &source.text, &place),
-            Content::Unreadable => self.found.whole = false,
+            Content::Unreadable(why) => self.found.unparsed.push(why.clone()),
         }
     }
 
@@ -115,12 +114,20 @@ impl Walk<'_> {
             return known.clone();
         }
         let text = std::fs::read_to_string(file);
+        let shown = || file.strip_prefix(&self.project.dir).unwrap_or(file).display().to_string();
         let mentioned = |text: &str| self.project.runtimes.iter().any(|name| text.contains(name.as_str()));
         let content = match &text {
-            Err(_) => Content::Unreadable,
+            Err(error) => Content::Unreadable(Unparsed { file: shown(), place: None, message: error.to_string() }),
             Ok(text) => match if mentioned(text) { None } else { scan::modules(text) } {
                 Some(modules) => Content::Modules(modules),
-                None => syn::parse_file(text).map_or(Content::Unreadable, |file| Content::Items(file.items)),
+                None => match syn::parse_file(text) {
+                    Ok(file) => Content::Items(file.items),
+                    Err(error) => {
+                        let start = error.span().start();
+                        let place = Some((start.line, start.column + 1));
+                        Content::Unreadable(Unparsed { file: shown(), place, message: error.to_string() })
+                    }
+                },
             },
         };
         let source = Rc::new(Source { text: text.unwrap_or_default().into(), content });

@@ -91,6 +91,24 @@ fn a_new_field_is_out_of_date_until_synced() {
     assert_eq!((again.code, again.out.as_str()), (0, ""));
 }
 
+/// Another comment is no change of the contract, and another file.
+#[test]
+fn diff_and_check_agree_whether_the_files_are_those_of_the_source() {
+    let (_folder, project) = new_project();
+    edit(&project, "    /// The mean stay.\n", "    /// How long they stay, on average.\n");
+    let check = murmur(&project, &["check"]);
+    let diff = murmur(&project, &["diff"]);
+    assert_eq!((check.code, diff.code), (2, 2), "{}{}", check.out, diff.out);
+    assert_eq!(diff.out, check.out);
+    assert!(diff.out.contains("different  proto/page_traffic/v1/page_traffic.proto"), "{}", diff.out);
+    assert!(diff.err.contains("no change of names, numbers or types"), "{}", diff.err);
+    let diff = json(&murmur(&project, &["diff", "-o", "json"]));
+    assert_eq!(diff["behind"], json(&murmur(&project, &["check", "-o", "json"]))["behind"]);
+    assert_eq!(murmur(&project, &["sync"]).code, 0);
+    let diff = murmur(&project, &["diff"]);
+    assert_eq!((diff.code, diff.out.as_str()), (0, ""), "{}", diff.err);
+}
+
 #[test]
 fn a_break_is_shown_at_its_token_and_passes_when_accepted() {
     let (_folder, project) = new_project();
@@ -150,7 +168,15 @@ fn what_cannot_be_read_is_said_with_its_place() {
     edit(&project, "pub struct Traffic {", "pub struct Traffic {{");
     let unparsable = murmur(&project, &["check"]);
     assert_eq!(unparsable.code, 1);
+    assert!(unparsable.err.contains("error: src/main.rs:"), "{}", unparsable.err);
     assert!(unparsable.err.contains("`cargo check` says"), "{}", unparsable.err);
+    for command in ["check", "sync", "diff"] {
+        let unparsable = murmur(&project, &[command, "-o", "json"]);
+        let said = json(&unparsable);
+        assert_eq!((unparsable.code, &said["status"]), (1, &Value::from("broken")), "{command}");
+        assert_eq!(said["findings"][0]["file"], "src/main.rs", "{command}");
+        assert!(said["findings"][0]["line"].is_u64() && said["findings"][0]["message"].is_string(), "{said}");
+    }
 
     fs::create_dir(folder.path().join("empty")).unwrap();
     let nowhere = murmur(&folder.path().join("empty"), &["check"]);
