@@ -38,7 +38,7 @@ fn build() -> PathBuf {
             "git-activity",
             "--examples",
             "--features",
-            "page-traffic/dynamodb",
+            "page-traffic/dynamodb,page-traffic/kafka",
         ])
         .current_dir(workspace())
         .status()

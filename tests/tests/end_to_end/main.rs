@@ -13,3 +13,4 @@ mod services;
 mod size;
 mod source_kafka;
 mod store_dynamodb;
+mod workers;

@@ -1,0 +1,74 @@
+//! The whole way of an event, by the binary that a user has: from a topic of Kafka, by workers side by side, into a
+//! store, through kills.
+
+use std::time::Duration;
+
+use murmur_tests::kafka::Cluster;
+use murmur_tests::oracle;
+use murmur_tests::process::{self, Process, example};
+use murmur_tests::random::Random;
+use serde_json::Value;
+
+use crate::page_views::{Stream, answers, answers_of, dead_letters};
+use crate::store_dynamodb;
+
+const PARTITIONS: i32 = 4;
+
+/// The stream's lines in a topic; the URL to read it by.
+async fn topic(stream: &Stream, hint: &str) -> String {
+    let cluster = Cluster::from_environment();
+    let topic = cluster.topic(hint, PARTITIONS).await;
+    let lines = std::fs::read_to_string(&stream.file).unwrap();
+    cluster.send(&topic, PARTITIONS, lines.lines().map(str::to_owned));
+    format!("kafka://{}/{topic}?group={}", cluster.brokers, Cluster::name("workers"))
+}
+
+#[tokio::test]
+async fn workers_share_out_a_topic_and_count_each_event_once() {
+    let stream = Stream::generate(20_000, 40, 11);
+    let (source, folder) = (topic(&stream, "shared").await, stream.store("state"));
+    let store = process::store(&folder);
+    let run = ["run", "--until-end", "--threads", "3", "--source", &source, "--store", &store, "-o", "json"];
+    let summary = process::json(example("page-traffic"), &run);
+    assert_eq!(summary["applied"], stream.views.views.len());
+    assert_eq!(summary["dead"], stream.views.malformed.len());
+    assert_eq!(summary["partitions"].as_array().map(Vec::len), Some(PARTITIONS as usize), "{summary}");
+    oracle::assert_pages(&answers(&folder), &stream.views.whole_truth());
+    assert_eq!(dead_letters(&folder), malformed(&stream));
+
+    let again = process::json(example("page-traffic"), &run);
+    assert_eq!((&again["read"], &again["ended"]), (&Value::from(0), &Value::from(true)), "all of it was committed");
+}
+
+#[tokio::test]
+async fn kills_between_kafka_and_dynamodb_leave_the_counts_right() {
+    let stream = Stream::generate(4_000, 15, 12);
+    let source = topic(&stream, "killed").await;
+    let store = format!("dynamodb://{}?endpoint={}", store_dynamodb::prefix(), store_dynamodb::endpoint());
+    let letters = stream.store("letters").display().to_string();
+    let run = |more: &[&'static str]| {
+        let mut arguments = vec!["run", "--threads", "2", "--create-tables", "--flush-interval", "100ms"];
+        arguments.extend_from_slice(more);
+        let given = ["--source", &source, "--store", &store, "--dead-letters", &letters];
+        arguments.into_iter().map(str::to_owned).chain(given.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let mut random = Random::from_environment();
+    for _ in 0..6 {
+        let arguments = run(&[]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut worker = Process::start(example("page-traffic"), &arguments);
+        // The moment of the kill.
+        std::thread::sleep(Duration::from_millis(300) + random.shorter_than(Duration::from_millis(1_500)));
+        worker.kill();
+    }
+    let arguments = run(&["--until-end", "-o", "json"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    process::json(example("page-traffic"), &arguments);
+    oracle::assert_pages(&answers_of(&store), &stream.views.whole_truth());
+}
+
+fn malformed(stream: &Stream) -> Vec<String> {
+    let mut malformed = stream.views.malformed.clone();
+    malformed.sort();
+    malformed
+}
