@@ -48,9 +48,16 @@ impl Progress {
         self.writes += writes;
         self.rewinds += rewinds;
         self.resent += resent;
-        self.lag = self.lag.zip(other.lag).map(|(mine, others)| mine + others);
         self.newest = self.newest.max(other.newest);
-        self.partitions.extend(other.partitions);
+        for status in other.partitions {
+            match self.partitions.iter_mut().find(|mine| mine.partition == status.partition) {
+                // It has moved from one to the other; whoever is further has it now.
+                Some(mine) if (mine.read, mine.lag.is_some()) < (status.read, status.lag.is_some()) => *mine = status,
+                Some(_) => {}
+                None => self.partitions.push(status),
+            }
+        }
+        self.lag = self.partitions.iter().map(|status| status.lag).sum();
         self
     }
 
@@ -80,4 +87,32 @@ pub struct Summary {
     pub progress: Progress,
     /// Whether the source was read to its end (otherwise the worker was asked to stop).
     pub ended: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(partition: &str, read: u64, lag: Option<u64>) -> PartitionStatus {
+        let read = Some(Offset::from_u64(read));
+        PartitionStatus { partition: PartitionId::new(partition), commit: read, read, lag }
+    }
+
+    #[test]
+    fn a_partition_that_moved_between_workers_is_there_once() {
+        let one = Progress {
+            read: 3,
+            partitions: vec![status("a", 5, Some(2)), status("b", 9, None)],
+            ..Progress::default()
+        };
+        let other = Progress {
+            read: 4,
+            partitions: vec![status("b", 9, Some(0)), status("a", 3, Some(9)), status("c", 1, Some(1))],
+            ..Progress::default()
+        };
+        let all = one.clone().with(other.clone());
+        assert_eq!(all.read, 7);
+        assert_eq!(all.partitions, [status("a", 5, Some(2)), status("b", 9, Some(0)), status("c", 1, Some(1))]);
+        assert_eq!((all.lag, other.with(one).lag), (Some(3), Some(3)));
+    }
 }
