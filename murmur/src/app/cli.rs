@@ -20,7 +20,7 @@ const AT: &str = "http://127.0.0.1:50051";
 #[derive(Debug, Parser)]
 #[command(version, about = "Live aggregates per key: worker, query server and tools in one binary", long_about = None)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 definitions have problems or do not fit the store, 4 unavailable, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 definitions have problems or do not fit the store, 4 unavailable; 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM before it was done."
 )]
 pub(super) struct Cli {
     #[command(subcommand)]

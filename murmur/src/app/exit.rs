@@ -10,19 +10,27 @@ pub(super) enum Exit {
     Usage,
     Problems,
     Unavailable,
-    Interrupted,
+    /// Ended by this signal before it was done.
+    Signal(u8),
+}
+
+impl Exit {
+    /// As shells have it: 128 and the number of the signal.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Problems => 3,
+            Self::Unavailable => 4,
+            Self::Signal(number) => 128 + number,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::Problems => 3,
-            Exit::Unavailable => 4,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }
 

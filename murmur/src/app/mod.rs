@@ -20,7 +20,7 @@
 //! | 2 | the command line is wrong |
 //! | 3 | `check` found problems, or the store holds what these definitions cannot go on with |
 //! | 4 | something that is needed cannot be reached |
-//! | 130 | interrupted before it was done |
+//! | 129, 130, 143 | ended by SIGHUP, Ctrl-C, SIGTERM before it was done: `run --until-end` before the end of its source, having flushed and committed; any verb at the second signal, at once |
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -37,6 +37,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     if let Some(server) = server {
         server.stop(&stop).await?;
     }
-    let unfinished = args.until_end && !summary.ended && stop.was_interrupt();
-    Ok(if unfinished { Exit::Interrupted } else { Exit::Done })
+    // Who waits for the end must not take a stop for it. Without an end, a stop is one.
+    let unfinished = stop.signal().filter(|_| args.until_end && !summary.ended);
+    Ok(unfinished.map_or(Exit::Done, Exit::Signal))
 }

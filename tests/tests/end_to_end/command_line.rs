@@ -177,12 +177,23 @@ fn a_store_belongs_to_one_process_at_a_time() {
 }
 
 #[test]
-fn ctrl_c_before_the_end_is_told_apart_from_an_end() {
+fn a_stop_before_the_end_is_told_apart_from_an_end() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        assert_eq!(stopped_by(&[], &[signal]), Some(code), "{signal}");
+    }
+    // Whoever says `nohup` wants it to outlive its terminal.
+    assert_eq!(stopped_by(&["nohup"], &["-HUP", "-TERM"]), Some(143));
+}
+
+/// The exit code of a worker that waits for the end of its input, and gets these signals.
+fn stopped_by(before: &[&str], signals: &[&str]) -> Option<i32> {
     let folder = TempDir::new().unwrap();
-    let store = process::store(&folder.path().join("state"));
+    let (program, store) = (example("page-traffic"), process::store(&folder.path().join("state")));
     let arguments = ["run", "--until-end", "--source", "-", "--store", &store, "--listen", "127.0.0.1:0"];
-    let mut child = process::command(example("page-traffic"), &arguments)
+    let whole = [before, &[program.to_str().unwrap()], &arguments].concat();
+    let mut child = process::command(whole[0], &whole[1..])
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -190,7 +201,10 @@ fn ctrl_c_before_the_end_is_told_apart_from_an_end() {
     let input = child.stdin.take();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().starts_with("serving")));
-    success("kill", &["-INT", &child.id().to_string()]);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    for signal in signals {
+        success("kill", &[signal, &child.id().to_string()]);
+    }
+    let code = child.wait().unwrap().code();
     drop(input);
+    code
 }
