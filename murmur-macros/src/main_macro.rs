@@ -13,6 +13,7 @@ use crate::hygiene::public;
 
 /// `page_traffic, shop::likes; generator = generator::line, crate = path`.
 struct Arguments {
+    /// Their marker types.
     pipelines: Vec<Path>,
     generator: Option<Path>,
     start: Option<Path>,
@@ -23,7 +24,15 @@ impl Parse for Arguments {
     fn parse(input: ParseStream) -> syn::Result<Self> {
         let mut out = Self { pipelines: Vec::new(), generator: None, start: None, krate: None };
         while !input.is_empty() && !input.peek(Token![;]) {
-            out.pipelines.push(input.call(Path::parse_mod_style)?);
+            let written = input.call(Path::parse_mod_style)?;
+            let path = marker(&written);
+            let shown = |path: &Path| quote!(#path).to_string();
+            if out.pipelines.iter().any(|other| shown(other) == shown(&path)) {
+                let name = written.segments.last().map(|last| text(&last.ident)).unwrap_or_default();
+                let message = format!("the pipeline `{name}` is named twice; each runs once");
+                return Err(syn::Error::new_spanned(&written, message));
+            }
+            out.pipelines.push(path);
             if !input.is_empty() && !input.peek(Token![;]) {
                 input.parse::<Token![,]>()?;
             }
@@ -66,7 +75,7 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
         }
     };
     let krate = arguments.krate.map_or_else(|| quote!(::murmur), |path| quote!(#path));
-    let pipelines = arguments.pipelines.iter().map(marker);
+    let pipelines = &arguments.pipelines;
     let generator = arguments.generator.map(|path| quote!(.generator(#path)));
     let start = arguments.start.map(|path| quote!(.start(#path)));
     let (contracts, missing) = if build.is_absent() {

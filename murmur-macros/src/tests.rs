@@ -63,6 +63,17 @@ fn expansions_are_as_written_down() {
 }
 
 #[test]
+fn a_pipeline_is_named_once() {
+    let said = |arguments: &str| main_macro::expand(arguments.parse().unwrap(), &Build::said(None)).to_string();
+    for (arguments, name) in
+        [("views, views", "views"), ("likes, views, Views", "Views"), ("a::v, a::v; generator = line", "v")]
+    {
+        assert!(said(arguments).contains(&format!("the pipeline `{name}` is named twice")), "{arguments}");
+    }
+    assert!(!said("views, shop::views").contains("compile_error"), "two of one name in two modules");
+}
+
+#[test]
 fn main_names_the_markers_of_its_pipelines() {
     let arguments = "page_traffic, shop::likes, Other; generator = generator::line".parse().unwrap();
     let got = prettyplease::unparse(&syn::parse2(main_macro::expand(arguments, &Build::said(None))).unwrap());

@@ -73,7 +73,8 @@ fn too_large(entry: &Entry) -> Option<String> {
     ))
 }
 
-fn twice(entries: &[Entry]) -> impl Iterator<Item = String> {
+/// Pipelines that a binary has twice.
+pub(super) fn twice(entries: &[Entry]) -> impl Iterator<Item = String> {
     entries.iter().enumerate().filter_map(|(at, entry)| {
         let twice = entries[..at].iter().any(|other| other.spec.name == entry.spec.name);
         twice.then(|| format!("there are two pipelines `{}`; they would share a table", entry.spec.name))

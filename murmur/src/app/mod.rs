@@ -142,6 +142,12 @@ impl App {
 
     fn carry_out(&self, cli: &Cli) -> Result<Exit> {
         logs::start(&cli.log)?;
+        // `check` says it among its problems, and contracts can be looked at.
+        if !matches!(cli.verb, Verb::Check(_) | Verb::Schema(_) | Verb::Generate(_))
+            && let Some(twice) = check::twice(&self.entries).next()
+        {
+            return Err(Error::new(ErrorKind::Configuration, twice));
+        }
         match &cli.verb {
             Verb::Dev(args) => wait(dev::dev(self, args)),
             Verb::Run(args) => wait(run::run(self, args)),
@@ -175,4 +181,33 @@ impl App {
 /// Run a verb to its end. The worker has the calling thread; servers and signals have others.
 fn wait(verb: impl Future<Output = Result<Exit>>) -> Result<Exit> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(verb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Decode;
+    use crate::grpc::tests::{Nothing, Stock};
+
+    enum Never {}
+
+    impl Format<Nothing> for Never {
+        const DECODE: Decode<Nothing> = |_| Err("nothing is read".to_owned());
+    }
+
+    /// The same pipeline by two paths, which no macro can tell.
+    #[test]
+    fn a_pipeline_that_is_there_twice_is_refused_before_anything_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("state").display().to_string();
+        let entry = Entry::of::<Stock, Never>;
+        let mut app = App::new("shop", (&[][..], &[][..]));
+        app.entries = vec![entry(), entry()];
+        for verb in [vec!["run", "--source", "-"], vec!["serve"], vec!["dev"], vec!["query", "stock", "1"]] {
+            let arguments = [verb.as_slice(), &["--store", &store]].concat();
+            assert_eq!(app.run_with(arguments), ExitCode::from(2), "{verb:?}");
+        }
+        assert!(!folder.path().join("state").exists());
+        assert_eq!(app.run_with(["check"]), ExitCode::from(3));
+    }
 }

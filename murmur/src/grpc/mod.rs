@@ -33,7 +33,7 @@ mod server;
 mod service;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 pub use client::Client;

@@ -30,7 +30,7 @@ use crate::time::{Span, Timestamp, Window};
 use crate::{Error, ErrorKind};
 
 /// Nothing is applied in these tests: tiles are written directly.
-pub(super) struct Nothing;
+pub(crate) struct Nothing;
 
 impl Event for Nothing {
     const NAME: &'static str = "Nothing";
@@ -43,7 +43,7 @@ impl Event for Nothing {
 
 crate::key! {
     /// Which item, on which shelf of which shop.
-    pub(super) struct StockKey: "test.v1.StockKey" {
+    pub(crate) struct StockKey: "test.v1.StockKey" {
         /// The shop.
         shop: u64 = 1,
         /// The item.
@@ -92,7 +92,7 @@ impl Monoid for Text {
 }
 
 /// Counts, over up to two days.
-pub(super) struct Stock;
+pub(crate) struct Stock;
 
 impl Pipeline for Stock {
     type Event = Nothing;
