@@ -81,7 +81,9 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
             }
         }
     }?;
-    view.show().await?;
+    if summary.ended {
+        view.show().await?;
+    }
     print::note(format_args!("{}", view.rate.summary(&summary)));
     if summary.ended {
         // A bounded source has been read; what came of it can still be asked for.

@@ -32,53 +32,69 @@ pub(super) async fn top(
     count: usize,
     by: Option<&str>,
 ) -> Result<Vec<Json>> {
-    let keys = keys(store, entry).await?;
-    let mut rows = Vec::new();
-    for keys in keys.chunks(CALL) {
-        rows.extend(ask_many(service, ask, keys).await?);
-    }
-    for row in &rows {
-        if let Some(problem) = row.pointer("/answer/problem").and_then(Json::as_str).filter(|text| !text.is_empty()) {
-            print::note(format_args!("left out: {}: {problem}", row.get("key").unwrap_or(&Json::Null)));
-        }
-    }
-    rows.retain(|row| row.get("present").and_then(Json::as_bool) == Some(true));
     if let Some(by) = by.filter(|by| !service.value_fields.iter().any(|name| name == by)) {
         let context = format!("the values of `{}` have no field `{by}` to order by", entry.spec.name);
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
-    let size = |row: &Json| service.size(row, by);
-    rows.sort_by(|a, b| size(b).partial_cmp(&size(a)).unwrap_or(Ordering::Equal));
-    rows.truncate(count);
-    Ok(rows)
-}
-
-/// The keys of the table, as messages.
-async fn keys(store: &dyn Store, entry: &Entry) -> Result<Vec<Vec<u8>>> {
     let table = Table::new(entry.spec.name, GENERATION);
+    let mut best = Best { rows: Vec::new(), count };
     let mut seen: HashSet<Arc<str>> = HashSet::new();
-    let mut keys = Vec::new();
-    let mut after = None;
-    loop {
+    let (mut keys, mut after, mut left_out) = (Vec::new(), None, false);
+    while !left_out {
         let page = store.scan(&table, after.as_ref(), PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(keys) };
+        let Some((last, _)) = page.last() else { break };
         after = Some(last.clone());
         for (id, _) in page {
-            if keys.len() == KEYS {
-                print::note(format_args!("there are more than {KEYS} keys; only these are ranked"));
-                return Ok(keys);
+            if seen.contains(&id.key) {
+                continue;
             }
-            if seen.insert(id.key.clone()) {
-                let key = (entry.decode_key)(&id.key);
-                keys.push(key.map_err(|error| Error::new(ErrorKind::Corrupt, format!("key `{:?}`: {error}", id.key)))?);
+            left_out = seen.len() == KEYS;
+            if left_out {
+                print::note(format_args!("there are more than {KEYS} keys; only these are ranked"));
+                break;
+            }
+            let key = (entry.decode_key)(&id.key);
+            keys.push(key.map_err(|error| Error::new(ErrorKind::Corrupt, format!("key `{:?}`: {error}", id.key)))?);
+            seen.insert(id.key);
+            if keys.len() == CALL {
+                best.take(ask_many(service, ask, &keys).await?, |row| service.size(row, by));
+                keys.clear();
             }
         }
+    }
+    best.take(ask_many(service, ask, &keys).await?, |row| service.size(row, by));
+    Ok(best.rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The largest of all rows so far, and no others.
+struct Best {
+    rows: Vec<(Option<f64>, Json)>,
+    count: usize,
+}
+
+impl Best {
+    /// Look at further ones.
+    fn take(&mut self, rows: Vec<Json>, size: impl Fn(&Json) -> Option<f64>) {
+        for row in rows {
+            let problem = row.pointer("/answer/problem").and_then(Json::as_str);
+            if let Some(problem) = problem.filter(|text| !text.is_empty()) {
+                print::note(format_args!("left out: {}: {problem}", row.get("key").unwrap_or(&Json::Null)));
+            }
+            if row.get("present").and_then(Json::as_bool) == Some(true) {
+                self.rows.push((size(&row), row));
+            }
+        }
+        self.rows.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+        self.rows.truncate(self.count);
     }
 }
 
 /// A Many call; when it is too large for the server, two half as large.
 fn ask_many<'a>(service: &'a Service, ask: &'a Ask, keys: &'a [Vec<u8>]) -> LocalBoxFuture<'a, Result<Vec<Json>>> {
     async move {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let (method, request) = ask.call(true);
         match service.ask_many(method, keys, request).await {
             Ok(mut reply) => match reply.get_mut("entries").map(Json::take) {
@@ -95,4 +111,25 @@ fn ask_many<'a>(service: &'a Service, ask: &'a Ask, keys: &'a [Vec<u8>]) -> Loca
         }
     }
     .boxed_local()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_many_rows_only_the_largest_are_kept() {
+        let row = |n: u64| json!({ "present": n != 13, "value": n * 7_919 % 1_000 });
+        let size = |row: &Json| row.get("value").and_then(Json::as_f64);
+        let mut best = Best { rows: Vec::new(), count: 3 };
+        for call in 0..10 {
+            best.take((call * 100..call * 100 + 100).map(row).collect(), size);
+            assert!(best.rows.len() <= 3 && best.rows.capacity() <= 256);
+        }
+        best.take(vec![json!({ "present": true, "value": null })], size);
+        let sizes: Vec<_> = best.rows.iter().map(|(size, _)| *size).collect();
+        assert_eq!(sizes, [Some(999.0), Some(998.0), Some(997.0)]);
+    }
 }
