@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::contracts::Contracts;
 use super::entry::Entry;
-use super::print::{self, Cell, Fields};
+use super::print::{self, Cell, Fields, Kind};
 use crate::grpc::InProcess;
 use crate::{Error, ErrorKind, Result};
 
@@ -51,8 +51,8 @@ pub(super) struct Service {
     key: MessageDescriptor,
     /// Names of the key's fields.
     pub(super) key_fields: Fields,
-    /// Names of the value's fields; none when it is no message of the package.
-    pub(super) value_fields: Fields,
+    /// What its values are.
+    pub(super) value: print::Value,
 }
 
 /// A method's reply as JSON; numbers of 64 bits are strings there, as protobuf's JSON form has them.
@@ -69,11 +69,16 @@ impl Service {
         let get = descriptor.methods().find(|method| method.name() == "Get").ok_or_else(missing)?;
         let key = get.input().get_field_by_name("key").ok_or_else(missing)?;
         let key = key.kind().as_message().ok_or_else(missing)?.clone();
-        let names = |message: &MessageDescriptor| message.fields().map(|field| field.name().to_owned()).collect();
-        let value = get.output().get_field_by_name("value").ok_or_else(missing)?.kind();
-        let value = value.as_message().filter(|message| message.package_name() == entry.spec.package);
-        let (key_fields, value_fields) = (names(&key), value.map_or_else(Fields::new, names));
-        Ok(Self { server, descriptor, key, key_fields, value_fields })
+        let key_fields = key.fields().map(|field| field.name().to_owned()).collect();
+        let value = get.output().get_field_by_name("value").ok_or_else(missing)?;
+        let value = match value.kind().as_message() {
+            Some(message) if message.package_name() == entry.spec.package => {
+                let fields = message.fields().map(|field| (field.name().to_owned(), Kind::of(&field)));
+                print::Value::Fields(fields.collect())
+            }
+            _ => print::Value::One(Kind::of(&value)),
+        };
+        Ok(Self { server, descriptor, key, key_fields, value })
     }
 
     /// A key's message as JSON.
@@ -85,18 +90,13 @@ impl Service {
     pub(super) fn columns(&self, row: &Json) -> Vec<(String, Cell)> {
         let part = |name| row.get(name).unwrap_or(&Json::Null);
         let mut columns = print::key_columns(part("key"), &self.key_fields);
-        columns.extend(print::value_columns(part("value"), &self.value_fields));
+        columns.extend(self.value.columns(part("value")));
         columns
     }
 
     /// The number of a reply's value that it is ordered by: its field `by`, or the first that is a number.
     pub(super) fn size(&self, row: &Json, by: Option<&str>) -> Option<f64> {
-        let value = row.get("value")?;
-        if self.value_fields.is_empty() {
-            return print::magnitude(value);
-        }
-        let mut fields = self.value_fields.iter().filter(|name| by.is_none_or(|by| by == *name));
-        fields.find_map(|name| print::magnitude(value.get(name)?))
+        self.value.size(row.get("value")?, by)
     }
 
     fn key_message(&self, key: &[u8]) -> Result<DynamicMessage> {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, presets};
+use prost_reflect::FieldDescriptor;
 
 use super::call::Json;
 use crate::Result;
@@ -122,49 +123,97 @@ impl Cell {
         Self { text: grouped(&number.to_string()), right: true }
     }
 
-    /// A value of a reply. The messages of `murmur.v1` are known by their fields.
+    /// A value of a document of our own, where numbers are numbers.
     pub(super) fn of(value: &Json) -> Self {
-        let part = |name: &str| value.get(name).filter(|part| !part.is_null());
-        if let (Some(estimate), Some(lower), Some(upper)) = (part("value"), part("lower"), part("upper")) {
-            return Self::estimate(estimate, lower, upper);
-        }
-        if let (Some(Json::Array(items)), Some(_)) = (part("items"), part("maximum_error")) {
-            let more = if items.len() > ITEMS { ", …" } else { "" };
-            let items = items.iter().take(ITEMS).map(|item| {
-                let count = item.get("count").map(Self::of).map_or_else(String::new, |cell| cell.text);
-                format!("{} {count}", item.get("item").and_then(Json::as_str).unwrap_or_default())
-            });
-            return Self::text(items.collect::<Vec<_>>().join(", ") + more);
-        }
-        if let (Some(_), Some(_)) = (part("count"), part("sum")) {
-            return part("mean").map_or_else(|| Self::text(""), Self::of);
-        }
-        if value.get("at").is_some() && value.get("value").is_some() {
-            let day = part("at").and_then(Json::as_str).map(|at| at.split('T').next().unwrap_or(at));
-            let value = part("value").map_or_else(String::new, |value| short(&Self::of(value).text));
-            return Self::text(day.map_or(value.clone(), |day| format!("{day} {value}")));
-        }
         match value {
             Json::Null => Self::text(""),
-            Json::Number(number) => match number.as_f64() {
-                Some(float) if !number.is_u64() && !number.is_i64() => Self::number(format!("{float:.2}")),
-                _ => Self::number(number),
-            },
-            // 64-bit numbers are strings in protobuf's JSON.
-            Json::String(text) if is_whole(text) => Self::number(text),
+            Json::Number(number) => Self::number(number),
             Json::String(text) => Self::text(text),
             other => Self::text(other.to_string()),
         }
     }
 
+    /// A value of a reply, whose JSON form alone does not say what it is.
+    pub(super) fn typed(value: &Json, kind: &Kind) -> Self {
+        let part = |name: &str| value.get(name).filter(|part| !part.is_null());
+        match kind {
+            _ if value.is_null() => Self::text(""),
+            Kind::Whole => Self::number(value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+            Kind::Float => Self { text: number(value).map_or_else(|| value.to_string(), float), right: true },
+            Kind::Estimate => match (part("value"), part("lower"), part("upper")) {
+                (Some(estimate), Some(lower), Some(upper)) => Self::estimate(estimate, lower, upper),
+                _ => Self::text(""),
+            },
+            Kind::Mean => part("mean").map_or_else(|| Self::text(""), |mean| Self::typed(mean, &Kind::Float)),
+            Kind::Top => {
+                let items = part("items").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+                let more = if items.len() > ITEMS { ", …" } else { "" };
+                let items = items.iter().take(ITEMS).map(|item| {
+                    let count = item.get("count").map_or_else(String::new, |n| Self::typed(n, &Kind::Whole).text);
+                    format!("{} {count}", item.get("item").and_then(Json::as_str).unwrap_or_default())
+                });
+                Self::text(items.collect::<Vec<_>>().join(", ") + more)
+            }
+            Kind::Timed(kind) => {
+                let day = part("at").and_then(Json::as_str).map(|at| at.split('T').next().unwrap_or(at));
+                let value = part("value").map_or_else(String::new, |value| short(&Self::typed(value, kind).text));
+                Self::text(day.map_or(value.clone(), |day| format!("{day} {value}")))
+            }
+            Kind::Other => Self::text(value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+        }
+    }
+
     fn estimate(value: &Json, lower: &Json, upper: &Json) -> Self {
-        let number = |json: &Json| json.as_f64().unwrap_or_default();
+        let number = |json: &Json| number(json).unwrap_or_default();
         let half = ((number(upper) - number(lower)) / 2.0).round();
-        let value = grouped(&format!("{:.0}", number(value)));
-        if half < 1.0 {
-            Self { text: value, right: true }
-        } else {
-            Self { text: format!("{value} ± {}", grouped(&format!("{half:.0}"))), right: true }
+        let whole = |value: f64| if value.abs() < LARGE { grouped(&format!("{value:.0}")) } else { float(value) };
+        let value = whole(number(value));
+        let text = if half < 1.0 { value } else { format!("{value} ± {}", whole(half)) };
+        Self { text, right: true }
+    }
+}
+
+/// What a value of a reply is, by the descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A whole number; one of 64 bits is a string in protobuf's JSON.
+    Whole,
+    /// A float, which is a string there when it is not finite.
+    Float,
+    /// `murmur.v1.Estimate`.
+    Estimate,
+    /// `murmur.v1.Average`.
+    Mean,
+    /// `murmur.v1.TopItems`.
+    Top,
+    /// `murmur.v1.TimedString` and its like, of this.
+    Timed(Box<Kind>),
+    /// Texts, times, and all that has no form of its own here.
+    Other,
+}
+
+impl Kind {
+    /// Of a field.
+    pub(super) fn of(field: &FieldDescriptor) -> Self {
+        use prost_reflect::Kind as K;
+        if field.is_list() || field.is_map() {
+            return Self::Other;
+        }
+        match field.kind() {
+            K::Double | K::Float => Self::Float,
+            K::Int32 | K::Int64 | K::Uint32 | K::Uint64 | K::Sint32 | K::Sint64 => Self::Whole,
+            K::Fixed32 | K::Fixed64 | K::Sfixed32 | K::Sfixed64 => Self::Whole,
+            K::Message(message) => match message.full_name().strip_prefix("murmur.v1.") {
+                Some("Estimate") => Self::Estimate,
+                Some("Average") => Self::Mean,
+                Some("TopItems") => Self::Top,
+                Some(name) if name.starts_with("Timed") => {
+                    let value = message.get_field_by_name("value");
+                    Self::Timed(Box::new(value.map_or(Self::Other, |value| Self::of(&value))))
+                }
+                _ => Self::Other,
+            },
+            _ => Self::Other,
         }
     }
 }
@@ -179,24 +228,66 @@ pub(super) fn key_columns(key: &Json, fields: &Fields) -> Vec<(String, Cell)> {
     present.map(|(name, value)| (name.clone(), Cell::text(text(value)))).collect()
 }
 
-/// The columns of a value; one when it is no message of the user's.
-pub(super) fn value_columns(value: &Json, fields: &Fields) -> Vec<(String, Cell)> {
-    if fields.is_empty() {
-        return vec![("value".to_owned(), Cell::of(value))];
-    }
-    fields.iter().map(|name| (name.clone(), Cell::of(value.get(name).unwrap_or(&Json::Null)))).collect()
+/// What the columns of a value are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// A message of the user's, by its fields.
+    Fields(Vec<(String, Kind)>),
+    /// Anything else is one column.
+    One(Kind),
 }
 
-/// The number that a row is ordered by, and that its bar shows.
-pub(super) fn magnitude(value: &Json) -> Option<f64> {
-    match value {
-        Json::Number(number) => number.as_f64(),
-        Json::String(text) if is_whole(text) => text.parse().ok(),
-        Json::Object(fields) => {
-            ["value", "total", "mean"].iter().find_map(|name| fields.get(*name).and_then(magnitude))
+impl Value {
+    /// The columns.
+    pub(super) fn columns(&self, value: &Json) -> Vec<(String, Cell)> {
+        let column = |name: &str, value: &Json, kind: &Kind| (name.to_owned(), Cell::typed(value, kind));
+        match self {
+            Self::One(kind) => vec![column("value", value, kind)],
+            Self::Fields(fields) => {
+                let part = |name: &str| value.get(name).unwrap_or(&Json::Null);
+                fields.iter().map(|(name, kind)| column(name, part(name), kind)).collect()
+            }
         }
-        _ => None,
     }
+
+    /// Whether it has a field of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        matches!(self, Self::Fields(fields) if fields.iter().any(|(field, _)| field == name))
+    }
+
+    /// The number that a row is ordered by, and that its bar shows: its field `by`, or the first that is a number.
+    pub(super) fn size(&self, value: &Json, by: Option<&str>) -> Option<f64> {
+        match self {
+            Self::One(kind) => magnitude(value, kind),
+            Self::Fields(fields) => {
+                let mut fields = fields.iter().filter(|(name, _)| by.is_none_or(|by| by == name));
+                fields.find_map(|(name, kind)| magnitude(value.get(name)?, kind))
+            }
+        }
+    }
+}
+
+fn magnitude(value: &Json, kind: &Kind) -> Option<f64> {
+    match kind {
+        Kind::Whole | Kind::Float => number(value),
+        Kind::Estimate => number(value.get("value")?),
+        Kind::Mean => number(value.get("mean")?),
+        Kind::Top => number(value.get("total")?),
+        Kind::Timed(kind) => magnitude(value.get("value")?, kind),
+        Kind::Other => None,
+    }
+}
+
+/// A number of protobuf's JSON.
+fn number(value: &Json) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// From here on all digits of a float are more than anybody reads, and more than it knows.
+const LARGE: f64 = 1e15;
+
+fn float(value: f64) -> String {
+    if value.is_finite() && value.abs() >= LARGE { format!("{value:.6e}") } else { grouped(&format!("{value:.2}")) }
 }
 
 /// At most this many characters of a text that is one of several things in a cell.
@@ -204,11 +295,6 @@ const SHORT: usize = 24;
 
 fn short(text: &str) -> String {
     if text.chars().count() <= SHORT { text.to_owned() } else { text.chars().take(SHORT - 1).chain(['…']).collect() }
-}
-
-fn is_whole(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// `1234567.5` as `1,234,567.5`.
@@ -254,21 +340,65 @@ mod tests {
 
     use super::*;
 
-    fn text(value: Json) -> String {
-        Cell::of(&value).text
+    fn text(value: Json, kind: Kind) -> String {
+        Cell::typed(&value, &kind).text
+    }
+
+    fn timed(kind: Kind) -> Kind {
+        Kind::Timed(Box::new(kind))
     }
 
     #[test]
     fn values_read_as_a_person_writes_them() {
-        assert_eq!(text(json!("1234567")), "1,234,567");
-        assert_eq!(text(json!("-42")), "-42");
-        assert_eq!(text(json!(1234.5)), "1,234.50");
-        assert_eq!(text(json!({"value": 1000.2, "lower": 970.0, "upper": 1030.0})), "1,000 ± 30");
-        assert_eq!(text(json!({"value": 3.0000001, "lower": 3.0, "upper": 3.0})), "3");
+        assert_eq!(text(json!("1234567"), Kind::Whole), "1,234,567");
+        assert_eq!(text(json!("-42"), Kind::Whole), "-42");
+        assert_eq!(text(json!(7), Kind::Whole), "7");
+        assert_eq!(text(json!(1234.5), Kind::Float), "1,234.50");
+        assert_eq!(text(json!({"value": 1000.2, "lower": 970.0, "upper": 1030.0}), Kind::Estimate), "1,000 ± 30");
+        assert_eq!(text(json!({"value": 3.0000001, "lower": 3.0, "upper": 3.0}), Kind::Estimate), "3");
         let top = json!({"items": [{"item": "a", "count": "12"}, {"item": "b", "count": "3"}], "maximum_error": "0"});
-        assert_eq!(text(top), "a 12, b 3");
-        assert_eq!(text(json!({"at": "2005-04-16T22:20:36Z", "value": "begin"})), "2005-04-16 begin");
-        assert_eq!(text(json!({"mean": null, "count": "0", "sum": 0.0})), "");
+        assert_eq!(text(top, Kind::Top), "a 12, b 3");
+        let first = json!({"at": "2005-04-16T22:20:36Z", "value": "begin"});
+        assert_eq!(text(first, timed(Kind::Other)), "2005-04-16 begin");
+        assert_eq!(text(json!({"mean": null, "count": "0", "sum": 0.0}), Kind::Mean), "");
+    }
+
+    /// A text of digits, such as a telephone number, is a text, and a number of 64 bits is none.
+    #[test]
+    fn what_is_a_number_is_said_by_its_type() {
+        assert_eq!(Cell::typed(&json!("0049301234567"), &Kind::Other), Cell::text("0049301234567"));
+        assert_eq!(text(json!({"at": null, "value": "123456"}), timed(Kind::Other)), "123456");
+        assert_eq!(text(json!({"at": null, "value": "123456"}), timed(Kind::Whole)), "123,456");
+        let value = Value::Fields(vec![("phone".into(), Kind::Other), ("views".into(), Kind::Whole)]);
+        assert_eq!(value.size(&json!({"phone": "900", "views": "7"}), None), Some(7.0));
+        assert_eq!(value.size(&json!({"phone": "900", "views": "7"}), Some("phone")), None);
+    }
+
+    #[test]
+    fn a_large_float_is_one_short_number() {
+        assert_eq!(text(json!(999_999_999_999_999.5), Kind::Float), "999,999,999,999,999.50");
+        assert_eq!(text(json!(1e15), Kind::Float), "1.000000e15");
+        assert_eq!(text(json!(-1.234_567_89e300), Kind::Float), "-1.234568e300");
+        assert_eq!(text(json!("Infinity"), Kind::Float), "inf");
+        assert_eq!(
+            text(json!({"value": 2e18, "lower": 1e18, "upper": 3e18}), Kind::Estimate),
+            "2.000000e18 ± 1.000000e18"
+        );
+    }
+
+    #[test]
+    fn kinds_are_those_of_the_descriptor() {
+        let types = "murmur/v1/types.proto";
+        let mut compiler = protox::Compiler::new(["../proto-templates"]).unwrap();
+        let pool = compiler.include_imports(true).open_file(types).unwrap().descriptor_pool();
+        let kind = |message: &str, field: &str| {
+            Kind::of(&pool.get_message_by_name(message).unwrap().get_field_by_name(field).unwrap())
+        };
+        assert_eq!(kind("murmur.v1.TopItem", "item"), Kind::Other);
+        assert_eq!(kind("murmur.v1.TopItem", "count"), Kind::Whole);
+        assert_eq!(kind("murmur.v1.Average", "mean"), Kind::Float);
+        assert_eq!(kind("murmur.v1.TimedString", "value"), Kind::Other);
+        assert_eq!(kind("murmur.v1.TopItems", "items"), Kind::Other);
     }
 
     #[test]
@@ -276,7 +406,7 @@ mod tests {
         let top = json!({"items": [{"item": "a\r\u{9b}2Jb", "count": "12"}], "maximum_error": "0"});
         let key = json!({"author": "Eve\u{1b}[31m\u{202e}nimda\n\t\u{7f}"});
         let mut row = key_columns(&key, &vec!["author".to_owned()]);
-        row.push(("top".to_owned(), Cell::of(&top)));
+        row.push(("top".to_owned(), Cell::typed(&top, &Kind::Top)));
         let shown = table(std::iter::once(row), None);
         assert!(shown.contains("Eve\\u{1b}[31m\\u{202e}nimda\\n\\t\\u{7f}"), "{shown}");
         assert!(shown.contains("a\\r\\u{9b}2Jb 12"), "{shown}");
@@ -302,10 +432,10 @@ mod tests {
 
     #[test]
     fn columns_stand_in_the_order_of_the_fields() {
-        let fields = ["views".to_owned(), "at_most".to_owned()].into();
-        let columns = value_columns(&json!({"at_most": "7", "views": "2"}), &fields);
+        let value = Value::Fields(["views", "at_most"].map(|name| (name.to_owned(), Kind::Whole)).into());
+        let columns = value.columns(&json!({"at_most": "7", "views": "2"}));
         let columns: Vec<_> = columns.iter().map(|(name, cell)| (name.as_str(), cell.text.as_str())).collect();
         assert_eq!(columns, [("views", "2"), ("at_most", "7")]);
-        assert_eq!(value_columns(&json!("5"), &Fields::new()), [("value".to_owned(), Cell::number(5))]);
+        assert_eq!(Value::One(Kind::Whole).columns(&json!("5")), [("value".to_owned(), Cell::number(5))]);
     }
 }

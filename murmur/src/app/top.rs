@@ -32,7 +32,7 @@ pub(super) async fn top(
     count: usize,
     by: Option<&str>,
 ) -> Result<Vec<Json>> {
-    if let Some(by) = by.filter(|by| !service.value_fields.iter().any(|name| name == by)) {
+    if let Some(by) = by.filter(|by| !service.value.has(by)) {
         let context = format!("the values of `{}` have no field `{by}` to order by", entry.spec.name);
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
