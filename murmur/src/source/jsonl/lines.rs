@@ -13,10 +13,10 @@ pub(super) struct Lines {
     /// Lines up to this one are not delivered.
     skip: u64,
     longest: usize,
-    /// The unfinished line at the end of the last buffer.
+    /// The unfinished line at the end of the last buffer, as much of it as is kept.
     carry: Vec<u8>,
-    /// Inside a line that is too long and was reported already.
-    inside_long: bool,
+    /// Bytes of that line that are not kept, as it is too long.
+    dropped: u64,
 }
 
 /// A buffer with the places of its lines.
@@ -26,12 +26,9 @@ pub(super) struct Cut {
     pub(super) payloads: Vec<Payload>,
 }
 
-/// What is kept of a line that is too long.
-const EVIDENCE: usize = 4096;
-
 impl Lines {
     pub(super) fn new(piece: u64, skip: u64, longest: usize) -> Self {
-        Self { piece, line: 0, skip, longest, carry: Vec::new(), inside_long: false }
+        Self { piece, line: 0, skip, longest, carry: Vec::new(), dropped: 0 }
     }
 
     /// Deliver what follows this line.
@@ -76,25 +73,21 @@ impl Lines {
         }
         let rest = start..buffer.len();
         if end {
-            if !rest.is_empty() || self.inside_long {
+            if !rest.is_empty() || self.dropped > 0 {
                 self.finish(&buffer, rest, &mut payloads);
             }
-        } else if self.inside_long {
-            // Nothing of it is kept.
-        } else if rest.len() > self.longest {
-            self.finish(&buffer, rest, &mut payloads);
-            // The line's number is given; its end comes later.
-            self.inside_long = true;
         } else {
-            self.carry.extend_from_slice(&buffer[rest]);
+            let kept = rest.len().min(self.longest);
+            self.dropped += (rest.len() - kept) as u64;
+            self.carry.extend_from_slice(&buffer[start..start + kept]);
         }
         Cut { buffer, payloads }
     }
 
     /// The bytes of the line that broken input ended in, as a payload that cannot be read.
     pub(super) fn break_off(&mut self, reason: String) -> Cut {
-        let mut buffer = std::mem::take(&mut self.carry);
-        buffer.truncate(EVIDENCE);
+        let buffer = std::mem::take(&mut self.carry);
+        self.dropped = 0;
         self.line += 1;
         let payload = Payload { offset: self.position(), bytes: 0..buffer.len(), broken: Some(reason.into()) };
         let payloads = if self.line > self.skip { vec![payload] } else { Vec::new() };
@@ -102,17 +95,18 @@ impl Lines {
     }
 
     fn finish(&mut self, buffer: &[u8], mut bytes: std::ops::Range<usize>, payloads: &mut Vec<Payload>) {
-        if std::mem::take(&mut self.inside_long) {
-            return;
-        }
+        let length = std::mem::take(&mut self.dropped) + bytes.len() as u64;
         self.line += 1;
         if self.line <= self.skip {
             return;
         }
         let mut broken = None;
-        if bytes.len() > self.longest {
-            broken = Some(format!("the line is longer than {} bytes; `max_line` sets the limit", self.longest).into());
-            bytes.end = bytes.start + EVIDENCE.min(self.longest);
+        if length > self.longest as u64 {
+            let kept = bytes.len().min(self.longest);
+            bytes.end = bytes.start + kept;
+            let reason =
+                format!("truncated: the line has {length} bytes, and {kept} are kept; `max_line` sets the limit");
+            broken = Some(reason.into());
         } else if buffer[bytes.clone()].iter().all(u8::is_ascii_whitespace) {
             return;
         } else if buffer[bytes.end - 1] == b'\r' {
@@ -158,7 +152,7 @@ mod tests {
         let lines = text.split(|b| *b == b'\n').zip(1..).filter(|(_, n)| *n > skip);
         let lines = lines.filter(|(line, _)| line.len() > longest || !line.trim_ascii().is_empty());
         let lines = lines.map(|(line, n)| match line {
-            line if line.len() > longest => (n, line[..longest.min(EVIDENCE)].to_vec(), false),
+            line if line.len() > longest => (n, line[..longest].to_vec(), false),
             line => (n, line.strip_suffix(b"\r").unwrap_or(line).to_vec(), true),
         });
         lines.collect()
@@ -181,17 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_takes_no_memory() {
+    fn a_line_without_end_takes_no_memory_beyond_the_limit() {
         let mut lines = Lines::new(1, 0, 100);
-        let mut broken = 0;
         for _ in 0..1_000 {
             let mut buffer = lines.begin(1_000);
             buffer.resize(buffer.len() + 1_000, b'x');
-            broken += lines.cut(buffer, false).payloads.len();
-            assert!(lines.carry.is_empty());
+            assert!(lines.cut(buffer, false).payloads.is_empty(), "its length is not known yet");
+            assert_eq!(lines.carry.len(), 100);
         }
-        assert_eq!(broken, 1);
-        let buffer = b"\nnext\n".to_vec();
-        assert_eq!(lines.cut(buffer, false).payloads[0].offset, Offset::from_pair(1, 2));
+        let mut buffer = lines.begin(6);
+        buffer.extend_from_slice(b"\nnext\n");
+        let payloads = lines.cut(buffer, false).payloads;
+        assert_eq!(payloads[0].bytes.len(), 100);
+        assert!(payloads[0].broken.as_deref().is_some_and(|why| why.contains("1000000 bytes, and 100 are kept")));
+        assert_eq!((payloads[1].offset, payloads[1].bytes.len()), (Offset::from_pair(1, 2), 4));
     }
 }
