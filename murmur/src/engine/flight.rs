@@ -93,6 +93,7 @@ impl Flight {
 async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
     let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, reached: Vec::new() };
     let mut to_say = Vec::new();
+    super::failpoint::reach("before_store_write");
     let written = shipments.into_iter().map(|Shipment { lane, table, writes, reached }| {
         sent.writes += writes.len() as u64;
         to_say.extend(reached.into_iter().map(|reached| (lane, table.clone(), reached)));
@@ -107,6 +108,7 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
             sent.flushed = Flushed::Conflict;
         }
     }
+    super::failpoint::reach("after_store_write");
     if sent.flushed == Flushed::Durable {
         let store = &*store;
         let said = to_say.into_iter().map(|(lane, table, Reached { partition, record, standing })| async move {

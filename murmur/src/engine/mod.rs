@@ -14,6 +14,7 @@
 mod breaker;
 mod clock;
 mod decode;
+pub(crate) mod failpoint;
 mod flight;
 mod flush;
 mod fold;

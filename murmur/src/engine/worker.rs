@@ -254,6 +254,7 @@ impl<E: Event> Worker<E> {
 
     async fn revoke(&mut self, partitions: &[PartitionId]) -> Result<()> {
         self.flush().await?;
+        super::failpoint::reach("in_revoke");
         self.source.release(partitions).await?;
         let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
         self.owned.retain(|owned| !partitions.contains(&owned.id));
@@ -352,6 +353,7 @@ impl<E: Event> Worker<E> {
         }
         let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
         let commits: Vec<_> = moved.filter_map(|(owned, _)| Some((owned.id.clone(), owned.commit()?))).collect();
+        super::failpoint::reach("before_commit");
         self.source.commit(&commits).await?;
         Ok(Flushed::Durable)
     }
@@ -384,7 +386,9 @@ impl<E: Event> Worker<E> {
             return Ok(());
         }
         self.dead_letters.put(std::mem::take(&mut self.letters)).await?;
-        self.dead_letters.sync().await
+        self.dead_letters.sync().await?;
+        super::failpoint::reach("after_dead_letters");
+        Ok(())
     }
 
     /// Two owners that run into each other must not do so in step for ever.

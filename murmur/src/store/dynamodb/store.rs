@@ -76,7 +76,10 @@ impl Store for DynamoStore {
                     sent.push(async move { (at, self.0.write_one(name, write).await) });
                 }
                 match sent.next().await {
-                    Some(outcome) => outcomes.push(outcome),
+                    Some(outcome) => {
+                        outcomes.push(outcome);
+                        crate::engine::failpoint::reach("mid_flush");
+                    }
                     None => break,
                 }
             }
