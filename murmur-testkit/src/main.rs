@@ -1,9 +1,10 @@
-//! `murmur-testkit`: the simulation as a command.
+//! `murmur-testkit`: the simulation and the faults as a command.
+
+mod commands;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use murmur_testkit::simulation::{Defect, Report, simulate};
+use clap::{Parser, Subcommand};
 
 /// Test what Murmur promises.
 #[derive(Parser)]
@@ -23,63 +24,31 @@ enum Verb {
   murmur-testkit simulate --schedules 20000
   murmur-testkit simulate --schedules 1 --seed 4711      (one schedule again)
   murmur-testkit simulate --break claim-before-apply     (must be found)")]
-    Simulate {
-        /// How many schedules; their seeds count up from --seed.
-        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
-        schedules: u64,
-        /// Seed of the first schedule.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Switch on this defect; the simulation must then find it.
-        #[arg(long = "break", value_name = "NAME")]
-        defect: Option<Defect>,
-        /// How to print the result.
-        #[arg(short, long, default_value = "table")]
-        output: Output,
-    },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Output {
-    /// For a person.
-    Table,
-    /// One object in JSON.
-    Json,
+    Simulate(commands::simulate::SimulateArgs),
+    /// Run real workers on a real broker and real tables, do them harm, and compare every slot of every tile with what
+    /// was sent.
+    ///
+    /// The broker and the tables are those that MURMUR_TEST_KAFKA and MURMUR_TEST_DYNAMODB name; without these they are
+    /// started by scripts/services.sh. Exit code 0: every verdict is one that the row allows. 1: one is worse.
+    #[cfg(feature = "faults")]
+    #[command(after_help = "Examples:
+  murmur-testkit faults --list
+  murmur-testkit faults short
+  murmur-testkit faults F05 --seed 4711
+  murmur-testkit faults all --minutes 2 -o json")]
+    Faults(commands::faults::FaultsArgs),
+    /// The worker that the faults are done to.
+    #[cfg(feature = "faults")]
+    #[command(hide = true)]
+    Worker(murmur_testkit::faults::worker::WorkerArgs),
 }
 
 fn main() -> ExitCode {
-    let Verb::Simulate { schedules, seed, defect, output } = Arguments::parse().verb;
-    let report = simulate(seed, schedules, defect);
-    print(&report, defect, output);
-    if report.failure.is_some() == defect.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[allow(clippy::print_stdout, reason = "the result of the command")]
-fn print(report: &Report, defect: Option<Defect>, output: Output) {
-    let name = defect.and_then(|defect| Some(defect.to_possible_value()?.get_name().to_owned()));
-    match output {
-        Output::Json => {
-            let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
-            let line = serde_json::json!({
-                "name": "simulate", "schedules": report.schedules, "events": report.events,
-                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent,
-                "broken": name, "failure": failure,
-            });
-            println!("{line}");
-        }
-        Output::Table => {
-            println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again",
-                report.schedules, report.events, report.crashes, report.rewinds, report.resent
-            );
-            match (&report.failure, name) {
-                (None, None) => println!("0 wrong"),
-                (Some(failure), None) => println!("WRONG at seed {}: {}", failure.seed, failure.what),
-                (Some(failure), Some(name)) => {
-                    println!("`{name}` was found at seed {}: {}", failure.seed, failure.what)
-                }
-                (None, Some(name)) => println!("`{name}` was NOT found"),
-            }
-        }
+    match Arguments::parse().verb {
+        Verb::Simulate(args) => commands::simulate::run(&args),
+        #[cfg(feature = "faults")]
+        Verb::Faults(args) => commands::faults::main(&args),
+        #[cfg(feature = "faults")]
+        Verb::Worker(args) => murmur_testkit::faults::worker::main(&args),
     }
 }

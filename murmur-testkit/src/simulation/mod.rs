@@ -7,7 +7,6 @@
 
 mod defect;
 mod log;
-mod pipelines;
 mod schedule;
 mod store;
 

@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 use super::Report;
 use super::defect::Defect;
 use super::log::{Broker, Entry, Folder, LogSource, Shared, lock};
-use super::pipelines::{REFUSED, Tallies, Tally, Tick, Trail, Trails, decode, trail_keys};
 use super::store::{Faults, FaultyStore};
+use crate::pipelines::{REFUSED, Tallies, Tally, Tick, Trail, Trails, decode, trail_keys};
 
 /// When the simulated world begins: 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600;
@@ -142,7 +142,7 @@ impl World {
                 } else {
                     let at = Timestamp::from_seconds(BEGIN + rng.i64(0..5_400));
                     let amount = if rng.u32(..40) == 0 { REFUSED } else { rng.u64(1..1_000) };
-                    Tick { key: rng.u64(..4), at, amount }.to_payload()
+                    Tick { key: rng.u64(..4).to_string(), at, amount }.to_payload()
                 };
                 log.push(Entry { offset: Offset::from_u64(next), payload });
                 report.events += 1;
@@ -256,13 +256,13 @@ fn oracle(broker: &Broker) -> (TallyAt, TrailAt) {
         for tick in log.iter().filter_map(|entry| decode(&entry.payload).ok()) {
             let (tile, slot) = Tallies::tiling().locate(tick.at);
             if tick.amount != REFUSED {
-                let tally = tallies.entry((text(tick.key), tile, slot)).or_default();
+                let tally = tallies.entry((text(&tick.key), tile, slot)).or_default();
                 tally.0 += 1;
                 tally.1 += tick.amount;
             }
             for key in trail_keys(&tick) {
                 let (tile, slot) = Trails::tiling().locate(tick.at);
-                let (count, hash) = trails.entry((text(key), tile, slot, partition.clone())).or_default();
+                let (count, hash) = trails.entry((text(&key), tile, slot, partition.clone())).or_default();
                 let mut trail = Trail { count: *count, hash: *hash };
                 trail.combine(Trail { count: 1, hash: tick.amount });
                 (*count, *hash) = (trail.count, trail.hash);
@@ -273,10 +273,10 @@ fn oracle(broker: &Broker) -> (TallyAt, TrailAt) {
 }
 
 /// The stored text of a key.
-fn text(key: u64) -> String {
+pub(crate) fn text(key: &str) -> String {
     let mut buffer = KeyBuf::default();
     buffer.begin("");
-    buffer.field(&key);
+    buffer.field(&key.to_owned());
     buffer.finish().map(|range| buffer.slice(range).to_owned()).unwrap_or_default()
 }
 

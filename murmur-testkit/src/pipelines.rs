@@ -1,27 +1,31 @@
+//! Two pipelines that show everything that goes wrong: one of each form.
+
 use murmur::aggregate::{Column, DecodeError, Form, Monoid, Number};
 use murmur::event::Event;
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::time::{Span, Timestamp, Window};
 
-/// An event of the simulated log.
+/// An event.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tick {
-    pub(super) key: u64,
-    pub(super) at: Timestamp,
-    pub(super) amount: u64,
+pub(crate) struct Tick {
+    pub(crate) key: String,
+    pub(crate) at: Timestamp,
+    pub(crate) amount: u64,
 }
 
 impl Tick {
-    pub(super) fn to_payload(&self) -> Vec<u8> {
-        format!("{} {} {}", self.key, self.at.as_micros(), self.amount).into_bytes()
+    pub(crate) fn to_payload(&self) -> Vec<u8> {
+        format!("{} {} {}", self.at.as_micros(), self.amount, self.key).into_bytes()
     }
 }
 
-pub(super) fn decode(payload: &[u8]) -> Result<Tick, String> {
+pub(crate) fn decode(payload: &[u8]) -> Result<Tick, String> {
     let text = std::str::from_utf8(payload).map_err(|error| error.to_string())?;
-    let mut parts = text.split(' ').map(|part| part.parse::<i64>().map_err(|error| error.to_string()));
-    let mut next = || parts.next().unwrap_or_else(|| Err("cut off".into()));
-    Ok(Tick { key: next()? as u64, at: Timestamp::from_micros(next()?), amount: next()? as u64 })
+    let (at, rest) = text.split_once(' ').ok_or("cut off")?;
+    let (amount, key) = rest.split_once(' ').ok_or("cut off")?;
+    let at = at.parse().map_err(|error| format!("its time: {error}"))?;
+    let amount = amount.parse().map_err(|error| format!("its amount: {error}"))?;
+    Ok(Tick { key: key.to_owned(), at: Timestamp::from_micros(at), amount })
 }
 
 impl Event for Tick {
@@ -34,13 +38,15 @@ impl Event for Tick {
 }
 
 /// The amount that [`Tallies`] refuses and [`Trails`] counts: a dead letter of one pipeline alone.
-pub(super) const REFUSED: u64 = 1_007;
+pub(crate) const REFUSED: u64 = 1_007;
+/// The amount at which the functions of both pipelines panic.
+pub(crate) const PANICS: u64 = 1_013;
 
 /// Form A: how many, and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) count: u64,
-    pub(super) amount: u64,
+pub(crate) struct Tally {
+    pub(crate) count: u64,
+    pub(crate) amount: u64,
 }
 
 impl Monoid for Tally {
@@ -94,9 +100,9 @@ impl Monoid for Tally {
 /// Form B, the strictest value there is: the polynomial hash of the sequence of events. One event lost, doubled or out
 /// of order changes it; `hash(ab) = hash(a) * BASE^len(b) + hash(b)`, so it is associative and not commutative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Trail {
-    pub(super) count: u64,
-    pub(super) hash: u64,
+pub(crate) struct Trail {
+    pub(crate) count: u64,
+    pub(crate) hash: u64,
 }
 
 /// An odd multiplier (Knuth's MMIX), so that no factor of two is lost modulo 2^64.
@@ -139,28 +145,28 @@ fn words(bytes: &[u8]) -> Result<[u64; 2], DecodeError> {
 
 murmur::key! {
     /// The key of both pipelines.
-    pub(super) struct TickKey: "simulation.v1.TickKey" {
+    pub(crate) struct TickKey: "testkit.v1.TickKey" {
         /// Which counter.
-        key: u64 = 1,
+        key: String = 1,
     }
 }
 
 /// The window of both pipelines: hour tiles of minute slots.
-const WINDOW: Window = Window::Sliding { span: Span::from_seconds(86_400), slot: Span::from_seconds(60) };
+pub(crate) const WINDOW: Window = Window::Sliding { span: Span::from_seconds(86_400), slot: Span::from_seconds(60) };
 
 const fn spec(name: &'static str) -> Spec {
     Spec {
         name,
-        package: "simulation.v1",
+        package: "testkit.v1",
         service: "TickService",
-        about: "A pipeline of the simulation.",
+        about: "A pipeline to test with.",
         window: WINDOW,
         fingerprint: 0,
     }
 }
 
 /// Counts, by Form A.
-pub(super) struct Tallies;
+pub(crate) struct Tallies;
 
 impl Pipeline for Tallies {
     type Event = Tick;
@@ -169,13 +175,14 @@ impl Pipeline for Tallies {
     const SPEC: Spec = spec("tallies");
 
     fn apply(event: &Tick, out: &mut Emissions<Tally>) {
+        assert_ne!(event.amount, PANICS, "this amount is a defect of the pipeline");
         out.begin("").field(&event.key);
         out.emit(Tally { count: 1, amount: event.amount });
     }
 }
 
-/// Hashes of sequences, by Form B; every third key is filtered out, and every fifth goes to two keys.
-pub(super) struct Trails;
+/// Hashes of sequences, by Form B; every third amount is filtered out, and every fifth goes to two keys.
+pub(crate) struct Trails;
 
 impl Pipeline for Trails {
     type Event = Tick;
@@ -184,6 +191,7 @@ impl Pipeline for Trails {
     const SPEC: Spec = spec("trails");
 
     fn apply(event: &Tick, out: &mut Emissions<Trail>) {
+        assert_ne!(event.amount, PANICS, "this amount is a defect of the pipeline");
         for key in trail_keys(event) {
             out.begin("").field(&key);
             out.emit(Trail { count: 1, hash: event.amount });
@@ -192,8 +200,8 @@ impl Pipeline for Trails {
 }
 
 /// The keys under which [`Trails`] keeps an event.
-pub(super) fn trail_keys(event: &Tick) -> impl Iterator<Item = u64> {
-    let own = (!event.amount.is_multiple_of(3)).then_some(event.key);
-    let second = event.amount.is_multiple_of(5).then_some(event.key + 100);
+pub(crate) fn trail_keys(event: &Tick) -> impl Iterator<Item = String> {
+    let own = (!event.amount.is_multiple_of(3)).then(|| event.key.clone());
+    let second = event.amount.is_multiple_of(5).then(|| format!("{}+", event.key));
     own.into_iter().chain(second)
 }

@@ -1,0 +1,58 @@
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use murmur_testkit::simulation::{Defect, Report, simulate};
+
+use super::Output;
+
+#[derive(Args)]
+pub(crate) struct SimulateArgs {
+    /// How many schedules; their seeds count up from --seed.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    schedules: u64,
+    /// Seed of the first schedule.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Switch on this defect; the simulation must then find it.
+    #[arg(long = "break", value_name = "NAME")]
+    defect: Option<Defect>,
+    /// How to print the result.
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+}
+
+pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
+    let report = simulate(args.seed, args.schedules, args.defect);
+    print(&report, args.defect, args.output);
+    if report.failure.is_some() == args.defect.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[allow(clippy::print_stdout, reason = "the result of the command")]
+fn print(report: &Report, defect: Option<Defect>, output: Output) {
+    let name = defect.and_then(|defect| Some(defect.to_possible_value()?.get_name().to_owned()));
+    match output {
+        Output::Json => {
+            let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
+            let line = serde_json::json!({
+                "name": "simulate", "schedules": report.schedules, "events": report.events,
+                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent,
+                "broken": name, "failure": failure,
+            });
+            println!("{line}");
+        }
+        Output::Table => {
+            println!(
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again",
+                report.schedules, report.events, report.crashes, report.rewinds, report.resent
+            );
+            match (&report.failure, name) {
+                (None, None) => println!("0 wrong"),
+                (Some(failure), None) => println!("WRONG at seed {}: {}", failure.seed, failure.what),
+                (Some(failure), Some(name)) => {
+                    println!("`{name}` was found at seed {}: {}", failure.seed, failure.what)
+                }
+                (None, Some(name)) => println!("`{name}` was NOT found"),
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What is sent: made from a seed, known before it is sent.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use murmur::engine::{Clock, SystemClock};
+use murmur::time::Timestamp;
+
+use super::Failure;
+use super::kafka::Cluster;
+use crate::pipelines::{PANICS, REFUSED, Tick};
+
+/// Events, and how fast.
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    pub(super) events: usize,
+    /// A second.
+    pub(super) rate: usize,
+    pub(super) partitions: i32,
+    pub(super) keys: u64,
+    /// Share that goes to the key `hot`.
+    pub(super) hot: f32,
+    /// Shares of what cannot be counted: no event, an amount that is refused, one that panics, a key that is too long.
+    pub(super) malformed: f32,
+    pub(super) refused: f32,
+    pub(super) panics: f32,
+    pub(super) long_keys: f32,
+    /// Share of strange keys that can be counted all the same: empty, with a NUL, with signs of the store's own.
+    pub(super) odd_keys: f32,
+    /// Share of events of 20 hours ago, which still count, and of three days ago, which do not.
+    pub(super) late: f32,
+    pub(super) expired: f32,
+    /// Share of events that are two hours ahead.
+    pub(super) future: f32,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            events: 5_000,
+            rate: 1_000,
+            partitions: 3,
+            keys: 8,
+            hot: 0.0,
+            malformed: 0.0,
+            refused: 0.0,
+            panics: 0.0,
+            long_keys: 0.0,
+            odd_keys: 0.0,
+            late: 0.0,
+            expired: 0.0,
+            future: 0.0,
+        }
+    }
+}
+
+/// The payloads of each partition, in their order.
+pub(super) type Log = Arc<Vec<Vec<Vec<u8>>>>;
+
+impl Load {
+    /// The same for a longer time.
+    pub(super) fn for_length(mut self, length: Option<Duration>) -> Self {
+        if let Some(length) = length {
+            self.events = self.events.max((self.rate as f64 * length.as_secs_f64()) as usize);
+        }
+        self
+    }
+
+    /// How long it takes to send it.
+    pub(super) fn length(&self) -> Duration {
+        Duration::from_secs_f64(self.events as f64 / self.rate as f64)
+    }
+
+    pub(super) fn make(&self, rng: &mut fastrand::Rng) -> Log {
+        let now = SystemClock.now();
+        let mut log = vec![Vec::new(); self.partitions as usize];
+        for n in 0..self.events {
+            log[n % self.partitions as usize].push(self.payload(rng, now));
+        }
+        Arc::new(log)
+    }
+
+    fn payload(&self, rng: &mut fastrand::Rng, now: Timestamp) -> Vec<u8> {
+        let dice = rng.f32();
+        let mut below = 0.0;
+        let mut falls = |share: f32| {
+            below += share;
+            dice < below
+        };
+        let ago = |seconds: i64| Timestamp::from_micros(now.as_micros() - seconds * 1_000_000);
+        // Within ten minutes: most of it lies in one tile of a key, or in two.
+        let mut tick =
+            Tick { key: format!("k{}", rng.u64(..self.keys)), at: ago(rng.i64(0..600)), amount: amount(rng) };
+        if rng.f32() < self.hot {
+            tick.key = "hot".to_owned();
+        }
+        if falls(self.malformed) {
+            let texts: [&[u8]; 5] = [b"", b"{\"key\":", b"x y z", b"12 34", b"\xff\xfe\x00"];
+            return texts[rng.usize(..texts.len())].to_vec();
+        } else if falls(self.refused) {
+            tick.amount = REFUSED;
+        } else if falls(self.panics) {
+            tick.amount = PANICS;
+        } else if falls(self.long_keys) {
+            tick.key = "long".repeat(if rng.u8(..10) == 0 { 250_000 } else { 300 });
+        } else if falls(self.odd_keys) {
+            let keys = ["", "\0", "a\0b", "#record", "#k", "=", "\u{1f980}", " ", "\"}"];
+            tick.key = keys[rng.usize(..keys.len())].to_owned();
+        } else if falls(self.late) {
+            tick.at = ago(20 * 3_600);
+        } else if falls(self.expired) {
+            tick.at = ago(3 * 86_400);
+        } else if falls(self.future) {
+            tick.at = ago(-2 * 3_600);
+        }
+        tick.to_payload()
+    }
+}
+
+fn amount(rng: &mut fastrand::Rng) -> u64 {
+    rng.u64(1..1_000)
+}
+
+/// Events on their way to a topic.
+pub(super) struct Feed {
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+impl Feed {
+    /// Send it at its rate.
+    pub(super) fn start(cluster: &Cluster, topic: &str, load: &Load, log: &Log) -> Result<Self, Failure> {
+        let (sender, topic, log, rate) = (cluster.sender()?, topic.to_owned(), log.clone(), load.rate as f64);
+        let thread = std::thread::spawn(move || {
+            let began = Instant::now();
+            let longest = log.iter().map(Vec::len).max().unwrap_or(0);
+            let mut sent = 0;
+            for at in 0..longest {
+                for (partition, payloads) in log.iter().enumerate() {
+                    if let Some(payload) = payloads.get(at) {
+                        sender.send(&topic, partition as i32, payload)?;
+                        sent += 1;
+                    }
+                }
+                while began.elapsed().as_secs_f64() * rate < f64::from(sent) {
+                    sender.poll(Duration::from_millis(5));
+                }
+            }
+            sender.flush()
+        });
+        Ok(Self { thread })
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Wait until the broker has everything.
+    pub(super) fn join(self) -> Result<(), Failure> {
+        self.thread.join().unwrap_or_else(|_| Err(Failure::new("the sender panicked")))
+    }
+}

@@ -1,0 +1,155 @@
+//! From the log and the store to a verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use murmur::engine::{Clock, SystemClock};
+use murmur::pipeline::Pipeline;
+use murmur::source::{Offset, PartitionId};
+use murmur::store::{DynamoStore, Item, TileId};
+
+use super::feed::Log;
+use super::kafka::Cluster;
+use super::{Failure, Verdict};
+use crate::oracle::{Difference, Truth, compare, read, scan};
+use crate::pipelines::{Tallies, Trails, decode};
+
+/// What must stand in the tables and in the topic of dead letters.
+pub(super) struct Oracle {
+    tallies: Truth<Tallies>,
+    trails: Truth<Trails>,
+    log: Log,
+    store: Arc<DynamoStore>,
+}
+
+fn partition(number: i32) -> PartitionId {
+    PartitionId::new(number.to_string())
+}
+
+/// `k:<topic>:<number>` is the partition `<number>` here.
+fn number(partition: &PartitionId) -> PartitionId {
+    PartitionId::new(partition.as_str().rsplit(':').next().unwrap_or_default())
+}
+
+impl Oracle {
+    pub(super) fn new(log: Log, store: Arc<DynamoStore>) -> Self {
+        let now = SystemClock.now();
+        let (mut tallies, mut trails) = (Truth::new(decode, now), Truth::new(decode, now));
+        // The pipelines panic at some amounts, and are meant to.
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        for (at, payloads) in log.iter().enumerate() {
+            let partition = partition(at as i32);
+            for (offset, payload) in payloads.iter().enumerate() {
+                tallies.take(&partition, Offset::from_u64(offset as u64), payload);
+                trails.take(&partition, Offset::from_u64(offset as u64), payload);
+            }
+        }
+        std::panic::set_hook(hook);
+        Self { tallies, trails, log, store }
+    }
+
+    /// How the tables differ from what must stand there, once everything has been read.
+    pub(super) async fn difference(&self) -> Result<Difference, Failure> {
+        let mut all = Difference::default();
+        let items = scan::<Tallies>(&*self.store).await?;
+        match read::<Tallies>(&items, number) {
+            Ok(found) => all.merge(compare::<Tallies>(&self.tallies.kept, &found, |tally| Some(tally.count))),
+            Err(error) => all.merge(Difference { other: 1, first: Some(error), ..Difference::default() }),
+        }
+        let items = scan::<Trails>(&*self.store).await?;
+        match read::<Trails>(&items, number) {
+            Ok(found) => all.merge(compare::<Trails>(&self.trails.kept, &found, |trail| Some(trail.count))),
+            Err(error) => all.merge(Difference { other: 1, first: Some(error), ..Difference::default() }),
+        }
+        Ok(all)
+    }
+
+    /// Nothing is committed that is not in the tables: for every tile, the last event below the commit is applied. The
+    /// commits must be older than the reading of the tables.
+    pub(super) async fn gap(&self, commits: &BTreeMap<i32, i64>) -> Result<Option<String>, Failure> {
+        let tallies = scan::<Tallies>(&*self.store).await?;
+        let trails = scan::<Trails>(&*self.store).await?;
+        Ok(gap_in(&self.tallies, &tallies, commits).or_else(|| gap_in(&self.trails, &trails, commits)))
+    }
+
+    /// Whether exactly what cannot be counted lies in the topic, with its payload; copies of a letter count once.
+    pub(super) fn letters(&self, cluster: &Cluster, topic: &str) -> Result<Result<u64, String>, Failure> {
+        let mut found = BTreeSet::new();
+        let mut copies = 0;
+        for (payload, headers) in cluster.messages(topic)? {
+            let header = |name: &str| headers.get(name).map(String::as_str).unwrap_or_default();
+            let (at, offset) = (header("murmur-source-partition"), header("murmur-source-offset"));
+            let (Ok(at), Ok(offset)) = (at.parse::<i32>(), offset.parse::<u64>()) else {
+                return Ok(Err(format!("a dead letter does not say where it was: {headers:?}")));
+            };
+            let sent = self.log.get(at as usize).and_then(|log| log.get(offset as usize));
+            if sent != Some(&payload) {
+                return Ok(Err(format!("the dead letter {at}@{offset} is not what was sent")));
+            }
+            for pipeline in header("murmur-pipelines").split(',') {
+                copies += u64::from(!found.insert((partition(at), Offset::from_u64(offset), pipeline.to_owned())));
+            }
+        }
+        let of = |name: &str, refused: &BTreeSet<(PartitionId, Offset)>| -> BTreeSet<(PartitionId, Offset, String)> {
+            refused.iter().map(|(partition, offset)| (partition.clone(), *offset, name.to_owned())).collect()
+        };
+        let mut right = of(Tallies::SPEC.name, &self.tallies.refused);
+        right.extend(of(Trails::SPEC.name, &self.trails.refused));
+        Ok(match (right.difference(&found).next(), found.difference(&right).next()) {
+            (None, None) => Ok(copies),
+            (Some(missing), _) => Err(format!("no dead letter for {missing:?}")),
+            (_, Some(extra)) => Err(format!("a dead letter that could be counted: {extra:?}")),
+        })
+    }
+
+    /// How many emissions had expired, in both pipelines.
+    pub(super) fn expired(&self) -> u64 {
+        self.tallies.expired + self.trails.expired
+    }
+
+    /// How many messages cannot be counted in at least one pipeline.
+    pub(super) fn bad(&self) -> u64 {
+        self.tallies.refused.union(&self.trails.refused).count() as u64
+    }
+
+    /// How many messages there are.
+    pub(super) fn sent(&self) -> u64 {
+        self.log.iter().map(|payloads| payloads.len() as u64).sum()
+    }
+}
+
+fn gap_in<P: Pipeline>(truth: &Truth<P>, items: &[(TileId, Item)], commits: &BTreeMap<i32, i64>) -> Option<String> {
+    let mut applied: BTreeMap<(&str, murmur::time::Tile, PartitionId), Offset> = BTreeMap::new();
+    for (id, item) in items {
+        for (partition, offset) in &item.offsets {
+            applied.insert((&id.key, id.tile, number(partition)), *offset);
+        }
+    }
+    for ((key, tile), partitions) in &truth.reaches {
+        for (at, offsets) in partitions {
+            let commit = at.as_str().parse().ok().and_then(|at: i32| commits.get(&at)).copied().unwrap_or(0);
+            let commit = Offset::from_u64(commit.cast_unsigned());
+            let below = offsets.partition_point(|offset| *offset < commit);
+            let Some(last) = below.checked_sub(1).map(|last| offsets[last]) else { continue };
+            if applied.get(&(key.as_str(), *tile, at.clone())).is_none_or(|applied| *applied < last) {
+                let name = P::SPEC.name;
+                return Some(format!("{commit} of partition {at} is committed, and {last} is not in `{name}` `{key}`"));
+            }
+        }
+    }
+    None
+}
+
+/// What a difference amounts to.
+pub(super) fn judge(difference: &Difference) -> Verdict {
+    if difference.is_none() {
+        Verdict::Exact
+    } else if difference.under > 0 {
+        Verdict::Under(difference.under)
+    } else if difference.over > 0 {
+        Verdict::Over(difference.over)
+    } else {
+        Verdict::Corrupt(difference.first.clone().unwrap_or_default())
+    }
+}

@@ -1,0 +1,303 @@
+//! A proxy that speaks DynamoDB, to do what a local server does not: throttle, fail, and lose answers.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How much goes wrong. Shares are of all requests, between 0 and 1.
+#[derive(Debug, Clone, Default)]
+pub struct Troubles {
+    /// Refused as too much: `ProvisionedThroughputExceededException` and `ThrottlingException` by turns.
+    pub throttled: f32,
+    /// Refused with `InternalServerError`, not carried out.
+    pub failed: f32,
+    /// Carried out, and the connection closed in place of an answer.
+    pub unanswered: f32,
+    /// The connection closed in place of asking the server.
+    pub dropped: f32,
+    /// Batches of reads of which half is left out.
+    pub unprocessed: f32,
+    /// Reads that are not consistent answered as the same read was answered the first time.
+    pub stale: f32,
+    /// Longest wait before a request goes on.
+    pub latency: Duration,
+    /// Writes under partition keys that contain this text wait as long.
+    pub slow: Option<(String, Duration)>,
+    /// Writes of items under partition keys that contain this text are refused as too large.
+    pub too_large: Option<String>,
+    /// Write units that one partition key may use in a second.
+    pub units: Option<f64>,
+}
+
+/// What has happened so far.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Requests that came in.
+    pub requests: u64,
+    /// Writes that the server carried out, conditions that failed included.
+    pub writes: u64,
+    /// Write units that they used.
+    pub units: f64,
+    /// Refused as too much.
+    pub throttled: u64,
+    /// Failed, dropped.
+    pub failed: u64,
+    /// Carried out and not answered.
+    pub unanswered: u64,
+    /// Refused as too large.
+    pub too_large: u64,
+    /// Write units of each partition key.
+    pub units_by_key: HashMap<String, f64>,
+}
+
+struct Shared {
+    troubles: Mutex<Troubles>,
+    tally: Mutex<Tally>,
+    rng: Mutex<fastrand::Rng>,
+    buckets: Mutex<HashMap<String, (f64, Instant)>>,
+    first_answers: Mutex<HashMap<Bytes, Bytes>>,
+    server: String,
+}
+
+/// The proxy; it ends when dropped.
+pub struct Dynamo {
+    /// Where it listens.
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Dynamo {
+    /// A proxy to the server at `endpoint` (`http://HOST:PORT`), on any free port.
+    pub async fn start(endpoint: &str, seed: u64) -> io::Result<Self> {
+        let server = endpoint.strip_prefix("http://").ok_or_else(|| io::Error::other("not `http://HOST:PORT`"))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            troubles: Mutex::default(),
+            tally: Mutex::default(),
+            rng: Mutex::new(fastrand::Rng::with_seed(seed)),
+            buckets: Mutex::default(),
+            first_answers: Mutex::default(),
+            server: server.trim_end_matches('/').to_owned(),
+        });
+        let serving = shared.clone();
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(serve(serving.clone(), client));
+            }
+        });
+        Ok(Self { address, shared, accepting })
+    }
+
+    /// From now on.
+    pub fn set(&self, troubles: Troubles) {
+        *lock(&self.shared.troubles) = troubles;
+    }
+
+    /// What has happened so far.
+    pub fn tally(&self) -> Tally {
+        lock(&self.shared.tally).clone()
+    }
+}
+
+impl Drop for Dynamo {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// In place of an answer.
+#[derive(Debug)]
+struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is closed in place of an answer")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+type Answer = Result<Response<Full<Bytes>>, Closed>;
+type Upstream = Arc<tokio::sync::Mutex<SendRequest<Full<Bytes>>>>;
+
+async fn serve(shared: Arc<Shared>, client: TcpStream) {
+    let Ok(stream) = TcpStream::connect(&shared.server).await else { return };
+    let Ok((sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await else { return };
+    tokio::spawn(connection);
+    let upstream: Upstream = Arc::new(tokio::sync::Mutex::new(sender));
+    let service = service_fn(move |request| answer(shared.clone(), upstream.clone(), request));
+    // It ends with an error when the client goes away, or when it is to be closed.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(client), service).await;
+}
+
+async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+    let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    let mut parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let key = ["Key", "Item"].iter().find_map(|of| parsed[of]["pk"]["S"].as_str()).map(str::to_owned);
+    let is_write = matches!(operation.as_str(), "PutItem" | "UpdateItem");
+    let troubles = lock(&shared.troubles).clone();
+    lock(&shared.tally).requests += 1;
+
+    let wait = troubles.latency.mul_f64(lock(&shared.rng).f64());
+    let slow = troubles.slow.as_ref().filter(|(of, _)| is_write && key.as_ref().is_some_and(|key| key.contains(of)));
+    tokio::time::sleep(slow.map_or(wait, |(_, pause)| *pause)).await;
+
+    // Tables are made undisturbed.
+    let is_data = is_write || matches!(operation.as_str(), "GetItem" | "BatchGetItem" | "Query" | "Scan");
+    let dice = if is_data { lock(&shared.rng).f32() } else { 1.0 };
+    let mut below = 0.0;
+    let mut falls = |share: f32| {
+        below += share;
+        dice < below
+    };
+    if falls(troubles.throttled) {
+        return Ok(throttled(&shared));
+    }
+    if falls(troubles.failed) {
+        lock(&shared.tally).failed += 1;
+        return Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "a made-up failure"));
+    }
+    if falls(troubles.dropped) {
+        lock(&shared.tally).failed += 1;
+        return Err(Closed);
+    }
+    let unanswered = falls(troubles.unanswered);
+    let key = key.filter(|_| is_write);
+    if let (Some(of), Some(key)) = (&troubles.too_large, &key)
+        && key.contains(of)
+    {
+        lock(&shared.tally).too_large += 1;
+        let message = match operation.as_str() {
+            "UpdateItem" => "Item size to update has exceeded the maximum allowed size",
+            _ => "Item size has exceeded the maximum allowed size",
+        };
+        return Ok(error(StatusCode::BAD_REQUEST, "ValidationException", message));
+    }
+    if let (Some(units), Some(key)) = (troubles.units, &key)
+        && !has_units(&shared, key, units)
+    {
+        return Ok(throttled(&shared));
+    }
+    let is_batch = operation == "BatchGetItem" && lock(&shared.rng).f32() < troubles.unprocessed;
+    let left_out = if is_batch { halve(&mut parsed) } else { Value::Null };
+    let is_eventual = matches!(operation.as_str(), "GetItem" | "BatchGetItem" | "Query" | "Scan")
+        && !String::from_utf8_lossy(&body).contains("\"ConsistentRead\":true");
+    if is_eventual && lock(&shared.rng).f32() < troubles.stale {
+        let first = lock(&shared.first_answers).get(&body).cloned();
+        if let Some(first) = first {
+            return Ok(said(StatusCode::OK, first));
+        }
+    }
+    if is_write {
+        parsed["ReturnConsumedCapacity"] = json!("TOTAL");
+    }
+    let sent = if is_write || is_batch { Bytes::from(parsed.to_string()) } else { body.clone() };
+    let (status, mut reply) = forward(&upstream, head, sent).await?;
+    if let Some(key) = key {
+        charge(&shared, key, &reply);
+    }
+    if is_eventual && status == StatusCode::OK {
+        lock(&shared.first_answers).entry(body).or_insert_with(|| reply.clone());
+    }
+    if !left_out.is_null()
+        && let Ok(mut whole) = serde_json::from_slice::<Value>(&reply)
+    {
+        whole["UnprocessedKeys"] = left_out;
+        reply = Bytes::from(whole.to_string());
+    }
+    if unanswered {
+        lock(&shared.tally).unanswered += 1;
+        return Err(Closed);
+    }
+    Ok(said(status, reply))
+}
+
+async fn forward(
+    upstream: &Upstream,
+    mut head: hyper::http::request::Parts,
+    body: Bytes,
+) -> Result<(StatusCode, Bytes), Closed> {
+    head.headers.insert("content-length", body.len().into());
+    let mut sender = upstream.lock().await;
+    let answer = sender.send_request(Request::from_parts(head, Full::new(body))).await.map_err(|_| Closed)?;
+    let status = answer.status();
+    Ok((status, answer.into_body().collect().await.map_err(|_| Closed)?.to_bytes()))
+}
+
+/// Whether a partition key has write units left for this second. What a write costs is known after it, so a key may go
+/// into debt by one write.
+fn has_units(shared: &Shared, key: &str, units: f64) -> bool {
+    let mut buckets = lock(&shared.buckets);
+    let (left, since) = buckets.entry(key.to_owned()).or_insert((units, Instant::now()));
+    *left = (*left + since.elapsed().as_secs_f64() * units).min(units);
+    *since = Instant::now();
+    *left > 0.0
+}
+
+fn charge(shared: &Shared, key: String, reply: &[u8]) {
+    let used = serde_json::from_slice::<Value>(reply).ok();
+    // A write whose condition failed does not say what it cost: one unit at least.
+    let used = used.and_then(|reply| reply["ConsumedCapacity"]["CapacityUnits"].as_f64()).unwrap_or(1.0);
+    if let Some((left, _)) = lock(&shared.buckets).get_mut(&key) {
+        *left -= used;
+    }
+    let mut tally = lock(&shared.tally);
+    tally.writes += 1;
+    tally.units += used;
+    *tally.units_by_key.entry(key).or_default() += used;
+}
+
+/// Leave out half of the keys that are asked for; what is left out.
+fn halve(body: &mut Value) -> Value {
+    let mut left = serde_json::Map::new();
+    let Some(tables) = body["RequestItems"].as_object_mut() else { return Value::Null };
+    for (table, asked) in tables {
+        let Some(keys) = asked["Keys"].as_array_mut().filter(|keys| keys.len() > 1) else { continue };
+        let out = keys.split_off(keys.len() / 2);
+        let mut rest = asked.clone();
+        rest["Keys"] = Value::Array(out);
+        left.insert(table.clone(), rest);
+    }
+    if left.is_empty() { Value::Null } else { Value::Object(left) }
+}
+
+fn throttled(shared: &Shared) -> Response<Full<Bytes>> {
+    let mut tally = lock(&shared.tally);
+    tally.throttled += 1;
+    let name = if tally.throttled % 2 == 0 { "ThrottlingException" } else { "ProvisionedThroughputExceededException" };
+    error(StatusCode::BAD_REQUEST, name, "a made-up throttle")
+}
+
+fn error(status: StatusCode, name: &str, message: &str) -> Response<Full<Bytes>> {
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{name}");
+    said(status, Bytes::from(json!({ "__type": kind, "message": message }).to_string()))
+}
+
+fn said(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static("application/x-amz-json-1.0");
+    response.headers_mut().insert("content-type", kind);
+    response
+}

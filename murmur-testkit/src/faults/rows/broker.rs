@@ -1,0 +1,53 @@
+//! The broker itself.
+
+use std::time::Duration;
+
+use crate::faults::feed::Load;
+use crate::faults::services::OwnKafka;
+use crate::faults::trial::{Trial, Worker};
+use crate::faults::{Failure, Finding, Settings, Verdict};
+
+pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
+    let broker = OwnKafka::start()?;
+    let load = Load { events: 9_000, rate: 600, malformed: 0.005, ..Load::default() };
+    let mut trial = Trial::on(&settings, "f17", load, broker.address.clone()).await?;
+    trial.feed()?;
+    for _ in 0..2 {
+        trial.spawn(Worker::named())?;
+    }
+    let mut kills = 0;
+    while kills < 2 || (settings.length.is_some() && !trial.is_fed()) {
+        trial.pass_between(2_000, 4_000).await?;
+        broker.kill()?;
+        trial.pass_between(500, 2_000).await?;
+        broker.restart()?;
+        kills += 1;
+    }
+    trial.figures.push(("broker_kills", kills));
+    trial.finish().await
+}
+
+pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {
+    let load = Load { events: 3_000, rate: 3_000, partitions: 1, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f18", load).await?;
+    trial.feed()?;
+    let worker = trial.spawn(Worker::named())?;
+    trial.until(Duration::from_secs(20), |trial| trial.committed() > 300).await?;
+    trial.stop(worker);
+    let committed = trial.committed();
+    trial.until(Duration::from_secs(30), |trial| trial.is_fed()).await?;
+    let sent = trial.oracle.sent();
+    let deleted = (committed + 1).max(sent - 10).min(sent);
+    trial.cluster.delete_records(&trial.topic, 0, deleted.cast_signed()).await?;
+    trial.restart(worker)?;
+    trial.leave(worker);
+    let ended = trial.worker(worker).wait(Duration::from_secs(30));
+    let errors = trial.worker(worker).errors();
+    let refused = ended.is_some_and(|ended| ended.code() == Some(1)) && errors.contains("OFFSET_OUT_OF_RANGE");
+    let verdict = if refused { Verdict::Refused } else { Verdict::Broken(format!("{ended:?}: {errors}")) };
+    let now = trial.committed();
+    trial.cluster.delete(&[&trial.topic, &trial.letters]).await;
+    let figures = vec![("events", sent), ("committed", committed), ("deleted_before", deleted)];
+    Ok(Finding { verdict, figures, log: errors }
+        .also(deleted > committed && now == committed, || format!("the commit was {committed} and is {now}")))
+}

@@ -1,0 +1,83 @@
+//! Clocks, times, sizes and strangers.
+
+use std::time::Duration;
+
+use crate::faults::feed::Load;
+use crate::faults::proxy::dynamodb::Troubles;
+use crate::faults::trial::{Trial, Worker};
+use crate::faults::{Failure, Finding, Settings, Verdict};
+
+pub(super) async fn clock_skew(settings: Settings) -> Result<Finding, Failure> {
+    let mut trial = Trial::new(&settings, "f22", Load { partitions: 4, ..Load::default() }).await?;
+    trial.feed()?;
+    let mut workers = Vec::new();
+    for ahead in ["--clock-ahead=3600", "--clock-ahead=-3600"] {
+        workers.push(trial.spawn(Worker::named().with(&[ahead]))?);
+    }
+    // One goes on where the other was: the clock jumps by two hours.
+    for _ in 0..2 {
+        trial.pass_between(1_000, 1_500).await?;
+        let at = trial.rng.usize(..workers.len());
+        trial.kill(workers[at])?;
+    }
+    trial.finish().await
+}
+
+pub(super) async fn late_and_early(settings: Settings) -> Result<Finding, Failure> {
+    let load = Load { late: 0.1, expired: 0.05, future: 0.05, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f23", load).await?;
+    trial.feed()?;
+    let worker = trial.spawn(Worker::named())?;
+    let sent = trial.oracle.sent();
+    trial.until(trial.load.length() + Duration::from_secs(60), |trial| trial.committed() >= sent).await?;
+    let (expired, ahead) = (trial.worker(worker).figure("expired"), trial.worker(worker).figure("ahead"));
+    let right = trial.oracle.expired();
+    trial.figures.push(("expired", expired));
+    trial.figures.push(("ahead", ahead));
+    Ok(trial
+        .finish()
+        .await?
+        .also(expired == right && right > 0, || format!("{expired} are said to have expired, and {right} have"))
+        .also(ahead > 0, || "no event is said to be ahead of the clock".to_owned()))
+}
+
+pub(super) async fn too_large(settings: Settings) -> Result<Finding, Failure> {
+    let mut trial = Trial::new(&settings, "f26", Load { events: 2_000, ..Load::default() }).await?;
+    trial.dynamo.set(Troubles { too_large: Some("k5".to_owned()), ..Troubles::default() });
+    trial.feed()?;
+    let worker = trial.spawn(Worker::named())?;
+    trial.leave(worker);
+    let ended = trial.worker(worker).wait(Duration::from_secs(30));
+    let errors = trial.worker(worker).errors();
+    let refused = ended.is_some_and(|ended| ended.code() == Some(1))
+        && errors.contains("k5")
+        && errors.contains("DynamoDB takes 409600");
+    let tries = trial.dynamo.tally().too_large;
+    // When there is room again, nothing is missing.
+    trial.dynamo.set(Troubles::default());
+    trial.restart(worker)?;
+    trial.figures.push(("refused_writes", tries));
+    let mut finding = trial.finish().await?;
+    if finding.verdict == Verdict::Exact {
+        finding.verdict =
+            if refused { Verdict::Refused } else { Verdict::Broken(format!("it ended with {ended:?}: {errors}")) };
+    }
+    Ok(finding.also(tries < 20, || format!("the item was sent {tries} times")))
+}
+
+pub(super) async fn impostor(settings: Settings) -> Result<Finding, Failure> {
+    let mut trial = Trial::new(&settings, "f40", Load { events: 2_000, ..Load::default() }).await?;
+    trial.feed()?;
+    let worker = trial.spawn(Worker::named())?;
+    trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 0).await?;
+    let mut stranger = trial.stranger(&Worker::default().with(&["--pipelines", "impostor"]))?;
+    let ended = stranger.wait(Duration::from_secs(20));
+    let errors = stranger.errors();
+    let refused = ended.is_some_and(|ended| ended.code() == Some(3)) && errors.contains("impostor.v1/tallies");
+    let mut finding = trial.finish().await?;
+    if finding.verdict == Verdict::Exact {
+        finding.verdict =
+            if refused { Verdict::Refused } else { Verdict::Broken(format!("it ended with {ended:?}: {errors}")) };
+    }
+    Ok(finding)
+}

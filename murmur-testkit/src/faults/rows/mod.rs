@@ -1,0 +1,228 @@
+//! The rows of the fault matrix, in groups; every group is a file, and every row stands in the table here.
+
+mod broker;
+mod crash;
+mod group;
+mod input;
+mod letters;
+mod mix;
+mod network;
+
+use futures_util::future::BoxFuture;
+
+use super::{Failure, Finding, Settings};
+
+type Begin = fn(Settings) -> BoxFuture<'static, Result<Finding, Failure>>;
+
+/// A fault, and what is promised of it.
+pub struct Row {
+    /// As in `F05`.
+    pub number: &'static str,
+    /// The fault.
+    pub about: &'static str,
+    /// What must hold.
+    pub promise: &'static str,
+    /// The names of verdicts that keep the promise.
+    pub allows: &'static [&'static str],
+    /// Whether it is one of the short ones, that every test run has.
+    pub short: bool,
+    pub(super) run: Begin,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.number)
+    }
+}
+
+const EXACT: &[&str] = &["EXACT"];
+const REFUSED: &[&str] = &["REFUSED"];
+
+macro_rules! row {
+    ($number:literal, $run:path, $allows:expr, $short:literal, $about:literal, $promise:literal) => {
+        Row {
+            number: $number,
+            about: $about,
+            promise: $promise,
+            allows: $allows,
+            short: $short,
+            run: |settings| Box::pin($run(settings)),
+        }
+    };
+}
+
+static ROWS: &[Row] = &[
+    row!(
+        "F01",
+        crash::after_the_write,
+        EXACT,
+        true,
+        "killed after a write, before the commit",
+        "what is read again changes nothing"
+    ),
+    row!("F02", crash::before_the_write, EXACT, true, "killed before a write", "nothing is lost"),
+    row!(
+        "F03",
+        crash::within_a_flush,
+        EXACT,
+        true,
+        "killed in the middle of a flush of many tiles",
+        "every tile is exact"
+    ),
+    row!(
+        "F04",
+        network::unanswered,
+        EXACT,
+        true,
+        "a write is carried out and its answer lost",
+        "it is not applied twice"
+    ),
+    row!(
+        "F05",
+        group::zombie,
+        EXACT,
+        true,
+        "a worker stands still until another has its partitions, and wakes up",
+        "what it still writes and commits has no effect"
+    ),
+    row!("F06", group::storm, EXACT, true, "workers join and leave without end", "exact, and it goes on"),
+    row!(
+        "F07",
+        network::out_of_order,
+        EXACT,
+        true,
+        "one key is slow, and workers are killed",
+        "no commit is ahead of the tables"
+    ),
+    row!(
+        "F09",
+        letters::poison,
+        EXACT,
+        true,
+        "payloads that do not decode, panics in the pipeline",
+        "each is a dead letter before the commit passes it"
+    ),
+    row!(
+        "F10",
+        letters::no_place,
+        EXACT,
+        true,
+        "the topic of dead letters is out of reach",
+        "the worker waits, and drops nothing"
+    ),
+    row!(
+        "F11",
+        letters::poison_storm,
+        REFUSED,
+        true,
+        "nothing decodes any more",
+        "the worker stops and says why, instead of moving the log to the dead letters"
+    ),
+    row!(
+        "F12",
+        network::throttled,
+        EXACT,
+        true,
+        "the tables throttle 30 to 100 % of the requests",
+        "it goes on when they are done; few requests are sent twice"
+    ),
+    row!(
+        "F13",
+        network::hot_key,
+        EXACT,
+        true,
+        "nine of ten events have one key, whose write units are limited",
+        "it is written within its units, and others are not held up"
+    ),
+    row!(
+        "F15",
+        network::black_hole,
+        EXACT,
+        true,
+        "the tables cannot be reached: nothing comes back",
+        "it heals by itself"
+    ),
+    row!(
+        "F16",
+        network::one_way_to_the_broker,
+        EXACT,
+        true,
+        "the broker cannot be reached, in one direction or the other",
+        "nothing is committed meanwhile that is not durable, and it heals by itself"
+    ),
+    row!("F17", broker::killed, EXACT, false, "the broker is killed and starts again", "it goes on where it was"),
+    row!(
+        "F18",
+        broker::overtaken,
+        REFUSED,
+        true,
+        "what the worker was to read next is deleted",
+        "it refuses to jump, and says what is missing"
+    ),
+    row!(
+        "F22",
+        input::clock_skew,
+        EXACT,
+        true,
+        "the clocks of workers are an hour off, either way",
+        "windows follow the events' own times"
+    ),
+    row!(
+        "F23",
+        input::late_and_early,
+        EXACT,
+        true,
+        "events of yesterday, of days ago, and of the future",
+        "counted where they belong; what has expired is left out and counted as that"
+    ),
+    row!(
+        "F26",
+        input::too_large,
+        REFUSED,
+        true,
+        "an item grows beyond what the table takes",
+        "the worker stops and names it, and does not send it over and over"
+    ),
+    row!(
+        "F27",
+        letters::bad_keys,
+        EXACT,
+        true,
+        "keys that are too long, and strange ones",
+        "those that cannot be kept are dead letters, the others count"
+    ),
+    row!(
+        "F33",
+        crash::terminated,
+        EXACT,
+        true,
+        "SIGTERM under load",
+        "exit code 0 within the budget, nothing lost, nothing read again"
+    ),
+    row!(
+        "F40",
+        input::impostor,
+        REFUSED,
+        true,
+        "another pipeline is started on the tables of this one",
+        "it is refused with exit code 3, and nothing changes"
+    ),
+    row!(
+        "F43",
+        mix::random,
+        EXACT,
+        false,
+        "everything together, at random",
+        "exact, and it goes on when the faults end"
+    ),
+];
+
+/// All rows that are built.
+pub fn rows() -> &'static [Row] {
+    ROWS
+}
+
+/// The row of this number.
+pub fn find(number: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.number.eq_ignore_ascii_case(number))
+}

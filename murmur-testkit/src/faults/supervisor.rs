@@ -1,0 +1,146 @@
+//! Worker processes: started, stopped in every way there is, and listened to.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Lines of standard error that are kept of each process.
+const KEPT: usize = 200;
+
+/// A process; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// The last line of standard output: how far it is.
+    status: Arc<Mutex<Value>>,
+    errors: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    /// Start a program, without the settings of whoever runs this.
+    pub fn start(program: &Path, arguments: &[String], variables: &[(String, String)]) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("MURMUR_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let mut child = command.spawn()?;
+        let (status, errors) = (Arc::new(Mutex::new(Value::Null)), Arc::new(Mutex::new(Vec::new())));
+        let mut readers = Vec::new();
+        if let Some(out) = child.stdout.take() {
+            let status = status.clone();
+            readers.push(std::thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    if let Ok(value) = serde_json::from_str(&line) {
+                        *lock(&status) = value;
+                    }
+                }
+            }));
+        }
+        if let Some(err) = child.stderr.take() {
+            let errors = errors.clone();
+            readers.push(std::thread::spawn(move || {
+                for line in BufReader::new(err).lines().map_while(Result::ok) {
+                    let mut kept = lock(&errors);
+                    if kept.len() == KEPT {
+                        kept.remove(0);
+                    }
+                    kept.push(line);
+                }
+            }));
+        }
+        Ok(Self { child, status, errors, readers })
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It may have ended by itself a moment ago.
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), signal);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        // What ended it does not matter.
+        let _ = self.child.wait();
+        self.join();
+    }
+
+    /// SIGSTOP: it stands still, and does not know it.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        // A child that cannot be asked after is none any more.
+        let ended = self.child.try_wait().ok().flatten();
+        if ended.is_some() {
+            self.join();
+        }
+        ended
+    }
+
+    /// Wait for its end.
+    pub fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + longest;
+        loop {
+            match self.ended() {
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Its last line of standard output, as JSON.
+    pub fn status(&self) -> Value {
+        lock(&self.status).clone()
+    }
+
+    /// A whole number of its status; 0 before it says something.
+    pub fn figure(&self, name: &str) -> u64 {
+        lock(&self.status)[name].as_u64().unwrap_or(0)
+    }
+
+    /// The end of what it said on standard error.
+    pub fn errors(&self) -> String {
+        lock(&self.errors).join("\n")
+    }
+
+    fn join(&mut self) {
+        for reader in self.readers.drain(..) {
+            // A reader that panicked has read what it could.
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

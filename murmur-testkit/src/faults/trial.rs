@@ -1,0 +1,357 @@
+//! One experiment: topics and tables of its own, workers, what is sent, and the judgement.
+
+use std::collections::VecDeque;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use murmur::pipeline::Pipeline;
+use murmur::source::Shelf;
+use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
+
+use super::feed::{Feed, Load, Log};
+use super::kafka::{Cluster, CommitsOf, name};
+use super::oracle::{Oracle, judge};
+use super::proxy::dynamodb::Dynamo;
+use super::supervisor::Process;
+use super::verdict::{Finding, Verdict};
+use super::{Failure, Settings, services};
+use crate::pipelines::{Tallies, Trails};
+
+/// Without progress for so long, it is stuck.
+const STUCK: Duration = Duration::from_secs(45);
+/// A worker that is asked to stop does so within this time.
+const STOPPED: Duration = Duration::from_secs(20);
+/// Between two looks at the commits and the tables.
+const SAMPLE: Duration = Duration::from_millis(700);
+
+/// How a worker is started.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Worker {
+    /// A member with a name comes back to its partitions at once; one without is missed for the session's six seconds.
+    pub(super) named: bool,
+    /// More arguments.
+    pub(super) arguments: Vec<String>,
+    /// Where it dies. Only the first process of a worker has it.
+    pub(super) fail_point: Option<String>,
+}
+
+impl Worker {
+    pub(super) fn named() -> Self {
+        Self { named: true, ..Self::default() }
+    }
+
+    pub(super) fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+}
+
+struct Slot {
+    worker: Worker,
+    process: Process,
+    /// Whether it is to be started again when it ends.
+    tended: bool,
+}
+
+/// What processes that have ended had done.
+#[derive(Default)]
+struct Past {
+    rewinds: u64,
+    resent: u64,
+    writes: u64,
+    restarts: u64,
+    log: Vec<String>,
+}
+
+pub(super) struct Trial {
+    pub(super) settings: Settings,
+    pub(super) rng: fastrand::Rng,
+    pub(super) cluster: Cluster,
+    pub(super) topic: String,
+    pub(super) group: String,
+    /// Topic of the dead letters.
+    pub(super) letters: String,
+    pub(super) dynamo: Dynamo,
+    pub(super) oracle: Oracle,
+    pub(super) load: Load,
+    /// Where workers reach what they talk to; the proxies, if any.
+    pub(super) brokers: String,
+    pub(super) letter_brokers: String,
+    pub(super) endpoint: String,
+    /// Added to the source's URL.
+    pub(super) source_options: String,
+    /// Where the next processes of workers die, one after the other.
+    pub(super) fail_points: VecDeque<String>,
+    /// More figures of the row.
+    pub(super) figures: Vec<(&'static str, u64)>,
+    prefix: String,
+    log: Log,
+    feed: Option<Feed>,
+    commits: CommitsOf,
+    slots: Vec<Slot>,
+    past: Past,
+    sampled: Instant,
+    samples: u64,
+    /// The first commit that was ahead of the tables.
+    gap: Option<String>,
+}
+
+impl Trial {
+    /// Make everything that it needs, on the broker that is not to be disturbed.
+    pub(super) async fn new(settings: &Settings, hint: &str, load: Load) -> Result<Self, Failure> {
+        Self::on(settings, hint, load, services::kafka()?).await
+    }
+
+    /// The same on this broker.
+    pub(super) async fn on(settings: &Settings, hint: &str, load: Load, brokers: String) -> Result<Self, Failure> {
+        let load = load.for_length(settings.length);
+        let mut rng = fastrand::Rng::with_seed(settings.seed);
+        let cluster = Cluster(brokers.clone());
+        let (topic, letters, group) = (name(hint), name(&format!("{hint}-dead")), name(&format!("{hint}-group")));
+        cluster.create(&topic, load.partitions).await?;
+        cluster.create(&letters, 1).await?;
+        let endpoint = services::dynamodb()?;
+        let dynamo = Dynamo::start(&endpoint, rng.u64(..)).await?;
+        let prefix = format!("{topic}-");
+        let config = DynamoConfig { prefix: prefix.clone(), endpoint: Some(endpoint), ..DynamoConfig::new() };
+        let store = Arc::new(DynamoStore::open(&config).await?);
+        let tables = [Tallies::SPEC.name, Trails::SPEC.name].map(|name| Table::new(name, 1).shelf());
+        for shelf in tables.iter().chain([&Shelf::Sources]) {
+            store.ensure(shelf, &[]).await?;
+        }
+        let log = load.make(&mut rng);
+        Ok(Self {
+            commits: cluster.commits(&group, &topic, load.partitions)?,
+            oracle: Oracle::new(log.clone(), store),
+            letter_brokers: brokers.clone(),
+            endpoint: format!("http://{}", dynamo.address),
+            source_options: "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500".to_owned(),
+            fail_points: VecDeque::new(),
+            figures: Vec::new(),
+            feed: None,
+            slots: Vec::new(),
+            past: Past::default(),
+            sampled: Instant::now(),
+            samples: 0,
+            gap: None,
+            settings: settings.clone(),
+            rng,
+            cluster,
+            topic,
+            group,
+            letters,
+            dynamo,
+            load,
+            brokers,
+            prefix,
+            log,
+        })
+    }
+
+    /// Begin to send.
+    pub(super) fn feed(&mut self) -> Result<(), Failure> {
+        self.feed = Some(Feed::start(&self.cluster, &self.topic, &self.load, &self.log)?);
+        Ok(())
+    }
+
+    pub(super) fn is_fed(&self) -> bool {
+        self.feed.as_ref().is_some_and(Feed::has_ended)
+    }
+
+    fn process(&mut self, at: usize, worker: &Worker) -> Result<Process, Failure> {
+        let Self { brokers, topic, group, letters, letter_brokers, prefix, endpoint, source_options, .. } = self;
+        let instance = if worker.named { format!("&instance=w{at}") } else { String::new() };
+        let mut arguments = vec![
+            "worker".to_owned(),
+            format!("--source=kafka://{brokers}/{topic}?group={group}{source_options}{instance}"),
+            format!("--store=dynamodb://{prefix}?endpoint={endpoint}&timeout=2s"),
+            format!("--dead-letters=kafka://{letter_brokers}/{letters}"),
+        ];
+        arguments.extend(worker.arguments.iter().cloned());
+        let fail_point = worker.fail_point.clone().or_else(|| self.fail_points.pop_front());
+        let variables: Vec<_> = fail_point.map(|point| ("MURMUR_FAIL_POINT".to_owned(), point)).into_iter().collect();
+        Ok(Process::start(&self.settings.program, &arguments, &variables)?)
+    }
+
+    /// Start a worker, to be started again whenever it ends; its number.
+    pub(super) fn spawn(&mut self, worker: Worker) -> Result<usize, Failure> {
+        let at = self.slots.len();
+        let process = self.process(at, &worker)?;
+        self.slots.push(Slot { worker: Worker { fail_point: None, ..worker }, process, tended: true });
+        Ok(at)
+    }
+
+    /// Start a process that is not a worker of this trial.
+    pub(super) fn stranger(&mut self, worker: &Worker) -> Result<Process, Failure> {
+        self.process(99, worker)
+    }
+
+    pub(super) fn worker(&mut self, at: usize) -> &mut Process {
+        &mut self.slots[at].process
+    }
+
+    /// Leave it as it is when it ends.
+    pub(super) fn leave(&mut self, at: usize) {
+        self.slots[at].tended = false;
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn note_end(&mut self, at: usize) {
+        let process = &self.slots[at].process;
+        self.past.rewinds += process.figure("rewinds");
+        self.past.resent += process.figure("resent");
+        self.past.writes += process.figure("writes");
+        let errors = process.errors();
+        if !errors.is_empty() {
+            self.past.log.push(errors);
+        }
+    }
+
+    /// `kill -9`, and start it again.
+    pub(super) fn kill(&mut self, at: usize) -> Result<(), Failure> {
+        self.slots[at].process.kill();
+        self.restart(at)
+    }
+
+    /// Start a worker that has ended.
+    pub(super) fn restart(&mut self, at: usize) -> Result<(), Failure> {
+        self.note_end(at);
+        self.past.restarts += 1;
+        let worker = self.slots[at].worker.clone();
+        self.slots[at].process = self.process(at, &worker)?;
+        self.slots[at].tended = true;
+        Ok(())
+    }
+
+    /// SIGTERM, and its end; `None` when it does not come.
+    pub(super) fn stop(&mut self, at: usize) -> Option<ExitStatus> {
+        self.slots[at].tended = false;
+        self.slots[at].process.terminate();
+        self.slots[at].process.wait(STOPPED)
+    }
+
+    /// Start again what has ended, and look whether a commit is ahead of the tables.
+    pub(super) async fn tend(&mut self) -> Result<(), Failure> {
+        for at in 0..self.slots.len() {
+            if self.slots[at].tended && self.slots[at].process.ended().is_some() {
+                self.restart(at)?;
+            }
+        }
+        if self.sampled.elapsed() > SAMPLE && self.gap.is_none() {
+            self.sample().await?;
+        }
+        Ok(())
+    }
+
+    async fn sample(&mut self) -> Result<(), Failure> {
+        // A broker that is down says nothing.
+        let Ok(commits) = self.commits.now() else { return Ok(()) };
+        self.gap = self.oracle.gap(&commits).await?;
+        self.samples += 1;
+        self.sampled = Instant::now();
+        Ok(())
+    }
+
+    /// Let it go on for so long.
+    pub(super) async fn pass(&mut self, time: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.tend().await?;
+            tokio::time::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now()))).await;
+        }
+        Ok(())
+    }
+
+    /// Let it go on for a time between these two, in milliseconds.
+    pub(super) async fn pass_between(&mut self, least: u64, most: u64) -> Result<(), Failure> {
+        let time = self.rng.u64(least..most);
+        self.pass(Duration::from_millis(time)).await
+    }
+
+    /// Wait until this is so; `false` when it is not in time.
+    pub(super) async fn until(
+        &mut self,
+        longest: Duration,
+        mut is_so: impl FnMut(&mut Self) -> bool,
+    ) -> Result<bool, Failure> {
+        let deadline = Instant::now() + longest;
+        while !is_so(self) {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            self.pass(Duration::from_millis(20)).await?;
+        }
+        Ok(true)
+    }
+
+    /// How many messages are committed.
+    pub(super) fn committed(&self) -> u64 {
+        // A broker that is down says nothing.
+        let commits = self.commits.now().unwrap_or_default();
+        commits.values().map(|offset| offset.cast_unsigned()).sum()
+    }
+
+    /// Wait until everything is committed, compare, stop everyone in good order, and compare again.
+    pub(super) async fn finish(mut self) -> Result<Finding, Failure> {
+        let sent = self.oracle.sent();
+        let (mut last, mut since) = (0, Instant::now());
+        let verdict = loop {
+            self.pass(Duration::from_millis(150)).await?;
+            let committed = self.committed();
+            if committed >= sent {
+                break judge(&self.oracle.difference().await?);
+            }
+            if committed != last || !self.is_fed() {
+                (last, since) = (committed, Instant::now());
+            } else if since.elapsed() > STUCK {
+                let missing = self.oracle.difference().await?;
+                let what = format!("{committed} of {sent} are committed; {:?}", missing.first);
+                break Verdict::Stuck(what);
+            }
+        };
+        if let Some(feed) = self.feed.take() {
+            feed.join()?;
+        }
+        let mut stopped = Ok(());
+        for at in 0..self.slots.len() {
+            match self.stop(at) {
+                Some(status) if status.success() => {}
+                Some(status) => stopped = Err(format!("SIGTERM ended a worker with {status}")),
+                None => stopped = Err(format!("SIGTERM did not end a worker within {STOPPED:?}")),
+            }
+            self.note_end(at);
+        }
+        // Stopping changes nothing.
+        let verdict = match verdict {
+            Verdict::Exact => judge(&self.oracle.difference().await?),
+            worse => worse,
+        };
+        let letters = self.oracle.letters(&self.cluster, &self.letters)?;
+        let verdict = match (verdict, &letters) {
+            (Verdict::Exact, Err(what)) => Verdict::Corrupt(what.clone()),
+            (verdict, _) => verdict,
+        };
+        let mut figures = vec![
+            ("events", sent),
+            ("starts", self.past.restarts + self.slots.len() as u64),
+            ("rewinds", self.past.rewinds),
+            ("resent", self.past.resent),
+            ("writes", self.past.writes),
+            ("samples", self.samples),
+        ];
+        figures.append(&mut self.figures);
+        let gap = self.gap.take();
+        let mut finding = Finding { verdict, figures, log: String::new() }
+            .also(gap.is_none(), || gap.unwrap_or_default())
+            .also(stopped.is_ok(), || stopped.err().unwrap_or_default());
+        if !matches!(finding.verdict, Verdict::Exact) {
+            finding.log = self.past.log.join("\n-- the next process --\n");
+        }
+        self.cluster.delete(&[&self.topic, &self.letters]).await;
+        Ok(finding)
+    }
+}

@@ -1,0 +1,159 @@
+//! The worker under test: the two pipelines of the testkit from Kafka to DynamoDB.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use murmur::engine::{Clock, Options, Progress, Summary, SystemClock, Worker};
+use murmur::pipeline::{Emissions, Pipeline, Spec};
+use murmur::source::kafka::{self, KafkaConfig};
+use murmur::source::{KafkaDeadLetters, KafkaLettersConfig};
+use murmur::store::{DynamoConfig, DynamoStore};
+use murmur::time::{Span, Timestamp};
+use murmur::{ErrorKind, Result};
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::pipelines::{Tallies, Tally, Tick, TickKey, Trails, decode};
+
+/// What it is to do.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// `kafka://BROKER/TOPIC?group=NAME`
+    #[arg(long)]
+    source: String,
+    /// `dynamodb://PREFIX?endpoint=URL`
+    #[arg(long)]
+    store: String,
+    /// `kafka://BROKER/TOPIC`
+    #[arg(long)]
+    dead_letters: String,
+    #[arg(long, default_value = "100ms")]
+    flush_interval: Span,
+    #[arg(long, default_value = "25s")]
+    drain_budget: Span,
+    /// Seconds that its clock is ahead.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    clock_ahead: i64,
+    #[arg(long, default_value = "both")]
+    pipelines: Pipelines,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Pipelines {
+    /// Counts and hashes.
+    Both,
+    /// A pipeline with the name of another one.
+    Impostor,
+}
+
+/// Of another program, and named as [`Tallies`] is.
+struct Impostor;
+
+impl Pipeline for Impostor {
+    type Event = Tick;
+    type Key = TickKey;
+    type Aggregate = Tally;
+    const SPEC: Spec = Spec { package: "impostor.v1", ..Tallies::SPEC };
+
+    fn apply(event: &Tick, out: &mut Emissions<Tally>) {
+        out.begin("").field(&event.key);
+        out.emit(Tally { count: 1, amount: 1 });
+    }
+}
+
+/// A clock that goes wrong.
+struct Skewed(i64);
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().as_micros().saturating_add(self.0.saturating_mul(1_000_000)))
+    }
+}
+
+/// Work until SIGTERM. Standard output has how far it is, a line of JSON each time.
+///
+/// Exit codes are those of every program made of Murmur.
+pub fn main(args: &WorkerArgs) -> ExitCode {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,murmur=info".to_owned());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    match runtime.block_on(work(args)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = match error.kind() {
+                ErrorKind::InvalidArgument | ErrorKind::Configuration => 2,
+                ErrorKind::Foreign => 3,
+                ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Conflict => 4,
+                _ => 1,
+            };
+            fail(&error, code)
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the error of the command")]
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    ExitCode::from(code)
+}
+
+async fn work(args: &WorkerArgs) -> Result<Summary> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        terminate.recv().await;
+        stop.send_replace(true);
+    });
+    let store = Arc::new(DynamoStore::open(&DynamoConfig::parse(&args.store)?).await?);
+    let mut config = KafkaConfig::parse(&args.source)?;
+    config.metadata = true;
+    let letters = KafkaDeadLetters::open(&KafkaLettersConfig::of(args.dead_letters.parse()?, "murmur-testkit")?)?;
+    let mut options = Options::default();
+    options.flush_interval = args.flush_interval;
+    options.drain_budget = args.drain_budget;
+    let worker = Worker::builder(store, kafka::open(config)?, decode, Box::new(letters))
+        .options(options)
+        .clock(Arc::new(Skewed(args.clock_ahead)));
+    let worker = match args.pipelines {
+        Pipelines::Both => worker.pipeline::<Tallies>().pipeline::<Trails>().build(),
+        Pipelines::Impostor => worker.pipeline::<Impostor>().build(),
+    };
+    let mut progress = worker.progress();
+    tokio::spawn(async move {
+        while progress.changed().await.is_ok() {
+            say(&status(&progress.borrow_and_update()));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let summary = worker.run(stopped).await?;
+    say(&status(&summary.progress));
+    Ok(summary)
+}
+
+/// Whoever listens may be gone.
+fn say(status: &Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{status}");
+    let _ = out.flush();
+}
+
+fn status(progress: &Progress) -> Value {
+    json!({
+        "read": progress.read, "applied": progress.applied, "dead": progress.dead, "ahead": progress.ahead,
+        "expired": progress.expired, "already_applied": progress.already_applied, "flushes": progress.flushes,
+        "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
+        "partitions": progress.partitions.len(),
+    })
+}

@@ -1,0 +1,198 @@
+//! What must stand in the tiles of a pipeline: a fold of the log, event by event, and the comparison with what does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use murmur::aggregate::{Form, Monoid, Number, envelope};
+use murmur::engine::Decode;
+use murmur::event::Event;
+use murmur::pipeline::{Emissions, Pipeline};
+use murmur::source::{Offset, PartitionId};
+use murmur::store::{Item, Store, Table, TileId};
+use murmur::time::{Slot, Tile, Timestamp};
+
+/// A slot of a tile; of one partition for Form B.
+pub(crate) type Place = (String, Tile, Slot, Option<PartitionId>);
+
+/// What a pipeline keeps, slot by slot.
+pub(crate) type Kept<P> = BTreeMap<Place, <P as Pipeline>::Aggregate>;
+
+/// What follows from a log.
+pub(crate) struct Truth<P: Pipeline> {
+    pub(crate) kept: Kept<P>,
+    /// What is to be a dead letter of this pipeline.
+    pub(crate) refused: BTreeSet<(PartitionId, Offset)>,
+    /// Emissions whose tile had expired.
+    pub(crate) expired: u64,
+    /// The last event in each tile, by partition: how far it must be applied.
+    pub(crate) reaches: BTreeMap<(String, Tile), BTreeMap<PartitionId, Vec<Offset>>>,
+    decode: Decode<P::Event>,
+    now: Timestamp,
+}
+
+impl<P: Pipeline> Truth<P> {
+    /// Of an empty log; tiles that expire by `now` are left out.
+    pub(crate) fn new(decode: Decode<P::Event>, now: Timestamp) -> Self {
+        let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
+        Self { kept, refused, expired: 0, reaches: BTreeMap::new(), decode, now }
+    }
+
+    /// The next message of a partition.
+    pub(crate) fn take(&mut self, partition: &PartitionId, offset: Offset, payload: &[u8]) {
+        let Ok(event) = (self.decode)(payload) else {
+            self.refused.insert((partition.clone(), offset));
+            return;
+        };
+        let mut emissions = Emissions::default();
+        let applied = catch_unwind(AssertUnwindSafe(|| P::apply(&event, &mut emissions)));
+        if applied.is_err() || emissions.refusal().is_some() {
+            self.refused.insert((partition.clone(), offset));
+            return;
+        }
+        let tiling = P::tiling();
+        let (tile, slot) = tiling.locate(event.time().unwrap_or(Timestamp::EPOCH));
+        if tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= self.now) {
+            self.expired += emissions.len() as u64;
+            return;
+        }
+        let part = (P::Aggregate::FORM == Form::Put).then(|| partition.clone());
+        for (key, value) in emissions.drain() {
+            let place = (key.to_owned(), tile, slot, part.clone());
+            self.kept.entry(place).or_insert_with(P::Aggregate::identity).combine(value);
+            let reach = self.reaches.entry((key.to_owned(), tile)).or_default();
+            reach.entry(partition.clone()).or_default().push(offset);
+        }
+    }
+}
+
+/// All items of a pipeline's table.
+pub(crate) async fn scan<P: Pipeline>(store: &dyn Store) -> murmur::Result<Vec<(TileId, Item)>> {
+    let table = Table::new(P::SPEC.name, 1);
+    let mut all: Vec<(TileId, Item)> = Vec::new();
+    loop {
+        let after = all.last().map(|(id, _)| id.clone());
+        let page = store.scan(&table, after.as_ref(), 10_000).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// What stands in these items; the error names one that cannot be read. `rename` says which partition a name stands for.
+pub(crate) fn read<P: Pipeline>(
+    items: &[(TileId, Item)],
+    rename: impl Fn(&PartitionId) -> PartitionId,
+) -> Result<Kept<P>, String> {
+    let mut kept = BTreeMap::new();
+    for (id, item) in items {
+        let part = id.part.as_ref().map(&rename);
+        let place = |slot| (id.key.to_string(), id.tile, slot, part.clone());
+        for ((slot, column), number) in &item.numbers {
+            let value = kept.entry(place(*slot)).or_insert_with(P::Aggregate::identity);
+            value.add_number(0, *column, *number).map_err(|error| format!("{id}: {error}"))?;
+        }
+        for (slot, bytes) in &item.values {
+            let value = envelope::unseal(bytes).and_then(P::Aggregate::decode);
+            kept.insert(place(*slot), value.map_err(|error| format!("{id}: {error}"))?);
+        }
+    }
+    Ok(kept)
+}
+
+/// How what stands there differs from what must.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Difference {
+    /// Events too many, where they can be counted.
+    pub(crate) over: u64,
+    /// Events missing.
+    pub(crate) under: u64,
+    /// Places whose value is another one, though as many events are in it; or how many cannot be said.
+    pub(crate) other: u64,
+    /// The first one.
+    pub(crate) first: Option<String>,
+}
+
+impl Difference {
+    pub(crate) fn is_none(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        self.first.get_or_insert_with(what);
+    }
+
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.over += later.over;
+        self.under += later.under;
+        self.other += later.other;
+        self.first = self.first.take().or(later.first);
+    }
+}
+
+/// Compare; `weigh` counts the events in a value, where that can be said.
+pub(crate) fn compare<P: Pipeline>(
+    right: &Kept<P>,
+    found: &Kept<P>,
+    weigh: impl Fn(&P::Aggregate) -> Option<u64>,
+) -> Difference {
+    let mut difference = Difference::default();
+    let places: BTreeSet<&Place> = right.keys().chain(found.keys()).collect();
+    for place in places {
+        let (right, found) = (right.get(place), found.get(place));
+        let same = match (right, found) {
+            (Some(right), Some(found)) => is_same(right, found),
+            _ => false,
+        };
+        if same {
+            continue;
+        }
+        let name = P::SPEC.name;
+        difference.note(|| format!("`{name}` at {}: {found:?} and not {right:?}", shown(place)));
+        let weight = |value: Option<&P::Aggregate>| value.map_or(Some(0), &weigh);
+        match (weight(right), weight(found)) {
+            (Some(right), Some(found)) if right < found => difference.over += found - right,
+            (Some(right), Some(found)) if right > found => difference.under += right - found,
+            _ => difference.other += 1,
+        }
+    }
+    difference
+}
+
+fn shown((key, tile, slot, part): &Place) -> String {
+    let mut out = format!("`{}` {}#{} slot {}", key.escape_debug(), tile.level.letter(), tile.start, slot.0);
+    if let Some(part) = part {
+        // Writing to a string cannot fail.
+        let _ = write!(out, " of {part}");
+    }
+    out
+}
+
+/// Sums of floats depend on the order in which they are added, in the last digits.
+fn is_same<A: Monoid>(a: &A, b: &A) -> bool {
+    if A::FORM == Form::Put {
+        let bytes = |value: &A| {
+            let mut out = Vec::new();
+            value.encode(&mut out);
+            out
+        };
+        return bytes(a) == bytes(b);
+    }
+    let numbers = |value: &A| {
+        let mut out = Vec::new();
+        value.numbers(0, &mut |column, number| out.push((column, number)));
+        out
+    };
+    let (a, b) = (numbers(a), numbers(b));
+    a.len() == b.len()
+        && a.iter().zip(&b).all(|((column, a), (other, b))| {
+            column == other
+                && match (a, b) {
+                    (Number::Float { sum: a, .. }, Number::Float { sum: b, .. }) => {
+                        (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1e-300)
+                    }
+                    (a, b) => a == b,
+                }
+        })
+}
