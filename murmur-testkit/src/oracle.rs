@@ -1,8 +1,10 @@
 //! What must stand in the tiles of a pipeline: a fold of the log, event by event, and the comparison with what does.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use murmur::aggregate::{Form, Monoid, Number, envelope};
 use murmur::engine::Decode;
@@ -45,8 +47,8 @@ impl<P: Pipeline> Truth<P> {
             return;
         };
         let mut emissions = Emissions::default();
-        let applied = catch_unwind(AssertUnwindSafe(|| P::apply(&event, &mut emissions)));
-        if applied.is_err() || emissions.refusal().is_some() {
+        let applied = quietly(|| P::apply(&event, &mut emissions));
+        if applied.is_none() || emissions.refusal().is_some() {
             self.refused.insert((partition.clone(), offset));
             return;
         }
@@ -64,6 +66,27 @@ impl<P: Pipeline> Truth<P> {
             reach.entry(partition.clone()).or_default().push(offset);
         }
     }
+}
+
+thread_local! {
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Call a function that may panic, without a word about it; `None` when it did.
+fn quietly<T>(function: impl FnOnce() -> T) -> Option<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !IS_QUIET.get() {
+                loud(panic);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(function));
+    IS_QUIET.set(false);
+    result.ok()
 }
 
 /// All items of a pipeline's table.

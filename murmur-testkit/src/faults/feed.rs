@@ -85,8 +85,9 @@ impl Load {
         let dice = rng.f32();
         let mut below = 0.0;
         let mut falls = |share: f32| {
+            let from = below;
             below += share;
-            dice < below
+            (from..below).contains(&dice)
         };
         let ago = |seconds: i64| Timestamp::from_micros(now.as_micros() - seconds * 1_000_000);
         // Within ten minutes: most of it lies in one tile of a key, or in two.

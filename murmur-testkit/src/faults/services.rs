@@ -83,8 +83,14 @@ impl Services {
         }
         let mut command = Command::new(script);
         command.args([verb, name]);
+        // Any free port, so that several clones can be tested at a time.
+        for variable in ["MURMUR_KAFKA_PORT", "MURMUR_DYNAMODB_PORT"] {
+            if self.folder.is_some() || std::env::var_os(variable).is_none() {
+                command.env(variable, "0");
+            }
+        }
         if let Some(folder) = &self.folder {
-            command.env("CARGO_TARGET_DIR", folder).env("MURMUR_KAFKA_PORT", "0");
+            command.env("CARGO_TARGET_DIR", folder);
         }
         let output = command.output()?;
         if output.status.success() {

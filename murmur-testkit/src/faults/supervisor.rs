@@ -38,6 +38,8 @@ impl Process {
                 command.env_remove(name);
             }
         }
+        // Pipelines are made to panic; where, is known.
+        command.env("RUST_BACKTRACE", "0");
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn()?;
         let (status, errors) = (Arc::new(Mutex::new(Value::Null)), Arc::new(Mutex::new(Vec::new())));

@@ -196,6 +196,11 @@ impl Trial {
         self.slots[at].tended = false;
     }
 
+    /// How often a worker was started again.
+    pub(super) fn restarts(&self) -> u64 {
+        self.past.restarts
+    }
+
     pub(super) fn workers(&self) -> usize {
         self.slots.len()
     }
@@ -309,7 +314,10 @@ impl Trial {
                 (last, since) = (committed, Instant::now());
             } else if since.elapsed() > STUCK {
                 let missing = self.oracle.difference().await?;
-                let what = format!("{committed} of {sent} are committed; {:?}", missing.first);
+                let commits = self.commits.now().unwrap_or_default();
+                let tables = missing.first.unwrap_or_else(|| "the tables are right".to_owned());
+                let workers: Vec<_> = self.slots.iter().map(|slot| slot.process.status().to_string()).collect();
+                let what = format!("{committed} of {sent} are committed ({commits:?}); {tables}; {workers:?}");
                 break Verdict::Stuck(what);
             }
         };

@@ -37,8 +37,13 @@ pub struct Troubles {
     pub slow: Option<(String, Duration)>,
     /// Writes of items under partition keys that contain this text are refused as too large.
     pub too_large: Option<String>,
-    /// Write units that one partition key may use in a second.
-    pub units: Option<f64>,
+    /// Write units that a partition key may use in a second, if it contains this text.
+    pub units: Option<(String, f64)>,
+    /// Writes of tiles that are answered as if they had been carried out. No real server does this: it shows that loss is
+    /// found.
+    pub pretended: f32,
+    /// Writes of tiles that are carried out once more without their condition, which shows that doubling is found.
+    pub doubled: f32,
 }
 
 /// What has happened so far.
@@ -167,9 +172,11 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     let is_data = is_write || matches!(operation.as_str(), "GetItem" | "BatchGetItem" | "Query" | "Scan");
     let dice = if is_data { lock(&shared.rng).f32() } else { 1.0 };
     let mut below = 0.0;
+    // Each request meets one of them at most.
     let mut falls = |share: f32| {
+        let from = below;
         below += share;
-        dice < below
+        (from..below).contains(&dice)
     };
     if falls(troubles.throttled) {
         return Ok(throttled(&shared));
@@ -183,6 +190,11 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         return Err(Closed);
     }
     let unanswered = falls(troubles.unanswered);
+    let is_tile = key.as_ref().is_some_and(|key| key != "#record");
+    if is_tile && falls(troubles.pretended) {
+        return Ok(said(StatusCode::OK, Bytes::from_static(b"{}")));
+    }
+    let doubled = is_tile && operation == "UpdateItem" && falls(troubles.doubled);
     let key = key.filter(|_| is_write);
     if let (Some(of), Some(key)) = (&troubles.too_large, &key)
         && key.contains(of)
@@ -194,8 +206,9 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         };
         return Ok(error(StatusCode::BAD_REQUEST, "ValidationException", message));
     }
-    if let (Some(units), Some(key)) = (troubles.units, &key)
-        && !has_units(&shared, key, units)
+    if let (Some((of, units)), Some(key)) = (&troubles.units, &key)
+        && key.contains(of)
+        && !has_units(&shared, key, *units)
     {
         return Ok(throttled(&shared));
     }
@@ -211,6 +224,12 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     }
     if is_write {
         parsed["ReturnConsumedCapacity"] = json!("TOTAL");
+    }
+    if doubled {
+        let condition = parsed["ConditionExpression"].as_str().unwrap_or_default();
+        let always = format!("attribute_not_exists(nowhere) OR ({condition})");
+        parsed["ConditionExpression"] = json!(always);
+        forward(&upstream, head.clone(), Bytes::from(parsed.to_string())).await?;
     }
     let sent = if is_write || is_batch { Bytes::from(parsed.to_string()) } else { body.clone() };
     let (status, mut reply) = forward(&upstream, head, sent).await?;

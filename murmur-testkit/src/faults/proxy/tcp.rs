@@ -102,6 +102,17 @@ fn named(host: &str, port: u16) -> Vec<u8> {
     [host.as_bytes(), &u32::from(port).to_be_bytes()].concat()
 }
 
+/// How long the server's side of a connection is kept that has no client any more.
+const HALF_OPEN: Duration = Duration::from_secs(3_600);
+
+/// One half of a connection, which stays open as long as anyone has it.
+type Shared<T> = Arc<tokio::sync::Mutex<T>>;
+
+fn halves(stream: TcpStream) -> (Shared<OwnedReadHalf>, Shared<OwnedWriteHalf>) {
+    let (from, to) = stream.into_split();
+    (Arc::new(tokio::sync::Mutex::new(from)), Arc::new(tokio::sync::Mutex::new(to)))
+}
+
 /// One connection.
 struct Line {
     toxics: watch::Receiver<Toxics>,
@@ -120,35 +131,39 @@ impl Line {
         // Small pieces must not wait for an acknowledgement; where that cannot be set they do.
         let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
         let before = self.cut.borrow_and_update().0;
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = upstream.into_split();
+        let ((from_client, to_client), (from_server, to_server)) = (halves(client), halves(upstream));
         let (mut cut, mut toxics) = (self.cut.clone(), self.toxics.clone());
         let mut pumps = tokio::task::JoinSet::new();
-        pumps.spawn(Self::pump(self.toxics.clone(), self.rng.clone(), from_client, to_server, true, None));
-        pumps.spawn(Self::pump(self.toxics.clone(), self.rng, from_server, to_client, false, self.rename));
+        let (requests, replies) = ((from_client, to_server.clone()), (from_server.clone(), to_client.clone()));
+        pumps.spawn(Self::pump(self.toxics.clone(), self.rng.clone(), requests, true, None));
+        pumps.spawn(Self::pump(self.toxics.clone(), self.rng, replies, false, self.rename));
         let how = tokio::select! {
             // Either side has closed: so does the other one.
             _ = pumps.join_next() => None,
             cut = cut.wait_for(|(count, _)| *count > before) => cut.ok().and_then(|cut| cut.1),
             _ = toxics.wait_for(|toxics| toxics.down) => Some(Cut::Reset),
         };
-        match how {
-            Some(Cut::HalfOpen) => {
-                // The halves to the client go with their pumps; the server's are kept until this proxy ends.
-                tokio::time::sleep(Duration::from_secs(3_600)).await;
-            }
-            Some(Cut::Reset) | None => pumps.abort_all(),
+        pumps.shutdown().await;
+        if how.is_some() {
+            reset(to_client.lock().await.as_ref());
         }
+        drop(to_client);
+        match how {
+            Some(Cut::HalfOpen) => tokio::time::sleep(HALF_OPEN).await,
+            Some(Cut::Reset) => reset(to_server.lock().await.as_ref()),
+            None => {}
+        }
+        drop((from_server, to_server));
     }
 
     async fn pump(
         mut toxics: watch::Receiver<Toxics>,
         rng: Arc<Mutex<fastrand::Rng>>,
-        mut from: OwnedReadHalf,
-        mut to: OwnedWriteHalf,
+        (from, to): (Shared<OwnedReadHalf>, Shared<OwnedWriteHalf>),
         is_request: bool,
         rename: Option<(Vec<u8>, Vec<u8>)>,
     ) {
+        let (mut from, mut to) = (from.lock().await, to.lock().await);
         let mut piece = vec![0; 64 << 10];
         loop {
             let read = match &rename {
@@ -263,9 +278,7 @@ mod tests {
             assert_eq!(said(&mut stream, "one").await.as_deref(), Some("one"));
             proxy.cut(how);
             tokio::time::sleep(Duration::from_millis(50)).await;
-            if how == Cut::Reset {
-                assert_eq!(said(&mut stream, "two").await, None);
-            }
+            assert_eq!(said(&mut stream, "two").await, None);
         }
         proxy.set(Toxics { down: true, ..Toxics::default() });
         let mut refused = TcpStream::connect(proxy.address).await.unwrap();

@@ -28,7 +28,7 @@ pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
 }
 
 pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {
-    let load = Load { events: 3_000, rate: 3_000, partitions: 1, ..Load::default() };
+    let load = Load { events: 3_000, rate: 600, partitions: 1, ..Load::default() };
     let mut trial = Trial::new(&settings, "f18", load).await?;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;

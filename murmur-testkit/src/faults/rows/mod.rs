@@ -3,6 +3,7 @@
 mod broker;
 mod crash;
 mod group;
+mod harness;
 mod input;
 mod letters;
 mod mix;
@@ -16,7 +17,7 @@ type Begin = fn(Settings) -> BoxFuture<'static, Result<Finding, Failure>>;
 
 /// A fault, and what is promised of it.
 pub struct Row {
-    /// As in `F05`.
+    /// As in `F05`; those with an H are about the harness itself.
     pub number: &'static str,
     /// The fault.
     pub about: &'static str,
@@ -215,6 +216,15 @@ static ROWS: &[Row] = &[
         "everything together, at random",
         "exact, and it goes on when the faults end"
     ),
+    row!(
+        "H01",
+        harness::loss,
+        &["UNDER"],
+        true,
+        "tables that say they have written, and have not",
+        "the harness sees it"
+    ),
+    row!("H02", harness::doubling, &["OVER"], true, "tables that write some additions twice", "the harness sees it"),
 ];
 
 /// All rows that are built.
