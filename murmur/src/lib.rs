@@ -12,6 +12,7 @@
 //! | [`store`] | where tiles live, and the conditional writes that make counting exact |
 //! | [`engine`] | from a source to tiles: fold, flush, commit, catch up, rewind |
 //! | [`query`] | from a question to tiles to an answer: plan, read, fold |
+//! | [`metrics`] | what is measured, for any recorder |
 //! | `grpc` | the typed service and client: gRPC, gRPC-Web, Connect and JSON on one port |
 //! | `app` | `murmur::main!`: verbs, configuration, signals |
 
@@ -29,6 +30,7 @@ pub mod grpc;
 pub mod key;
 #[cfg_attr(not(feature = "jsonl"), allow(dead_code, reason = "only sources have options"))]
 pub mod location;
+pub mod metrics;
 pub mod pipeline;
 pub mod prelude;
 pub mod query;

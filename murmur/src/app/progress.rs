@@ -127,6 +127,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         resent,
         lag,
         newest,
+        uncommitted_since,
         partitions,
     } = &summary.progress;
     let partitions = partitions.iter().map(|status| {
@@ -150,6 +151,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         "resent": resent,
         "lag": lag,
         "newest": newest,
+        "uncommitted_since": uncommitted_since,
         "partitions": partitions.collect::<Vec<_>>(),
     })
 }

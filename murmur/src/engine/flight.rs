@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
 use super::flush::{Flushed, retry, write_all};
+use super::meter::flush;
 use super::record::{PartitionRecord, Standing};
 use crate::Result;
 use crate::source::{Offset, PartitionId};
@@ -59,7 +60,8 @@ pub(super) struct Flight {
 
 impl Flight {
     pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Self {
-        Self { sending: send(store, shipments).boxed(), ended: None }
+        let tiles = shipments.iter().map(|shipment| shipment.writes.len()).sum();
+        Self { sending: flush(tiles, send(store, shipments)).boxed(), ended: None }
     }
 
     /// Carry on with the flush while `other` is waited for.

@@ -45,6 +45,7 @@ impl<E: Event> Worker<E> {
                 self.progress.applied += 1;
             } else {
                 self.progress.dead += 1;
+                self.tally(&refused);
             }
             self.letters.extend(refused.into_iter().map(|Refused { pipelines, at, reason }| Letter {
                 partition: partition.clone(),
@@ -78,20 +79,31 @@ impl<E: Event> Worker<E> {
         let time = event.time();
         self.note_time(at, time, now);
         let mut refused = Vec::new();
-        for (Lane { fold, .. }, ledger) in self.lanes.iter_mut().zip(&self.owned[at].ledgers) {
+        for (Lane { fold, tally, .. }, ledger) in self.lanes.iter_mut().zip(&self.owned[at].ledgers) {
             if ledger.has(offset) {
                 self.progress.already_applied += 1;
+                tally.already_applied += 1;
                 continue;
             }
             let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
             match fold.stage(&event, place, now) {
-                Ok(expired) => self.progress.expired += expired,
+                Ok(expired) => {
+                    self.progress.expired += expired;
+                    tally.expired += expired;
+                }
                 Err(refusal) => {
                     refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason: refusal.0 });
                 }
             }
         }
         refused
+    }
+
+    fn tally(&mut self, refused: &[Refused]) {
+        for lane in &mut self.lanes {
+            let name = lane.fold.pipeline();
+            lane.tally.dead += u64::from(refused.iter().any(|refused| refused.pipelines.contains(&name)));
+        }
     }
 
     /// No pipeline can count a payload that does not decode. Those that had it durable have their letter.
@@ -117,10 +129,12 @@ impl<E: Event> Worker<E> {
 
     /// Fold the batch, after comparing with the store what an earlier owner may have written.
     async fn settle(&mut self) -> Result<()> {
-        for Lane { fold, .. } in &mut self.lanes {
+        for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
             let items = read_all(&*self.store, fold.table(), &wanted).await?;
-            self.progress.already_applied += fold.settle(items, &self.owned)?;
+            let already_applied = fold.settle(items, &self.owned)?;
+            self.progress.already_applied += already_applied;
+            tally.already_applied += already_applied;
         }
         Ok(())
     }

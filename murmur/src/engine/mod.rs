@@ -11,6 +11,7 @@
 //! skips while catching up what an earlier owner has written, and on any conflict drops its unflushed deltas and
 //! reads its partitions again from their commits.
 
+mod age;
 mod breaker;
 mod clock;
 mod decode;
@@ -19,6 +20,7 @@ mod flight;
 mod flush;
 mod fold;
 mod intake;
+mod meter;
 mod options;
 mod ownership;
 mod partition;

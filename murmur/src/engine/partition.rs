@@ -1,6 +1,7 @@
 use crate::source::{Offset, PartitionId};
 use crate::time::Timestamp;
 
+use super::age::Age;
 use super::record::Standing;
 
 /// What is known of one pipeline's progress in an owned partition.
@@ -36,6 +37,7 @@ pub(super) struct Owned {
     /// Newest event time in the log up to `read`.
     pub(super) watermark: Option<Timestamp>,
     pub(super) lag: Option<u64>,
+    pub(super) age: Age,
 }
 
 impl Owned {
@@ -50,7 +52,7 @@ impl Owned {
             })
             .collect();
         let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();
-        let mut owned = Self { id, source_commit, ledgers, read: None, watermark, lag: None };
+        let mut owned = Self { id, source_commit, ledgers, read: None, watermark, lag: None, age: Age::new() };
         owned.read = owned.commit();
         owned
     }

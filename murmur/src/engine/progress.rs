@@ -29,6 +29,8 @@ pub struct Progress {
     pub lag: Option<u64>,
     /// Newest event time seen.
     pub newest: Option<Timestamp>,
+    /// When the oldest event was read that is not committed yet, by the worker's clock; `None` when all are.
+    pub uncommitted_since: Option<Timestamp>,
     /// Each owned partition.
     pub partitions: Vec<PartitionStatus>,
 }

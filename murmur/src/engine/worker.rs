@@ -10,11 +10,13 @@ use super::decode::Decode;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
 use super::fold::{Fold, FoldTable};
+use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::partition::Owned;
 use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
+use crate::metrics::measured;
 use crate::pipeline::Pipeline;
 use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
@@ -40,6 +42,7 @@ pub struct Worker<E> {
     pub(super) letters: Vec<Letter>,
     pub(super) breaker: Breaker,
     pub(super) progress: Progress,
+    pub(super) meter: Meter,
     pub(super) watch: watch::Sender<Progress>,
     pub(super) seed: u64,
 }
@@ -52,6 +55,7 @@ pub(super) struct Lane<E> {
     pub(super) due: Instant,
     /// Payloads read since the last flush: how far the next horizon is raised.
     pub(super) since_flush: u64,
+    pub(super) tally: Tally,
 }
 
 impl<E> Lane<E> {
@@ -71,7 +75,7 @@ impl<E: Event> Worker<E> {
         dead_letters: Box<dyn DeadLetters>,
     ) -> WorkerBuilder<E> {
         let worker = Self {
-            store,
+            store: measured(store),
             source,
             decode,
             dead_letters,
@@ -83,6 +87,7 @@ impl<E: Event> Worker<E> {
             letters: Vec::new(),
             breaker: Breaker::new(Options::default().dead_letter_limit),
             progress: Progress::default(),
+            meter: Meter::new(),
             watch: watch::Sender::new(Progress::default()),
             seed: 0,
         };
@@ -105,7 +110,16 @@ impl<E: Event> Worker<E> {
     ///
     /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
     /// table belongs to another pipeline, or to a definition that this one cannot go on with.
-    pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+    pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+        let ages = self.meter.grow_older(self.progress(), self.clock.clone());
+        tokio::select! {
+            biased;
+            ended = self.work(shutdown) => ended,
+            never = ages => match never {},
+        }
+    }
+
+    async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
         let mut asked = shutdown.clone();
         tokio::select! {
@@ -316,7 +330,8 @@ impl<E: Event> Worker<E> {
                 }
             }
             // Raised ahead of the next few flushes, so that they need no write of their own for it.
-            let ahead = std::mem::take(since_flush).saturating_mul(4) + 1_024;
+            let events = std::mem::take(since_flush);
+            let ahead = events.saturating_mul(4) + 1_024;
             let behind = self.owned.iter().filter(|owned| owned.read > owned.ledgers[at].commit);
             let reached = behind.map(|owned| {
                 let horizon = owned.read.map(|read| read.ahead(ahead));
@@ -325,6 +340,7 @@ impl<E: Event> Worker<E> {
             });
             let reached = reached.collect();
             let writes = fold.writes(&self.owned);
+            self.meter.combined(at, events, writes.len());
             shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
         }
         if !shipments.is_empty() {
@@ -405,7 +421,12 @@ impl<E: Event> Worker<E> {
     fn publish(&mut self) {
         self.progress.partitions.clear();
         self.progress.lag = Some(0);
-        for owned in &self.owned {
+        self.progress.uncommitted_since = None;
+        let now = self.clock.now();
+        for owned in &mut self.owned {
+            let since = owned.age.note(owned.read, owned.commit(), now);
+            let oldest = self.progress.uncommitted_since;
+            self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
             self.progress.lag = self.progress.lag.zip(owned.lag).map(|(sum, lag)| sum + lag);
             self.progress.partitions.push(PartitionStatus {
                 partition: owned.id.clone(),
@@ -414,6 +435,7 @@ impl<E: Event> Worker<E> {
                 lag: owned.lag,
             });
         }
+        self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
         self.watch.send_replace(self.progress.clone());
     }
 }
@@ -436,7 +458,14 @@ impl<E: Event> WorkerBuilder<E> {
         let Options { generation, flush_interval, pipeline_intervals, .. } = &self.worker.options;
         let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
         let fold = Box::new(FoldTable::<P>::new(*generation));
-        self.worker.lanes.push(Lane { fold, interval, due: Instant::now() + interval, since_flush: 0 });
+        self.worker.meter.pipeline(P::SPEC.name);
+        self.worker.lanes.push(Lane {
+            fold,
+            interval,
+            due: Instant::now() + interval,
+            since_flush: 0,
+            tally: Tally::default(),
+        });
         self
     }
 

@@ -34,7 +34,7 @@ pub(super) async fn answer(rpc: Arc<dyn Rpc>, method: &str, request: Request<Bod
         if method.streams {
             return Ok(streaming(drain.guard(rpc.stream(at, message)?, deadline.stream())));
         }
-        let reply = within(deadline.unary(), rpc.unary(at, message)).await?;
+        let reply = rpc::unary(&*rpc, at, method, message, deadline).await?;
         Ok(unary(&reply))
     };
     answered.await.unwrap_or_else(|status: Status| status.into_http())

@@ -3,7 +3,13 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use tokio::time::Instant;
 use tonic::Status;
+use tracing::Instrument;
+
+use super::connect;
+use super::deadline::{Deadline, within};
+use crate::metrics::catalogue::QUERY_DURATION;
 
 /// Most bytes of a request message.
 pub(super) const MAX_REQUEST: usize = 1 << 20;
@@ -49,6 +55,24 @@ impl Method {
 /// The place of a method by its name.
 pub(super) fn find(rpc: &dyn Rpc, method: &str) -> Option<(usize, Method)> {
     rpc.methods().iter().copied().enumerate().find(|(_, known)| known.name == method)
+}
+
+/// Call a method with one reply, within its time; measured.
+pub(super) async fn unary(
+    rpc: &dyn Rpc,
+    at: usize,
+    method: Method,
+    request: Bytes,
+    deadline: Deadline,
+) -> Result<Vec<u8>, Status> {
+    let name = format!("{}/{}", rpc.name(), method.name);
+    let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
+    let began = Instant::now();
+    let reply = within(deadline.unary(), rpc.unary(at, request)).instrument(span.clone()).await;
+    let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
+    span.record("code", code);
+    QUERY_DURATION.histogram([name, code.to_owned()]).record(began.elapsed());
+    reply
 }
 
 /// `(service, method)` of a path `/<service>/<method>`.

@@ -13,6 +13,7 @@ use super::{Answer, Ask, Limits, Plan, Point, Presence, Series};
 use crate::aggregate::{Form, Monoid};
 use crate::engine::{Clock, SystemClock};
 use crate::key::{Key, KeyBuf};
+use crate::metrics::measured;
 use crate::pipeline::Pipeline;
 use crate::store::{Consistency, Store, Table, TileId};
 use crate::time::{Span, TimeRange, Timestamp};
@@ -62,7 +63,7 @@ impl<P: Pipeline> Reader<P> {
     /// A reader of a generation of the pipeline's table.
     pub fn new(store: Arc<dyn Store>, generation: u32) -> Self {
         let table = Table::new(P::SPEC.name, generation);
-        Self::with(store, table, Arc::new(SystemClock), Limits::default())
+        Self::with(measured(store), table, Arc::new(SystemClock), Limits::default())
     }
 
     fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits) -> Self {

@@ -1,8 +1,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::Counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+use crate::metrics::PLAIN;
+use crate::metrics::catalogue::STORE_THROTTLED;
 
 /// How many requests may be under way, found out as TCP does it: a little more with every success, half of it when the
 /// store says that it is too much.
@@ -15,6 +19,7 @@ pub(super) struct Limiter {
     bytes: Semaphore,
     state: Mutex<State>,
     most: usize,
+    throttles: Counter,
 }
 
 struct State {
@@ -47,6 +52,7 @@ impl Limiter {
             bytes: Semaphore::new(BYTES / UNIT),
             state: Mutex::new(State { limit: most as f64, slots: most, owed: 0, halved: None }),
             most,
+            throttles: STORE_THROTTLED.counter(PLAIN),
         }
     }
 
@@ -85,6 +91,7 @@ impl Limiter {
 
     /// The store refused a request because it was too much.
     pub(super) fn throttled(&self) {
+        self.throttles.increment(1);
         let mut state = self.state();
         let now = Instant::now();
         if state.halved.is_some_and(|at| now.duration_since(at) < ONCE) {

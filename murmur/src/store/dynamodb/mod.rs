@@ -6,6 +6,7 @@ mod expression;
 mod failure;
 mod format;
 mod limiter;
+mod meter;
 mod read;
 mod records;
 mod store;

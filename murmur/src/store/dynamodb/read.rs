@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity::Total;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -49,7 +50,9 @@ impl Inner {
     /// One item, read strongly.
     pub(super) async fn read_one(&self, table: &str, key: Attributes) -> Result<Option<Attributes>> {
         let request = self.clients.reads.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
+        let request = request.return_consumed_capacity(Total);
         let answer = request.send().await.map_err(|error| failure(error, Intent::Read, table, &self.place))?;
+        self.meter.read(answer.consumed_capacity());
         Ok(answer.item)
     }
 
@@ -93,8 +96,10 @@ impl Inner {
                 .consistent_read(consistency == Consistency::Strong)
                 .build()
                 .map_err(|error| Error::new(ErrorKind::Internal, "a batch without keys").with_source(error))?;
-            let answer = self.clients.reads.batch_get_item().request_items(table, wanted).send().await;
+            let answer = self.clients.reads.batch_get_item().request_items(table, wanted);
+            let answer = answer.return_consumed_capacity(Total).send().await;
             let answer = answer.map_err(|error| failure(error, Intent::Read, table, &self.place))?;
+            answer.consumed_capacity().iter().for_each(|capacity| self.meter.read(Some(capacity)));
             found.extend(answer.responses.unwrap_or_default().into_values().flatten());
             let left = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys);
             keys = left.collect();
@@ -129,7 +134,8 @@ impl Inner {
             .table_name(table)
             .key_condition_expression(condition)
             .expression_attribute_values(":p", AttributeValue::S(partition))
-            .consistent_read(consistency == Consistency::Strong);
+            .consistent_read(consistency == Consistency::Strong)
+            .return_consumed_capacity(Total);
         for (name, value) in values {
             request = request.expression_attribute_values(name, value);
         }
@@ -137,6 +143,7 @@ impl Inner {
         while found.len() < limit {
             let page = request.clone().set_limit(page_limit(limit - found.len())).set_exclusive_start_key(after);
             let page = page.send().await.map_err(|error| failure(error, Intent::Read, table, &self.place))?;
+            self.meter.read(page.consumed_capacity());
             found.extend(page.items.unwrap_or_default());
             after = page.last_evaluated_key;
             if after.is_none() {
@@ -171,8 +178,10 @@ impl Inner {
         let (mut found, mut after) = (Vec::new(), after.map(format::tile_key));
         while found.len() < limit {
             let request = self.clients.reads.scan().table_name(table).consistent_read(true);
+            let request = request.return_consumed_capacity(Total);
             let page = request.set_limit(page_limit(limit - found.len())).set_exclusive_start_key(after).send().await;
             let page = page.map_err(|error| failure(error, Intent::Read, table, &self.place))?;
+            self.meter.read(page.consumed_capacity());
             for attributes in page.items.unwrap_or_default() {
                 // Records lie between the tiles.
                 found.extend(tile(attributes)?);

@@ -1,6 +1,7 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity::Total;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -44,10 +45,14 @@ impl Records for DynamoStore {
                 .condition_expression(condition.condition)
                 .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
                 .return_values_on_condition_check_failure(AllOld)
+                .return_consumed_capacity(Total)
                 .send()
                 .await;
             match sent {
-                Ok(_) => Ok(RecordOutcome::Written(version)),
+                Ok(done) => {
+                    inner.meter.wrote(done.consumed_capacity());
+                    Ok(RecordOutcome::Written(version))
+                }
                 Err(SdkError::ServiceError(service))
                     if matches!(service.err(), PutItemError::ConditionalCheckFailedException(_)) =>
                 {

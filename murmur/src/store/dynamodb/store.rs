@@ -8,6 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::config::DynamoConfig;
 use super::connect::{Clients, connect};
 use super::limiter::Limiter;
+use super::meter::Meter;
 use crate::Result;
 use crate::source::Shelf;
 use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write};
@@ -23,6 +24,7 @@ pub struct DynamoStore(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) clients: Clients,
     pub(super) limiter: Limiter,
+    pub(super) meter: Meter,
     prefix: String,
     /// Region or endpoint, for messages.
     pub(super) place: String,
@@ -39,7 +41,7 @@ impl DynamoStore {
         let clients = connect(config).await?;
         let place = clients.place.clone();
         let limiter = Limiter::new(config.in_flight);
-        Ok(Self(Arc::new(Inner { clients, limiter, prefix: config.prefix.clone(), place })))
+        Ok(Self(Arc::new(Inner { clients, limiter, meter: Meter::new(), prefix: config.prefix.clone(), place })))
     }
 }
 

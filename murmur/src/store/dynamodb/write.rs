@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity::Total;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 
 use super::expression::{Expression, next_count};
@@ -113,11 +114,13 @@ impl Inner {
             .set_expression_attribute_names(Some(expression.names))
             .set_expression_attribute_values(Some(expression.values))
             .return_values_on_condition_check_failure(AllOld)
+            .return_consumed_capacity(Total)
             .send()
             .await;
         let error = match sent {
-            Ok(_) => {
+            Ok(done) => {
                 self.limiter.succeeded();
+                self.meter.wrote(done.consumed_capacity());
                 return Ok(Some(Sent::Applied));
             }
             Err(error) => error,
@@ -147,6 +150,7 @@ impl Inner {
         if bytes > ITEM_BYTES {
             return Err(too_large(id, Some(bytes)));
         }
+        self.meter.item(bytes);
         let _slot = self.limiter.enter(bytes + condition.bytes()).await;
         let values = Some(condition.values).filter(|values| !values.is_empty());
         let names = Some(condition.names).filter(|names| !names.is_empty());
@@ -160,11 +164,13 @@ impl Inner {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(AllOld)
+            .return_consumed_capacity(Total)
             .send()
             .await;
         let error = match sent {
-            Ok(_) => {
+            Ok(done) => {
                 self.limiter.succeeded();
+                self.meter.wrote(done.consumed_capacity());
                 return Ok(Sent::Applied);
             }
             Err(error) => error,

@@ -1,0 +1,183 @@
+//! What is measured of a worker. It is taken over from [`Progress`] once a batch: counting an event costs nothing more.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::clock::Clock;
+use super::flight::Sent;
+use super::flush::Flushed;
+use super::progress::Progress;
+use crate::Result;
+use crate::metrics::PLAIN;
+use crate::metrics::catalogue::*;
+use crate::time::{Span, Timestamp};
+
+/// Between two looks at how old things have become by themselves.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What became of the events of one pipeline. Numbers count since the worker's start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) dead: u64,
+    pub(super) expired: u64,
+    pub(super) already_applied: u64,
+}
+
+/// The metrics of one worker.
+pub(super) struct Meter {
+    received: Growing,
+    ahead: Growing,
+    flushes: Growing,
+    written: Growing,
+    conflicts: Growing,
+    resent: Growing,
+    partitions: Gauge,
+    ages: Ages,
+    pipelines: Vec<PipelineMeter>,
+}
+
+struct PipelineMeter {
+    applied: Growing,
+    dead: Growing,
+    expired: Growing,
+    already_applied: Growing,
+    combined: Histogram,
+}
+
+/// A counter that follows a total.
+struct Growing {
+    counter: Counter,
+    seen: u64,
+}
+
+impl Growing {
+    fn new(counter: Counter) -> Self {
+        Self { counter, seen: 0 }
+    }
+
+    fn reach(&mut self, total: u64) {
+        if let Some(more) = total.checked_sub(self.seen).filter(|more| *more > 0) {
+            self.counter.increment(more);
+            self.seen = total;
+        }
+    }
+}
+
+/// What grows while nothing happens.
+#[derive(Clone)]
+struct Ages {
+    freshness: Gauge,
+    uncommitted: Gauge,
+}
+
+impl Ages {
+    fn show(&self, progress: &Progress, now: Timestamp) {
+        if let Some(freshness) = progress.freshness(now) {
+            self.freshness.set(freshness.as_seconds_f64());
+        }
+        self.uncommitted.set(progress.uncommitted_age(now).as_seconds_f64());
+    }
+}
+
+impl Meter {
+    pub(super) fn new() -> Self {
+        Self {
+            received: Growing::new(EVENTS_RECEIVED.counter(PLAIN)),
+            ahead: Growing::new(EVENTS_AHEAD.counter(PLAIN)),
+            flushes: Growing::new(FLUSHES.counter(PLAIN)),
+            written: Growing::new(TILES_WRITTEN.counter(PLAIN)),
+            conflicts: Growing::new(CONFLICTS.counter(PLAIN)),
+            resent: Growing::new(WRITES_RESENT.counter(PLAIN)),
+            partitions: PARTITIONS_OWNED.gauge(PLAIN),
+            ages: Ages { freshness: FRESHNESS.gauge(PLAIN), uncommitted: UNCOMMITTED_AGE.gauge(PLAIN) },
+            pipelines: Vec::new(),
+        }
+    }
+
+    /// One more pipeline of the worker.
+    pub(super) fn pipeline(&mut self, name: &'static str) {
+        self.pipelines.push(PipelineMeter {
+            applied: Growing::new(EVENTS_APPLIED.counter([name])),
+            dead: Growing::new(EVENTS_DEAD_LETTERED.counter([name])),
+            expired: Growing::new(EVENTS_EXPIRED.counter([name])),
+            already_applied: Growing::new(EVENTS_ALREADY_APPLIED.counter([name])),
+            combined: COMBINE_RATIO.histogram([name]),
+        });
+    }
+
+    /// After a batch or a flush; tallies in the order of the pipelines.
+    pub(super) fn show(&mut self, progress: &Progress, tallies: impl Iterator<Item = Tally>, now: Timestamp) {
+        // First: whoever sees an event counted sees that it is not committed yet.
+        self.ages.show(progress, now);
+        self.received.reach(progress.read);
+        self.ahead.reach(progress.ahead);
+        self.flushes.reach(progress.flushes);
+        self.written.reach(progress.writes);
+        self.conflicts.reach(progress.rewinds);
+        self.resent.reach(progress.resent);
+        self.partitions.set(progress.partitions.len() as f64);
+        // Registered when there is something to say: a gauge of 0 would look as if there were no lag.
+        if let Some(lag) = progress.lag {
+            SOURCE_LAG.gauge(PLAIN).set(lag as f64);
+        }
+        for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
+            pipeline.applied.reach(progress.read.saturating_sub(tally.dead));
+            pipeline.dead.reach(tally.dead);
+            pipeline.expired.reach(tally.expired);
+            pipeline.already_applied.reach(tally.already_applied);
+        }
+    }
+
+    /// A pipeline's part of a flush: so many events became so many tiles.
+    pub(super) fn combined(&self, pipeline: usize, events: u64, tiles: usize) {
+        if tiles > 0
+            && let Some(pipeline) = self.pipelines.get(pipeline)
+        {
+            pipeline.combined.record(events as f64 / tiles as f64);
+        }
+    }
+
+    /// Ages go on while a worker waits for its store or its source; this never ends.
+    pub(super) fn grow_older(
+        &self,
+        progress: watch::Receiver<Progress>,
+        clock: Arc<dyn Clock>,
+    ) -> impl Future<Output = Infallible> + use<> {
+        let ages = self.ages.clone();
+        async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                ages.show(&progress.borrow(), clock.now());
+            }
+        }
+    }
+}
+
+/// A flush on its way, measured.
+pub(super) async fn flush(tiles: usize, sending: impl Future<Output = Result<Sent>>) -> Result<Sent> {
+    let span = tracing::info_span!("flush", tiles, outcome = tracing::field::Empty);
+    let began = Instant::now();
+    let sent = sending.instrument(span.clone()).await;
+    let outcome = match &sent {
+        Ok(Sent { flushed: Flushed::Durable, .. }) => "durable",
+        Ok(Sent { flushed: Flushed::Conflict, .. }) => "conflict",
+        Err(_) => "failed",
+    };
+    span.record("outcome", outcome);
+    FLUSH_DURATION.histogram([outcome]).record(began.elapsed());
+    sent
+}
+
+impl Progress {
+    /// How long ago the oldest event was read that is not committed yet; nothing only when all are.
+    pub fn uncommitted_age(&self, now: Timestamp) -> Span {
+        self.uncommitted_since.map_or(Span::ZERO, |since| now.since(since).max(Span::from_micros(1)))
+    }
+}

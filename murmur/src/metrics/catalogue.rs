@@ -1,0 +1,53 @@
+//! Everything that is measured, one line each. `docs/metrics.md` is made from it.
+
+use super::{Kind, Metric};
+use metrics::Unit;
+
+/// Seconds: from a read in memory to a store that hardly answers.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Bytes, up to the largest item that DynamoDB takes.
+const BYTES: &[f64] =
+    &[128.0, 512.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 131_072.0, 262_144.0, 327_680.0, 393_216.0, 409_600.0];
+/// How many to one.
+const RATIO: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1_000.0, 10_000.0, 100_000.0];
+
+macro_rules! catalogue {
+    ($($name:ident: $metric:literal, $kind:expr, $unit:ident, [$($label:literal),*], $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub const $name: Metric =
+                Metric { name: $metric, kind: $kind, unit: Unit::$unit, labels: &[$($label),*], about: $about };
+        )*
+
+        /// All of them.
+        pub const ALL: &[Metric] = &[$($name),*];
+    };
+}
+
+#[rustfmt::skip]
+catalogue! {
+    BUILD_INFO: "murmur_build_info", Kind::Gauge, Count, ["version", "program"], "Always 1; says which version of Murmur runs in which program.";
+    EVENTS_RECEIVED: "murmur_events_received_total", Kind::Counter, Count, [], "Payloads read from the source, those that were read again after a conflict too.";
+    EVENTS_AHEAD: "murmur_events_ahead_total", Kind::Counter, Count, [], "Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how fresh the answers are.";
+    EVENTS_APPLIED: "murmur_events_applied_total", Kind::Counter, Count, ["pipeline"], "Payloads that the pipeline has taken in or filtered out.";
+    EVENTS_DEAD_LETTERED: "murmur_events_dead_lettered_total", Kind::Counter, Count, ["pipeline"], "Payloads that the pipeline could not count and that went to the dead letters, with the reason.";
+    EVENTS_EXPIRED: "murmur_events_expired_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that came too late: the retention of their time had passed.";
+    EVENTS_ALREADY_APPLIED: "murmur_events_already_applied_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that were read again and skipped, because the store holds them already.";
+    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, [], "Payloads known to wait in all owned partitions. Not there while a source cannot tell.";
+    PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, [], "Partitions of the source that this worker reads.";
+    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, [], "Now minus the newest event time seen; grows while no events come.";
+    UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, [], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
+    FLUSHES: "murmur_flushes_total", Kind::Counter, Count, [], "Flushes whose writes became durable.";
+    FLUSH_DURATION: "murmur_flush_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["outcome"], "From the first write of a flush to its last, repeated ones included. Outcome: `durable`, `conflict`, `failed`.";
+    COMBINE_RATIO: "murmur_flush_combine_ratio", Kind::Histogram(RATIO), Count, ["pipeline"], "Events read per tile written, of each flush that writes.";
+    TILES_WRITTEN: "murmur_tiles_written_total", Kind::Counter, Count, [], "Tiles written by flushes that became durable.";
+    CONFLICTS: "murmur_store_conflicts_total", Kind::Counter, Count, [], "Times that another owner was found to write the same partitions, and the worker went back to its commits.";
+    WRITES_RESENT: "murmur_store_writes_resent_total", Kind::Counter, Count, [], "Writes sent again, as they were, because their reply was lost or the store could not take them just then.";
+    STORE_REQUEST_DURATION: "murmur_store_request_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["op", "outcome"], "Calls of the store; one call may carry many tiles. Op: `write`, `get`, `range`, `scan`, `record`, `records`, `put_record`. Outcome: `ok`, `refused` (a condition did not hold), `ambiguous` (nobody knows whether it was carried out), `unavailable`, `failed`.";
+    STORE_WRITE_UNITS: "murmur_store_consumed_wcu_total", Kind::Counter, Count, [], "Write units of DynamoDB, as its replies tell (`ReturnConsumedCapacity`). A refused condition costs units that no reply tells.";
+    STORE_READ_UNITS: "murmur_store_consumed_rcu_total", Kind::Counter, Count, [], "Read units of DynamoDB, as its replies tell.";
+    STORE_THROTTLED: "murmur_store_throttled_total", Kind::Counter, Count, [], "Requests that DynamoDB refused because they were too many, and batches that it left unfinished. Reads that the client itself repeated with success are not in it.";
+    ITEM_BYTES: "murmur_item_bytes", Kind::Histogram(BYTES), Bytes, [], "Sizes of items put into DynamoDB as a whole; it takes 409,600 bytes. Additions to numbers do not know the size of their item.";
+    QUERY_DURATION: "murmur_query_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["rpc", "code"], "Calls with one reply, over any protocol. Rpc: `<package>.<Service>/<Method>`. Code: that of gRPC, as Connect writes it, or `ok`.";
+}

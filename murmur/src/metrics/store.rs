@@ -1,0 +1,137 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::catalogue::STORE_REQUEST_DURATION;
+use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
+use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write};
+use crate::time::{Level, TimeRange, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// A store whose calls are measured, each with a span.
+struct Measured(Arc<dyn Store>);
+
+/// The same store, with its calls measured.
+pub(crate) fn measured(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    Arc::new(Measured(store))
+}
+
+/// How a request ended, as the label `outcome`.
+fn outcome(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::Ambiguous => "ambiguous",
+        _ if error.is_retryable() => "unavailable",
+        _ => "failed",
+    }
+}
+
+fn ok<T>(answer: &Result<T>) -> &'static str {
+    answer.as_ref().map_or_else(outcome, |_| "ok")
+}
+
+/// The worst of many: what could not be done at all says more than what was refused.
+fn of_writes(answers: &[Result<Outcome>]) -> &'static str {
+    if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+        return outcome(error);
+    }
+    if answers.iter().any(|answer| matches!(answer, Ok(Outcome::Refused(_)))) { "refused" } else { "ok" }
+}
+
+fn of_put(answer: &Result<RecordOutcome>) -> &'static str {
+    match answer {
+        Ok(RecordOutcome::Refused(_)) => "refused",
+        other => ok(other),
+    }
+}
+
+async fn call<T>(
+    op: &'static str,
+    table: &str,
+    tiles: usize,
+    request: impl Future<Output = T>,
+    outcome: fn(&T) -> &'static str,
+) -> T {
+    let span = tracing::info_span!("store", op, table, tiles, outcome = tracing::field::Empty);
+    let began = Instant::now();
+    let answer = request.instrument(span.clone()).await;
+    let outcome = outcome(&answer);
+    span.record("outcome", outcome);
+    STORE_REQUEST_DURATION.histogram([op, outcome]).record(began.elapsed());
+    answer
+}
+
+fn name(shelf: &Shelf) -> &str {
+    match shelf {
+        Shelf::Table(name) => name,
+        Shelf::Sources => "sources",
+    }
+}
+
+impl Records for Measured {
+    fn record<'a>(&'a self, shelf: &'a Shelf, record: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        call("record", name(shelf), 0, self.0.record(shelf, record), ok).boxed()
+    }
+
+    fn put_record<'a>(
+        &'a self,
+        shelf: &'a Shelf,
+        record: &'a str,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'a, Result<RecordOutcome>> {
+        call("put_record", name(shelf), 0, self.0.put_record(shelf, record, bytes, expected), of_put).boxed()
+    }
+
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
+        call("records", name(shelf), 0, self.0.records(shelf, prefix), ok).boxed()
+    }
+}
+
+impl Store for Measured {
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+        call("write", table.as_str(), writes.len(), self.0.write(table, writes), |answers| of_writes(answers)).boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
+        call("get", table.as_str(), ids.len(), self.0.get(table, ids, consistency), ok).boxed()
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        let request = self.0.range(table, key, level, starts, limit, consistency);
+        call("range", table.as_str(), limit, request, ok).boxed()
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        call("scan", table.as_str(), limit, self.0.scan(table, after, limit), ok).boxed()
+    }
+
+    fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
+        self.0.remove_expired(table, now, limit)
+    }
+
+    fn ensure<'a>(&'a self, shelf: &'a Shelf, tags: &'a [(String, String)]) -> BoxFuture<'a, Result<Ensured>> {
+        self.0.ensure(shelf, tags)
+    }
+}

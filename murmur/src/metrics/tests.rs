@@ -1,0 +1,63 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::catalogue::ALL;
+use super::*;
+
+#[test]
+fn names_say_unit_and_kind() {
+    let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), ALL.len(), "a name stands twice");
+    for Metric { name, kind, unit, labels, about } in ALL {
+        assert!(name.starts_with("murmur_") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+        let unit = match unit {
+            Unit::Seconds => name.ends_with("_seconds"),
+            Unit::Bytes => name.ends_with("_bytes"),
+            other => *other == Unit::Count,
+        };
+        assert!(unit, "{name} does not end in its unit");
+        assert!(about.ends_with('.') && !about.contains('|'), "{name}");
+        for label in *labels {
+            assert!(!["key", "tile", "partition", "le"].contains(label), "{name} has a label of many values");
+        }
+        if let Kind::Histogram(bounds) = kind {
+            assert!(bounds.is_sorted_by(|a, b| a < b) && !bounds.is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let page = reference();
+    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let stands = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stands == page, "docs/metrics.md is not what the catalogue says; `BLESS=1` with this test writes it again");
+}
+
+#[test]
+#[cfg(feature = "metrics")]
+fn the_page_has_descriptions_values_and_buckets() {
+    let recorder = Prometheus::builder().unwrap().build_recorder();
+    ::metrics::with_local_recorder(&recorder, || {
+        describe("shop");
+        catalogue::EVENTS_APPLIED.counter(["likes"]).increment(3);
+        catalogue::FLUSH_DURATION.histogram(["durable"]).record(0.3);
+    });
+    let page = recorder.handle().render();
+    let version = env!("CARGO_PKG_VERSION");
+    for line in [
+        "# TYPE murmur_events_applied_total counter",
+        "murmur_events_applied_total{pipeline=\"likes\"} 3",
+        "murmur_flush_duration_seconds_bucket{outcome=\"durable\",le=\"0.25\"} 0",
+        "murmur_flush_duration_seconds_bucket{outcome=\"durable\",le=\"0.5\"} 1",
+        &format!("murmur_build_info{{version=\"{version}\",program=\"shop\"}} 1"),
+    ] {
+        assert!(page.lines().any(|stands| stands == line), "{line} is not in\n{page}");
+    }
+    let about = catalogue::EVENTS_APPLIED.about;
+    assert!(page.contains(&format!("# HELP murmur_events_applied_total {about}")), "{page}");
+}

@@ -1,0 +1,75 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_dynamodb::types::ConsumedCapacity;
+use metrics::{Counter, Histogram};
+
+use crate::metrics::PLAIN;
+use crate::metrics::catalogue::{ITEM_BYTES, STORE_READ_UNITS, STORE_WRITE_UNITS};
+
+/// What requests cost, as the replies say.
+pub(super) struct Meter {
+    written: Units,
+    read: Units,
+    items: Histogram,
+}
+
+/// Read units come in halves, and counters count whole ones.
+struct Units {
+    counter: Counter,
+    halves: AtomicU64,
+}
+
+impl Units {
+    fn new(counter: Counter) -> Self {
+        Self { counter, halves: AtomicU64::new(0) }
+    }
+
+    fn add(&self, capacity: Option<&ConsumedCapacity>) {
+        let units = capacity.and_then(|capacity| capacity.capacity_units).unwrap_or_default();
+        let halves = (units * 2.0).round() as u64;
+        let before = self.halves.fetch_add(halves, Ordering::Relaxed);
+        self.counter.increment((before + halves) / 2 - before / 2);
+    }
+}
+
+impl Meter {
+    pub(super) fn new() -> Self {
+        Self {
+            written: Units::new(STORE_WRITE_UNITS.counter(PLAIN)),
+            read: Units::new(STORE_READ_UNITS.counter(PLAIN)),
+            items: ITEM_BYTES.histogram(PLAIN),
+        }
+    }
+
+    pub(super) fn wrote(&self, capacity: Option<&ConsumedCapacity>) {
+        self.written.add(capacity);
+    }
+
+    pub(super) fn read(&self, capacity: Option<&ConsumedCapacity>) {
+        self.read.add(capacity);
+    }
+
+    /// An item of this size is put.
+    pub(super) fn item(&self, bytes: usize) {
+        self.items.record(bytes as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    #[test]
+    fn halves_add_up() {
+        let total = Arc::new(AtomicU64::new(0));
+        let units = Units::new(Counter::from_arc(total.clone()));
+        for capacity in [0.5, 0.5, 2.0, 0.5] {
+            units.add(Some(&ConsumedCapacity::builder().capacity_units(capacity).build()));
+        }
+        units.add(None);
+        assert_eq!(total.load(Ordering::Relaxed), 3, "3.5, of which the half waits for another");
+    }
+}
