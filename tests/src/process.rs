@@ -166,6 +166,8 @@ impl Drop for Process {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// Reads standard output to its end; gives the text.
+    output: Option<JoinHandle<String>>,
     /// `host:port`.
     pub address: String,
 }
@@ -173,9 +175,13 @@ pub struct Server {
 impl Server {
     /// Start it on a free port and wait until it says that it serves.
     pub fn start(program: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
+        Self::listening(program, &[arguments, &["--listen", "127.0.0.1:0"]].concat())
+    }
+
+    /// Start a program whose arguments say where it listens, and wait until it says where that is.
+    pub fn listening(program: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
         let mut child = command(program, arguments)
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start the server: {error}"));
@@ -192,7 +198,15 @@ impl Server {
         };
         // Read on, so that it never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let output = child.stdout.take().map(|mut out| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                // What is no UTF-8 ends the text; nothing here prints such bytes.
+                let _ = out.read_to_string(&mut text);
+                text
+            })
+        });
+        Self { child, output, address }
     }
 
     /// Its URL.
@@ -201,9 +215,16 @@ impl Server {
     }
 
     /// SIGTERM, and how it ended.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
+        self.finish().0
+    }
+
+    /// SIGTERM; how it ended, and what it printed.
+    pub fn finish(mut self) -> (ExitStatus, String) {
         success("kill", &["-TERM", &self.child.id().to_string()]);
-        self.child.wait().unwrap_or_else(|error| panic!("cannot wait for the server: {error}"))
+        let status = self.child.wait().unwrap_or_else(|error| panic!("cannot wait for the server: {error}"));
+        let output = self.output.take().and_then(|output| output.join().ok()).unwrap_or_default();
+        (status, output)
     }
 }
 

@@ -100,6 +100,9 @@ pub(super) struct RunArgs {
     pub(super) listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) exposure: ExposureArgs,
+    /// Show metrics (/metrics) and health (/healthz, /readyz) at this address, without answering questions there
+    #[arg(long, env = "MURMUR_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub(super) metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) worker: WorkerArgs,
     /// The form of the summary at the end; as a table it is one line on standard error
@@ -124,6 +127,19 @@ pub(super) struct WorkerArgs {
     /// Make tables that are missing first, as `table ensure` does
     #[arg(long, env = "MURMUR_CREATE_TABLES", value_parser = BoolishValueParser::new())]
     pub(super) create_tables: bool,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+/// Beyond these a worker is not ready.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct LimitArgs {
+    /// Not ready (/readyz, gRPC health) while more events than this are known to wait
+    #[arg(long, env = "MURMUR_MAX_LAG", default_value_t = 10_000_000, value_name = "N")]
+    pub(super) max_lag: u64,
+    /// Not ready while an event that was read longer ago than this is not committed
+    #[arg(long, env = "MURMUR_MAX_UNCOMMITTED_AGE", default_value = "5m", value_name = "SPAN")]
+    pub(super) max_uncommitted_age: Span,
 }
 
 /// A flush interval: of all pipelines, or of the one named.

@@ -7,14 +7,15 @@ use tokio::time::Instant;
 
 use super::ask::Ask;
 use super::call::{Server, Service};
-use super::cli::DevArgs;
+use super::cli::{DevArgs, ListenArgs};
 use super::entry::Entry;
 use super::exit::Exit;
 use super::generator::{Generate, Generator};
+use super::limits::Limits;
 use super::progress::Rate;
 use super::signals::Stop;
-use super::team::{Equip, Equipment, Gauges, Team};
-use super::{App, open, print, serve, table, top};
+use super::team::{self, Equip, Equipment, Gauges, Team};
+use super::{App, observe, open, print, serve, table, top};
 use crate::engine::{Clock, SystemClock};
 use crate::source::Source;
 use crate::store::Store;
@@ -29,6 +30,7 @@ const ELSEWHERE: Duration = Duration::from_secs(10);
 pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     let entries = app.select(&args.pipelines)?;
+    observe::start(app)?;
     let location = match &args.store {
         Some(location) => location.clone(),
         None => format!("embedded://.murmur/{}", app.name).parse()?,
@@ -52,15 +54,19 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
             return Err(Error::new(ErrorKind::InvalidArgument, context));
         }
     };
+    let threads = args.source.as_ref().map_or(Ok(1), |location| open::threads(&args.worker, location))?;
+    let (reports, gauges) = team::gauges(threads);
     let equipment = Equipment {
-        threads: args.source.as_ref().map_or(Ok(1), |location| open::threads(&args.worker, location))?,
+        reports,
         store: open::store_of_each(&location, &store),
         source,
         dead_letters: open::dead_letters(app, &args.worker, &location, args.source.as_ref())?,
         options: open::options(&args.worker, &entries)?,
     };
 
-    let server = serve::spawn(app, store.clone(), args.listen.listen, &args.listen.exposure, &stop).await?;
+    let limits = Limits::new(&args.worker.limits, &entries, gauges.clone());
+    let ListenArgs { listen, exposure } = &args.listen;
+    let server = serve::spawn(app, store.clone(), *listen, exposure, Some(limits), &stop).await?;
     print::note(format_args!("state in {location}; Ctrl-C ends it"));
     let local = Server::Local(serve::in_process(app, store.clone()).await?);
     let tables = entries
@@ -68,7 +74,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
         .map(|entry| Ok((*entry, Service::new(local.clone(), &app.contracts, entry)?)))
         .collect::<Result<Vec<_>>>()?;
     let team = Team::start(&entries, equipment, &stop)?;
-    let mut view = View { tables, store, rows: args.rows, gauges: team.gauges(), rate: Rate::start(), lines: 0 };
+    let mut view = View { tables, store, rows: args.rows, gauges, rate: Rate::start(), lines: 0 };
 
     let summary = {
         let work = team.ended();

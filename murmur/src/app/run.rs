@@ -1,32 +1,40 @@
 use super::cli::RunArgs;
 use super::exit::Exit;
+use super::limits::Limits;
 use super::print::Output;
 use super::progress::{self, Rate, Shown};
 use super::signals::Stop;
-use super::team::{Equipment, Team};
-use super::{App, open, print, serve, table};
+use super::team::{self, Equipment, Team};
+use super::{App, observe, open, print, serve, table};
 use crate::Result;
 
 /// `run`: from a source to a store, until the end or until asked to stop.
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     let entries = app.select(&args.pipelines)?;
+    observe::start(app)?;
     open::must_stand(&args.source)?;
     let store = open::store(&args.store.store).await?;
     table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
+    let (reports, gauges) = team::gauges(open::threads(&args.worker, &args.source)?);
     let equipment = Equipment {
-        threads: open::threads(&args.worker, &args.source)?,
+        reports,
         store: open::store_of_each(&args.store.store, &store),
         source: open::source_of_each(&args.source, &store, args.until_end, &args.worker)?,
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
         options: open::options(&args.worker, &entries)?,
     };
-    let server = match args.listen {
-        Some(address) => Some(serve::spawn(app, store, address, &args.exposure, &stop).await?),
-        None => None,
-    };
+    let limits = Limits::new(&args.worker.limits, &entries, gauges.clone());
+    let mut servers = Vec::new();
+    if let Some(address) = args.listen {
+        let limits = limits.clone();
+        servers.push(serve::spawn(app, store.clone(), address, &args.exposure, Some(limits), &stop).await?);
+    }
+    if let Some(address) = args.metrics_listen {
+        servers.push(serve::spawn_observed(app, &entries, store, address, limits, &stop).await?);
+    }
     let team = Team::start(&entries, equipment, &stop)?;
-    let (shown, rate) = (Shown::start(team.gauges()), Rate::start());
+    let (shown, rate) = (Shown::start(gauges), Rate::start());
     let summary = team.ended().await;
     drop(shown);
     let summary = summary?;
@@ -34,7 +42,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     if args.output != Output::Table {
         print::data(&format!("{}\n", progress::json(&summary)))?;
     }
-    if let Some(server) = server {
+    for server in servers {
         server.stop(&stop).await?;
     }
     // Who waits for the end must not take a stop for it. Without an end, a stop is one.

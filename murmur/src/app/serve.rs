@@ -5,10 +5,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::cli::{ExposureArgs, ServeArgs};
+use super::entry::Entry;
 use super::exit::Exit;
+use super::limits::Limits;
 use super::signals::Stop;
-use super::{App, open, print};
+use super::{App, observe, open, print};
 use crate::grpc::{InProcess, ServerBuilder};
+use crate::metrics::Prometheus;
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
@@ -16,8 +19,9 @@ use crate::{Error, ErrorKind, Result};
 pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     allow(args.listen.listen, &args.listen.exposure)?;
+    observe::start(app)?;
     let store = open::standing_store(&args.store.store).await?;
-    let server = spawn(app, store, args.listen.listen, &args.listen.exposure, &stop).await?;
+    let server = spawn(app, store, args.listen.listen, &args.listen.exposure, None, &stop).await?;
     server.ended().await?;
     Ok(Exit::Done)
 }
@@ -58,24 +62,60 @@ impl Serving {
     }
 }
 
-/// Start a server for all pipelines of the binary.
+/// Start a server for all pipelines of the binary. In a process that also works, `limits` are part of its health.
 pub(super) async fn spawn(
     app: &App,
     store: Arc<dyn Store>,
     address: SocketAddr,
     exposure: &ExposureArgs,
+    limits: Option<Limits>,
     stop: &Stop,
 ) -> Result<Serving> {
     allow(address, exposure)?;
     readable(app, &store).await?;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        let context = format!("cannot listen on {address}; choose another address with `--listen`");
-        Error::new(ErrorKind::Unavailable, context).with_source(error)
-    })?;
+    let listener = bind(address, "--listen").await?;
     print::note(format_args!("serving http://{}", listener.local_addr()?));
+    let server = observed(builder(app, &app.entries, store), limits);
+    Ok(start(server, listener, stop))
+}
+
+/// Start a server for metrics and health alone. It may be reached by other machines: it says nothing about keys.
+pub(super) async fn spawn_observed(
+    app: &App,
+    entries: &[Entry],
+    store: Arc<dyn Store>,
+    address: SocketAddr,
+    limits: Limits,
+    stop: &Stop,
+) -> Result<Serving> {
+    let listener = bind(address, "--metrics-listen").await?;
+    print::note(format_args!("metrics and health at http://{}", listener.local_addr()?));
+    let server = observed(builder(app, entries, store), Some(limits)).without_queries();
+    Ok(start(server, listener, stop))
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let context = format!("cannot listen on {address}; choose another address with `{flag}`");
+        Error::new(ErrorKind::Unavailable, context).with_source(error)
+    })
+}
+
+fn start(server: ServerBuilder, listener: TcpListener, stop: &Stop) -> Serving {
     let stop = stop.clone();
-    let server = builder(app, store).serve(listener, async move { stop.asked().await });
-    Ok(Serving(tokio::spawn(server)))
+    Serving(tokio::spawn(server.serve(listener, async move { stop.asked().await })))
+}
+
+/// With what this process shows of itself.
+fn observed(server: ServerBuilder, limits: Option<Limits>) -> ServerBuilder {
+    let server = match observe::page() {
+        Some(metrics) => server.page("/metrics", Prometheus::CONTENT_TYPE, || metrics.page()),
+        None => server,
+    };
+    match limits {
+        Some(limits) => server.gate(move |pipeline| limits.exceeded(pipeline)),
+        None => server,
+    }
 }
 
 /// Nothing is answered from tiles that mean something else.
@@ -94,10 +134,10 @@ async fn readable(app: &App, store: &Arc<dyn Store>) -> Result<()> {
 /// The same services for callers in this process.
 pub(super) async fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InProcess> {
     readable(app, &store).await?;
-    builder(app, store).in_process()
+    builder(app, &app.entries, store).in_process()
 }
 
-fn builder(app: &App, store: Arc<dyn Store>) -> ServerBuilder {
+fn builder(app: &App, entries: &[Entry], store: Arc<dyn Store>) -> ServerBuilder {
     let server = crate::grpc::Server::builder().descriptor(app.contracts.descriptor);
-    app.entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone()))
+    entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone()))
 }

@@ -20,7 +20,8 @@ pub(super) type Equip<T> = Arc<dyn Fn(u32) -> BoxFuture<'static, Result<T>> + Se
 
 /// What the workers are made of.
 pub(super) struct Equipment {
-    pub(super) threads: u32,
+    /// Where each worker says how far it is; as many as there are workers.
+    pub(super) reports: Vec<watch::Sender<Progress>>,
     pub(super) store: Equip<Arc<dyn Store>>,
     pub(super) source: Equip<Box<dyn Source>>,
     pub(super) dead_letters: Box<dyn DeadLetters>,
@@ -29,7 +30,6 @@ pub(super) struct Equipment {
 
 /// Workers at work.
 pub(super) struct Team {
-    gauges: Gauges,
     ends: Vec<oneshot::Receiver<Result<Summary>>>,
     /// Asks all of them to stop.
     stop: watch::Sender<bool>,
@@ -38,6 +38,12 @@ pub(super) struct Team {
 /// How far the workers are, all together.
 #[derive(Debug, Clone)]
 pub(super) struct Gauges(Vec<watch::Receiver<Progress>>);
+
+/// For so many workers: where each says how far it is, and where that can be seen.
+pub(super) fn gauges(threads: u32) -> (Vec<watch::Sender<Progress>>, Gauges) {
+    let (reports, gauges) = (0..threads).map(|_| watch::channel(Progress::default())).unzip();
+    (reports, Gauges(gauges))
+}
 
 impl Gauges {
     pub(super) fn now(&self) -> Progress {
@@ -51,12 +57,11 @@ impl Team {
     /// Start the workers of these pipelines. They stop when `stop` says so, or when one of them fails.
     pub(super) fn start(entries: &[Entry], equipment: Equipment, stop: &Stop) -> Result<Self> {
         entry::same_events(entries)?;
-        let Equipment { threads, store, source, dead_letters, options } = equipment;
+        let Equipment { reports, store, source, dead_letters, options } = equipment;
         let letters = SharedLetters(Arc::new(Mutex::new(dead_letters)));
         let (ask, asked) = watch::channel(false);
-        let (mut gauges, mut ends) = (Vec::new(), Vec::new());
-        for number in 0..threads {
-            let (gauge, progress) = watch::channel(Progress::default());
+        let mut ends = Vec::new();
+        for (number, gauge) in (0..).zip(reports) {
             let (end, ended) = oneshot::channel();
             let (store, source, letters, options) = (store.clone(), source.clone(), letters.clone(), options.clone());
             let (entries, asked) = (entries.to_vec(), asked.clone());
@@ -75,7 +80,6 @@ impl Team {
                 // Whoever waited for it may be gone with the process.
                 let _ = end.send(summary);
             })?;
-            gauges.push(progress);
             ends.push(ended);
         }
         let (by_signal, ask_all) = (stop.clone(), ask.clone());
@@ -83,11 +87,7 @@ impl Team {
             by_signal.asked().await;
             ask_all.send_replace(true);
         });
-        Ok(Self { gauges: Gauges(gauges), ends, stop: ask })
-    }
-
-    pub(super) fn gauges(&self) -> Gauges {
-        self.gauges.clone()
+        Ok(Self { ends, stop: ask })
     }
 
     /// Wait for all of them. When one fails the others are asked to stop, and the first failure is the answer.

@@ -51,6 +51,7 @@ impl Progress {
         self.rewinds += rewinds;
         self.resent += resent;
         self.newest = self.newest.max(other.newest);
+        self.uncommitted_since = self.uncommitted_since.into_iter().chain(other.uncommitted_since).min();
         for status in other.partitions {
             match self.partitions.iter_mut().find(|mine| mine.partition == status.partition) {
                 // It has moved from one to the other; whoever is further has it now.

@@ -76,9 +76,9 @@ struct Call<'a> {
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
-    if path == "/" {
+    if let Some((status, kind, content)) = services.pages.find(path) {
         return match head.method {
-            Verb::GET | Verb::HEAD => plain(StatusCode::OK, services.listing.clone()),
+            Verb::GET | Verb::HEAD => respond(status, kind, whole(content.into_bytes())),
             _ => not_allowed("GET"),
         };
     }
@@ -136,7 +136,7 @@ impl Call<'_> {
 
     async fn unary(&self, encoding: Encoding, message: Bytes, deadline: Deadline) -> Result<Vec<u8>, Status> {
         let message = self.request(encoding, message)?;
-        let reply = within(deadline.unary(), self.rpc.unary(self.at, message)).await?;
+        let reply = rpc::unary(self.rpc, self.at, self.method, message, deadline).await?;
         match encoding {
             Encoding::Proto => Ok(reply),
             Encoding::Json => self.services.transcoder.reply(self.rpc.name(), self.method.name, &reply),
@@ -226,7 +226,7 @@ fn read(query: &HashMap<String, String>) -> Result<(Encoding, Bytes), Status> {
 }
 
 /// What Connect calls a code, and the HTTP status that goes with it.
-fn code(code: Code) -> (&'static str, StatusCode) {
+pub(super) fn code(code: Code) -> (&'static str, StatusCode) {
     // nginx's status for a client that went away; the Connect protocol uses it too.
     let closed = StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT);
     match code {

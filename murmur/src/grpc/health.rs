@@ -1,47 +1,105 @@
-//! `grpc.health.v1`: a pipeline serves while its store can be reached, the server while all of them do.
+//! Whether pipelines serve: as `grpc.health.v1`, and for people and orchestrators at `/readyz`.
+//!
+//! A pipeline serves while its store can be reached and its [`Gate`] has nothing against it; the server while all of them
+//! do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::json;
+use tokio::sync::watch;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::handler::AnyPipeline;
+use crate::{Error, ErrorKind};
 
 /// How long a look at a store may take before it counts as not reached.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the pipeline of this name should not serve just now, in words; `None` when it should.
+pub(super) type Gate = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Looks at the stores of pipelines and reports.
 pub(super) struct Health {
     pub(super) reporter: HealthReporter,
     pub(super) pipelines: Vec<Arc<dyn AnyPipeline>>,
+    pub(super) gate: Gate,
     pub(super) every: Duration,
+    pub(super) readiness: watch::Sender<Readiness>,
+}
+
+/// What keeps a server from being ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Readiness(Vec<Hindrance>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hindrance {
+    /// A pipeline's, unless it is about all of them.
+    service: Option<String>,
+    reason: String,
+}
+
+impl Readiness {
+    /// Nobody has looked yet.
+    pub(super) fn unknown() -> Self {
+        Self::of_all("nobody has looked at the stores yet")
+    }
+
+    fn of_all(reason: &str) -> Self {
+        Self(vec![Hindrance { service: None, reason: reason.to_owned() }])
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As JSON, with all reasons.
+    pub(super) fn json(&self) -> String {
+        let reasons = self.0.iter().map(|Hindrance { service, reason }| match service {
+            Some(service) => json!({ "service": service, "reason": reason }),
+            None => json!({ "reason": reason }),
+        });
+        json!({ "ready": self.is_ready(), "reasons": reasons.collect::<Vec<_>>() }).to_string()
+    }
+}
+
+/// Addresses and credentials are for the log only.
+fn in_words(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "the store has no table for it",
+        ErrorKind::Denied => "the store does not let this process in",
+        _ if error.is_retryable() => "the store cannot be reached",
+        _ => "the store fails",
+    }
 }
 
 impl Health {
     /// Look once.
     pub(super) async fn look(&self) {
-        let reached = join_all(self.pipelines.iter().map(|pipeline| async move {
-            match tokio::time::timeout(PATIENCE, pipeline.check()).await {
-                Ok(Ok(())) => true,
+        let hindrances = join_all(self.pipelines.iter().map(|pipeline| async move {
+            let reason = match tokio::time::timeout(PATIENCE, pipeline.check()).await {
+                Ok(Ok(())) => (self.gate)(&pipeline.info().name),
                 Ok(Err(error)) => {
                     tracing::warn!(service = pipeline.name(), %error, "the store cannot be reached");
-                    false
+                    Some(format!("{}; the log says more", in_words(&error)))
                 }
                 Err(_) => {
                     tracing::warn!(service = pipeline.name(), "the store does not answer");
-                    false
+                    Some(format!("the store does not answer within {} s", PATIENCE.as_secs()))
                 }
-            }
+            };
+            reason.map(|reason| Hindrance { service: Some(pipeline.name().to_owned()), reason })
         }));
-        let reached = reached.await;
-        for (pipeline, reached) in self.pipelines.iter().zip(&reached) {
-            self.report(pipeline.name(), *reached).await;
+        let hindrances = hindrances.await;
+        for (pipeline, hindrance) in self.pipelines.iter().zip(&hindrances) {
+            self.report(pipeline.name(), hindrance.is_none()).await;
         }
-        let all = reached.iter().all(|reached| *reached);
-        self.report(super::query_service::NAME, all).await;
-        self.report("", all).await;
+        let readiness = Readiness(hindrances.into_iter().flatten().collect());
+        self.report(super::query_service::NAME, readiness.is_ready()).await;
+        self.report("", readiness.is_ready()).await;
+        self.readiness.send_replace(readiness);
     }
 
     /// Look again and again.
@@ -54,6 +112,7 @@ impl Health {
 
     /// Nothing serves any more.
     pub(super) async fn stop(&self) {
+        self.readiness.send_replace(Readiness::of_all("the server is shutting down"));
         for pipeline in &self.pipelines {
             self.report(pipeline.name(), false).await;
         }

@@ -16,6 +16,7 @@
 //! | gRPC-Web, HTTP/1.1 or 2 | the same | framed protobuf, trailers in the body |
 //! | Connect, HTTP/1.1 or 2 | the same; `GET ...?connect=v1&encoding=..&message=..` for reads | protobuf or JSON |
 //! | plain HTTP | `POST` as Connect; `GET /` lists what there is | JSON |
+//! | health | `grpc.health.v1` per service; `GET /healthz`: it lives; `GET /readyz`: it serves, or 503 with the reasons | JSON |
 
 mod client;
 mod connect;
@@ -26,6 +27,7 @@ mod health;
 mod json;
 pub mod messages;
 mod native;
+mod pages;
 mod query_service;
 mod router;
 mod rpc;

@@ -18,6 +18,7 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service, ServiceExt};
 
 use super::json::Transcoder;
+use super::pages::Pages;
 use super::rpc::{Replies, Rpc, split_path};
 use super::{connect, deadline, native};
 
@@ -28,8 +29,7 @@ pub(super) struct Services {
     /// Those of tonic: health and reflection.
     pub(super) others: Routes,
     pub(super) transcoder: Transcoder,
-    /// What `GET /` answers.
-    pub(super) listing: String,
+    pub(super) pages: Pages,
     pub(super) drain: Drain,
 }
 

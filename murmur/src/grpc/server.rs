@@ -21,8 +21,9 @@ use tonic::service::Routes;
 
 use super::Watching;
 use super::handler::{AnyPipeline, Handler};
-use super::health::Health;
+use super::health::{Gate, Health, Readiness};
 use super::json::Transcoder;
+use super::pages::{Page, Pages};
 use super::query_service::QueryService;
 use super::router::{Drain, Router, Services};
 use super::rpc::Rpc;
@@ -65,6 +66,9 @@ impl Server {
             descriptors: Vec::new(),
             watching: Watching::default(),
             health_every: Duration::from_secs(5),
+            gate: Box::new(|_| None),
+            pages: Vec::new(),
+            without_queries: false,
         }
     }
 }
@@ -103,6 +107,9 @@ pub struct ServerBuilder {
     descriptors: Vec<Vec<u8>>,
     watching: Watching,
     health_every: Duration,
+    gate: Gate,
+    pages: Vec<Page>,
+    without_queries: bool,
 }
 
 impl ServerBuilder {
@@ -132,6 +139,33 @@ impl ServerBuilder {
     #[must_use]
     pub fn health_every(mut self, every: Duration) -> Self {
         self.health_every = every;
+        self
+    }
+
+    /// What else can keep a pipeline, by its name, from serving: the reason in words, `None` when nothing does. Asked as
+    /// often as the stores are looked at.
+    #[must_use]
+    pub fn gate(mut self, gate: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.gate = Box::new(gate);
+        self
+    }
+
+    /// One more page for a plain `GET`: its path, its content type, its content.
+    #[must_use]
+    pub fn page(
+        mut self,
+        path: &'static str,
+        kind: &'static str,
+        content: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.pages.push(Page { path, kind, content: Box::new(content) });
+        self
+    }
+
+    /// Health and pages only: the pipelines are looked at, and nothing can be asked about them.
+    #[must_use]
+    pub fn without_queries(mut self) -> Self {
+        self.without_queries = true;
         self
     }
 
@@ -190,10 +224,11 @@ impl ServerBuilder {
         let watching = self.watching;
         let pipelines: Vec<_> = self.pipelines.into_iter().map(|make| make(watching.clone())).collect();
         let transcoder = Transcoder::new(&self.descriptors)?;
-        let generic = QueryService { pipelines: pipelines.clone() };
+        let served = if self.without_queries { Vec::new() } else { pipelines.clone() };
+        let generic = QueryService { pipelines: served.clone() };
         let mut rpcs: HashMap<String, Arc<dyn Rpc>> = HashMap::new();
-        let all = pipelines.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain([Arc::new(generic) as _]);
-        for rpc in all {
+        let all = served.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain([Arc::new(generic) as _]);
+        for rpc in all.filter(|_| !self.without_queries) {
             transcoder.check(rpc.name(), rpc.methods())?;
             if let Some(other) = rpcs.insert(rpc.name().to_owned(), rpc) {
                 let what = format!("two pipelines have the service `{}`; rename one of them", other.name());
@@ -202,9 +237,10 @@ impl ServerBuilder {
         }
         let (reporter, health) = tonic_health::server::health_reporter();
         let others = reflection(Routes::new(health), &self.descriptors, rpcs.keys())?;
-        let listing = listing(&pipelines, &rpcs);
-        let router = Router::new(Services { rpcs, others, transcoder, listing, drain });
-        Ok((router, Health { reporter, pipelines, every: self.health_every }))
+        let (readiness, looked) = watch::channel(Readiness::unknown());
+        let pages = Pages { listing: listing(&served, &rpcs), readiness: looked, others: self.pages };
+        let router = Router::new(Services { rpcs, others, transcoder, pages, drain });
+        Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }
 }
 

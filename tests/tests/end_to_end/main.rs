@@ -7,6 +7,7 @@ mod command_line;
 mod foreign_clients;
 mod git_activity;
 mod kill;
+mod observed;
 mod page_views;
 mod rust_client;
 mod services;
