@@ -164,7 +164,8 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
         "TopK" => match items(segment) {
             Some(number) => Some(Monoid::TopK(number)),
             None => {
-                refuse(codes::AGGREGATE_OF, "say how many items to keep as a number, at least 1: `TopK<10>`".into())
+                let message = format!("say how many items to keep as a number from 1 to {MOST_ITEMS}: `TopK<10>`");
+                refuse(codes::AGGREGATE_OF, message)
             }
         },
         "String" | "Vec" | "Option" | "bool" | "HashMap" | "BTreeMap" => {
