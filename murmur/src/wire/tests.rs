@@ -196,5 +196,7 @@ fn times_out_of_range_are_refused() {
     assert!(refusal(0, 1_000_000_000, true).is_some());
     assert_eq!(refusal(315_576_000_000, 0, true), None);
     assert!(refusal(315_576_000_001, 0, true).unwrap().contains("google.protobuf.Duration"));
-    assert!(refusal(-1, 0, true).is_some());
+    for (seconds, nanos) in [(-1, 0), (0, -500_000_000), (-1, -500_000_000)] {
+        assert!(refusal(seconds, nanos, true).unwrap().contains("cannot be negative"), "{seconds} {nanos}");
+    }
 }

@@ -44,13 +44,7 @@ impl Pair {
     ) -> Result<(), DecodeError> {
         match tag {
             1 => int64::merge(wire_type, &mut self.seconds, buf, context),
-            2 => {
-                int32::merge(wire_type, &mut self.nanos, buf, context)?;
-                if (0..1_000_000_000).contains(&self.nanos) {
-                    return Ok(());
-                }
-                Err(refused(format!("{} nanoseconds are not within one second", self.nanos)))
-            }
+            2 => int32::merge(wire_type, &mut self.nanos, buf, context),
             _ => skip_field(wire_type, tag, buf, context),
         }
     }
@@ -63,7 +57,7 @@ impl Pair {
 
 /// `prost::Message` and [`WireMessage`] of a type that is one number of microseconds.
 macro_rules! pair_message {
-    ($ty:ty, $proto:literal, $from:expr) => {
+    ($ty:ty, $proto:literal, length: $length:literal, $from:expr) => {
         impl prost::Message for $ty {
             fn encode_raw(&self, buf: &mut impl BufMut) {
                 Pair::of_micros(self.as_micros()).encode(buf);
@@ -78,6 +72,12 @@ macro_rules! pair_message {
             ) -> Result<(), DecodeError> {
                 let mut pair = Pair::of_micros(self.as_micros());
                 pair.merge(tag, wire_type, buf, context)?;
+                if $length && (pair.seconds < 0 || pair.nanos < 0) {
+                    return Err(refused("a length of time cannot be negative"));
+                }
+                if !(0..1_000_000_000).contains(&pair.nanos) {
+                    return Err(refused(format!("{} nanoseconds are not within one second", pair.nanos)));
+                }
                 let from: fn(&Pair) -> Option<Self> = $from;
                 *self = from(&pair)
                     .ok_or_else(|| refused(format!("{} seconds are outside the range of {}", pair.seconds, $proto)))?;
@@ -101,9 +101,9 @@ macro_rules! pair_message {
     };
 }
 
-pair_message!(Timestamp, "google.protobuf.Timestamp", |pair| pair.micros().and_then(Timestamp::exactly));
+pair_message!(Timestamp, "google.protobuf.Timestamp", length: false, |pair| pair.micros().and_then(Timestamp::exactly));
 
-pair_message!(Span, "google.protobuf.Duration", |pair| {
+pair_message!(Span, "google.protobuf.Duration", length: true, |pair| {
     let within = (0..=MAX_SECONDS).contains(&pair.seconds);
     within.then(|| pair.micros()).flatten().map(|micros| Span::from_micros(micros as u64))
 });
