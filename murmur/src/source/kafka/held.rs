@@ -26,6 +26,8 @@ pub(super) struct Held {
     pub(super) end: Option<i64>,
     /// What the engine has said to be done; the offset of the next message.
     pub(super) durable: Option<i64>,
+    /// When to commit `durable` once more, as the last commit failed.
+    pub(super) commit_due: Option<Instant>,
     /// Since when the log seems to end before our position.
     pub(super) beyond_since: Option<Instant>,
     /// What is being filled.
@@ -69,6 +71,7 @@ impl Held {
             next: 0,
             end: None,
             durable: None,
+            commit_due: None,
             beyond_since: None,
             batch: None,
         }

@@ -48,6 +48,8 @@ pub(super) enum Event {
     Revoked(Vec<Position>),
     /// The same, but another member may have them already.
     Lost(Vec<Position>),
+    /// This was not committed, as the group is rebalancing or the broker did not answer.
+    Uncommitted(Position),
     /// The consumer cannot go on.
     Fatal(String),
 }
@@ -670,16 +672,19 @@ unsafe extern "C" fn on_commit(
     _: *mut sys::rd_kafka_t,
     err: Raw,
     list: *mut sys::rd_kafka_topic_partition_list_t,
-    _: *mut c_void,
+    opaque: *mut c_void,
 ) {
     if err == Raw::RD_KAFKA_RESP_ERR__NO_OFFSET {
         return;
     }
+    // SAFETY: librdkafka calls with what it was given.
+    let shared = unsafe { shared(opaque) };
     // SAFETY: the list is the library's for the time of this call.
     for (position, own) in unsafe { entries(list) } {
         let raw = if own == Raw::RD_KAFKA_RESP_ERR_NO_ERROR { err } else { own };
         if raw != Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
             tracing::warn!(partition = %position, offset = position.offset, error = %Code::from(raw), "a commit failed; the store has the position");
+            shared.push(Event::Uncommitted(position));
         }
     }
 }

@@ -23,6 +23,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether the topics are still the same ones.
 const CHECK: Duration = Duration::from_secs(5);
+/// When a commit that failed is repeated.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 /// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
 const BEYOND: Duration = Duration::from_secs(10);
 /// Batches whose buffers are kept for reuse.
@@ -129,6 +131,7 @@ impl KafkaSource {
                 self.seek_again().await?;
             }
             self.check_topics().await?;
+            self.commit_again().await;
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(Poll::Batch(batch)));
             }
@@ -246,6 +249,13 @@ impl KafkaSource {
                 self.let_go(&gone)?;
                 Ok((!gone.is_empty()).then_some(Poll::Lost(gone)))
             }
+            Event::Uncommitted(position) => {
+                // With nothing new no other commit would follow, and whoever watches the group would see it behind.
+                if let Some(held) = self.held.iter_mut().find(|held| held.is(&position)) {
+                    held.commit_due = held.commit_due.or(Some(Instant::now() + COMMIT_AGAIN));
+                }
+                Ok(None)
+            }
             Event::Fatal(why) => Err(Error::new(ErrorKind::Conflict, format!("kafka: {why}"))),
         }
     }
@@ -295,6 +305,7 @@ impl KafkaSource {
             held.end = if self.config.until_end { held.end.or(Some(high)) } else { None };
             positions.push(held.at(Some(next)));
             if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
+                held.durable = Some(next);
                 behind.push(held.at(Some(next)));
             }
         }
@@ -429,6 +440,18 @@ impl KafkaSource {
         self.held.retain(|held| !gone(held));
         self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| partitions.contains(id)));
         Ok(())
+    }
+
+    /// Repeat commits that have failed a while ago.
+    async fn commit_again(&mut self) {
+        let now = Instant::now();
+        let due = self.held.iter_mut().filter(|held| held.commit_due.is_some_and(|due| due <= now));
+        let positions = due.filter_map(|held| {
+            held.commit_due = None;
+            Some(held.at(Some(held.durable?)))
+        });
+        let positions = positions.collect();
+        self.commit_positions(positions, false).await;
     }
 
     /// Commit, and say in the log when it fails: the store has the positions, and whoever starts takes the larger one.
