@@ -38,7 +38,7 @@ fn build() -> PathBuf {
             "git-activity",
             "--examples",
             "--features",
-            "page-traffic/dynamodb,page-traffic/kafka",
+            "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp",
         ])
         .current_dir(workspace())
         .status()
@@ -58,7 +58,7 @@ pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name.starts_with("MURMUR_") || name == "RUST_LOG" {
+        if name.starts_with("MURMUR_") || name.starts_with("OTEL_") || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }

@@ -1,6 +1,7 @@
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use super::cli::LogArgs;
 use crate::{Error, ErrorKind, Result};
@@ -14,17 +15,30 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Send the log to standard error. A subscriber that the program has set up before stays.
-pub(super) fn start(args: &LogArgs) -> Result<()> {
+/// Send the log to standard error, and spans where the environment says. A subscriber that the program has set up before
+/// stays.
+pub(super) fn start(args: &LogArgs, program: &'static str) -> Result<()> {
     let filter = EnvFilter::try_new(&args.log).map_err(|error| {
         let context = format!("`--log {}` is not a filter; write `info`, or `warn,murmur=debug`", args.log);
         Error::new(ErrorKind::InvalidArgument, context).with_source(error)
     })?;
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error says that there is a subscriber already.
-    let _ = match args.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match args.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let subscriber = registry().with(lines.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let subscriber = subscriber.with(super::otlp::layer(program)?);
+    #[cfg(not(feature = "otlp"))]
+    let _ = program;
+    // An error says that there is a subscriber already.
+    let _ = subscriber.try_init();
     Ok(())
+}
+
+/// Send what is left.
+pub(super) fn finish() {
+    #[cfg(feature = "otlp")]
+    super::otlp::flush();
 }

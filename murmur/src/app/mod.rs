@@ -45,6 +45,8 @@ mod limits;
 mod logs;
 mod observe;
 mod open;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod print;
 mod progress;
 mod query;
@@ -143,14 +145,14 @@ impl App {
     }
 
     fn carry_out(&self, cli: &Cli) -> Result<Exit> {
-        logs::start(&cli.log)?;
+        logs::start(&cli.log, self.name)?;
         // `check` says it among its problems, and contracts can be looked at.
         if !matches!(cli.verb, Verb::Check(_) | Verb::Schema(_) | Verb::Generate(_))
             && let Some(twice) = check::twice(&self.entries).next()
         {
             return Err(Error::new(ErrorKind::Configuration, twice));
         }
-        match &cli.verb {
+        let exit = match &cli.verb {
             Verb::Dev(args) => wait(dev::dev(self, args)),
             Verb::Run(args) => wait(run::run(self, args)),
             Verb::Serve(args) => wait(serve::serve(self, args)),
@@ -159,7 +161,9 @@ impl App {
             Verb::Schema(args) => schema::schema(self, args),
             Verb::Check(args) => check::check(self, args),
             Verb::Generate(args) => generator::generate(self, args),
-        }
+        };
+        logs::finish();
+        exit
     }
 
     /// The pipeline of this name.

@@ -13,5 +13,6 @@ mod rust_client;
 mod services;
 mod size;
 mod source_kafka;
+mod spans;
 mod store_dynamodb;
 mod workers;

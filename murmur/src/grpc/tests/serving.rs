@@ -1,5 +1,7 @@
 //! What a server does beside answering: reflection, health, limits, deadlines, stopping.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -102,6 +104,43 @@ async fn health_follows_the_store_of_each_pipeline() {
     drop((stock, all));
     server.ask_to_stop();
     becomes(&mut notes, ServingStatus::NotServing).await;
+}
+
+#[tokio::test]
+async fn what_keeps_a_server_from_being_ready_is_said_in_words() {
+    let world = World::new();
+    let late = Arc::new(AtomicBool::new(false));
+    let gate = {
+        let late = late.clone();
+        move |name: &str| (name == "notes" && late.load(Ordering::Relaxed)).then(|| "it lags".to_owned())
+    };
+    let server = world.builder().gate(gate).page("/metrics", "text/plain", || "up 1".to_owned()).without_queries();
+    let (router, health) = server.build(Drain::never()).unwrap();
+    let get = async |path: &str| {
+        let request = ::http::Request::get(path).body(Body::empty()).unwrap();
+        let answer = router.clone().answer(request).await;
+        let status = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    };
+    let (status, body) = get("/readyz").await;
+    assert!(status == 503 && body.contains("nobody has looked"), "{status} {body}");
+    health.look().await;
+    assert_eq!(get("/readyz").await, (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+    late.store(true, Ordering::Relaxed);
+    health.look().await;
+    let (status, body) = get("/readyz").await;
+    assert_eq!(status, 503);
+    assert_eq!(body, format!(r#"{{"ready":false,"reasons":[{{"reason":"it lags","service":"{NOTES}"}}]}}"#));
+    world.moody.mood.send_replace(Mood::Down);
+    health.look().await;
+    let (_, body) = get("/readyz").await;
+    assert!(body.contains("the store cannot be reached") && !body.contains("10.1.2.3"), "{body}");
+    assert_eq!(get("/healthz").await, (200, r#"{"live":true}"#.to_owned()));
+    assert_eq!(get("/metrics").await, (200, "up 1".to_owned()));
+    assert_eq!(get("/test.v1.NotesService/Get").await.0, 404, "there are no queries");
+    health.stop().await;
+    assert!(get("/readyz").await.1.contains("shutting down"));
 }
 
 #[tokio::test]
