@@ -24,6 +24,9 @@ pub(super) fn name(hint: &str) -> String {
     format!("faults-{hint}-{now:x}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// A message: its payload, and its headers as text.
+pub(super) type Whole = (Vec<u8>, BTreeMap<String, String>);
+
 /// A cluster of one broker.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster(pub(super) String);
@@ -88,7 +91,7 @@ impl Cluster {
     }
 
     /// All messages of partition 0: payload and headers.
-    pub(super) fn messages(&self, topic: &str) -> Result<Vec<(Vec<u8>, BTreeMap<String, String>)>, Failure> {
+    pub(super) fn messages(&self, topic: &str) -> Result<Vec<Whole>, Failure> {
         let consumer = self.consumer("faults-messages")?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, 0, Offset::Beginning)?;

@@ -304,7 +304,11 @@ fn halve(body: &mut Value) -> Value {
 fn throttled(shared: &Shared) -> Response<Full<Bytes>> {
     let mut tally = lock(&shared.tally);
     tally.throttled += 1;
-    let name = if tally.throttled % 2 == 0 { "ThrottlingException" } else { "ProvisionedThroughputExceededException" };
+    let name = if tally.throttled.is_multiple_of(2) {
+        "ThrottlingException"
+    } else {
+        "ProvisionedThroughputExceededException"
+    };
     error(StatusCode::BAD_REQUEST, name, "a made-up throttle")
 }
 

@@ -17,9 +17,9 @@ async fn on_bad_tables(settings: Settings, hint: &str, troubles: Troubles) -> Re
 }
 
 pub(super) async fn loss(settings: Settings) -> Result<Finding, Failure> {
-    on_bad_tables(settings, "h01", Troubles { pretended: 0.02, ..Troubles::default() }).await
+    on_bad_tables(settings, "h01", Troubles { pretended: 0.3, ..Troubles::default() }).await
 }
 
 pub(super) async fn doubling(settings: Settings) -> Result<Finding, Failure> {
-    on_bad_tables(settings, "h02", Troubles { doubled: 0.05, ..Troubles::default() }).await
+    on_bad_tables(settings, "h02", Troubles { doubled: 0.3, ..Troubles::default() }).await
 }

@@ -12,13 +12,14 @@ pub(super) async fn clock_skew(settings: Settings) -> Result<Finding, Failure> {
     trial.feed()?;
     let mut workers = Vec::new();
     for ahead in ["--clock-ahead=3600", "--clock-ahead=-3600"] {
-        workers.push(trial.spawn(Worker::named().with(&[ahead]))?);
+        workers.push(trial.spawn(Worker::default().with(&[ahead]))?);
     }
-    // One goes on where the other was: the clock jumps by two hours.
-    for _ in 0..2 {
+    // One goes on where the other was: the clock jumps by two hours, there and back.
+    for at in workers {
         trial.pass_between(1_000, 1_500).await?;
-        let at = trial.rng.usize(..workers.len());
-        trial.kill(workers[at])?;
+        trial.stop(at);
+        trial.pass_between(500, 1_000).await?;
+        trial.restart(at)?;
     }
     trial.finish().await
 }

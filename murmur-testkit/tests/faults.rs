@@ -1,0 +1,62 @@
+//! The short rows of the fault matrix, with real processes, a real broker and real tables, which `MURMUR_TEST_KAFKA` and
+//! `MURMUR_TEST_DYNAMODB` name; and the table of them in the documentation.
+
+#![cfg(feature = "faults")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::print_stdout, reason = "cargo shows it when a test fails")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use murmur_testkit::faults::{Settings, rows, run};
+
+/// Rows at the same time. They wait more than they work.
+const AT_ONCE: usize = 3;
+
+/// The seed is in the output when a row fails; `MURMUR_SEED` gives it again.
+fn seed() -> u64 {
+    std::env::var("MURMUR_SEED").map_or_else(|_| fastrand::u64(..1_000_000), |seed| seed.parse().unwrap())
+}
+
+#[test]
+fn no_short_fault_does_worse_than_its_row_allows() {
+    let settings =
+        Settings { program: PathBuf::from(env!("CARGO_BIN_EXE_murmur-testkit")), seed: seed(), length: None };
+    println!("seed {}", settings.seed);
+    let waiting = Mutex::new(rows().iter().filter(|row| row.short));
+    let bad = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(row) = waiting.lock().unwrap().next() else { break };
+                    let run = run(row, &settings).unwrap_or_else(|failure| panic!("{}: {failure}", row.number));
+                    println!("{} {} ({:?}) {:?}", row.number, run.finding.verdict, run.took, run.finding.figures);
+                    if !run.is_good() {
+                        println!("{}", run.finding.log);
+                        bad.lock().unwrap().push(format!("{}: {}", row.number, run.finding.verdict));
+                    }
+                }
+            });
+        }
+    });
+    let bad = bad.into_inner().unwrap();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn the_documentation_lists_every_fault_and_every_row_that_is_built() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/faults.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let line = |number: &str| text.lines().find(|line| line.starts_with(&format!("| {number} |")));
+    for number in 1..=43 {
+        let number = format!("F{number:02}");
+        let listed = line(&number).unwrap_or_else(|| panic!("{number} is not listed"));
+        let is_built = rows().iter().any(|row| row.number == number);
+        assert_eq!(is_built, !listed.contains("not built yet"), "{listed}");
+    }
+    for row in rows() {
+        let listed = line(row.number).unwrap_or_else(|| panic!("{} is not listed", row.number));
+        assert!(listed.contains(row.about) && listed.contains(row.allows[0]), "{listed}");
+    }
+}
