@@ -346,6 +346,39 @@ async fn nothing_is_committed_past_a_letter_that_is_not_durable() {
     assert!(record.horizon >= Some(Offset::from_u64(2)), "raised before anything could be written");
 }
 
+/// A sink that never says that anything is durable.
+struct Silent;
+
+impl DeadLetters for Silent {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn put(&mut self, _: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_not_held_up_by_a_flush_that_waits_for_ever() {
+    let store = Arc::new(MemoryStore::new());
+    let worker = Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Silent)).pipeline::<Words>();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.build().run(stopped));
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    assert!(!running.is_finished(), "without a request it waits");
+    stop.send_replace(true);
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(error.to_string().contains("25s"), "{error}");
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
+    assert_eq!(record.commit, None);
+}
+
 #[tokio::test]
 async fn a_request_to_stop_makes_everything_read_durable_and_committed() {
     let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());

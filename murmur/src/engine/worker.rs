@@ -20,6 +20,7 @@ use crate::metrics::measured;
 use crate::pipeline::Pipeline;
 use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
+use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
 /// Builds a [`Worker`].
@@ -112,10 +113,12 @@ impl<E: Event> Worker<E> {
     /// table belongs to another pipeline, or to a definition that this one cannot go on with.
     pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
+        let overdue = overdue(shutdown.clone(), self.options.drain_budget);
         tokio::select! {
             biased;
             ended = self.work(shutdown) => ended,
             never = ages => match never {},
+            error = overdue => Err(error),
         }
     }
 
@@ -202,26 +205,9 @@ impl<E: Event> Worker<E> {
 
     /// SIGTERM: what was read becomes durable and committed, inside the budget or not at all.
     async fn drain(mut self) -> Result<Summary> {
-        let budget = self.options.drain_budget.to_std();
-        let flushed = tokio::time::timeout(budget, async {
-            let flushed = self.flush().await?;
-            let partitions: Vec<PartitionId> = self.owned.iter().map(|owned| owned.id.clone()).collect();
-            self.source.release(&partitions).await?;
-            Ok::<_, Error>(flushed)
-        });
-        match flushed.await {
-            Ok(flushed) => flushed?,
-            Err(_) => {
-                return Err(Error::new(
-                    ErrorKind::DeadlineExceeded,
-                    format!(
-                        "the last flush did not finish within the drain budget of {}; nothing was committed that is \
-                         not durable, and what is missing will be read again",
-                        self.options.drain_budget
-                    ),
-                ));
-            }
-        };
+        self.flush().await?;
+        let partitions: Vec<PartitionId> = self.owned.iter().map(|owned| owned.id.clone()).collect();
+        self.source.release(&partitions).await?;
         Ok(self.summary(false))
     }
 
@@ -438,6 +424,19 @@ impl<E: Event> Worker<E> {
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
         self.watch.send_replace(self.progress.clone());
     }
+}
+
+/// Completes when the time after a request to stop is over, whatever the worker waits for by then: a flush, a store that
+/// cannot be reached, the place of the dead letters.
+async fn overdue(mut shutdown: watch::Receiver<bool>, budget: Span) -> Error {
+    // A sender that is gone asks too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+    tokio::time::sleep(budget.to_std()).await;
+    let context = format!(
+        "the last flush did not finish within the drain budget of {budget}; nothing was committed that is not durable, \
+         and what is missing will be read again"
+    );
+    Error::new(ErrorKind::DeadlineExceeded, context)
 }
 
 impl<E: Event> WorkerBuilder<E> {
