@@ -12,3 +12,5 @@ pub mod faults;
 mod oracle;
 mod pipelines;
 pub mod simulation;
+
+pub use simulation::simulate;

@@ -138,19 +138,8 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    pub(crate) fn is_none(&self) -> bool {
-        self.first.is_none()
-    }
-
     fn note(&mut self, what: impl FnOnce() -> String) {
         self.first.get_or_insert_with(what);
-    }
-
-    pub(crate) fn merge(&mut self, later: Self) {
-        self.over += later.over;
-        self.under += later.under;
-        self.other += later.other;
-        self.first = self.first.take().or(later.first);
     }
 }
 

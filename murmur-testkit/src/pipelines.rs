@@ -39,6 +39,8 @@ impl Event for Tick {
 
 /// The amount that [`Tallies`] refuses and [`Trails`] counts: a dead letter of one pipeline alone.
 pub(crate) const REFUSED: u64 = 1_007;
+/// The amount that both pipelines filter out.
+pub(crate) const FILTERED: u64 = 1_011;
 /// The amount at which the functions of both pipelines panic.
 pub(crate) const PANICS: u64 = 1_013;
 
@@ -176,6 +178,9 @@ impl Pipeline for Tallies {
 
     fn apply(event: &Tick, out: &mut Emissions<Tally>) {
         assert_ne!(event.amount, PANICS, "this amount is a defect of the pipeline");
+        if event.amount == FILTERED {
+            return;
+        }
         out.begin("").field(&event.key);
         out.emit(Tally { count: 1, amount: event.amount });
     }

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use murmur_testkit::simulation::{Defect, Report, simulate};
+use murmur_testkit::simulation::{Defect, Report, simulate_own};
 
 use super::Output;
 
@@ -22,7 +22,7 @@ pub(crate) struct SimulateArgs {
 }
 
 pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
-    let report = simulate(args.seed, args.schedules, args.defect);
+    let report = simulate_own(args.seed, args.schedules, args.defect);
     print(&report, args.defect, args.output);
     if report.failure.is_some() == args.defect.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -47,18 +47,21 @@ impl Oracle {
 
     /// How the tables differ from what must stand there, once everything has been read.
     pub(super) async fn difference(&self) -> Result<Difference, Failure> {
-        let mut all = Difference::default();
+        let of = |found: Result<Difference, String>| {
+            found.unwrap_or_else(|error| Difference { other: 1, first: Some(error), ..Difference::default() })
+        };
         let items = scan::<Tallies>(&*self.store).await?;
-        match read::<Tallies>(&items, number) {
-            Ok(found) => all.merge(compare::<Tallies>(&self.tallies.kept, &found, |tally| Some(tally.count))),
-            Err(error) => all.merge(Difference { other: 1, first: Some(error), ..Difference::default() }),
-        }
+        let found = read::<Tallies>(&items, number);
+        let tallies = of(found.map(|found| compare::<Tallies>(&self.tallies.kept, &found, |tally| Some(tally.count))));
         let items = scan::<Trails>(&*self.store).await?;
-        match read::<Trails>(&items, number) {
-            Ok(found) => all.merge(compare::<Trails>(&self.trails.kept, &found, |trail| Some(trail.count))),
-            Err(error) => all.merge(Difference { other: 1, first: Some(error), ..Difference::default() }),
-        }
-        Ok(all)
+        let found = read::<Trails>(&items, number);
+        let trails = of(found.map(|found| compare::<Trails>(&self.trails.kept, &found, |trail| Some(trail.count))));
+        Ok(Difference {
+            over: tallies.over + trails.over,
+            under: tallies.under + trails.under,
+            other: tallies.other + trails.other,
+            first: tallies.first.or(trails.first),
+        })
     }
 
     /// Nothing is committed that is not in the tables: for every tile, the last event below the commit is applied. The
@@ -139,7 +142,7 @@ fn gap_in<P: Pipeline>(truth: &Truth<P>, items: &[(TileId, Item)], commits: &BTr
 
 /// What a difference amounts to.
 pub(super) fn judge(difference: &Difference) -> Verdict {
-    if difference.is_none() {
+    if difference.first.is_none() {
         Verdict::Exact
     } else if difference.under > 0 {
         Verdict::Under(difference.under)

@@ -1,11 +1,35 @@
 use clap::ValueEnum;
 
-/// A defect that the simulation can switch on, and must then find. Each is a way in which streaming counters have
-/// really been built.
+/// A defect that the simulation can switch on, and must then find. Each is a way in which streaming counters have really
+/// been built.
+///
+/// | name | what it is like | what was seen |
+/// |---|---|---|
+/// | `commit-at-maximum` | acknowledgements out of order mark the largest offset | W-D4; W-D18: an old owner's marks are committed |
+/// | `commit-on-shutdown` | what was cancelled by SIGTERM is acknowledged | W-D2, W-D3 |
+/// | `ack-with-first-tile` | an event of several keys is acknowledged with the first one | W-D5 |
+/// | `end-too-early` | a finite source is drained for a while, and what is left is dropped | W-D6 |
+/// | `end-without-flush` | the end of the source is reached and nobody flushes | W-D7 |
+/// | `claim-before-apply` | the event's id is claimed first, and the claim outlives a failed write | W-D1 |
+/// | `retry-without-condition` | an addition whose answer was lost is sent again as it is | W-D8 |
+/// | `unconditional` | what was read again is merged again, also the keys that were done | W-D9 |
+/// | `conflict-as-success` | an owner that lost its partitions goes on, and commits | W-D18 |
+/// | `filtered-holds-commit` | events that concern no key are never acknowledged | W-D17 |
+/// | `stale-base` | state is read eventually consistent, and written back | |
+///
+/// The numbers are those of the rows about delivery in the study of the predecessor in Go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Defect {
     /// The source's commit follows what was delivered, not what is durable.
     CommitAtMaximum,
+    /// A worker that is asked to stop commits what was delivered, whatever became of its last flush.
+    CommitOnShutdown,
+    /// A flush counts as durable when its first write is.
+    AckWithFirstTile,
+    /// The end is reported before everything was delivered.
+    EndTooEarly,
+    /// At the end nothing is written any more, and it is said to be.
+    EndWithoutFlush,
     /// The offset is claimed in a first write, and the numbers are added in a second one.
     ClaimBeforeApply,
     /// A write that is sent again goes without its condition.
@@ -14,6 +38,8 @@ pub enum Defect {
     Unconditional,
     /// A failed condition is taken for "already applied", whatever the item says.
     ConflictAsSuccess,
+    /// The commit stays below events that no pipeline wants.
+    FilteredHoldsCommit,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
 }

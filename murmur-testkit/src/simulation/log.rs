@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,11 @@ use murmur::Result;
 use murmur::source::{
     Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
 };
+
+use tokio::sync::watch;
+
+use super::defect::Defect;
+use crate::pipelines::{FILTERED, decode};
 
 /// One entry of a partition's log.
 #[derive(Debug, Clone)]
@@ -29,6 +35,16 @@ pub(super) struct Broker {
     pub(super) folders: BTreeSet<usize>,
 }
 
+impl Broker {
+    /// Whether an event that no pipeline wants lies between the commit and this offset, for `filtered-holds-commit`.
+    fn is_held_up(&self, at: usize, offset: Offset) -> bool {
+        let commit = self.commits.as_ref().and_then(|commits| commits[at]);
+        let log = self.partitions[at].1.iter();
+        let mut between = log.filter(|entry| Some(entry.offset) > commit && entry.offset <= offset);
+        between.any(|entry| decode(&entry.payload).is_ok_and(|tick| tick.amount == FILTERED))
+    }
+}
+
 pub(super) type Shared<T> = Arc<Mutex<T>>;
 
 pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,8 +62,11 @@ pub(super) struct LogSource {
     pub(super) assigned: bool,
     /// Say so at the end of the log instead of waiting for more.
     pub(super) bounded: bool,
-    /// The defect `commit-at-maximum`.
-    pub(super) commit_on_delivery: bool,
+    pub(super) defect: Option<Defect>,
+    /// Whether its worker was asked to stop.
+    pub(super) stopped: watch::Receiver<bool>,
+    /// Set when the end was said, for `end-without-flush`.
+    pub(super) at_end: Arc<AtomicBool>,
 }
 
 impl LogSource {
@@ -94,7 +113,7 @@ impl LogSource {
             batch.lag = Some((log.len() - end) as u64);
             let last = log[end - 1].offset;
             self.next[at] = Some(end);
-            if self.commit_on_delivery
+            if self.defect == Some(Defect::CommitAtMaximum)
                 && let Some(commits) = &mut broker.commits
             {
                 commits[self.mine[at]] = commits[self.mine[at]].max(Some(last));
@@ -102,6 +121,20 @@ impl LogSource {
             return Some(Poll::Batch(batch));
         }
         None
+    }
+}
+
+/// The defect `commit-on-shutdown`.
+impl Drop for LogSource {
+    fn drop(&mut self) {
+        if self.defect == Some(Defect::CommitOnShutdown) && *self.stopped.borrow() {
+            let mut broker = lock(&self.broker);
+            let Broker { partitions, commits: Some(commits), .. } = &mut *broker else { return };
+            for (at, next) in self.mine.iter().zip(&self.next) {
+                let last = next.and_then(|next| Some(partitions[*at].1.get(next.checked_sub(1)?)?.offset));
+                commits[*at] = commits[*at].max(last);
+            }
+        }
     }
 }
 
@@ -113,9 +146,15 @@ impl Source for LogSource {
             if !self.assigned {
                 return Ok(self.assign());
             }
+            if self.defect == Some(Defect::EndTooEarly) && self.bounded && lock(&self.rng).f32() < 0.2 {
+                return Ok(Poll::End);
+            }
             Ok(match self.deliver() {
                 Some(batch) => batch,
-                None if self.bounded => Poll::End,
+                None if self.bounded => {
+                    self.at_end.store(true, Ordering::Relaxed);
+                    Poll::End
+                }
                 None => Poll::Idle,
             })
         })
@@ -124,9 +163,14 @@ impl Source for LogSource {
     fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             if let Some(at) = self.place_of(partition) {
-                let broker = lock(&self.broker);
+                let mut broker = lock(&self.broker);
                 let log = &broker.partitions[self.mine[at]].1;
                 self.next[at] = Some(log.partition_point(|entry| Some(entry.offset) <= after));
+                // What the store has and the broker has not: a commit was lost, or moved back.
+                if let Some(commits) = &mut broker.commits {
+                    let commit = &mut commits[self.mine[at]];
+                    *commit = after.max(*commit);
+                }
             }
             Ok(())
         })
@@ -138,6 +182,9 @@ impl Source for LogSource {
             for (partition, offset) in new {
                 let Some(at) = broker.partitions.iter().position(|(id, _)| id == partition) else { continue };
                 broker.history.push((at, *offset));
+                if self.defect == Some(Defect::FilteredHoldsCommit) && broker.is_held_up(at, *offset) {
+                    continue;
+                }
                 if let Some(commits) = &mut broker.commits {
                     // A late owner moves the commit back, as brokers let it.
                     commits[at] = Some(*offset);

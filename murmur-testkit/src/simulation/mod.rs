@@ -9,8 +9,16 @@ mod defect;
 mod log;
 mod schedule;
 mod store;
+mod subject;
+
+use murmur::engine::Decode;
+use murmur::pipeline::Pipeline;
+use murmur::time::Timestamp;
 
 pub use defect::Defect;
+/// Random numbers from a seed.
+pub use fastrand::Rng;
+use subject::{Both, One, Subject};
 
 /// What a run of schedules came to.
 #[derive(Debug, Default)]
@@ -38,12 +46,16 @@ pub struct Failure {
     pub what: String,
 }
 
-/// Run `schedules` schedules with the seeds `seed..`, until one ends wrong.
-pub fn simulate(seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
+/// Run `schedules` schedules of the testkit's own pipelines with the seeds `seed..`, until one ends wrong.
+pub fn simulate_own(seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
+    run(&Both, seed, schedules, defect)
+}
+
+fn run<S: Subject>(subject: &S, seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
     let mut report = Report::default();
     for seed in seed..seed.saturating_add(schedules) {
         report.schedules += 1;
-        if let Err(what) = schedule::run(seed, defect, &mut report) {
+        if let Err(what) = schedule::run(subject, seed, defect, &mut report) {
             report.failure = Some(Failure { seed, what });
             break;
         }
@@ -51,15 +63,81 @@ pub fn simulate(seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
     report
 }
 
+/// Simulate a pipeline: one line of a test.
+///
+/// The real engine runs it through so many schedules of crashes, lost requests and replies, late duplicates and
+/// overlapping owners. What it keeps, slot by slot, must be the fold of the log event by event; what cannot be counted
+/// must lie in the dead letters.
+///
+/// `payload` makes the next message of the log, about something that happened at the time it is given. It may make
+/// messages that do not decode. `decode` is [`json`](murmur::engine::json), or what else turns a payload into the event.
+///
+/// Values of Form B are compared by their bytes, floats of Form A in their first nine digits. An aggregate whose result
+/// depends on how events are grouped into flushes (a `TopK` with more keys than it has room for) has no one right
+/// answer, and fails.
+///
+/// ```
+/// use murmur::engine::json;
+/// use murmur::prelude::*;
+///
+/// #[murmur::event]
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     shop: String,
+///     cents: u64,
+///     #[murmur(time)]
+///     at: Timestamp,
+/// }
+///
+/// #[murmur::aggregate]
+/// struct Turnover {
+///     orders: Count,
+///     cents: Sum<u64>,
+///     largest: Max<u64>,
+/// }
+///
+/// #[murmur::pipeline(key = shop, window = sliding("30d", slot = "1h"))]
+/// fn shop_turnover(order: &Order) -> Turnover {
+///     Turnover { orders: Count::one(), cents: Sum::of(order.cents), largest: Max::of(order.cents) }
+/// }
+///
+/// // In a `#[test]`:
+/// murmur_testkit::simulate::<ShopTurnover>(json, |rng, at| {
+///     format!(r#"{{"shop":"s{}","cents":{},"at":"{at}"}}"#, rng.u8(..4), rng.u16(..)).into_bytes()
+/// }, 200);
+/// ```
+///
+/// # Panics
+///
+/// When a schedule ends wrong: with its seed, which `MURMUR_SEED` gives again as the first one.
+#[track_caller]
+#[allow(clippy::panic, reason = "this is an assertion")]
+pub fn simulate<P: Pipeline>(
+    decode: Decode<P::Event>,
+    payload: impl Fn(&mut Rng, Timestamp) -> Vec<u8> + Sync,
+    schedules: u64,
+) -> Report {
+    let seed = std::env::var("MURMUR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let report = run(&One::<P, _> { decode, payload }, seed, schedules, None);
+    if let Some(Failure { seed, what }) = &report.failure {
+        panic!("`{}` under the schedule of MURMUR_SEED={seed}: {what}", P::SPEC.name);
+    }
+    report
+}
+
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum;
+    use murmur::aggregate::{DecodeError, Form, Monoid};
+    use murmur::pipeline::{Emissions, Spec};
+    use murmur::time::{Span, Window};
 
     use super::*;
+    use crate::pipelines::{Tick, TickKey, Trails, decode};
 
     #[test]
     fn no_schedule_ends_wrong() {
-        let report = simulate(1, 2_000, None);
+        let report = simulate_own(1, 3_000, None);
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
     }
@@ -67,16 +145,80 @@ mod tests {
     #[test]
     fn every_defect_is_found() {
         for defect in Defect::value_variants() {
-            assert!(simulate(1, 2_000, Some(*defect)).failure.is_some(), "{defect:?} was not found");
+            assert!(simulate_own(1, 2_000, Some(*defect)).failure.is_some(), "{defect:?} was not found");
         }
     }
 
     #[test]
     fn a_seed_gives_the_same_schedule_again() {
         let run = || {
-            let report = simulate(77, 20, None);
+            let report = simulate_own(77, 20, None);
             (report.events, report.crashes, report.rewinds, report.resent)
         };
         assert_eq!(run(), run());
+    }
+
+    fn payload(rng: &mut Rng, at: Timestamp) -> Vec<u8> {
+        Tick { key: rng.u8(..3).to_string(), at, amount: rng.u64(1..1_000) }.to_payload()
+    }
+
+    #[test]
+    fn a_pipeline_of_the_user_is_simulated() {
+        let report = simulate::<Trails>(decode, payload, 200);
+        assert!(report.schedules == 200 && report.crashes > 100 && report.rewinds > 10, "too tame: {report:?}");
+    }
+
+    /// Keeps the mean of two means, which depends on how the events are grouped.
+    #[derive(Debug, Clone, Copy)]
+    struct MeanOfMeans(f64);
+
+    impl Monoid for MeanOfMeans {
+        const FORM: Form = Form::Put;
+        const MAX_BYTES: usize = 8;
+        type Reply = f64;
+
+        fn identity() -> Self {
+            Self(0.0)
+        }
+
+        fn combine(&mut self, later: Self) {
+            self.0 = if self.0 == 0.0 { later.0 } else { (self.0 + later.0) / 2.0 };
+        }
+
+        fn encode(&self, out: &mut Vec<u8>) {
+            out.extend_from_slice(&self.0.to_le_bytes());
+        }
+
+        fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+            let bytes = bytes.try_into().map_err(|_| DecodeError("not 8 bytes".into()))?;
+            Ok(Self(f64::from_le_bytes(bytes)))
+        }
+
+        fn reply(&self) -> murmur::Result<f64> {
+            Ok(self.0)
+        }
+    }
+
+    struct Means;
+
+    /// All that happens lies in two slots, so that many events meet.
+    const HOURS: Window = Window::Sliding { span: Span::from_seconds(86_400), slot: Span::from_seconds(3_600) };
+
+    impl Pipeline for Means {
+        type Event = Tick;
+        type Key = TickKey;
+        type Aggregate = MeanOfMeans;
+        const SPEC: Spec = Spec { name: "means", window: HOURS, ..Trails::SPEC };
+
+        fn apply(event: &Tick, out: &mut Emissions<MeanOfMeans>) {
+            out.begin("").field(&String::new());
+            out.emit(MeanOfMeans(event.amount as f64));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "`means` under the schedule of MURMUR_SEED=")]
+    fn an_aggregate_that_depends_on_how_events_are_grouped_is_found() {
+        simulate::<Means>(decode, payload, 500);
     }
 }

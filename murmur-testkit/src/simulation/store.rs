@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -37,6 +38,8 @@ pub(super) struct FaultyStore {
     pub(super) defect: Option<Defect>,
     /// Writes that got no reply, for `retry-without-condition`.
     pub(super) unanswered: Shared<HashSet<String>>,
+    /// Whether the end of the log was said, for `end-without-flush`.
+    pub(super) at_end: Arc<AtomicBool>,
 }
 
 fn lost() -> Error {
@@ -200,7 +203,16 @@ impl Records for FaultyStore {
 
 impl Store for FaultyStore {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
-        Box::pin(join_all(writes.iter().map(move |write| self.write_one(table, write))))
+        if self.defect == Some(Defect::EndWithoutFlush) && self.at_end.load(Ordering::Relaxed) {
+            return Box::pin(async { writes.iter().map(|_| Ok(Outcome::Applied)).collect() });
+        }
+        Box::pin(join_all(writes.iter().enumerate().map(move |(at, write)| async move {
+            // Its process died before it came to the others.
+            if self.defect == Some(Defect::AckWithFirstTile) && at > 0 && lock(&self.rng).u8(..20) == 0 {
+                return Ok(Outcome::Applied);
+            }
+            self.write_one(table, write).await
+        })))
     }
 
     fn get<'a>(

@@ -1,0 +1,160 @@
+//! What is simulated: the pipelines, their events, and what must come out.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use murmur::aggregate::Monoid;
+use murmur::engine::{Decode, PartitionRecord, Worker, WorkerBuilder};
+use murmur::pipeline::Pipeline;
+use murmur::source::PartitionId;
+use murmur::store::{MemoryStore, Table};
+use murmur::time::Timestamp;
+
+use super::log::{Broker, Entry};
+use crate::oracle::{Truth, compare, read, scan};
+use crate::pipelines::{FILTERED, REFUSED, Tallies, Tick, Trails, decode};
+
+/// The pipelines of a simulation, over one kind of event.
+pub(super) trait Subject {
+    type Event: murmur::event::Event;
+
+    fn decode(&self) -> Decode<Self::Event>;
+
+    /// The next payload of the log, about something that happened at this time.
+    fn payload(&self, rng: &mut fastrand::Rng, at: Timestamp) -> Vec<u8>;
+
+    fn build(&self, builder: WorkerBuilder<Self::Event>) -> Worker<Self::Event>;
+
+    /// The pipeline that has a flush interval of its own, now and then.
+    fn slow(&self) -> &'static str;
+
+    /// Compare what is stored with what the log gives; what is wrong.
+    fn judge<'a>(
+        &'a self,
+        broker: &'a Broker,
+        store: &'a MemoryStore,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// The two pipelines of the testkit.
+pub(super) struct Both;
+
+impl Subject for Both {
+    type Event = Tick;
+
+    fn decode(&self) -> Decode<Tick> {
+        decode
+    }
+
+    fn payload(&self, rng: &mut fastrand::Rng, at: Timestamp) -> Vec<u8> {
+        let amount = match rng.u32(..40) {
+            0 => return b"not a tick".to_vec(),
+            1 => REFUSED,
+            2 => FILTERED,
+            _ => rng.u64(1..1_000),
+        };
+        Tick { key: rng.u64(..4).to_string(), at, amount }.to_payload()
+    }
+
+    fn build(&self, builder: WorkerBuilder<Tick>) -> Worker<Tick> {
+        builder.pipeline::<Tallies>().pipeline::<Trails>().build()
+    }
+
+    fn slow(&self) -> &'static str {
+        Trails::SPEC.name
+    }
+
+    fn judge<'a>(
+        &'a self,
+        broker: &'a Broker,
+        store: &'a MemoryStore,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        async move {
+            judge_one::<Tallies>(broker, store, decode, now, |tally| Some(tally.count)).await?;
+            judge_one::<Trails>(broker, store, decode, now, |trail| Some(trail.count)).await
+        }
+        .boxed()
+    }
+}
+
+/// A pipeline of the user.
+pub(super) struct One<P: Pipeline, F> {
+    pub(super) decode: Decode<P::Event>,
+    pub(super) payload: F,
+}
+
+impl<P: Pipeline, F: Fn(&mut fastrand::Rng, Timestamp) -> Vec<u8> + Sync> Subject for One<P, F> {
+    type Event = P::Event;
+
+    fn decode(&self) -> Decode<P::Event> {
+        self.decode
+    }
+
+    fn payload(&self, rng: &mut fastrand::Rng, at: Timestamp) -> Vec<u8> {
+        (self.payload)(rng, at)
+    }
+
+    fn build(&self, builder: WorkerBuilder<P::Event>) -> Worker<P::Event> {
+        builder.pipeline::<P>().build()
+    }
+
+    fn slow(&self) -> &'static str {
+        P::SPEC.name
+    }
+
+    fn judge<'a>(
+        &'a self,
+        broker: &'a Broker,
+        store: &'a MemoryStore,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        judge_one::<P>(broker, store, self.decode, now, |_| None).boxed()
+    }
+}
+
+async fn judge_one<P: Pipeline>(
+    broker: &Broker,
+    store: &MemoryStore,
+    decode: Decode<P::Event>,
+    now: Timestamp,
+    weigh: impl Fn(&P::Aggregate) -> Option<u64>,
+) -> Result<(), String> {
+    let name = P::SPEC.name;
+    let mut truth = Truth::<P>::new(decode, now);
+    for (partition, log) in &broker.partitions {
+        for Entry { offset, payload } in log {
+            truth.take(partition, *offset, payload);
+            let at = (partition.clone(), *offset);
+            let kept =
+                broker.dead.iter().any(|(_, of, letter, pipeline)| *of == at.0 && *letter == at.1 && *pipeline == name);
+            if kept != truth.refused.contains(&at) {
+                return Err(format!("dead letter {partition} {offset} of `{name}`: is there: {kept}"));
+            }
+        }
+    }
+    let items = scan::<P>(store).await.map_err(|error| error.to_string())?;
+    let found = read::<P>(&items, PartitionId::clone)?;
+    let difference = compare::<P>(&truth.kept, &found, weigh);
+    if let Some(first) = difference.first {
+        let form = P::Aggregate::FORM;
+        let verdict = match (difference.under, difference.over) {
+            (0, 0) => "CORRUPT".to_owned(),
+            (0, over) => format!("OVER({over})"),
+            (under, _) => format!("UNDER({under})"),
+        };
+        return Err(format!("{form:?} {verdict}: {first}"));
+    }
+    let table = Table::new(name, 1);
+    for (partition, log) in &broker.partitions {
+        let record = PartitionRecord::load(store, &table, partition).await.map_err(|error| error.to_string())?;
+        let end = log.last().map(|entry| entry.offset);
+        if record.commit < end {
+            return Err(format!(
+                "`{name}` has read {partition} to its end {end:?}, and its record says {:?}",
+                record.commit
+            ));
+        }
+    }
+    Ok(())
+}
