@@ -147,12 +147,12 @@ async fn judge_one<P: Pipeline>(
     }
     let table = Table::new(name, 1);
     for (partition, log) in &broker.partitions {
-        let record = PartitionRecord::load(store, &table, partition).await.map_err(|error| error.to_string())?;
+        let standing = PartitionRecord::load(store, &table, partition).await.map_err(|error| error.to_string())?;
         let end = log.last().map(|entry| entry.offset);
-        if record.commit < end {
+        if standing.record.commit < end {
             return Err(format!(
                 "`{name}` has read {partition} to its end {end:?}, and its record says {:?}",
-                record.commit
+                standing.record.commit
             ));
         }
     }
