@@ -1,6 +1,7 @@
 //! `#[murmur::pipeline]`.
 
 use murmur_spec::attr::{CratePath, text};
+use murmur_spec::dedup::Dedup;
 use murmur_spec::event::Event;
 use murmur_spec::model::{Label, Monoid, Returns, Window};
 use murmur_spec::names;
@@ -39,6 +40,7 @@ pub(crate) fn expand(pipeline: &Pipeline, fingerprint: u64, build: &Build) -> To
     let key = public(&key_message, pipeline.ident.span());
     let key_struct = key_struct(pipeline, &event, &key, &numbers, &package);
     let apply = apply(pipeline, &event, &numbers);
+    let dedup = pipeline.dedup.as_ref().map(|dedup| self::dedup(dedup, &event, krate));
     let (name, service) = (&pipeline.name, names::service(&pipeline.name));
     let about = about(&pipeline.docs);
     let window = window(&pipeline.window, krate);
@@ -63,6 +65,7 @@ pub(crate) fn expand(pipeline: &Pipeline, fingerprint: u64, build: &Build) -> To
                 window: #window,
                 fingerprint: #fingerprint,
             };
+            #dedup
 
             fn apply(#event_name: &Self::Event, #out: &mut #krate::pipeline::Emissions<Self::Aggregate>) {
                 #apply
@@ -156,6 +159,24 @@ fn field_docs(pipeline: &Pipeline, name: &Ident) -> TokenStream {
 /// How a rollup is named in the stored key: the numbers of its fields.
 fn grain_text(grain: &[usize], numbers: &[u32]) -> String {
     grain.iter().map(|place| numbers[*place].to_string()).collect::<Vec<_>>().join(".")
+}
+
+/// What identifies an event.
+fn dedup(dedup: &Dedup, event: &Type, krate: &CratePath) -> TokenStream {
+    let (from, identity, within) = (local("event"), local("identity"), dedup.within);
+    let parts = dedup.identity.iter().map(|name| {
+        let hash = field_hash(&text(name));
+        quote_spanned!(name.span()=> .part(<#event as #krate::event::Field<#hash>>::get(#from)))
+    });
+    quote! {
+        const DEDUP: ::core::option::Option<#krate::pipeline::Dedup<Self::Event>> =
+            ::core::option::Option::Some(#krate::pipeline::Dedup {
+                within: #within,
+                identify: |#from, #identity| {
+                    #identity #(#parts)*;
+                },
+            });
+    }
 }
 
 /// The body of `Pipeline::apply`.

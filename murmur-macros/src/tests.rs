@@ -162,7 +162,7 @@ fn no_input_makes_a_macro_panic() {
     .map(|text| text.parse().unwrap())
     .collect();
     let arguments: TokenStream =
-        "key = (a, b), window = sliding(\"1d\", slot = \"1h\"), rollup = [(a), (b, a)], name = \"x\", crate = m"
+        "key = (a, b), window = sliding(\"1d\", slot = \"1h\"), rollup = [(a), (b, a)], dedup = within(7, (a, b)), name = \"x\", crate = m"
             .parse()
             .unwrap();
     let mut random = Random(7);

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use proc_macro2::Ident;
+
 use crate::aggregate;
 use crate::attr::text;
 use crate::codes::{self, Code};
 use crate::ctxt::suggest;
+use crate::dedup::Dedup;
 use crate::event::{Event, Field};
 use crate::item::{Item, Part};
 use crate::model::{Kind, Label, Monoid, Window};
@@ -54,6 +57,25 @@ pub(crate) fn no_field(name: &str, event: &str, fields: &[String]) -> String {
             format!("`{event}` has no field `{name}`; its fields are {list}")
         }
     }
+}
+
+/// What is wrong with the fields that identify an event, with the user's tokens.
+pub(crate) fn identity<'a>(dedup: &'a Dedup, event: &'a Event) -> impl Iterator<Item = (&'a Ident, Code, String)> {
+    dedup.identity.iter().filter_map(|name| {
+        let Some(field) = event.fields.iter().find(|field| text(&field.ident) == text(name)) else {
+            let fields: Vec<String> = event.fields.iter().map(|field| text(&field.ident)).collect();
+            return Some((name, codes::UNKNOWN_FIELD, no_field(&text(name), &text(&event.ident), &fields)));
+        };
+        let fits = is_key_kind(&field.typed.kind) && matches!(field.typed.label, Label::Plain | Label::Optional);
+        (!fits || field.converted).then(|| {
+            let shown = show(&field.ty);
+            let message = format!(
+                "`{name}` is `{shown}`; what identifies an event is a `String`, an integer, a `bool`, a `Timestamp`, or \
+                 an `Option` of one"
+            );
+            (name, codes::DEDUP, message)
+        })
+    })
 }
 
 /// What is wrong with the items of a crate as a whole, each with the file it stands in.
@@ -219,6 +241,9 @@ impl<'a> Check<'a> {
         if pipeline.window != Window::AllTime && !event.fields.iter().any(|field| field.time.is_given()) {
             let message = crate::pipeline::without_time(&text(&event.ident));
             self.say(at, Part::Window, codes::WINDOW_WITHOUT_TIME, message);
+        }
+        for (name, code, message) in pipeline.dedup.iter().flat_map(|dedup| identity(dedup, event)) {
+            self.say(at, Part::Dedup(text(name)), code, message);
         }
         for (place, name) in pipeline.key.iter().map(text).enumerate() {
             if let Some(ty) = function.key_types.get(place) {

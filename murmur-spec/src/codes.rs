@@ -81,6 +81,7 @@ codes! {
     FIELD_AGGREGATE "M0310" "aggregate that does not fit its field": "The message says which fields it takes.";
     PACKAGE_NAME "M0311" "name of a protobuf package": "It is lower-case words joined by dots, the last one a version: `shop.orders.v1`.";
     WINDOW_WITHOUT_TIME "M0312" "window without a time field": "A window needs to know when an event happened: put `#[murmur(time)]` on a `Timestamp` field of the event, or leave `window` out.";
+    DEDUP "M0313" "impossible `dedup`": "An event is identified by fields that are strings, integers, booleans or timestamps, or `Option` of one; and for 1 to 10,000,000 events of a partition: `dedup = within(1_000_000, event_id)`.";
 
     AGGREGATE_TYPE "M0401" "type that is not an aggregate": "Fields of an aggregate struct are aggregates: `Count`, `Sum<u64>`, `Average`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Distinct`, `TopK<10>`, or your own `impl Monoid`.";
     AGGREGATE_OF "M0402" "parameter of an aggregate": "The message lists what this aggregate can be of.";
@@ -90,7 +91,7 @@ codes! {
     DUPLICATE_NAME "M0501" "two items of one name": "All events, values, aggregates and generated messages of a crate share one protobuf package, so their names must differ, in different modules too.";
     DUPLICATE_PIPELINE "M0502" "two pipelines of one name": "The name is the table and the service: give one of them another by `name = \"...\"`.";
     UNKNOWN_EVENT "M0503" "event that the package does not have": "The argument of a pipeline is a struct of this package with `#[murmur::event]`; aliases are not followed.";
-    UNKNOWN_FIELD "M0504" "key field that the event does not have": "Names after `key =` and `rollup =` are fields of the event.";
+    UNKNOWN_FIELD "M0504" "field that the event does not have": "Names after `key =`, `rollup =` and `dedup =` are fields of the event.";
     KEY_TYPE "M0505" "type that cannot be a key": "Keys are made of `String`, integers, `bool` and `Timestamp` that are always there.";
     UNKNOWN_VALUE "M0506" "type that the package does not have": "A type of your own has `#[murmur::value]`; aliases are not followed, so write the type itself.";
     TWO_PACKAGES "M0507" "two protobuf packages": "All pipelines of a crate share one package: give the same `package = \"...\"`, or give it once.";

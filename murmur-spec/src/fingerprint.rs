@@ -10,6 +10,7 @@ use quote::ToTokens;
 
 use crate::aggregate::Aggregate;
 use crate::attr::{Slot, text};
+use crate::dedup::Dedup;
 use crate::event::{Event, Field};
 use crate::item::Item;
 use crate::pipeline::{Pipeline, Source};
@@ -101,6 +102,10 @@ fn pipeline(out: &mut String, pipeline: &Pipeline) {
     line!(out, " key {}", key.join(","));
     line!(out, " rollup {:?}", pipeline.rollup);
     line!(out, " window {:?}", pipeline.window);
+    if let Some(Dedup { identity, within }) = &pipeline.dedup {
+        let identity: Vec<String> = identity.iter().map(text).collect();
+        line!(out, " dedup {within} {}", identity.join(","));
+    }
     line!(out, " package {}", pipeline.package.get().map_or("", String::as_str));
     match &pipeline.source {
         Source::Struct(event) => self::event(out, event),

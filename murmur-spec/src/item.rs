@@ -133,6 +133,9 @@ impl Item {
             (Part::Key(name), Self::Pipeline(pipeline)) => {
                 pipeline.key.iter().find(|key| text(key) == *name).map(At::of)
             }
+            (Part::Dedup(name), Self::Pipeline(pipeline)) => {
+                pipeline.dedup.as_ref()?.identity.iter().find(|field| text(field) == *name).map(At::of)
+            }
             (Part::Name, Self::Pipeline(pipeline)) => Some(pipeline.name_at),
             (Part::Window, Self::Pipeline(pipeline)) => pipeline.window_at,
             (Part::Package, Self::Pipeline(pipeline)) => pipeline.package.at(),
@@ -185,6 +188,8 @@ pub enum Part {
     Total(String),
     /// A field of a pipeline's key.
     Key(String),
+    /// A field of the identity of a pipeline's events.
+    Dedup(String),
     /// The name of a pipeline.
     Name,
     /// The window of a pipeline.
@@ -206,6 +211,7 @@ impl Part {
             Self::Type(name) => format!("type:{name}"),
             Self::Total(name) => format!("total:{name}"),
             Self::Key(name) => format!("key:{name}"),
+            Self::Dedup(name) => format!("dedup:{name}"),
             Self::Name => "name".into(),
             Self::Window => "window".into(),
             Self::Package => "package".into(),
@@ -224,6 +230,7 @@ impl Part {
             "type" => Self::Type(name()),
             "total" => Self::Total(name()),
             "key" => Self::Key(name()),
+            "dedup" => Self::Dedup(name()),
             "name" => Self::Name,
             "window" => Self::Window,
             "package" => Self::Package,

@@ -12,13 +12,14 @@
 //! | `#[murmur::event]` | a struct with named fields | `crate` |
 //! | `#[murmur::value]` | `struct Id(u64);`, a struct with named fields, an enum | `crate` |
 //! | `#[murmur::aggregate]` | a struct with named fields | `crate` |
-//! | `#[murmur::pipeline]` | a function, or the struct of an event | `key window rollup name package crate` |
+//! | `#[murmur::pipeline]` | a function, or the struct of an event | `key window rollup dedup name package crate` |
 //!
 //! | argument | form |
 //! |---|---|
 //! | `key` | `key = page_id`, `key = (shop_id, sku)` |
 //! | `rollup` | `rollup = [(post_id, country), (post_id), ()]`; gives the key when there is no `key` |
 //! | `window` | `sliding("90d", slot = "1m")`, `tumbling("1h", keep = "30d")`; without it, all time |
+//! | `dedup` | `dedup = event_id`, `dedup = (shop_id, order_id)`, `dedup = within(1_000_000, event_id)`; without a number 100,000 |
 //! | `name` | `name = "likes"`, in snake_case; the function's name without it |
 //! | `package` | `package = "shop.orders.v1"`; `<crate>.v1` without it |
 //! | `crate` | `crate = path`, where the runtime is found; `::murmur` without it |
@@ -64,6 +65,7 @@ pub mod attr;
 pub mod check;
 pub mod codes;
 pub mod ctxt;
+pub mod dedup;
 #[cfg(feature = "emit")]
 pub mod diff;
 #[cfg(feature = "emit")]

@@ -11,6 +11,7 @@ use crate::aggregate;
 use crate::attr::{CratePath, Entry, Slot, docs, entries, text, unknown};
 use crate::codes;
 use crate::ctxt::{At, Ctxt, Finding};
+use crate::dedup::{self, Dedup};
 use crate::event::{self, Event, Owner};
 use crate::model::{Monoid, Returns, Window};
 use crate::names;
@@ -38,6 +39,8 @@ pub struct Pipeline {
     pub window: Window,
     /// Where the window was said; `None` without one.
     pub window_at: Option<At>,
+    /// Which events are the same one.
+    pub dedup: Option<Dedup>,
     /// `package = "..."`.
     pub package: Slot<String>,
     /// What it is on.
@@ -70,7 +73,7 @@ pub struct Function {
     pub key_types: Vec<Type>,
 }
 
-const KEYS: &[&str] = &["key", "window", "rollup", "name", "package", "crate"];
+const KEYS: &[&str] = &["key", "window", "rollup", "dedup", "name", "package", "crate"];
 const KEY_FORM: &str = "`key = page_id` or `key = (shop_id, sku)`, without quotes";
 const ROLLUP_FORM: &str = "`rollup = [(post_id, country), (post_id), ()]`";
 
@@ -80,6 +83,7 @@ struct Arguments {
     key: Slot<Vec<Ident>>,
     window: Slot<Window>,
     rollup: Slot<Vec<Vec<Ident>>>,
+    dedup: Slot<Dedup>,
     name: Slot<String>,
     package: Slot<String>,
     krate: CratePath,
@@ -93,6 +97,7 @@ pub fn parse(arguments: TokenStream, item: TokenStream, ctxt: &Ctxt) -> Option<P
             "key" => given.key.set(&entry, entry.parse(KEY_FORM, fields, ctxt), ctxt),
             "window" => given.window.set(&entry, window::parse(&entry, ctxt), ctxt),
             "rollup" => given.rollup.set(&entry, entry.parse(ROLLUP_FORM, grains, ctxt), ctxt),
+            "dedup" => given.dedup.set(&entry, dedup::parse(&entry, ctxt), ctxt),
             "name" => given.name.set(&entry, name(&entry, ctxt), ctxt),
             "package" => given.package.set(&entry, package(&entry, ctxt), ctxt),
             "crate" => given.krate.set(&entry, ctxt),
@@ -132,7 +137,7 @@ impl Head {
 }
 
 /// `a`, `(a)`, `(a, b)` or `()`.
-fn fields(input: ParseStream) -> syn::Result<Vec<Ident>> {
+pub(crate) fn fields(input: ParseStream) -> syn::Result<Vec<Ident>> {
     if input.peek(syn::token::Paren) {
         let inside;
         syn::parenthesized!(inside in input);
@@ -224,6 +229,7 @@ fn on_function(
         rollup,
         window: given.window.get().copied().unwrap_or(Window::AllTime),
         window_at: given.window.at(),
+        dedup: given.dedup.take(),
         package: given.package,
         source: Source::Function(Box::new(ours)),
         krate: given.krate,
@@ -370,6 +376,10 @@ fn on_struct(given: Arguments, item: TokenStream, vis: Visibility, ctxt: &Ctxt) 
     if let Some((key, _)) = &key {
         check_key_of_struct(key, &event, ctxt);
     }
+    for remark in given.dedup.get().iter().flat_map(|dedup| crate::check::identity(dedup, &event)) {
+        let (name, code, message) = remark;
+        ctxt.say(code, name, message);
+    }
     let timed = event.fields.iter().any(|field| field.time.is_given());
     if let Some(at) = given.window.at().filter(|_| !timed) {
         ctxt.push(Finding::new(codes::WINDOW_WITHOUT_TIME, at, without_time(&text(&event.ident))));
@@ -407,6 +417,7 @@ fn on_struct(given: Arguments, item: TokenStream, vis: Visibility, ctxt: &Ctxt) 
         rollup,
         window: given.window.get().copied().unwrap_or(Window::AllTime),
         window_at: given.window.at(),
+        dedup: given.dedup.take(),
         package: given.package,
         source: Source::Struct(Box::new(event)),
         krate: given.krate,

@@ -1,7 +1,7 @@
 //! What must stand in the tiles of a pipeline: a fold of the log, event by event, and the comparison with what does.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -9,8 +9,8 @@ use std::sync::Once;
 use murmur::aggregate::{Form, Monoid, Number, envelope};
 use murmur::engine::Decode;
 use murmur::event::Event;
-use murmur::pipeline::{Emissions, Pipeline};
-use murmur::source::{Offset, PartitionId};
+use murmur::pipeline::{Emissions, Identity, Pipeline};
+use murmur::source::{Offset, PartitionId, Ruler};
 use murmur::store::{Item, Store, Table, TileId};
 use murmur::time::{Slot, Tile, Timestamp};
 
@@ -29,23 +29,50 @@ pub(crate) struct Truth<P: Pipeline> {
     pub(crate) expired: u64,
     /// The last event in each tile, by partition: how far it must be applied.
     pub(crate) reaches: BTreeMap<(String, Tile), BTreeMap<PartitionId, Vec<Offset>>>,
+    /// Where the identities of each partition were met last, and how many payloads it has so far.
+    met: BTreeMap<PartitionId, (HashMap<String, u64>, u64)>,
+    ruler: Ruler,
+    /// Events left out because they were sent before.
+    pub(crate) repeated: u64,
     decode: Decode<P::Event>,
     now: Timestamp,
 }
 
 impl<P: Pipeline> Truth<P> {
-    /// Of an empty log; tiles that expire by `now` are left out.
-    pub(crate) fn new(decode: Decode<P::Event>, now: Timestamp) -> Self {
+    /// Of an empty log, in which distances are measured by `ruler`; tiles that expire by `now` are left out.
+    pub(crate) fn new(decode: Decode<P::Event>, ruler: Ruler, now: Timestamp) -> Self {
         let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
-        Self { kept, refused, expired: 0, reaches: BTreeMap::new(), decode, now }
+        let (reaches, met) = (BTreeMap::new(), BTreeMap::new());
+        Self { kept, refused, expired: 0, reaches, met, ruler, repeated: 0, decode, now }
+    }
+
+    /// Whether an event of this identity lies within the horizon.
+    fn repeats(&mut self, event: Option<&P::Event>, partition: &PartitionId, offset: Offset) -> bool {
+        let Some(dedup) = P::DEDUP else { return false };
+        let (met, payloads) = self.met.entry(partition.clone()).or_default();
+        *payloads += 1;
+        let position = match self.ruler {
+            Ruler::Payloads => *payloads,
+            Ruler::Offsets => offset.words()[3],
+        };
+        let mut identity = Identity::default();
+        let identity = event.and_then(|event| identity.of(event, dedup.identify));
+        let before = identity.and_then(|identity| met.insert(identity.to_owned(), position));
+        before.is_some_and(|before| position - before <= dedup.within)
     }
 
     /// The next message of a partition.
     pub(crate) fn take(&mut self, partition: &PartitionId, offset: Offset, payload: &[u8]) {
-        let Ok(event) = (self.decode)(payload) else {
+        let event = (self.decode)(payload).ok();
+        let repeats = self.repeats(event.as_ref(), partition, offset);
+        let Some(event) = event else {
             self.refused.insert((partition.clone(), offset));
             return;
         };
+        if repeats {
+            self.repeated += 1;
+            return;
+        }
         let mut emissions = Emissions::default();
         let applied = quietly(|| P::apply(&event, &mut emissions));
         if applied.is_none() || emissions.refusal().is_some() {
@@ -138,6 +165,14 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
+    /// This one and another together.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.over += other.over;
+        self.under += other.under;
+        self.other += other.other;
+        self.first = self.first.take().or(other.first);
+    }
+
     fn note(&mut self, what: impl FnOnce() -> String) {
         self.first.get_or_insert_with(what);
     }

@@ -1,8 +1,8 @@
-//! Two pipelines that show everything that goes wrong: one of each form.
+//! Pipelines that show everything that goes wrong: one of each form, and one that leaves out what was sent twice.
 
 use murmur::aggregate::{Column, DecodeError, Form, Monoid, Number};
 use murmur::event::Event;
-use murmur::pipeline::{Emissions, Pipeline, Spec};
+use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use murmur::time::{Span, Timestamp, Window};
 
 /// An event.
@@ -146,14 +146,14 @@ fn words(bytes: &[u8]) -> Result<[u64; 2], DecodeError> {
 }
 
 murmur::key! {
-    /// The key of both pipelines.
+    /// The key of all pipelines.
     pub(crate) struct TickKey: "testkit.v1.TickKey" {
         /// Which counter.
         key: String = 1,
     }
 }
 
-/// The window of both pipelines: hour tiles of minute slots.
+/// The window of all pipelines: hour tiles of minute slots.
 pub(crate) const WINDOW: Window = Window::Sliding { span: Span::from_seconds(86_400), slot: Span::from_seconds(60) };
 
 const fn spec(name: &'static str) -> Spec {
@@ -209,4 +209,24 @@ pub(crate) fn trail_keys(event: &Tick) -> impl Iterator<Item = String> {
     let own = (!event.amount.is_multiple_of(3)).then(|| event.key.clone());
     let second = event.amount.is_multiple_of(5).then(|| format!("{}+", event.key));
     own.into_iter().chain(second)
+}
+
+/// As [`Trails`], of events that were sent twice only the first.
+pub(crate) struct Singles;
+
+impl Pipeline for Singles {
+    type Event = Tick;
+    type Key = TickKey;
+    type Aggregate = Trail;
+    const SPEC: Spec = spec("singles");
+    const DEDUP: Option<Dedup<Tick>> = Some(Dedup {
+        within: 12,
+        identify: |event, identity| {
+            identity.part(&event.at).part(&event.amount);
+        },
+    });
+
+    fn apply(event: &Tick, out: &mut Emissions<Trail>) {
+        Trails::apply(event, out);
+    }
 }

@@ -30,7 +30,7 @@ pub trait Event: Send + Sync + Sized + 'static {
 #[diagnostic::on_unimplemented(
     message = "the event `{Self}` has no such field",
     label = "no field of this name in `{Self}`",
-    note = "the names after `key =` and `rollup =` are fields of the event"
+    note = "the names after `key =`, `rollup =` and `dedup =` are fields of the event"
 )]
 pub trait Field<const NAME: u64> {
     /// Its type.

@@ -123,6 +123,7 @@ pub use murmur_macros::aggregate;
 /// | `key` | `key = page_id`, `key = (shop_id, sku)` |
 /// | `rollup` | `rollup = [(post_id, country), (post_id), ()]` |
 /// | `window` | `sliding("90d", slot = "1m")`, `tumbling("1h", keep = "30d")`; without it, all time |
+/// | `dedup` | `dedup = event_id`, `dedup = within(1_000_000, (shop_id, order_id))`: of events that were sent twice the first counts; without a number, of those that stand at most 100,000 apart in their partition |
 /// | `name` | `name = "likes"`; the function's name without it |
 /// | `package` | `package = "shop.orders.v1"`; the crate's name and `v1` without it |
 /// | `crate` | `crate = path`, where the runtime is found; `::murmur` without it |

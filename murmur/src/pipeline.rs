@@ -2,7 +2,7 @@
 
 use crate::aggregate::Monoid;
 use crate::event::Event;
-use crate::key::{Key, KeyBuf, KeyField};
+use crate::key::{Key, KeyBuf, KeyField, Part};
 use crate::time::{Tiling, Window};
 
 /// A pipeline: from one event to aggregates under keys.
@@ -22,6 +22,8 @@ pub trait Pipeline: Send + Sync + 'static {
     type Aggregate: Monoid;
     /// What was declared.
     const SPEC: Spec;
+    /// Which events are the same one, sent twice; without it every event counts.
+    const DEDUP: Option<Dedup<Self::Event>> = None;
 
     /// What one event adds to which keys. Deterministic: the same event always gives the same emissions.
     fn apply(event: &Self::Event, out: &mut Emissions<Self::Aggregate>);
@@ -53,6 +55,44 @@ pub struct Spec {
     pub window: Window,
     /// Identifies the definition: both the build step and the macro compute it from the same tokens.
     pub fingerprint: u64,
+}
+
+/// Of events with the same identity that stand near each other in a partition, the first one counts.
+///
+/// Whether an event counts follows from the partition's log alone, so that it comes out the same whoever reads it, and
+/// however often.
+#[derive(Debug)]
+pub struct Dedup<E> {
+    /// How far back the identities are known: in offsets where these are numbers, else in payloads.
+    pub within: u64,
+    /// What identifies an event.
+    pub identify: fn(&E, &mut Identity),
+}
+
+/// What tells an event from others: the values of some of its fields.
+#[derive(Debug, Default)]
+pub struct Identity {
+    text: String,
+    lacks: bool,
+}
+
+impl Identity {
+    /// Add the value of a field. An event that lacks one has no identity, and always counts.
+    pub fn part(&mut self, part: &impl Part) -> &mut Self {
+        self.lacks |= !part.is_present();
+        part.write_part(&mut self.text);
+        // No part's text has this character in it.
+        self.text.push('\0');
+        self
+    }
+
+    /// Of an event; `None` when it has none.
+    pub fn of<E>(&mut self, event: &E, identify: fn(&E, &mut Self)) -> Option<&str> {
+        self.text.clear();
+        self.lacks = false;
+        identify(event, self);
+        (!self.lacks).then_some(&self.text)
+    }
 }
 
 /// Why an event cannot be counted; it goes to the dead letters with this reason.

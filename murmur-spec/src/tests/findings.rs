@@ -53,6 +53,36 @@ fn what_needs_the_whole_package_is_said_of_a_part_of_an_item() {
 }
 
 #[test]
+fn what_identifies_an_event_is_looked_at_on_functions_and_structs() {
+    let found = findings(
+        r#"
+        #[murmur::event] struct View { page_id: String, ratio: f64, tags: Vec<String>, id: Option<u64> }
+        #[murmur::pipeline(key = page_id, dedup = (id, ratio, tags, ip))] fn a(v: &View) -> Count { todo!() }
+        #[murmur::pipeline(key = page_id, dedup = within(0, id))] fn b(v: &View) -> Count { todo!() }
+        #[murmur::pipeline(key = page_id, dedup = within(10_000_001, id))] fn c(v: &View) -> Count { todo!() }
+        #[murmur::pipeline(key = page_id, dedup = (id, id))] fn d(v: &View) -> Count { todo!() }
+        #[murmur::pipeline(key = page_id, dedup = ())] fn e(v: &View) -> Count { todo!() }
+        #[murmur::pipeline(key = page_id, dedup = "id")] fn f(v: &View) -> Count { todo!() }
+        #[murmur::pipeline(name = "likes", dedup = like)] struct Like { #[murmur(key)] post: u64, like_id: u64 }
+        "#,
+    );
+    let form = "`dedup = event_id`, `dedup = (shop_id, order_id)` or `dedup = within(1_000_000, event_id)`";
+    let types = "what identifies an event is a `String`, an integer, a `bool`, a `Timestamp`, or an `Option` of one";
+    let want = [
+        "M0313: identities are known for 1 to 10000000 events of a partition, not for 0".to_owned(),
+        "M0313: identities are known for 1 to 10000000 events of a partition, not for 10_000_001".to_owned(),
+        "M0308: `id` is in the identity already".to_owned(),
+        format!("M0313: nothing identifies an event; write {form}"),
+        format!("M0203: `dedup` is written {form}"),
+        "M0504: `Like` has no field `like`; did you mean `like_id`?".to_owned(),
+        format!("M0313: a dedup:ratio: `ratio` is `f64`; {types}"),
+        format!("M0313: a dedup:tags: `tags` is `Vec<String>`; {types}"),
+        "M0504: a dedup:ip: `View` has no field `ip`; did you mean `id`?".to_owned(),
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
 fn names_that_meet_are_told_with_their_maker() {
     let found = findings(
         r#"

@@ -9,6 +9,8 @@ use murmur::time::Timestamp;
 
 use super::Failure;
 use super::kafka::Cluster;
+#[cfg(doc)]
+use crate::pipelines::Singles;
 use crate::pipelines::{PANICS, REFUSED, Tick};
 
 /// Events, and how fast.
@@ -33,6 +35,8 @@ pub(super) struct Load {
     pub(super) expired: f32,
     /// Share of events that are two hours ahead.
     pub(super) future: f32,
+    /// Share that was sent before: among the last of the same partition, or longer ago than [`Singles`] looks.
+    pub(super) repeated: f32,
 }
 
 impl Default for Load {
@@ -51,6 +55,7 @@ impl Default for Load {
             late: 0.0,
             expired: 0.0,
             future: 0.0,
+            repeated: 0.0,
         }
     }
 }
@@ -74,9 +79,12 @@ impl Load {
 
     pub(super) fn make(&self, rng: &mut fastrand::Rng) -> Log {
         let now = SystemClock.now();
-        let mut log = vec![Vec::new(); self.partitions as usize];
+        let mut log: Vec<Vec<Vec<u8>>> = vec![Vec::new(); self.partitions as usize];
         for n in 0..self.events {
-            log[n % self.partitions as usize].push(self.payload(rng, now));
+            let log = &mut log[n % self.partitions as usize];
+            let again = if rng.f32() < self.repeated { log.len().checked_sub(rng.usize(1..20)) } else { None };
+            let payload = again.map_or_else(|| self.payload(rng, now), |at| log[at].clone());
+            log.push(payload);
         }
         Arc::new(log)
     }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use murmur::engine::{Clock, SystemClock};
 use murmur::pipeline::Pipeline;
-use murmur::source::{Offset, PartitionId};
+use murmur::source::{Offset, PartitionId, Ruler};
 use murmur::store::{DynamoStore, Item, TileId};
+use murmur::time::Timestamp;
 
 use super::feed::Log;
 use super::kafka::Cluster;
 use super::{Failure, Verdict};
 use crate::oracle::{Difference, Truth, compare, read, scan};
-use crate::pipelines::{Tallies, Trails, decode};
+use crate::pipelines::{Singles, Tallies, Tick, Trails, decode};
 
 /// What must stand in the tables and in the topic of dead letters.
 pub(super) struct Oracle {
     tallies: Truth<Tallies>,
     trails: Truth<Trails>,
+    /// Where workers keep it.
+    singles: Option<Truth<Singles>>,
     log: Log,
     store: Arc<DynamoStore>,
 }
@@ -32,35 +35,36 @@ fn number(partition: &PartitionId) -> PartitionId {
 }
 
 impl Oracle {
-    pub(super) fn new(log: Log, store: Arc<DynamoStore>) -> Self {
+    pub(super) fn new(log: Log, store: Arc<DynamoStore>, has_singles: bool) -> Self {
         let now = SystemClock.now();
-        let (mut tallies, mut trails) = (Truth::new(decode, now), Truth::new(decode, now));
-        for (at, payloads) in log.iter().enumerate() {
-            let partition = partition(at as i32);
-            for (offset, payload) in payloads.iter().enumerate() {
-                tallies.take(&partition, Offset::from_u64(offset as u64), payload);
-                trails.take(&partition, Offset::from_u64(offset as u64), payload);
-            }
+        Self {
+            tallies: truth(&log, now),
+            trails: truth(&log, now),
+            singles: has_singles.then(|| truth(&log, now)),
+            log,
+            store,
         }
-        Self { tallies, trails, log, store }
     }
 
     /// How the tables differ from what must stand there, once everything has been read.
     pub(super) async fn difference(&self) -> Result<Difference, Failure> {
-        let of = |found: Result<Difference, String>| {
-            found.unwrap_or_else(|error| Difference { other: 1, first: Some(error), ..Difference::default() })
-        };
-        let items = scan::<Tallies>(&*self.store).await?;
-        let found = read::<Tallies>(&items, number);
-        let tallies = of(found.map(|found| compare::<Tallies>(&self.tallies.kept, &found, |tally| Some(tally.count))));
-        let items = scan::<Trails>(&*self.store).await?;
-        let found = read::<Trails>(&items, number);
-        let trails = of(found.map(|found| compare::<Trails>(&self.trails.kept, &found, |trail| Some(trail.count))));
-        Ok(Difference {
-            over: tallies.over + trails.over,
-            under: tallies.under + trails.under,
-            other: tallies.other + trails.other,
-            first: tallies.first.or(trails.first),
+        let mut all = self.compare(&self.tallies, |tally| Some(tally.count)).await?;
+        all.add(self.compare(&self.trails, |trail| Some(trail.count)).await?);
+        if let Some(singles) = &self.singles {
+            all.add(self.compare(singles, |trail| Some(trail.count)).await?);
+        }
+        Ok(all)
+    }
+
+    async fn compare<P: Pipeline>(
+        &self,
+        truth: &Truth<P>,
+        weigh: impl Fn(&P::Aggregate) -> Option<u64>,
+    ) -> Result<Difference, Failure> {
+        let items = scan::<P>(&*self.store).await?;
+        Ok(match read::<P>(&items, number) {
+            Ok(found) => compare::<P>(&truth.kept, &found, weigh),
+            Err(error) => Difference { other: 1, first: Some(error), ..Difference::default() },
         })
     }
 
@@ -69,7 +73,11 @@ impl Oracle {
     pub(super) async fn gap(&self, commits: &BTreeMap<i32, i64>) -> Result<Option<String>, Failure> {
         let tallies = scan::<Tallies>(&*self.store).await?;
         let trails = scan::<Trails>(&*self.store).await?;
-        Ok(gap_in(&self.tallies, &tallies, commits).or_else(|| gap_in(&self.trails, &trails, commits)))
+        let gap = gap_in(&self.tallies, &tallies, commits).or_else(|| gap_in(&self.trails, &trails, commits));
+        Ok(match &self.singles {
+            Some(truth) if gap.is_none() => gap_in(truth, &scan::<Singles>(&*self.store).await?, commits),
+            _ => gap,
+        })
     }
 
     /// Whether exactly what cannot be counted lies in the topic, with its payload; copies of a letter count once.
@@ -95,6 +103,7 @@ impl Oracle {
         };
         let mut right = of(Tallies::SPEC.name, &self.tallies.refused);
         right.extend(of(Trails::SPEC.name, &self.trails.refused));
+        right.extend(self.singles.iter().flat_map(|truth| of(Singles::SPEC.name, &truth.refused)));
         Ok(match (right.difference(&found).next(), found.difference(&right).next()) {
             (None, None) => Ok(copies),
             (Some(missing), _) => Err(format!("no dead letter for {missing:?}")),
@@ -107,6 +116,11 @@ impl Oracle {
         self.tallies.expired + self.trails.expired
     }
 
+    /// How many events were sent before.
+    pub(super) fn repeated(&self) -> u64 {
+        self.singles.as_ref().map_or(0, |truth| truth.repeated)
+    }
+
     /// How many messages cannot be counted in at least one pipeline.
     pub(super) fn bad(&self) -> u64 {
         self.tallies.refused.union(&self.trails.refused).count() as u64
@@ -116,6 +130,17 @@ impl Oracle {
     pub(super) fn sent(&self) -> u64 {
         self.log.iter().map(|payloads| payloads.len() as u64).sum()
     }
+}
+
+fn truth<P: Pipeline<Event = Tick>>(log: &Log, now: Timestamp) -> Truth<P> {
+    let mut truth = Truth::new(decode, Ruler::Offsets, now);
+    for (at, payloads) in log.iter().enumerate() {
+        let partition = partition(at as i32);
+        for (offset, payload) in payloads.iter().enumerate() {
+            truth.take(&partition, Offset::from_u64(offset as u64), payload);
+        }
+    }
+    truth
 }
 
 fn gap_in<P: Pipeline>(truth: &Truth<P>, items: &[(TileId, Item)], commits: &BTreeMap<i32, i64>) -> Option<String> {

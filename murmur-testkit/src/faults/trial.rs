@@ -16,7 +16,7 @@ use super::proxy::dynamodb::Dynamo;
 use super::supervisor::Process;
 use super::verdict::{Finding, Verdict};
 use super::{Failure, Settings, services};
-use crate::pipelines::{Tallies, Trails};
+use crate::pipelines::{Singles, Tallies, Trails};
 
 /// Without progress for so long, it is stuck.
 const STUCK: Duration = Duration::from_secs(45);
@@ -116,14 +116,15 @@ impl Trial {
         let prefix = format!("{topic}-");
         let config = DynamoConfig { prefix: prefix.clone(), endpoint: Some(endpoint), ..DynamoConfig::new() };
         let store = Arc::new(DynamoStore::open(&config).await?);
-        let tables = [Tallies::SPEC.name, Trails::SPEC.name].map(|name| Table::new(name, 1).shelf());
+        let tables =
+            [Tallies::SPEC.name, Trails::SPEC.name, Singles::SPEC.name].map(|name| Table::new(name, 1).shelf());
         for shelf in tables.iter().chain([&Shelf::Sources]) {
             store.ensure(shelf, &[]).await?;
         }
         let log = load.make(&mut rng);
         Ok(Self {
             commits: cluster.commits(&group, &topic, load.partitions)?,
-            oracle: Oracle::new(log.clone(), store),
+            oracle: Oracle::new(log.clone(), store, load.repeated > 0.0),
             letter_brokers: brokers.clone(),
             endpoint: format!("http://{}", dynamo.address),
             source_options: "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500".to_owned(),
@@ -168,6 +169,9 @@ impl Trial {
             format!("--store=dynamodb://{prefix}?endpoint={endpoint}&timeout=2s"),
             format!("--dead-letters=kafka://{letter_brokers}/{letters}"),
         ];
+        if self.load.repeated > 0.0 {
+            arguments.push("--pipelines=all".to_owned());
+        }
         arguments.extend(worker.arguments.iter().cloned());
         let fail_point = worker.fail_point.clone().or_else(|| self.fail_points.pop_front());
         let variables: Vec<_> = fail_point.map(|point| ("MURMUR_FAIL_POINT".to_owned(), point)).into_iter().collect();

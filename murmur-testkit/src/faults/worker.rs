@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::pipelines::{Tallies, Tally, Tick, TickKey, Trails, decode};
+use crate::pipelines::{Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
 
 /// What it is to do.
 #[derive(Debug, Args)]
@@ -46,6 +46,8 @@ pub struct WorkerArgs {
 enum Pipelines {
     /// Counts and hashes.
     Both,
+    /// These, and one that leaves out what was sent before.
+    All,
     /// A pipeline with the name of another one.
     Impostor,
 }
@@ -128,6 +130,7 @@ async fn work(args: &WorkerArgs) -> Result<Summary> {
         .clock(Arc::new(Skewed(args.clock_ahead)));
     let worker = match args.pipelines {
         Pipelines::Both => worker.pipeline::<Tallies>().pipeline::<Trails>().build(),
+        Pipelines::All => worker.pipeline::<Tallies>().pipeline::<Trails>().pipeline::<Singles>().build(),
         Pipelines::Impostor => worker.pipeline::<Impostor>().build(),
     };
     let mut progress = worker.progress();
@@ -153,7 +156,7 @@ fn status(progress: &Progress) -> Value {
     json!({
         "read": progress.read, "applied": progress.applied, "dead": progress.dead, "ahead": progress.ahead,
         "expired": progress.expired, "already_applied": progress.already_applied, "flushes": progress.flushes,
-        "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
+        "repeated": progress.repeated, "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
         "partitions": progress.partitions.len(),
     })
 }

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 /// | `unconditional` | what was read again is merged again, also the keys that were done | W-D9 |
 /// | `conflict-as-success` | an owner that lost its partitions goes on, and commits | W-D18 |
 /// | `filtered-holds-commit` | events that concern no key are never acknowledged | W-D17 |
+/// | `identities-forgotten` | the ids of events that were sent twice live as long as the process | |
 /// | `stale-base` | state is read eventually consistent, and written back | |
 ///
 /// The numbers are those of the rows about delivery in the study of the predecessor in Go.
@@ -40,6 +41,8 @@ pub enum Defect {
     ConflictAsSuccess,
     /// The commit stays below events that no pipeline wants.
     FilteredHoldsCommit,
+    /// Whoever takes a partition knows no identities of the events before.
+    IdentitiesForgotten,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
 }

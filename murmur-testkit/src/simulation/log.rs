@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use murmur::Result;
 use murmur::source::{
-    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
+    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Ruler, Source, Start,
 };
 
 use tokio::sync::watch;
@@ -36,6 +36,11 @@ pub(super) struct Broker {
 }
 
 impl Broker {
+    /// A broker that keeps commits numbers its messages, and a source that leaves them to the engine need not.
+    pub(super) fn ruler(&self) -> Ruler {
+        if self.commits.is_some() { Ruler::Offsets } else { Ruler::Payloads }
+    }
+
     /// Whether an event that no pipeline wants lies between the commit and this offset, for `filtered-holds-commit`.
     fn is_held_up(&self, at: usize, offset: Offset) -> bool {
         let commit = self.commits.as_ref().and_then(|commits| commits[at]);
@@ -174,6 +179,35 @@ impl Source for LogSource {
             }
             Ok(())
         })
+    }
+
+    fn seek_before<'a>(
+        &'a mut self,
+        partition: &'a PartitionId,
+        after: Option<Offset>,
+        count: u64,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.seek(partition, after).await?;
+            if self.defect == Some(Defect::IdentitiesForgotten) {
+                return Ok(());
+            }
+            let ruler = self.ruler();
+            if let Some(at) = self.place_of(partition) {
+                let log = &lock(&self.broker).partitions[self.mine[at]].1;
+                self.next[at] = Some(match (ruler, after.map(|after| after.words()[3])) {
+                    (Ruler::Offsets, Some(after)) => {
+                        log.partition_point(|entry| entry.offset.words()[3] < (after + 1).saturating_sub(count))
+                    }
+                    _ => 0,
+                });
+            }
+            Ok(())
+        })
+    }
+
+    fn ruler(&self) -> Ruler {
+        lock(&self.broker).ruler()
     }
 
     fn commit<'a>(&'a mut self, new: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {

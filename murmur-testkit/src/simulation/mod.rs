@@ -18,7 +18,7 @@ use murmur::time::Timestamp;
 pub use defect::Defect;
 /// Random numbers from a seed.
 pub use fastrand::Rng;
-use subject::{Both, One, Subject};
+use subject::{One, Own, Subject};
 
 /// What a run of schedules came to.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub struct Failure {
 
 /// Run `schedules` schedules of the testkit's own pipelines with the seeds `seed..`, until one ends wrong.
 pub fn simulate_own(seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
-    run(&Both, seed, schedules, defect)
+    run(&Own, seed, schedules, defect)
 }
 
 fn run<S: Subject>(subject: &S, seed: u64, schedules: u64, defect: Option<Defect>) -> Report {

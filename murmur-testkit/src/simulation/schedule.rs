@@ -147,7 +147,12 @@ impl<'a, S: Subject> World<'a, S> {
                 let gap = if rng.u32(..20) == 0 { rng.u64(500..5_000) } else { rng.u64(1..4) };
                 let next = log.last().map_or(0, |entry| entry.offset.words()[3]) + gap;
                 let at = Timestamp::from_seconds(BEGIN + rng.i64(0..DURATION));
-                let payload = self.subject.payload(&mut rng, at);
+                // Now and then one is sent again, as long after as pipelines know of it, or longer.
+                let again = (rng.u32(..6) == 0).then(|| log.len().checked_sub(rng.usize(1..10))).flatten();
+                let payload = match again {
+                    Some(again) => log[again].payload.clone(),
+                    None => self.subject.payload(&mut rng, at),
+                };
                 log.push(Entry { offset: Offset::from_u64(next), payload });
                 report.events += 1;
             }

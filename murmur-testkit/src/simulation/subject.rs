@@ -11,7 +11,7 @@ use murmur::time::Timestamp;
 
 use super::log::{Broker, Entry};
 use crate::oracle::{Truth, compare, read, scan};
-use crate::pipelines::{FILTERED, REFUSED, Tallies, Tick, Trails, decode};
+use crate::pipelines::{FILTERED, REFUSED, Singles, Tallies, Tick, Trails, decode};
 
 /// The pipelines of a simulation, over one kind of event.
 pub(super) trait Subject {
@@ -36,10 +36,10 @@ pub(super) trait Subject {
     ) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// The two pipelines of the testkit.
-pub(super) struct Both;
+/// The pipelines of the testkit.
+pub(super) struct Own;
 
-impl Subject for Both {
+impl Subject for Own {
     type Event = Tick;
 
     fn decode(&self) -> Decode<Tick> {
@@ -57,7 +57,7 @@ impl Subject for Both {
     }
 
     fn build(&self, builder: WorkerBuilder<Tick>) -> Worker<Tick> {
-        builder.pipeline::<Tallies>().pipeline::<Trails>().build()
+        builder.pipeline::<Tallies>().pipeline::<Trails>().pipeline::<Singles>().build()
     }
 
     fn slow(&self) -> &'static str {
@@ -72,7 +72,8 @@ impl Subject for Both {
     ) -> BoxFuture<'a, Result<(), String>> {
         async move {
             judge_one::<Tallies>(broker, store, decode, now, |tally| Some(tally.count)).await?;
-            judge_one::<Trails>(broker, store, decode, now, |trail| Some(trail.count)).await
+            judge_one::<Trails>(broker, store, decode, now, |trail| Some(trail.count)).await?;
+            judge_one::<Singles>(broker, store, decode, now, |trail| Some(trail.count)).await
         }
         .boxed()
     }
@@ -121,7 +122,7 @@ async fn judge_one<P: Pipeline>(
     weigh: impl Fn(&P::Aggregate) -> Option<u64>,
 ) -> Result<(), String> {
     let name = P::SPEC.name;
-    let mut truth = Truth::<P>::new(decode, now);
+    let mut truth = Truth::<P>::new(decode, broker.ruler(), now);
     for (partition, log) in &broker.partitions {
         for Entry { offset, payload } in log {
             truth.take(partition, *offset, payload);

@@ -91,13 +91,16 @@ struct Numbers<'a>(&'a Progress);
 
 impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Progress { read, dead, expired, lag, rewinds, .. } = self.0;
+        let Progress { read, dead, expired, repeated, lag, rewinds, .. } = self.0;
         write!(f, "{read} events")?;
         if *dead > 0 {
             write!(f, "  {dead} dead letters")?;
         }
         if *expired > 0 {
             write!(f, "  {expired} expired")?;
+        }
+        if *repeated > 0 {
+            write!(f, "  {repeated} repeated")?;
         }
         if *rewinds > 0 {
             write!(f, "  {rewinds} rewinds")?;
@@ -121,6 +124,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         ahead,
         expired,
         already_applied,
+        repeated,
         flushes,
         writes,
         rewinds,
@@ -145,6 +149,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         "ahead": ahead,
         "expired": expired,
         "already_applied": already_applied,
+        "repeated": repeated,
         "flushes": flushes,
         "writes": writes,
         "rewinds": rewinds,

@@ -2,11 +2,11 @@
 
 use super::flush::read_all;
 use super::fold::At;
-use super::partition::Ledger;
+use super::partition::{Ledger, Owned};
 use super::worker::{Lane, Worker};
 use crate::Result;
 use crate::event::Event;
-use crate::source::{Batch, Letter, Offset};
+use crate::source::{Batch, Letter, Offset, Payload};
 use crate::time::{Span, Timestamp};
 
 /// How far ahead of the clock an event may be and still say how far the stream is.
@@ -22,6 +22,15 @@ struct Refused {
     reason: String,
 }
 
+/// Where a payload stands.
+struct Place {
+    /// Its partition, by its place among the owned ones.
+    at: usize,
+    offset: Offset,
+    /// By the partition's [`Ruler`](crate::source::Ruler), where identities are kept.
+    position: Option<u64>,
+}
+
 impl<E: Event> Worker<E> {
     /// Fold a batch.
     pub(super) async fn take(&mut self, batch: Batch) -> Result<()> {
@@ -30,15 +39,17 @@ impl<E: Event> Worker<E> {
         let now = self.clock.now();
         for (n, payload) in batch.payloads.iter().enumerate() {
             let offset = payload.offset;
-            if self.owned[at].read.is_some_and(|read| offset <= read) {
+            let bytes = &batch.buffer[payload.bytes.clone()];
+            let position = self.owned[at].memory.as_mut().map(|memory| memory.step(offset));
+            if n < batch.lead || self.owned[at].read.is_some_and(|read| offset <= read) {
+                self.remember(payload, bytes, at, position);
                 continue;
             }
             self.progress.read += 1;
             self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
-            let bytes = &batch.buffer[payload.bytes.clone()];
             let refused = match &payload.broken {
                 Some(reason) => self.refuse_everywhere(at, offset, reason.to_string()),
-                None => self.stage(bytes, at, offset, now),
+                None => self.stage(bytes, Place { at, offset, position }, now),
             };
             self.breaker.note(!refused.is_empty());
             if refused.is_empty() {
@@ -70,8 +81,23 @@ impl<E: Event> Worker<E> {
         self.settle().await
     }
 
+    /// A payload that counts no more, of which a later one may be a repetition.
+    fn remember(&mut self, payload: &Payload, bytes: &[u8], at: usize, position: Option<u64>) {
+        let Some((memory, position)) = self.owned[at].memory.as_mut().zip(position) else { return };
+        let event = match payload.broken {
+            None => (self.decode)(bytes).ok(),
+            Some(_) => None,
+        };
+        for (Lane { fold, .. }, seen) in self.lanes.iter().zip(&mut memory.seen) {
+            if let (Some(event), Some(seen)) = (&event, seen) {
+                fold.repeats(event, seen, position);
+            }
+        }
+    }
+
     /// Decode one payload and stage it in every pipeline that lacks it; which ones refuse it.
-    fn stage(&mut self, bytes: &[u8], at: usize, offset: Offset, now: Timestamp) -> Vec<Refused> {
+    fn stage(&mut self, bytes: &[u8], place: Place, now: Timestamp) -> Vec<Refused> {
+        let Place { at, offset, position } = place;
         let event = match (self.decode)(bytes) {
             Ok(event) => event,
             Err(reason) => return self.refuse_everywhere(at, offset, reason),
@@ -79,10 +105,19 @@ impl<E: Event> Worker<E> {
         let time = event.time();
         self.note_time(at, time, now);
         let mut refused = Vec::new();
-        for (Lane { fold, tally, .. }, ledger) in self.lanes.iter_mut().zip(&self.owned[at].ledgers) {
+        let Owned { ledgers, memory, .. } = &mut self.owned[at];
+        for (n, (Lane { fold, tally, .. }, ledger)) in self.lanes.iter_mut().zip(ledgers).enumerate() {
+            let seen = memory.as_mut().and_then(|memory| memory.seen[n].as_mut());
+            // Before anything else: whatever becomes of this event, the next one may be a repetition of it.
+            let repeats = seen.zip(position).is_some_and(|(seen, position)| fold.repeats(&event, seen, position));
             if ledger.has(offset) {
                 self.progress.already_applied += 1;
                 tally.already_applied += 1;
+                continue;
+            }
+            if repeats {
+                self.progress.repeated += 1;
+                tally.repeated += 1;
                 continue;
             }
             let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };

@@ -28,6 +28,7 @@ pub(super) struct Tally {
     pub(super) dead: u64,
     pub(super) expired: u64,
     pub(super) already_applied: u64,
+    pub(super) repeated: u64,
 }
 
 /// The metrics of one worker.
@@ -48,6 +49,7 @@ struct PipelineMeter {
     dead: Growing,
     expired: Growing,
     already_applied: Growing,
+    repeated: Growing,
     combined: Histogram,
 }
 
@@ -108,6 +110,7 @@ impl Meter {
             dead: Growing::new(EVENTS_DEAD_LETTERED.counter([name])),
             expired: Growing::new(EVENTS_EXPIRED.counter([name])),
             already_applied: Growing::new(EVENTS_ALREADY_APPLIED.counter([name])),
+            repeated: Growing::new(EVENTS_REPEATED.counter([name])),
             combined: COMBINE_RATIO.histogram([name]),
         });
     }
@@ -132,6 +135,7 @@ impl Meter {
             pipeline.dead.reach(tally.dead);
             pipeline.expired.reach(tally.expired);
             pipeline.already_applied.reach(tally.already_applied);
+            pipeline.repeated.reach(tally.repeated);
         }
     }
 

@@ -15,6 +15,7 @@ mod age;
 mod breaker;
 mod clock;
 mod decode;
+mod dedup;
 pub(crate) mod failpoint;
 mod flight;
 mod flush;

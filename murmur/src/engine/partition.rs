@@ -2,6 +2,7 @@ use crate::source::{Offset, PartitionId};
 use crate::time::Timestamp;
 
 use super::age::Age;
+use super::dedup::Memory;
 use super::record::Standing;
 
 /// What is known of one pipeline's progress in an owned partition.
@@ -38,6 +39,8 @@ pub(super) struct Owned {
     pub(super) watermark: Option<Timestamp>,
     pub(super) lag: Option<u64>,
     pub(super) age: Age,
+    /// The identities of its events, where a pipeline asks for them.
+    pub(super) memory: Option<Memory>,
 }
 
 impl Owned {
@@ -52,7 +55,8 @@ impl Owned {
             })
             .collect();
         let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();
-        let mut owned = Self { id, source_commit, ledgers, read: None, watermark, lag: None, age: Age::new() };
+        let mut owned =
+            Self { id, source_commit, ledgers, read: None, watermark, lag: None, age: Age::new(), memory: None };
         owned.read = owned.commit();
         owned
     }

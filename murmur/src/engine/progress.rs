@@ -17,6 +17,8 @@ pub struct Progress {
     pub expired: u64,
     /// Emissions skipped because an earlier owner's flush holds them already.
     pub already_applied: u64,
+    /// Events that a pipeline left out as it had met their identity before.
+    pub repeated: u64,
     /// Flushes completed.
     pub flushes: u64,
     /// Tiles written.
@@ -39,13 +41,15 @@ impl Progress {
     /// This and another worker's together.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
-        let Self { read, applied, dead, ahead, expired, already_applied, flushes, writes, rewinds, resent, .. } = other;
+        let Self { read, applied, dead, ahead, expired, already_applied, repeated, .. } = other;
+        let Self { flushes, writes, rewinds, resent, .. } = other;
         self.read += read;
         self.applied += applied;
         self.dead += dead;
         self.ahead += ahead;
         self.expired += expired;
         self.already_applied += already_applied;
+        self.repeated += repeated;
         self.flushes += flushes;
         self.writes += writes;
         self.rewinds += rewinds;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::aggregate::{Count, Sum};
 use crate::event::Event;
-use crate::pipeline::{Emissions, Pipeline, Spec};
+use crate::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use crate::source::{
     Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
 };
@@ -301,6 +301,42 @@ async fn letters_are_each_pipelines_own_and_outlive_a_pipeline_that_catches_up()
     to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>().pipeline::<Brave>()).await;
     assert_eq!(there(), both);
     assert_eq!((count(&store, "words", "a").await, count(&store, "brave", "panic").await), (1, 1));
+}
+
+/// Counts each word once, as long as it is among the last three.
+struct Once;
+
+impl Pipeline for Once {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = spec("once", Window::AllTime);
+    const DEDUP: Option<Dedup<Word>> = Some(Dedup {
+        within: 2,
+        identify: |event, identity| {
+            identity.part(&event.text);
+        },
+    });
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        Words::apply(event, out);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_sent_before_is_left_out_also_by_the_next_owner() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    // The second `a` and the third `b` repeat what stands before the second run; what panics was met as well.
+    let payloads = ["b", "a", "!", "a", "panic", "panic", "b"];
+    let mut repeated = Vec::new();
+    for end in [3, 5, 7] {
+        let summary = to_the_end(worker(&store, &payloads[..end], &letters).pipeline::<Once>()).await;
+        repeated.push(summary.progress.repeated);
+    }
+    assert_eq!(repeated, [0, 1, 1]);
+    assert_eq!((count(&store, "once", "a").await, count(&store, "once", "b").await), (1, 2));
+    let refused: Vec<u64> = letters.0.lock().unwrap().iter().map(|letter| letter.offset.words()[3]).collect();
+    assert_eq!(refused, [3, 5], "a repetition is no second letter");
 }
 
 #[tokio::test]

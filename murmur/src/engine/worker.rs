@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
 use super::decode::Decode;
+use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
 use super::fold::{Fold, FoldTable};
@@ -243,11 +244,18 @@ impl<E: Event> Worker<E> {
         for Lane { fold, .. } in &self.lanes {
             records.push(retry(|| PartitionRecord::load(&*self.store, fold.table(), &id)).await?);
         }
-        let owned = Owned::new(id, source_commit, records);
+        let mut owned = Owned::new(id, source_commit, records);
         let pipelines = self.lanes.iter().map(|lane| lane.fold.pipeline());
         let commits: Vec<_> = pipelines.zip(owned.ledgers.iter().map(|ledger| ledger.commit)).collect();
         self.dead_letters.rewind(&owned.id, &commits).await?;
-        self.source.seek(&owned.id, owned.commit()).await?;
+        let within = self.lanes.iter().map(|lane| lane.fold.within());
+        match within.clone().max().flatten() {
+            None => self.source.seek(&owned.id, owned.commit()).await?,
+            Some(horizon) => {
+                owned.memory = Memory::new(self.source.ruler(), within);
+                self.source.seek_before(&owned.id, owned.commit(), horizon).await?;
+            }
+        }
         self.owned[at] = owned;
         Ok(())
     }

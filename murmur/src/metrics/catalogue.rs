@@ -34,6 +34,7 @@ catalogue! {
     EVENTS_DEAD_LETTERED: "murmur_events_dead_lettered_total", Kind::Counter, Count, ["pipeline"], "Payloads that the pipeline could not count and that went to the dead letters, with the reason.";
     EVENTS_EXPIRED: "murmur_events_expired_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that came too late: the retention of their time had passed.";
     EVENTS_ALREADY_APPLIED: "murmur_events_already_applied_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that were read again and skipped, because the store holds them already.";
+    EVENTS_REPEATED: "murmur_events_repeated_total", Kind::Counter, Count, ["pipeline"], "Events that the pipeline left out, as their producer had sent them before (`dedup`).";
     SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, [], "Payloads known to wait in all owned partitions. Not there while a source cannot tell.";
     PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, [], "Partitions of the source that this worker reads.";
     FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, [], "Now minus the newest event time seen; grows while no events come.";

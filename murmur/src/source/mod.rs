@@ -77,6 +77,9 @@ pub struct Batch {
     pub reached: Option<Offset>,
     /// What stands beside each payload, in their order. Empty when the source has no such thing or was not asked for it.
     pub beside: Vec<Beside>,
+    /// How many payloads at the front stand before the place where processing begins
+    /// ([`seek_before`](Source::seek_before)).
+    pub lead: usize,
 }
 
 /// One payload of a [`Batch`].
@@ -91,6 +94,15 @@ pub struct Payload {
     pub broken: Option<Box<str>>,
 }
 
+/// How the distance between two payloads of a partition is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruler {
+    /// By the payloads between them.
+    Payloads,
+    /// By their offsets, which are numbers: gaps count as well.
+    Offsets,
+}
+
 /// A stream of partitions and batches. One reader owns it; every method may be cancelled only by dropping the source.
 pub trait Source: Send {
     /// What comes next. Partitions that were not [`seek`](Self::seek)ed yet deliver nothing.
@@ -99,6 +111,24 @@ pub trait Source: Send {
     /// Deliver `partition` from just after `after` (from its beginning when `None`). Payloads of this partition that
     /// were polled earlier are void.
     fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>>;
+
+    /// As [`seek`](Self::seek), but deliver first what led up to it: all payloads whose [`Ruler`] says that they stand
+    /// at most `count` before. Those that stand before a place which only the source knows, as there is no `after`, are
+    /// the [`lead`](Batch::lead) of their batches.
+    fn seek_before<'a>(
+        &'a mut self,
+        partition: &'a PartitionId,
+        after: Option<Offset>,
+        count: u64,
+    ) -> BoxFuture<'a, Result<()>> {
+        let _ = (after, count);
+        self.seek(partition, None)
+    }
+
+    /// How the distance between two payloads of a partition is measured.
+    fn ruler(&self) -> Ruler {
+        Ruler::Payloads
+    }
 
     /// Everything of `partition` up to and including `offset` is durable.
     fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>>;

@@ -76,6 +76,7 @@ fn the_metrics_of_a_worker_say_what_its_summary_says() {
         ("murmur_events_dead_lettered_total{pipeline=\"page_traffic\"}", "dead"),
         ("murmur_events_expired_total{pipeline=\"page_traffic\"}", "expired"),
         ("murmur_events_already_applied_total{pipeline=\"page_traffic\"}", "already_applied"),
+        ("murmur_events_repeated_total{pipeline=\"page_traffic\"}", "repeated"),
         ("murmur_flushes_total", "flushes"),
         ("murmur_tiles_written_total", "writes"),
         ("murmur_store_conflicts_total", "rewinds"),

@@ -42,6 +42,23 @@ pub(super) async fn late_and_early(settings: Settings) -> Result<Finding, Failur
         .also(ahead > 0, || "no event is said to be ahead of the clock".to_owned()))
 }
 
+pub(super) async fn sent_twice(settings: Settings) -> Result<Finding, Failure> {
+    let load = Load { repeated: 0.25, malformed: 0.01, panics: 0.01, rate: 600, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f08", load).await?;
+    trial.feed()?;
+    let first = trial.spawn(Worker::named())?;
+    let mut kills = 0;
+    while !trial.is_fed() {
+        trial.pass_between(500, 1_500).await?;
+        trial.kill(first)?;
+        kills += 1;
+    }
+    let repeated = trial.oracle.repeated();
+    trial.figures.push(("repeated", repeated));
+    trial.figures.push(("kills", kills));
+    Ok(trial.finish().await?.also(repeated > 0, || "nothing was sent twice".to_owned()))
+}
+
 pub(super) async fn too_large(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f26", Load { events: 2_000, ..Load::default() }).await?;
     trial.dynamo.set(Troubles { too_large: Some("k5".to_owned()), ..Troubles::default() });

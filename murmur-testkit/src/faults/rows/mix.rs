@@ -25,6 +25,7 @@ pub(super) async fn random(settings: Settings) -> Result<Finding, Failure> {
         late: 0.02,
         expired: 0.01,
         future: 0.01,
+        repeated: 0.05,
         ..Load::default()
     };
     let mut trial = Trial::new(&settings, "f43", load).await?;

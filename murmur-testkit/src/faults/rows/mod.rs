@@ -96,6 +96,14 @@ static ROWS: &[Row] = &[
         "no commit is ahead of the tables"
     ),
     row!(
+        "F08",
+        input::sent_twice,
+        EXACT,
+        true,
+        "the producer sends an event twice, and workers are killed",
+        "with `dedup` it counts once; farther apart than the horizon, twice"
+    ),
+    row!(
         "F09",
         letters::poison,
         EXACT,

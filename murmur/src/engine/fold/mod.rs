@@ -9,6 +9,7 @@ mod table;
 
 pub(super) use table::FoldTable;
 
+use super::dedup::Seen;
 use super::ownership::Ownership;
 use super::partition::Owned;
 use crate::Result;
@@ -38,6 +39,12 @@ pub(super) trait Fold<E>: Send + Sync {
 
     /// What the table's tiles are made of, by this definition.
     fn ownership(&self) -> Ownership;
+
+    /// How far back this pipeline has to know the identities of events; `None` when it does not ask for them.
+    fn within(&self) -> Option<u64>;
+
+    /// Whether the event at `position` is one that was sent before. Every event is to be shown, in order.
+    fn repeats(&self, event: &E, seen: &mut Seen, position: u64) -> bool;
 
     /// Take in one event, to be folded by [`settle`](Self::settle); how many of its emissions are left out because
     /// their tile has expired.

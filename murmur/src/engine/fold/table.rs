@@ -7,6 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use super::entry::{Entries, Entry, Slots};
 use super::{At, Fold, Overlap};
 use crate::aggregate::{Form, Monoid, envelope};
+use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
 use crate::engine::partition::Owned;
 use crate::event::Event;
@@ -140,6 +141,14 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
 
     fn ownership(&self) -> Ownership {
         Ownership::of::<P>(self.generation)
+    }
+
+    fn within(&self) -> Option<u64> {
+        P::DEDUP.map(|dedup| dedup.within)
+    }
+
+    fn repeats(&self, event: &P::Event, seen: &mut Seen, position: u64) -> bool {
+        P::DEDUP.is_some_and(|dedup| seen.repeats(event, dedup.identify, position))
     }
 
     fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {

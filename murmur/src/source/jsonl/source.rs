@@ -205,6 +205,26 @@ impl Open {
         Ok(())
     }
 
+    /// Read also what stands before, from the first file on behind which none is gone: how many lines that is cannot be
+    /// told before they are read.
+    fn seek_before(&mut self, partition: &PartitionId, after: Option<Offset>) -> Result<()> {
+        self.seek(partition, after)?;
+        let at = self.segment(partition)?;
+        let manifest = &self.ledger.manifest;
+        let before = manifest.pieces_of(at as u32, 1).take_while(|(number, _)| *number < self.segments[at].number);
+        let gone = before.filter(|(_, piece)| {
+            let dealt = manifest.file(piece);
+            dealt.gone || !self.place.path(&dealt.path).exists()
+        });
+        let (files, number) = gone.fold((0, 0), |(files, _), (number, _)| (files + 1, number));
+        if files > 0 {
+            tracing::warn!(%partition, files, "files are gone: what repeats one of their events counts as new");
+        }
+        self.segments[at].number = number + 1;
+        self.segments[at].skip = 0;
+        Ok(())
+    }
+
     /// A compressed file that was read to its end has nothing more to say.
     fn check_unchanged(&self, piece: &Piece) -> Result<()> {
         let dealt = self.ledger.manifest.file(piece);
@@ -218,6 +238,10 @@ impl Open {
             _ => Ok(()),
         }
     }
+}
+
+fn not_assigned(partition: &PartitionId) -> Error {
+    Error::new(ErrorKind::InvalidArgument, format!("`{partition}` was not assigned yet"))
 }
 
 /// The size of a file that was dealt as a compressed one; `None` of any other.
@@ -238,7 +262,22 @@ impl Source for FileSource {
         async move {
             match &mut self.open {
                 Some(open) => open.seek(partition, after),
-                None => Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` was not assigned yet"))),
+                None => Err(not_assigned(partition)),
+            }
+        }
+        .boxed()
+    }
+
+    fn seek_before<'a>(
+        &'a mut self,
+        partition: &'a PartitionId,
+        after: Option<Offset>,
+        _: u64,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            match &mut self.open {
+                Some(open) => open.seek_before(partition, after),
+                None => Err(not_assigned(partition)),
             }
         }
         .boxed()

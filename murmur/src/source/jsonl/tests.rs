@@ -128,6 +128,26 @@ fn zstd_of(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn what_stands_before_a_position_can_be_read_again_as_far_as_it_is_still_there() {
+    let world = World::new();
+    for (name, line) in [("1.jsonl", "one"), ("2.jsonl", "two"), ("3.jsonl", "three\nfour")] {
+        world.write(&format!("in/{name}"), line);
+    }
+    let before = [("f:in:1", (3, 1))];
+    assert_eq!(world.read("in", "segments=1", &before).await.unwrap(), ["four"]);
+    let again = async || {
+        let mut reader = world.open("in", "follow=false&segments=1", &before).await.unwrap();
+        let after = Some(Offset::from_pair(3, 1));
+        reader.source.seek_before(&reader.partitions[0].clone(), after, 1).await.unwrap();
+        reader.drain().await.unwrap();
+        reader.text()
+    };
+    assert_eq!(again().await, ["one", "two", "three", "four"]);
+    fs::remove_file(world.path("in/1.jsonl")).unwrap();
+    assert_eq!(again().await, ["two", "three", "four"]);
+}
+
+#[tokio::test]
 async fn positions_are_piece_and_line_from_one_and_blank_lines_count() {
     let world = World::new();
     world.write("a.jsonl", "one\n\n  \r\nfour\r\nfive");

@@ -22,6 +22,10 @@ pub(super) struct Held {
     pub(super) begin: Option<i64>,
     /// The offset of the next message to deliver.
     pub(super) next: i64,
+    /// How many offsets before the place where processing begins are to be delivered too; until reading has begun there.
+    pub(super) before: u64,
+    /// The offset at which processing begins.
+    lead_end: i64,
     /// Messages from here on are not delivered.
     pub(super) end: Option<i64>,
     /// What the engine has said to be done; the offset of the next message.
@@ -69,6 +73,8 @@ impl Held {
             committed: at.offset,
             begin: None,
             next: 0,
+            before: 0,
+            lead_end: 0,
             end: None,
             durable: None,
             commit_due: None,
@@ -99,9 +105,10 @@ impl Held {
         Place { topic: self.topic.clone(), partition: self.partition, offset: offset.words()[3] }.to_string()
     }
 
-    /// Continue after this offset. What was taken before is void.
-    pub(super) fn seek(&mut self, after: Option<i64>) {
+    /// Continue after this offset, and deliver so many `before` it too. What was taken before is void.
+    pub(super) fn seek(&mut self, after: Option<i64>, before: u64) {
         self.batch = None;
+        self.before = before;
         self.stage = match self.stage {
             Stage::Offered | Stage::Sought(_) => Stage::Sought(after.map(|after| after + 1)),
             Stage::Fetching | Stage::Seeking => {
@@ -109,6 +116,12 @@ impl Held {
                 Stage::Seeking
             }
         };
+    }
+
+    /// Processing begins at `next`; the log begins at `low`.
+    pub(super) fn begin_at(&mut self, next: i64, low: i64) {
+        self.lead_end = next;
+        self.next = next.saturating_sub_unsigned(std::mem::take(&mut self.before)).max(low).min(next);
     }
 
     /// librdkafka has reported a failure; it would go on behind it (see [`Consumer::position`](super::queue::Consumer)).
@@ -129,6 +142,7 @@ impl Held {
             return Taken::Left;
         }
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
+        batch.lead += usize::from(offset < self.lead_end);
         let start = batch.buffer.len();
         batch.buffer.extend_from_slice(message.payload());
         let bytes = start..batch.buffer.len();
@@ -147,6 +161,9 @@ impl Held {
             return Taken::Left;
         }
         self.next = offset;
+        if offset <= self.lead_end {
+            return Taken::Left;
+        }
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
         batch.reached = Some(Offset::from_u64((offset - 1) as u64));
         Taken::Kept
@@ -198,6 +215,32 @@ mod tests {
     }
 
     #[test]
+    fn what_leads_up_to_the_beginning_is_delivered_as_that_and_only_once() {
+        let mut held = held(Stage::Fetching, 0);
+        let mut spare = Vec::new();
+        held.seek(Some(9), 4);
+        held.begin_at(held.next, 2);
+        held.stage = Stage::Fetching;
+        assert_eq!(held.next, 6);
+        give(&mut held, 5..8, &mut spare);
+        assert_eq!(held.pass(9, &mut spare), Taken::Left, "a gap before the beginning is nothing that was reached");
+        give(&mut held, 9..12, &mut spare);
+        let batch = held.finish(None).unwrap();
+        assert_eq!(
+            (delivered(&batch).iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), batch.lead),
+            (vec![6, 7, 9, 10, 11], 3)
+        );
+        assert_eq!(batch.reached, None);
+
+        // Going on after a failure is no new beginning; a log that begins later leads up from there.
+        held.begin_at(held.next, 2);
+        assert_eq!(held.next, 12);
+        held.seek(Some(9), 100);
+        held.begin_at(held.next, 7);
+        assert_eq!(held.next, 7);
+    }
+
+    #[test]
     fn a_batch_has_the_messages_of_its_partition_and_how_many_wait() {
         let mut held = held(Stage::Fetching, 5);
         give(&mut held, [5, 6, 9, 10], &mut Vec::new());
@@ -229,11 +272,11 @@ mod tests {
         let mut held = held(Stage::Fetching, 0);
         held.begin = Some(40);
         give(&mut held, 50..60, &mut spare);
-        held.seek(Some(44));
+        held.seek(Some(44), 0);
         assert_eq!((held.stage, held.next), (Stage::Seeking, 45));
         give(&mut held, 60..70, &mut spare);
         assert!(held.finish(None).is_none());
-        held.seek(None);
+        held.seek(None, 0);
         assert_eq!(held.next, 40, "where it began, and not the beginning of the log");
     }
 
@@ -251,7 +294,7 @@ mod tests {
         give(&mut held, [7, 8, 9], &mut spare);
         assert_eq!(delivered(&held.finish(Some(10)).unwrap()), [(7, "7")]);
         assert!(held.is_done());
-        held.seek(Some(1));
+        held.seek(Some(1), 0);
         assert!(!held.is_done());
     }
 

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::held::{Held, Stage, Taken};
 use super::identity::TopicId;
 use super::queue::{Consumer, Event, Position, Slots};
-use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
 use crate::{Error, ErrorKind, Result};
 
 /// Messages taken in one call; they are copied at once, so this bounds only how long the call takes.
@@ -301,9 +301,9 @@ impl KafkaSource {
             };
             self.check_range(at, next, low, high)?;
             let held = &mut self.held[at];
-            held.next = next;
+            held.begin_at(next, low);
             held.end = if self.config.until_end { held.end.or(Some(high)) } else { None };
-            positions.push(held.at(Some(next)));
+            positions.push(held.at(Some(held.next)));
             if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
                 held.durable = Some(next);
                 behind.push(held.at(Some(next)));
@@ -368,6 +368,14 @@ impl KafkaSource {
 
     /// Go back in partitions that are fetched already.
     async fn seek_again(&mut self) -> Result<()> {
+        for at in 0..self.held.len() {
+            let held = &self.held[at];
+            if held.stage == Stage::Seeking && held.before > 0 {
+                let next = held.next;
+                let (low, _) = self.range(&held.at(None)).await?;
+                self.held[at].begin_at(next, low);
+            }
+        }
         let positions: Vec<Position> =
             self.held.iter().filter(|held| held.stage == Stage::Seeking).map(|held| held.at(Some(held.next))).collect();
         self.ask(move |consumer| consumer.seek(&positions, PATIENCE)).await?;
@@ -525,6 +533,15 @@ impl Source for KafkaSource {
 
     /// Only notes it down: what has to be asked from the cluster is asked by the next poll, which may be repeated.
     fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.seek_before(partition, after, 0)
+    }
+
+    fn seek_before<'a>(
+        &'a mut self,
+        partition: &'a PartitionId,
+        after: Option<Offset>,
+        count: u64,
+    ) -> BoxFuture<'a, Result<()>> {
         async move {
             let Some(held) = self.held.iter_mut().find(|held| held.id == *partition) else {
                 return Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` is not assigned")));
@@ -538,12 +555,16 @@ impl Source for KafkaSource {
                     return Err(Error::new(ErrorKind::Corrupt, context));
                 }
             };
-            held.seek(after);
+            held.seek(after, count);
             self.ended = false;
             self.ready.retain(|batch| batch.partition.as_ref() != Some(partition));
             Ok(())
         }
         .boxed()
+    }
+
+    fn ruler(&self) -> Ruler {
+        Ruler::Offsets
     }
 
     fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
