@@ -1,16 +1,27 @@
 //! `#[murmur::event]`.
 
 use murmur_spec::attr::{CratePath, text};
+use murmur_spec::beside::Beside;
+use murmur_spec::codes;
 use murmur_spec::event::{Event, Field};
+use murmur_spec::model::Label;
 use murmur_spec::types;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::hygiene::{canonical, field_hash};
+use crate::hygiene::{canonical, field_hash, local};
+use crate::serde::{self, Reading};
 
-/// The traits of an event. `krate` is that of the attribute, which may be a pipeline's.
-pub(crate) fn expand(event: &Event, krate: &CratePath) -> TokenStream {
+/// The user's struct, and the traits of an event. `krate` is that of the attribute, which may be a pipeline's.
+pub(crate) fn expand(event: &Event, users: TokenStream, krate: &CratePath) -> (TokenStream, TokenStream) {
+    let (users, reading) = serde::leave_out(event, users);
+    let apart = (reading == Reading::Unknown).then(|| read_once(event, krate));
+    let traits = traits(event, krate);
+    (users, quote!(#traits #apart))
+}
+
+fn traits(event: &Event, krate: &CratePath) -> TokenStream {
     let ident = &event.ident;
     let name = text(ident);
     let names = event.fields.iter().map(|field| text(&field.ident));
@@ -23,6 +34,7 @@ pub(crate) fn expand(event: &Event, krate: &CratePath) -> TokenStream {
         }
         None => quote!(::core::option::Option::None),
     };
+    let beside = beside(event, krate);
     let fields = event.fields.iter().map(|field| {
         let (name, ty) = (&field.ident, &field.ty);
         let hash = field_hash(&text(name));
@@ -46,6 +58,7 @@ pub(crate) fn expand(event: &Event, krate: &CratePath) -> TokenStream {
         impl #krate::event::Event for #ident {
             const NAME: &'static ::core::primitive::str = #name;
             const FIELDS: &'static [&'static ::core::primitive::str] = &[#(#names),*];
+            #beside
 
             fn time(&self) -> ::core::option::Option<#krate::time::Timestamp> {
                 #time
@@ -53,6 +66,70 @@ pub(crate) fn expand(event: &Event, krate: &CratePath) -> TokenStream {
         }
         #timed
         #(#fields)*
+    }
+}
+
+/// The fields that do not come from the payload, and how they are set.
+fn beside(event: &Event, krate: &CratePath) -> Option<TokenStream> {
+    let fields: Vec<_> =
+        event.fields.iter().filter_map(|field| field.beside.get().map(|beside| (field, beside))).collect();
+    if fields.is_empty() {
+        return None;
+    }
+    let envelope = local("envelope");
+    let listed = fields.iter().map(|(field, beside)| {
+        let (name, required) = (text(&field.ident), field.typed.label != Label::Optional);
+        let place = match beside {
+            Beside::Header(header) => quote!(Header(#header)),
+            Beside::RecordKey => quote!(RecordKey),
+            Beside::BrokerTime => quote!(BrokerTime),
+        };
+        quote!(#krate::event::BesideField { name: #name, place: #krate::event::Place::#place, required: #required })
+    });
+    let set = fields.iter().enumerate().map(|(place, (field, beside))| {
+        let (name, ty) = (&field.ident, &field.ty);
+        let from = quote!(<Self as #krate::event::Event>::BESIDE[#place]);
+        // The call points at the type: that is what may be wrong.
+        let value = match beside {
+            Beside::BrokerTime => quote_spanned!(ty.span()=> #from.time(#envelope)),
+            Beside::Header(_) | Beside::RecordKey => quote_spanned!(ty.span()=> #from.read(#envelope)?),
+        };
+        match field.typed.label {
+            Label::Optional => quote!(self.#name = #value;),
+            _ => quote!(self.#name = #value.ok_or_else(|| #from.missing(#envelope))?;),
+        }
+    });
+    Some(quote! {
+        const BESIDE: &'static [#krate::event::BesideField] = &[#(#listed),*];
+
+        fn fill(
+            &mut self,
+            #envelope: &#krate::source::Envelope<'_>,
+        ) -> ::core::result::Result<(), ::std::string::String> {
+            #(#set)*
+            ::core::result::Result::Ok(())
+        }
+    })
+}
+
+/// Has the compiler look whether serde reads the event, where its fields should have been left out.
+fn read_once(event: &Event, krate: &CratePath) -> TokenStream {
+    let ident = &event.ident;
+    let field = event.fields.iter().find(|field| field.beside.is_given()).map_or(ident, |field| &field.ident);
+    let code = codes::READ_TWICE;
+    let message = format!(
+        "{code}: `{name}` stands beside the payload, and serde would look for it inside; move `#[derive(Deserialize)]` \
+         below the `murmur` attribute, or write `#[serde(skip)]` on `{name}`",
+        name = text(field)
+    );
+    quote_spanned! {field.span()=>
+        const _: () = {
+            #[allow(unused_imports, reason = "of use only where serde does not read the event")]
+            use #krate::codegen::NotBySerde as _;
+            if #krate::codegen::Read::<#ident>::BY_SERDE {
+                ::core::panic!(#message)
+            }
+        };
     }
 }
 

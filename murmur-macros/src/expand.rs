@@ -33,7 +33,7 @@ pub(crate) fn attribute(marker: Marker, arguments: TokenStream, item: TokenStrea
     } else {
         match &parsed {
             Item::Event(event) => {
-                let made = event::expand(event, &event.krate);
+                let (users, made) = event::expand(event, users, &event.krate);
                 quote!(#users #made)
             }
             Item::Value(value) => {
@@ -41,10 +41,7 @@ pub(crate) fn attribute(marker: Marker, arguments: TokenStream, item: TokenStrea
                 quote!(#users #made)
             }
             Item::Aggregate(aggregate) => aggregate::expand(aggregate, users, build),
-            Item::Pipeline(pipeline) => {
-                let made = pipeline::expand(pipeline, murmur_spec::fingerprint::of(&parsed), build);
-                quote!(#users #made)
-            }
+            Item::Pipeline(pipeline) => pipeline::expand(pipeline, users, murmur_spec::fingerprint::of(&parsed), build),
         }
     };
     let errors = errors(&placed);

@@ -10,6 +10,7 @@ mod fallback;
 mod hygiene;
 mod main_macro;
 mod pipeline;
+mod serde;
 #[cfg(test)]
 mod tests;
 mod value;

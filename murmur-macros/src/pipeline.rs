@@ -16,20 +16,21 @@ use crate::build::Build;
 use crate::event;
 use crate::hygiene::{docs, field_hash, local, monoid, number, public};
 
-/// The marker type, the key, the pipeline itself; for a struct the event and its totals too.
-pub(crate) fn expand(pipeline: &Pipeline, fingerprint: u64, build: &Build) -> TokenStream {
+/// The user's item, the marker type, the key, the pipeline itself; for a struct the event and its totals too.
+pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, build: &Build) -> TokenStream {
     let krate = &pipeline.krate;
     let package = build.package(pipeline.package.get().map(String::as_str));
-    let (before, event, aggregate) = match &pipeline.source {
+    let (users, before, event, aggregate) = match &pipeline.source {
         Source::Function(function) => {
             let checks = checks(pipeline, function, krate);
-            (checks, function.event.clone(), function.output.clone())
+            (users, checks, function.event.clone(), function.output.clone())
         }
         Source::Struct(event) => {
             let totals = public(&names::totals(&pipeline.name), pipeline.ident.span());
-            let (event_of, ident) = (event::expand(event, krate), &event.ident);
+            let ident = &event.ident;
+            let (users, traits) = event::expand(event, users, krate);
             let struct_of = totals_struct(pipeline, event, &totals, &package, build);
-            (quote!(#event_of #struct_of), syn::parse_quote!(#ident), syn::parse_quote!(#totals))
+            (users, quote!(#traits #struct_of), syn::parse_quote!(#ident), syn::parse_quote!(#totals))
         }
     };
     let numbered: Vec<_> = pipeline.key.iter().map(|name| (text(name), None)).collect();
@@ -48,6 +49,7 @@ pub(crate) fn expand(pipeline: &Pipeline, fingerprint: u64, build: &Build) -> To
     let docs = docs(&pipeline.docs, &format!("The pipeline of `{}`.", text(&pipeline.ident)));
     let (event_name, out) = (local("event"), local("out"));
     quote! {
+        #users
         #docs
         #[allow(dead_code, reason = "a marker is named, not made")]
         #[derive(Clone, Copy, Debug)]

@@ -84,7 +84,8 @@ fn without_case(cases: &[PathBuf]) -> Vec<&'static str> {
 
 /// The compiled runtime that cases are compiled against.
 struct Runtime {
-    library: OsString,
+    /// `murmur`, and `serde`, which comes with it.
+    libraries: Vec<(&'static str, PathBuf)>,
     folder: PathBuf,
 }
 
@@ -98,15 +99,19 @@ impl Runtime {
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        let artifacts = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let files: Vec<String> = artifacts
-            .filter(|artifact| artifact["target"]["name"] == "murmur")
-            .flat_map(|artifact| artifact["filenames"].as_array().cloned().unwrap_or_default())
-            .filter_map(|file| file.as_str().map(str::to_owned))
-            .collect();
-        let library = files.iter().find(|file| file.ends_with(".rmeta")).expect("no library of the runtime").clone();
-        let folder = Path::new(&library).parent().unwrap().to_owned();
-        Self { library: library.into(), folder }
+        let artifacts: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let library = |name: &'static str| {
+            let of_name = artifacts.iter().filter(|artifact| artifact["target"]["name"] == name);
+            let mut files = of_name.filter_map(|artifact| match artifact["filenames"].as_array()?.as_slice() {
+                // What is compiled for build scripts and macros has a second file.
+                [file] => Some(PathBuf::from(file.as_str()?)),
+                _ => None,
+            });
+            (name, files.next().unwrap_or_else(|| panic!("`{name}` was not built")))
+        };
+        let libraries = vec![library("murmur"), library("serde")];
+        let folder = libraries[0].1.parent().unwrap().to_owned();
+        Self { libraries, folder }
     }
 }
 
@@ -208,8 +213,12 @@ fn seen(runtime: &Runtime, text: &str) -> String {
         .args(["src/lib.rs", "--crate-type=lib", "--crate-name=shop", "--edition=2024", "--emit=metadata"])
         .args(["--error-format=json", "--out-dir", "target", "-L"])
         .arg(format!("dependency={}", runtime.folder.display()))
-        .arg("--extern")
-        .arg([OsString::from("murmur="), runtime.library.clone()].into_iter().collect::<OsString>())
+        .args(
+            runtime
+                .libraries
+                .iter()
+                .flat_map(|(name, file)| [OsString::from("--extern"), format!("{name}={}", file.display()).into()]),
+        )
         .output()
         .unwrap();
     for line in String::from_utf8(output.stderr).unwrap().lines() {

@@ -63,6 +63,9 @@ codes! {
     NUMBER "M0114" "impossible field number": "Field numbers are 1 to 536870911, without 19000 to 19999, each once per message.";
     VALUE_SHAPE "M0115" "wrong shape of a value": "A value is a struct with named fields, a struct around one type, or an enum whose variants are empty, hold one type, or have named fields.";
     NAME_FORM "M0116" "name that protobuf cannot carry": "Names in contracts are ASCII letters, digits and `_`, and stay apart when written in lowerCamelCase.";
+    BESIDE_TYPE "M0117" "type of what stands beside the payload": "Headers are `String`, `Vec<u8>`, numbers and `bool`, keys of records `String` and `Vec<u8>`, the time of a record is a `Timestamp`; or `Option` of these.";
+    TWO_PLACES "M0118" "field and place that do not pair": "A field has one place, and each place is one field.";
+    READ_TWICE "M0119" "field that is read from the payload too": "What stands beside the payload is not in it: move `#[derive(Deserialize)]` below the `murmur` attribute, which then leaves the field out, or write `#[serde(skip)]` on it.";
 
     UNKNOWN_KEY "M0201" "unknown key in an attribute": "The message lists what is possible here.";
     DUPLICATE_KEY "M0202" "key given twice": "Each key stands once.";

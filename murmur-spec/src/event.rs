@@ -4,6 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use syn::{Fields, ItemStruct, Type};
 
 use crate::attr::{CratePath, Entry, Slot, docs, entries, helpers, text, unknown};
+use crate::beside::{self, Beside};
 use crate::codes;
 use crate::ctxt::{At, Ctxt, Finding};
 use crate::model::{Kind, Label};
@@ -39,6 +40,8 @@ pub struct Field {
     pub converted: bool,
     /// `#[murmur(time)]`.
     pub time: Slot<()>,
+    /// `#[murmur(header = "trace-id")]` and the like.
+    pub beside: Slot<Beside>,
     /// `#[murmur(key)]`, in a pipeline's struct.
     pub key: Slot<()>,
     /// Aggregates, in a pipeline's struct.
@@ -71,9 +74,23 @@ impl Owner {
 
     fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Event => &["time", "was", "number", "as"],
+            Self::Event => &["time", "header", "record_key", "broker_time", "was", "number", "as"],
             Self::Pipeline => &[
-                "key", "time", "sum", "average", "min", "max", "first", "last", "distinct", "top_k", "was", "number",
+                "key",
+                "time",
+                "header",
+                "record_key",
+                "broker_time",
+                "sum",
+                "average",
+                "min",
+                "max",
+                "first",
+                "last",
+                "distinct",
+                "top_k",
+                "was",
+                "number",
                 "as",
             ],
             Self::Value => &["was", "number", "as"],
@@ -124,6 +141,7 @@ pub(crate) fn body(item: TokenStream, owner: Owner, krate: CratePath, ctxt: &Ctx
     message_name(&item.ident, ctxt);
     let fields: Vec<Field> = named.named.iter().filter_map(|f| field(f, owner, ctxt)).collect();
     check_time(&fields, ctxt);
+    beside::check(&fields, ctxt);
     check_fields(fields.iter().map(|f| (&f.ident, &f.number)), ctxt);
     Some(Event { ident: item.ident, docs: docs(&item.attrs), fields, krate })
 }
@@ -134,6 +152,7 @@ pub(crate) fn field(field: &syn::Field, owner: Owner, ctxt: &Ctxt) -> Option<Fie
     conditional(&field.attrs, ctxt);
     let (mut time, mut key, mut was, mut number, mut as_) =
         (Slot::default(), Slot::default(), Slot::default(), Slot::default(), Slot::default());
+    let mut beside = Slot::default();
     let mut wanted: Vec<(Entry, totals::What)> = Vec::new();
     for entry in helpers(&field.attrs, ctxt) {
         let name = entry.name();
@@ -144,6 +163,7 @@ pub(crate) fn field(field: &syn::Field, owner: Owner, ctxt: &Ctxt) -> Option<Fie
         match name.as_str() {
             "time" => time.set(&entry, entry.word(ctxt), ctxt),
             "key" => key.set(&entry, entry.word(ctxt), ctxt),
+            "header" | "record_key" | "broker_time" => beside::set(&mut beside, &entry, ctxt),
             "was" => was.set(&entry, entry.string("old_name", ctxt), ctxt),
             "number" => number.set(&entry, entry.number(ctxt), ctxt),
             "as" => as_.set(&entry, as_kind(&entry, ctxt), ctxt),
@@ -164,6 +184,7 @@ pub(crate) fn field(field: &syn::Field, owner: Owner, ctxt: &Ctxt) -> Option<Fie
         typed,
         converted,
         time,
+        beside,
         key,
         totals,
         was,

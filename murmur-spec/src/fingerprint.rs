@@ -53,10 +53,11 @@ fn event(out: &mut String, event: &Event) {
 fn field(out: &mut String, field: &Field) {
     let as_ = if field.converted { format!(" as {:?}", field.typed.kind) } else { String::new() };
     let time = if field.time.is_given() { " time" } else { "" };
+    let beside = field.beside.get().map(|beside| format!(" {beside:?}")).unwrap_or_default();
     let key = if field.key.is_given() { " key" } else { "" };
     let totals: String = field.totals.iter().map(|total| format!(" {}={:?}", total.name, total.monoid)).collect();
     let history = history(&field.was, &field.number);
-    line!(out, " {}: {}{as_}{time}{key}{totals}{history}", text(&field.ident), tokens(&field.ty));
+    line!(out, " {}: {}{as_}{time}{beside}{key}{totals}{history}", text(&field.ident), tokens(&field.ty));
 }
 
 fn history(was: &Slot<String>, number: &Slot<u32>) -> String {

@@ -40,6 +40,7 @@ pub(crate) fn page_traffic() -> Package {
                 labelled("referrer", Kind::String, Label::Optional),
                 field("viewed_at", Kind::Timestamp),
             ],
+            beside: Vec::new(),
             time: Some("viewed_at".into()),
         }],
         aggregates: vec![Aggregate {
@@ -156,6 +157,7 @@ pub(crate) fn everything() -> Package {
             name: "Everything".into(),
             docs: docs("Everything\n\nthat can be."),
             fields,
+            beside: Vec::new(),
             time: Some("at".into()),
         }],
         aggregates: vec![Aggregate { name: "All".into(), docs: Vec::new(), fields: aggregated }],

@@ -27,6 +27,7 @@
 //! | `#[murmur(...)]` on a field | of an event | of a pipeline's struct | of a value | of an aggregate |
 //! |---|---|---|---|---|
 //! | `time` | x | x | | |
+//! | `header = "trace-id"`, `record_key`, `broker_time`: not from the payload (see [`beside`]) | x | x | | |
 //! | `key`, `sum`, `average`, `min`, `max`, `first`, `last`, `distinct`, `top_k(10)` | | x | | |
 //! | `was = "old"`, `number = 7` | x | x | x | x |
 //! | `as = "string"` | x | x | x | reply of a monoid of the user's own |
@@ -62,6 +63,7 @@
 
 pub mod aggregate;
 pub mod attr;
+pub mod beside;
 pub mod check;
 pub mod codes;
 pub mod ctxt;

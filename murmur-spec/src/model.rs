@@ -22,8 +22,10 @@ pub struct Event {
     pub name: String,
     /// Doc comment, a line each.
     pub docs: Vec<String>,
-    /// Its fields, in order of declaration.
+    /// Its fields that come from the payload, in order of declaration: those of its message.
     pub fields: Vec<Field>,
+    /// Its fields that stand beside the payload.
+    pub beside: Vec<Field>,
     /// The field with `#[murmur(time)]`.
     pub time: Option<String>,
 }

@@ -166,10 +166,12 @@ fn origins(item: &Item) -> Vec<Origin> {
 }
 
 fn event(event: &Event) -> model::Event {
+    let (beside, fields): (Vec<_>, Vec<_>) = event.fields.iter().partition(|field| field.beside.is_given());
     model::Event {
         name: text(&event.ident),
         docs: event.docs.clone(),
-        fields: event.fields.iter().map(field).collect(),
+        fields: fields.into_iter().map(field).collect(),
+        beside: beside.into_iter().map(field).collect(),
         time: event.fields.iter().find(|field| field.time.is_given()).map(|field| text(&field.ident)),
     }
 }

@@ -1,5 +1,7 @@
 //! What the macros' output calls. Not for people: it changes with every release.
 
+use std::marker::PhantomData;
+
 use crate::event::{Event, Is, Timed};
 use crate::time::Timestamp;
 
@@ -21,6 +23,24 @@ pub const fn same<T: Same<C>, C>() {}
 
 /// Compiles when the event has a time.
 pub const fn timed<E: Timed>() {}
+
+/// Whether serde reads the type: `Read::<T>::BY_SERDE`, with [`NotBySerde`] in scope. What a type has itself goes before
+/// what a trait gives it, and of the two the first has the condition.
+#[derive(Debug)]
+pub struct Read<T>(PhantomData<T>);
+
+impl<T: serde::de::DeserializeOwned> Read<T> {
+    /// It does.
+    pub const BY_SERDE: bool = true;
+}
+
+/// See [`Read`].
+pub trait NotBySerde {
+    /// It does not.
+    const BY_SERDE: bool = false;
+}
+
+impl<T> NotBySerde for Read<T> {}
 
 /// What the fields of an event that could not be read are read as: anything.
 #[derive(Debug)]

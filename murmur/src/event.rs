@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
+use crate::source::Envelope;
 use crate::time::{Span, Timestamp};
+
+mod beside;
+
+pub use beside::{BesideField, FromBytes, FromTimestamp, Place};
 
 /// An event: what a source's payload decodes to.
 ///
@@ -19,6 +24,15 @@ pub trait Event: Send + Sync + Sized + 'static {
 
     /// Its fields, in order of declaration.
     const FIELDS: &'static [&'static str];
+
+    /// Those of its fields that do not come from the payload.
+    const BESIDE: &'static [BesideField] = &[];
+
+    /// Set the fields of [`BESIDE`](Self::BESIDE). The error says why the event cannot be counted.
+    fn fill(&mut self, envelope: &Envelope<'_>) -> Result<(), String> {
+        let _ = envelope;
+        Ok(())
+    }
 
     /// When it happened: the field with `#[murmur(time)]`; `None` when there is no such field.
     fn time(&self) -> Option<Timestamp>;

@@ -60,6 +60,36 @@ pub use error::{Error, ErrorKind, Result};
 ///
 /// `#[murmur(...)]` on a field: `time` (when it happened), `was = "old_name"` (renamed without breaking the contract),
 /// `number = 7` (a field number by hand), `as = "string"` (a type of another crate).
+///
+/// Fields can also come from what stands beside the payload of a record of Kafka:
+///
+/// | `#[murmur(...)]` | value | types, or `Option` of these |
+/// |---|---|---|
+/// | `header = "trace-id"` | the header of this name, of several the last one | `String`, `Vec<u8>`, and what is read from text: integers, floats, `bool` |
+/// | `record_key` | the key of the record | `String`, `Vec<u8>` |
+/// | `broker_time` | the time of the record: when the broker took it in (`message.timestamp.type=LogAppendTime` of the topic) or the producer made it (`CreateTime`); together with `time` it is that of the event | `Timestamp` |
+///
+/// ```
+/// use murmur::prelude::*;
+///
+/// #[murmur::event]
+/// #[derive(serde::Deserialize)]
+/// pub struct Call {
+///     #[murmur(header = "tenant")]
+///     pub tenant: String,
+///     #[murmur(record_key)]
+///     pub caller: Option<String>,
+///     #[murmur(time, broker_time)]
+///     pub at: Timestamp,
+///     pub cost: u64,
+/// }
+/// # let call: Call = murmur::engine::json(br#"{"cost":3,"tenant":"not from here"}"#).unwrap();
+/// # assert_eq!((call.cost, call.tenant.as_str()), (3, ""));
+/// ```
+///
+/// Such a field is not read from the payload: a `#[derive(Deserialize)]` below the attribute leaves it out. An event
+/// without it is a dead letter, unless it is an `Option`; so is one with a header that cannot be read as its type. A
+/// source without such a thing (files, standard input) is refused at start, unless all these fields are `Option`s.
 pub use murmur_macros::event;
 
 /// Makes a newtype, an enum or a struct a type that fields of events can have.

@@ -19,6 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The variable that says where the cluster is.
 pub const VARIABLE: &str = "MURMUR_TEST_KAFKA";
 
+/// A message, and what stands beside it.
+#[derive(Debug, Clone, Default)]
+pub struct Sent {
+    /// The key.
+    pub key: Option<String>,
+    /// Names and values of the headers.
+    pub headers: Vec<(String, Option<String>)>,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// Its time, in milliseconds since 1970; the present without.
+    pub millis: Option<i64>,
+}
+
 /// A cluster.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -128,11 +141,27 @@ impl Cluster {
 
     /// Send one message with its key and headers.
     pub fn send_whole(&self, topic: &str, key: &str, headers: &[(&str, Option<&str>)], payload: &[u8]) {
-        let producer: BaseProducer = self.config().create().unwrap_or_else(|error| panic!("no producer: {error}"));
-        let insert = |all: OwnedHeaders, (key, value): &(&str, Option<&str>)| all.insert(Header { key, value: *value });
-        let headers = headers.iter().fold(OwnedHeaders::new(), insert);
-        let record = BaseRecord::to(topic).key(key).payload(payload).headers(headers).partition(0);
-        produce(&producer, record);
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect();
+        let (key, payload) = (Some(key.to_owned()), payload.to_vec());
+        self.send_all(topic, 1, [Sent { key, headers, payload, millis: None }]);
+    }
+
+    /// Send messages with what stands beside them, spread over the partitions in turn, and wait until all are there.
+    pub fn send_all(&self, topic: &str, partitions: i32, messages: impl IntoIterator<Item = Sent>) {
+        let mut config = self.config();
+        config.set("linger.ms", "5").set("acks", "all").set("queue.buffering.max.messages", "1000000");
+        let producer: BaseProducer = config.create().unwrap_or_else(|error| panic!("no producer: {error}"));
+        for (n, sent) in messages.into_iter().enumerate() {
+            let mut record = BaseRecord::<str, [u8]>::to(topic).payload(&sent.payload).partition(n as i32 % partitions);
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in &sent.headers {
+                headers = headers.insert(Header { key, value: value.as_deref() });
+            }
+            record = record.headers(headers);
+            record.key = sent.key.as_deref();
+            record.timestamp = sent.millis;
+            produce(&producer, record);
+        }
         flush(&producer);
     }
 

@@ -92,7 +92,7 @@ impl Source {
 
     fn package(&self) -> Package {
         let fields = self.fields.iter().map(|(_, field)| field.clone()).collect();
-        let event = Event { name: "Subject".into(), docs: Vec::new(), fields, time: None };
+        let event = Event { name: "Subject".into(), docs: Vec::new(), fields, beside: Vec::new(), time: None };
         Package { name: "laws.v1".into(), events: vec![event], ..Package::default() }
     }
 }
@@ -202,7 +202,7 @@ fn numbers_follow_the_lock_and_not_the_order_of_fields() {
 #[test]
 fn numbers_that_protobuf_keeps_are_never_given() {
     let fields: Vec<Field> = (1..=19_010).map(|at| field(&format!("f{at}"), Kind::Bool)).collect();
-    let event = Event { name: "Wide".into(), docs: Vec::new(), fields, time: None };
+    let event = Event { name: "Wide".into(), docs: Vec::new(), fields, beside: Vec::new(), time: None };
     let package = Package { name: "wide.v1".into(), events: vec![event], ..Package::default() };
     let review = Review::of(&Lock::default(), &package);
     let numbers: Vec<u32> = review.lock.messages["Wide"].fields().map(|(number, _)| number).collect();
@@ -280,7 +280,7 @@ fn a_broken_lock_says_where_and_what_to_do() {
 #[test]
 fn a_field_may_have_any_name() {
     let fields = ["reserved", "gone", "as", "json", "package"].map(|name| field(name, Kind::String)).to_vec();
-    let event = Event { name: "Odd".into(), docs: Vec::new(), fields, time: None };
+    let event = Event { name: "Odd".into(), docs: Vec::new(), fields, beside: Vec::new(), time: None };
     let package = Package { name: "odd.v1".into(), events: vec![event], ..Package::default() };
     let lock = Review::of(&Lock::default(), &package).lock;
     assert_eq!(lock.to_string().parse::<Lock>().unwrap(), lock);

@@ -180,7 +180,7 @@ impl Lower<'_> {
 
     fn event_docs(&self, event: &str, field: &str) -> Vec<String> {
         let event = self.package.events.iter().find(|known| known.name == event);
-        let field = event.and_then(|event| event.fields.iter().find(|known| known.name == field));
+        let field = event.and_then(|event| event.fields.iter().chain(&event.beside).find(|known| known.name == field));
         field.map(|field| field.docs.clone()).unwrap_or_default()
     }
 

@@ -188,6 +188,38 @@ fn fingerprints_see_the_contract_and_nothing_else() {
     assert_ne!(one, other);
 }
 
+#[test]
+fn fields_beside_the_payload_are_no_part_of_its_message() {
+    let source = |header: &str| {
+        format!(
+            r#"
+            #[murmur::event] struct Call {{
+                /// Whose.
+                #[murmur(header = "{header}", was = "owner")] tenant: String,
+                #[murmur(record_key)] caller: Option<Vec<u8>>,
+                #[murmur(time, broker_time)] at: jiff::Timestamp,
+                #[murmur(header = "ratio")] ratio: Option<f32>,
+                cost: u64,
+            }}
+            #[murmur::pipeline(key = tenant, window = sliding("1d", slot = "1h"))] fn calls(call: &Call) -> Count {{}}
+            "#
+        )
+    };
+    let (lowered, findings) = read(&source("tenant"));
+    assert_eq!(findings, Vec::<String>::new());
+    let (event, pipeline) = (&lowered.package.events[0], &lowered.package.pipelines[0]);
+    let names = |fields: &[crate::model::Field]| fields.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&event.fields), ["cost"]);
+    assert_eq!(names(&event.beside), ["tenant", "caller", "at", "ratio"]);
+    assert_eq!((event.beside[0].docs.as_slice(), event.time.as_deref()), (&["Whose.".to_owned()][..], Some("at")));
+    let key = &pipeline.key[0];
+    assert_eq!((&key.kind, key.was.as_deref()), (&Kind::String, Some("owner")));
+    // What a field is read from is part of what is counted.
+    assert_eq!(lowered.seen, read(&source("tenant")).0.seen);
+    assert_ne!(lowered.seen[0], read(&source("Tenant")).0.seen[0]);
+    assert_eq!(lowered.seen[1], read(&source("Tenant")).0.seen[1]);
+}
+
 /// Moving a `use` changes no contract, and hides no nested aggregate.
 #[test]
 fn a_monoid_of_the_users_own_is_known_by_its_name() {

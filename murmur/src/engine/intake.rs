@@ -4,10 +4,10 @@ use super::flush::read_all;
 use super::fold::At;
 use super::partition::{Ledger, Owned};
 use super::worker::{Lane, Worker};
-use crate::Result;
-use crate::event::Event;
-use crate::source::{Batch, Letter, Offset, Payload};
+use crate::event::{BesideField, Event, Place};
+use crate::source::{Batch, Envelope, Letter, Offset, Payload};
 use crate::time::{Span, Timestamp};
+use crate::{Error, ErrorKind, Result};
 
 /// How far ahead of the clock an event may be and still say how far the stream is.
 ///
@@ -23,7 +23,7 @@ struct Refused {
 }
 
 /// Where a payload stands.
-struct Place {
+struct Standing {
     /// Its partition, by its place among the owned ones.
     at: usize,
     offset: Offset,
@@ -39,18 +39,23 @@ impl<E: Event> Worker<E> {
         let now = self.clock.now();
         for (n, payload) in batch.payloads.iter().enumerate() {
             let offset = payload.offset;
-            let bytes = &batch.buffer[payload.bytes.clone()];
             let position = self.owned[at].memory.as_mut().map(|memory| memory.step(offset));
-            if n < batch.lead || self.owned[at].read.is_some_and(|read| offset <= read) {
-                self.remember(payload, bytes, at, position);
+            let is_old = n < batch.lead || self.owned[at].read.is_some_and(|read| offset <= read);
+            if is_old && position.is_none() {
+                continue;
+            }
+            let bytes = &batch.buffer[payload.bytes.clone()];
+            let event = match &payload.broken {
+                Some(reason) => Err(reason.to_string()),
+                None => self.read(bytes, &batch.envelope(n)),
+            };
+            if is_old {
+                self.remember(event.ok().as_ref(), at, position);
                 continue;
             }
             self.progress.read += 1;
             self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
-            let refused = match &payload.broken {
-                Some(reason) => self.refuse_everywhere(at, offset, reason.to_string()),
-                None => self.stage(bytes, Place { at, offset, position }, now),
-            };
+            let refused = self.stage(event, Standing { at, offset, position }, now);
             self.breaker.note(!refused.is_empty());
             if refused.is_empty() {
                 self.progress.applied += 1;
@@ -81,13 +86,18 @@ impl<E: Event> Worker<E> {
         self.settle().await
     }
 
-    /// A payload that counts no more, of which a later one may be a repetition.
-    fn remember(&mut self, payload: &Payload, bytes: &[u8], at: usize, position: Option<u64>) {
+    /// From a payload and what stands beside it to an event.
+    fn read(&self, bytes: &[u8], envelope: &Envelope<'_>) -> std::result::Result<E, String> {
+        let mut event = (self.decode)(bytes)?;
+        if !E::BESIDE.is_empty() {
+            event.fill(envelope).map_err(|why| format!("not a `{}`: {why}", E::NAME))?;
+        }
+        Ok(event)
+    }
+
+    /// An event that counts no more, of which a later one may be a repetition.
+    fn remember(&mut self, event: Option<&E>, at: usize, position: Option<u64>) {
         let Some((memory, position)) = self.owned[at].memory.as_mut().zip(position) else { return };
-        let event = match payload.broken {
-            None => (self.decode)(bytes).ok(),
-            Some(_) => None,
-        };
         for (Lane { fold, .. }, seen) in self.lanes.iter().zip(&mut memory.seen) {
             if let (Some(event), Some(seen)) = (&event, seen) {
                 fold.repeats(event, seen, position);
@@ -95,10 +105,10 @@ impl<E: Event> Worker<E> {
         }
     }
 
-    /// Decode one payload and stage it in every pipeline that lacks it; which ones refuse it.
-    fn stage(&mut self, bytes: &[u8], place: Place, now: Timestamp) -> Vec<Refused> {
-        let Place { at, offset, position } = place;
-        let event = match (self.decode)(bytes) {
+    /// Stage an event in every pipeline that lacks it; which ones refuse it.
+    fn stage(&mut self, event: std::result::Result<E, String>, place: Standing, now: Timestamp) -> Vec<Refused> {
+        let Standing { at, offset, position } = place;
+        let event = match event {
             Ok(event) => event,
             Err(reason) => return self.refuse_everywhere(at, offset, reason),
         };
@@ -134,6 +144,26 @@ impl<E: Event> Worker<E> {
         refused
     }
 
+    /// Have the source deliver what the events need beside their payloads, or say that it cannot.
+    pub(super) fn ask_for_beside(&mut self) -> Result<()> {
+        if E::BESIDE.is_empty() || self.source.carry_beside() {
+            return Ok(());
+        }
+        let Some(BesideField { name, place, .. }) = E::BESIDE.iter().find(|field| field.required) else {
+            return Ok(());
+        };
+        let way = match place {
+            Place::BrokerTime => "let it come from the payload",
+            _ => "make the field an `Option`",
+        };
+        let context = format!(
+            "`{}` takes its field `{name}` from {place}, and this source has payloads only; read from a topic of Kafka, \
+             or {way}",
+            E::NAME
+        );
+        Err(Error::new(ErrorKind::Configuration, context))
+    }
+
     fn tally(&mut self, refused: &[Refused]) {
         for lane in &mut self.lanes {
             let name = lane.fold.pipeline();
@@ -141,7 +171,7 @@ impl<E: Event> Worker<E> {
         }
     }
 
-    /// No pipeline can count a payload that does not decode. Those that had it durable have their letter.
+    /// No pipeline can count a payload that is no event. Those that had it durable have their letter.
     fn refuse_everywhere(&self, at: usize, offset: Offset, reason: String) -> Vec<Refused> {
         let lanes = self.lanes.iter().zip(&self.owned[at].ledgers);
         let pipelines: Vec<_> =

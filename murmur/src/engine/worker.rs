@@ -111,7 +111,8 @@ impl<E: Event> Worker<E> {
     /// Work until the source ends or `shutdown` becomes true (or its sender is gone), then flush, commit and stop.
     ///
     /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
-    /// table belongs to another pipeline, or to a definition that this one cannot go on with.
+    /// table belongs to another pipeline, or to a definition that this one cannot go on with;
+    /// [`Configuration`](ErrorKind::Configuration) when the source does not have what events need beside their payloads.
     pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
@@ -124,6 +125,7 @@ impl<E: Event> Worker<E> {
     }
 
     async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+        self.ask_for_beside()?;
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
         let mut asked = shutdown.clone();
         tokio::select! {

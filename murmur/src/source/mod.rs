@@ -19,7 +19,7 @@ mod records;
 pub use dead_letter::{Commits, DeadLetters, FileDeadLetters, Letter};
 #[cfg(feature = "kafka")]
 pub use dead_letter::{KafkaDeadLetters, KafkaLettersConfig};
-pub use metadata::{Beside, Metadata};
+pub use metadata::{Beside, Envelope, Metadata};
 pub use position::{Offset, PartitionId};
 pub use records::{Record, RecordOutcome, Records, Shelf, Version};
 
@@ -105,6 +105,12 @@ pub enum Ruler {
 
 /// A stream of partitions and batches. One reader owns it; every method may be cancelled only by dropping the source.
 pub trait Source: Send {
+    /// Have batches carry what stands beside the payloads ([`Batch::beside`]); whether this source has such a thing.
+    /// Called before the first poll, if at all.
+    fn carry_beside(&mut self) -> bool {
+        false
+    }
+
     /// What comes next. Partitions that were not [`seek`](Self::seek)ed yet deliver nothing.
     fn poll(&mut self) -> BoxFuture<'_, Result<Poll>>;
 

@@ -592,6 +592,11 @@ impl Source for KafkaSource {
         .boxed()
     }
 
+    fn carry_beside(&mut self) -> bool {
+        self.config.metadata = true;
+        true
+    }
+
     fn recycle(&mut self, mut batch: Batch) {
         if self.spare.len() < SPARE {
             batch.buffer.clear();
