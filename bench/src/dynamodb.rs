@@ -65,7 +65,7 @@ impl Kind {
         let (id, last) = (self.id(tile), Offset::from_u64(round));
         if self == Self::Put {
             let value = Bytes::from(vec![round as u8; 1_024]);
-            return Write::Put { id, values: vec![(Slot(0), value)], last, expires: Some(Timestamp::MAX) };
+            return Write::Put { id, values: vec![(Slot(0), value)], first: last, last, expires: Some(Timestamp::MAX) };
         }
         let number = match self {
             Self::AddFloat => Number::Float { sum: 0.5, rest: 0.0 },

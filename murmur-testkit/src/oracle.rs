@@ -20,6 +20,18 @@ pub(crate) type Place = (String, Tile, Slot, Option<PartitionId>);
 /// What a pipeline keeps, slot by slot.
 pub(crate) type Kept<P> = BTreeMap<Place, <P as Pipeline>::Aggregate>;
 
+/// From which offset on a tile is closed to a partition, as its item says.
+pub(crate) type Closures = BTreeMap<(String, Tile, PartitionId), Offset>;
+
+/// Which of these tiles are closed, and to whom. `rename` says which partition a name stands for.
+pub(crate) fn closures(items: &[(TileId, Item)], rename: impl Fn(&PartitionId) -> PartitionId) -> Closures {
+    let of = |(id, item): &(TileId, Item)| -> Vec<_> {
+        let from = item.offsets.iter().filter_map(|(partition, at)| Some((partition, at.closed_from()?)));
+        from.map(|(partition, from)| ((id.key.to_string(), id.tile, rename(partition)), from)).collect()
+    };
+    items.iter().flat_map(of).collect()
+}
+
 /// What follows from a log.
 pub(crate) struct Truth<P: Pipeline> {
     pub(crate) kept: Kept<P>,
@@ -34,16 +46,18 @@ pub(crate) struct Truth<P: Pipeline> {
     ruler: Ruler,
     /// Events left out because they were sent before.
     pub(crate) repeated: u64,
+    closed: Closures,
     decode: Decode<P::Event>,
     now: Timestamp,
 }
 
 impl<P: Pipeline> Truth<P> {
-    /// Of an empty log, in which distances are measured by `ruler`; tiles that expire by `now` are left out.
-    pub(crate) fn new(decode: Decode<P::Event>, ruler: Ruler, now: Timestamp) -> Self {
+    /// Of an empty log, in which distances are measured by `ruler`; tiles that expire by `now` are left out, and an event
+    /// belongs to a tile that is closed to it as a dead letter.
+    pub(crate) fn new(decode: Decode<P::Event>, ruler: Ruler, now: Timestamp, closed: Closures) -> Self {
         let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
         let (reaches, met) = (BTreeMap::new(), BTreeMap::new());
-        Self { kept, refused, expired: 0, reaches, met, ruler, repeated: 0, decode, now }
+        Self { kept, refused, expired: 0, reaches, met, ruler, repeated: 0, closed, decode, now }
     }
 
     /// Whether an event of this identity lies within the horizon.
@@ -87,10 +101,14 @@ impl<P: Pipeline> Truth<P> {
         }
         let part = (P::Aggregate::FORM == Form::Put).then(|| partition.clone());
         for (key, value) in emissions.drain() {
-            let place = (key.to_owned(), tile, slot, part.clone());
-            self.kept.entry(place).or_insert_with(P::Aggregate::identity).combine(value);
             let reach = self.reaches.entry((key.to_owned(), tile)).or_default();
             reach.entry(partition.clone()).or_default().push(offset);
+            if self.closed.get(&(key.to_owned(), tile, partition.clone())).is_some_and(|from| offset >= *from) {
+                self.refused.insert((partition.clone(), offset));
+                continue;
+            }
+            let place = (key.to_owned(), tile, slot, part.clone());
+            self.kept.entry(place).or_insert_with(P::Aggregate::identity).combine(value);
         }
     }
 }

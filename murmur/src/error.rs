@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Ambiguous,
     /// A limit was reached (bytes, items, streams).
     ResourceExhausted,
+    /// An item would be larger than its store takes. Nothing was written.
+    Oversize,
     /// A number left the range of its type.
     Overflow,
     /// A source no longer has, or never had, the position at which it is to go on.

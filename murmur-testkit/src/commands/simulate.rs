@@ -35,15 +35,15 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
-                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent,
+                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "closed": report.closed,
                 "broken": name, "failure": failure,
             });
             println!("{line}");
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again",
-                report.schedules, report.events, report.crashes, report.rewinds, report.resent
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} times a full tile",
+                report.schedules, report.events, report.crashes, report.rewinds, report.resent, report.closed
             );
             match (&report.failure, name) {
                 (None, None) => println!("0 wrong"),

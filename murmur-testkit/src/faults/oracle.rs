@@ -12,7 +12,7 @@ use murmur::time::Timestamp;
 use super::feed::Log;
 use super::kafka::Cluster;
 use super::{Failure, Verdict};
-use crate::oracle::{Difference, Truth, compare, read, scan};
+use crate::oracle::{Closures, Difference, Truth, compare, read, scan};
 use crate::pipelines::{Singles, Tallies, Tick, Trails, decode};
 
 /// What must stand in the tables and in the topic of dead letters.
@@ -133,7 +133,7 @@ impl Oracle {
 }
 
 fn truth<P: Pipeline<Event = Tick>>(log: &Log, now: Timestamp) -> Truth<P> {
-    let mut truth = Truth::new(decode, Ruler::Offsets, now);
+    let mut truth = Truth::new(decode, Ruler::Offsets, now, Closures::new());
     for (at, payloads) in log.iter().enumerate() {
         let partition = partition(at as i32);
         for (offset, payload) in payloads.iter().enumerate() {

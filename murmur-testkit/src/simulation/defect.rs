@@ -16,6 +16,7 @@ use clap::ValueEnum;
 /// | `conflict-as-success` | an owner that lost its partitions goes on, and commits | W-D18 |
 /// | `filtered-holds-commit` | events that concern no key are never acknowledged | W-D17 |
 /// | `identities-forgotten` | the ids of events that were sent twice live as long as the process | |
+/// | `closed-in-memory` | which tiles are full is known to their worker alone | |
 /// | `stale-base` | state is read eventually consistent, and written back | |
 ///
 /// The numbers are those of the rows about delivery in the study of the predecessor in Go.
@@ -43,6 +44,8 @@ pub enum Defect {
     FilteredHoldsCommit,
     /// Whoever takes a partition knows no identities of the events before.
     IdentitiesForgotten,
+    /// That a tile is closed is not written down.
+    ClosedInMemory,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
 }

@@ -33,6 +33,8 @@ pub struct Report {
     pub rewinds: u64,
     /// Requests sent again.
     pub resent: u64,
+    /// Times that a tile was full, and closed to a partition.
+    pub closed: u64,
     /// The first schedule that ended wrong; running stops there.
     pub failure: Option<Failure>,
 }
@@ -140,6 +142,7 @@ mod tests {
         let report = simulate_own(1, 3_000, None);
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
+        assert!(report.closed > 500, "too tame: {report:?}");
     }
 
     #[test]

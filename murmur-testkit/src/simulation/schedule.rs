@@ -1,6 +1,6 @@
 //! One schedule: made from its seed, run, and compared with the oracle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::Report;
 use super::defect::Defect;
 use super::log::{Broker, Entry, Folder, LogSource, Shared, lock};
-use super::store::{Faults, FaultyStore};
+use super::store::{Faults, FaultyStore, Room};
 use super::subject::Subject;
 
 /// The first time at which something happens: 2026-01-01T00:00:00Z.
@@ -91,12 +91,15 @@ impl<'a, S: Subject> World<'a, S> {
         };
         let faults = Faults { latency: rng.u64(0..400), ..faults };
         let letters_forget = rng.bool();
+        let room = if rng.u8(..4) == 0 { Some(Room { places: rng.usize(1..40), salt: rng.u32(..) }) } else { None };
         let rng = Arc::new(Mutex::new(rng));
         let store = FaultyStore {
             inner: Arc::new(MemoryStore::default()),
             stale: Arc::new(MemoryStore::default()),
             rng: rng.clone(),
             faults: Arc::new(Mutex::new(faults)),
+            room,
+            closed: Arc::new(Mutex::new(HashMap::new())),
             defect,
             unanswered: Arc::new(Mutex::new(HashSet::new())),
             at_end: Arc::new(AtomicBool::new(false)),
@@ -161,6 +164,7 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// Start a worker over some of the partitions; over all when `last`.
     fn spawn(&self, last: bool) -> Running {
+        lock(&self.store.closed).clear();
         let count = lock(&self.broker).partitions.len();
         let mut rng = lock(&self.rng);
         let mut mine: Vec<usize> = (0..count).filter(|_| last || rng.bool()).collect();
@@ -214,7 +218,7 @@ impl<'a, S: Subject> World<'a, S> {
         self.kill_all(report);
         tokio::time::sleep(Duration::from_secs(60)).await;
         let broker = std::mem::take(&mut *lock(&self.broker));
-        self.subject.judge(&broker, &self.store.inner, StandingClock.now()).await?;
+        report.closed += self.subject.judge(&broker, &self.store.inner, self.store.room, StandingClock.now()).await?;
         match &broker.commits {
             // Whoever lives on moves commits back, as brokers let it.
             Some(commits) if !zombies_live_on => committed_to_the_end(&broker, commits),

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,6 +28,41 @@ pub(super) struct Faults {
     pub(super) latency: u64,
 }
 
+/// How much some tiles hold: those of every third key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Most numbers, or values, in an item of these.
+    pub(super) places: usize,
+    /// Decides which keys.
+    pub(super) salt: u32,
+}
+
+impl Room {
+    /// Most numbers or values of a tile of this key; `None` when there is no end to it.
+    pub(super) fn of(&self, key: &str) -> Option<usize> {
+        // FNV-1a: keys that differ in one letter are not to be chosen together.
+        let hash =
+            key.bytes().fold(self.salt ^ 0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        (hash >> 16).is_multiple_of(3).then_some(self.places)
+    }
+
+    /// Whether the item, as it stands, would take this write and has no room for it.
+    fn is_exceeded(&self, write: &Write, item: &Item) -> bool {
+        let Some(most) = self.of(&write.id().key) else { return false };
+        match write {
+            Write::Add { numbers, applied, .. } => {
+                let is_next = |a: &Applied| item.offset(&a.partition).is_none_or(|stands| stands < a.first);
+                let stand = item.numbers.iter().chain(numbers).map(|(place, _)| *place);
+                applied.iter().all(is_next) && !numbers.is_empty() && stand.collect::<BTreeSet<_>>().len() > most
+            }
+            Write::Put { id, values, last, .. } => {
+                let stands = id.part.as_ref().and_then(|part| item.offset(part));
+                stands < Some(*last) && values.len() > most
+            }
+        }
+    }
+}
+
 /// The memory store behind a bad network. What was sent arrives even when its sender is gone.
 pub(super) struct FaultyStore {
     pub(super) inner: Arc<MemoryStore>,
@@ -35,6 +70,10 @@ pub(super) struct FaultyStore {
     pub(super) stale: Arc<MemoryStore>,
     pub(super) rng: Shared<fastrand::Rng>,
     pub(super) faults: Shared<Faults>,
+    /// `None`: all tiles hold whatever comes.
+    pub(super) room: Option<Room>,
+    /// Tiles that are closed, for `closed-in-memory`.
+    pub(super) closed: Shared<HashMap<(Table, TileId), Vec<Applied>>>,
     pub(super) defect: Option<Defect>,
     /// Writes that got no reply, for `retry-without-condition`.
     pub(super) unanswered: Shared<HashSet<String>>,
@@ -126,10 +165,18 @@ impl FaultyStore {
     }
 
     async fn send_write(&self, table: &Table, write: Write) -> Result<Outcome> {
-        let (inner, stale, table) = (self.inner.clone(), self.stale.clone(), table.clone());
+        let (inner, stale, table, room) = (self.inner.clone(), self.stale.clone(), table.clone(), self.room);
         let request = move || {
             let (inner, stale, table, write) = (inner.clone(), stale.clone(), table.clone(), write.clone());
             async move {
+                // Nothing comes between these: both happen when they are first polled.
+                if let Some(room) = room {
+                    let items = inner.get(&table, std::slice::from_ref(write.id()), Consistency::Strong).await?;
+                    let item = items.into_iter().next().flatten().unwrap_or_default();
+                    if room.is_exceeded(&write, &item) {
+                        return Err(Error::new(ErrorKind::Oversize, format!("{} is full", write.id())));
+                    }
+                }
                 let outcome = inner.write(&table, std::slice::from_ref(&write)).await.into_iter().next();
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(800)).await;
@@ -144,6 +191,10 @@ impl FaultyStore {
     async fn write_one(&self, table: &Table, write: &Write) -> Result<Outcome> {
         let name = format!("{table:?} {write:?}");
         match (self.defect, write) {
+            (Some(Defect::ClosedInMemory), Write::Add { id, applied, .. }) if write.closing().is_none() => {
+                lock(&self.closed).insert((table.clone(), id.clone()), applied.clone());
+                Ok(Outcome::Applied)
+            }
             (Some(Defect::ClaimBeforeApply), Write::Add { id, applied, numbers, expires }) => {
                 let claim =
                     Write::Add { id: id.clone(), numbers: Vec::new(), applied: applied.clone(), expires: *expires };
@@ -223,10 +274,20 @@ impl Store for FaultyStore {
     ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
         let stale = consistency == Consistency::Eventual || self.defect == Some(Defect::StaleBase);
         let store = if stale { self.stale.clone() } else { self.inner.clone() };
-        let (table, ids) = (table.clone(), ids.to_vec());
+        let (table, ids, closed) = (table.clone(), ids.to_vec(), self.closed.clone());
         Box::pin(self.send(move || {
-            let (store, table, ids) = (store.clone(), table.clone(), ids.clone());
-            async move { store.get(&table, &ids, Consistency::Strong).await }
+            let (store, table, ids, closed) = (store.clone(), table.clone(), ids.clone(), closed.clone());
+            async move {
+                let mut items = store.get(&table, &ids, Consistency::Strong).await?;
+                for (id, item) in ids.iter().zip(&mut items) {
+                    for Applied { partition, last, .. } in
+                        lock(&closed).get(&(table.clone(), id.clone())).into_iter().flatten()
+                    {
+                        item.get_or_insert_default().set_offset(partition, *last);
+                    }
+                }
+                Ok(items)
+            }
         }))
     }
 

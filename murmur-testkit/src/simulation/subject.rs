@@ -10,7 +10,8 @@ use murmur::store::{MemoryStore, Table};
 use murmur::time::Timestamp;
 
 use super::log::{Broker, Entry};
-use crate::oracle::{Truth, compare, read, scan};
+use super::store::Room;
+use crate::oracle::{Truth, closures, compare, read, scan};
 use crate::pipelines::{FILTERED, REFUSED, Singles, Tallies, Tick, Trails, decode};
 
 /// The pipelines of a simulation, over one kind of event.
@@ -27,13 +28,14 @@ pub(super) trait Subject {
     /// The pipeline that has a flush interval of its own, now and then.
     fn slow(&self) -> &'static str;
 
-    /// Compare what is stored with what the log gives; what is wrong.
+    /// Compare what is stored with what the log gives; how many times a tile was closed to a partition, or what is wrong.
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
         store: &'a MemoryStore,
+        room: Option<Room>,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), String>>;
+    ) -> BoxFuture<'a, Result<u64, String>>;
 }
 
 /// The pipelines of the testkit.
@@ -68,12 +70,14 @@ impl Subject for Own {
         &'a self,
         broker: &'a Broker,
         store: &'a MemoryStore,
+        room: Option<Room>,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), String>> {
+    ) -> BoxFuture<'a, Result<u64, String>> {
         async move {
-            judge_one::<Tallies>(broker, store, decode, now, |tally| Some(tally.count)).await?;
-            judge_one::<Trails>(broker, store, decode, now, |trail| Some(trail.count)).await?;
-            judge_one::<Singles>(broker, store, decode, now, |trail| Some(trail.count)).await
+            let tallies = judge_one::<Tallies>(broker, store, decode, room, now, |tally| Some(tally.count)).await?;
+            let trails = judge_one::<Trails>(broker, store, decode, room, now, |trail| Some(trail.count)).await?;
+            let singles = judge_one::<Singles>(broker, store, decode, room, now, |trail| Some(trail.count)).await?;
+            Ok(tallies + trails + singles)
         }
         .boxed()
     }
@@ -108,9 +112,10 @@ impl<P: Pipeline, F: Fn(&mut fastrand::Rng, Timestamp) -> Vec<u8> + Sync> Subjec
         &'a self,
         broker: &'a Broker,
         store: &'a MemoryStore,
+        room: Option<Room>,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), String>> {
-        judge_one::<P>(broker, store, self.decode, now, |_| None).boxed()
+    ) -> BoxFuture<'a, Result<u64, String>> {
+        judge_one::<P>(broker, store, self.decode, room, now, |_| None).boxed()
     }
 }
 
@@ -118,11 +123,19 @@ async fn judge_one<P: Pipeline>(
     broker: &Broker,
     store: &MemoryStore,
     decode: Decode<P::Event>,
+    room: Option<Room>,
     now: Timestamp,
     weigh: impl Fn(&P::Aggregate) -> Option<u64>,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let name = P::SPEC.name;
-    let mut truth = Truth::<P>::new(decode, broker.ruler(), now);
+    let items = scan::<P>(store).await.map_err(|error| error.to_string())?;
+    let closed = closures(&items, PartitionId::clone);
+    let times = closed.len() as u64;
+    if let Some((key, tile, partition)) = closed.keys().find(|(key, ..)| room.is_none_or(|room| room.of(key).is_none()))
+    {
+        return Err(format!("`{name}` `{key}` {tile:?} has room, and is closed to {partition}"));
+    }
+    let mut truth = Truth::<P>::new(decode, broker.ruler(), now, closed);
     for (partition, log) in &broker.partitions {
         for Entry { offset, payload } in log {
             truth.take(partition, *offset, payload);
@@ -134,7 +147,6 @@ async fn judge_one<P: Pipeline>(
             }
         }
     }
-    let items = scan::<P>(store).await.map_err(|error| error.to_string())?;
     let found = read::<P>(&items, PartitionId::clone)?;
     let difference = compare::<P>(&truth.kept, &found, weigh);
     if let Some(first) = difference.first {
@@ -157,5 +169,5 @@ async fn judge_one<P: Pipeline>(
             ));
         }
     }
-    Ok(())
+    Ok(times)
 }

@@ -6,7 +6,9 @@ use crate::{Error, ErrorKind, Result};
 /// How many of the last payloads may be dead letters before the worker stops.
 ///
 /// A bad payload now and then is what dead letters are for. A source of which most payloads are bad is the wrong
-/// source, or speaks a new format: going on would move it to the dead letters as a whole.
+/// source, or speaks a new format: going on would move it to the dead letters as a whole. A payload that is a letter
+/// because a tile is full counts as a good one: it says nothing about the source, and one full key that most payloads
+/// belong to must not stop the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadLetterLimit {
     /// In percent of the last [`WINDOW`](Self::WINDOW) payloads; 100 never stops.

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `before_store_write` | a flush is made up, and nothing of it is sent |
 //! | `mid_flush` | one write of a flush is done (DynamoDB); others are under way or not sent |
+//! | `before_closing` | a tile was found to be full, and nothing says so |
+//! | `after_closing` | the tile says that it is closed, and no letter of its events is stored |
 //! | `after_store_write` | all writes of a flush are done, and no record says so |
 //! | `before_commit` | the records say so, and the source does not know |
 //! | `after_dead_letters` | letters are stored, and nothing of the flush they belong to is sent |

@@ -38,7 +38,7 @@ pub(super) struct Sent {
     pub(super) writes: u64,
     /// Requests that were sent again.
     pub(super) resent: u64,
-    /// What is durable now; nothing after a conflict.
+    /// What is durable now; nothing after a conflict, or when tiles were closed.
     pub(super) reached: Vec<Durable>,
 }
 
@@ -106,9 +106,7 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
     for written in join_all(written.collect::<Vec<_>>()).await {
         let (flushed, resent) = written?;
         sent.resent += resent;
-        if flushed == Flushed::Conflict {
-            sent.flushed = Flushed::Conflict;
-        }
+        sent.flushed = sent.flushed.and(flushed);
     }
     super::failpoint::reach("after_store_write");
     if sent.flushed == Flushed::Durable {

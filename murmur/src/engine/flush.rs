@@ -44,15 +44,33 @@ pub(super) enum Flushed {
     Durable,
     /// A condition failed and the item does not hold our delta: someone else writes these partitions.
     Conflict,
+    /// Tiles were full, and are closed now: their events have to be met again, as they belong to the dead letters.
+    Closed,
+}
+
+impl Flushed {
+    /// What two parts of a flush come to.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Conflict, _) | (_, Self::Conflict) => Self::Conflict,
+            (Self::Closed, _) | (_, Self::Closed) => Self::Closed,
+            (Self::Durable, Self::Durable) => Self::Durable,
+        }
+    }
 }
 
 /// Write until every write has a definite outcome, and how many had to be sent again. An ambiguous write is sent again
 /// as it was: its condition makes the second one harmless.
+///
+/// A tile that has no room for its delta is closed to the partitions of the delta before anyone may say so in a dead
+/// letter. What the item says then decides for all times and owners which events are in it and which are letters: a
+/// smaller delta, which might fit after a restart, and a late copy of one are refused by their conditions.
 pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<Write>) -> Result<(Flushed, u64)> {
     let mut backoff = Backoff::new();
     let mut resent = 0;
+    let mut flushed = Flushed::Durable;
     loop {
-        let mut again = Vec::new();
+        let (mut again, mut closing) = (Vec::new(), Vec::new());
         let mut conflict = false;
         while !writes.is_empty() {
             let chunk: Vec<Write> = writes.drain(writes.len().saturating_sub(WRITE_CHUNK)..).collect();
@@ -70,6 +88,13 @@ pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<
                         }
                         again.push(write);
                     }
+                    Err(error) if error.kind() == ErrorKind::Oversize => match write.closing() {
+                        Some(close) => {
+                            tracing::warn!(%error, "a tile is full; its further events go to the dead letters");
+                            closing.push(close);
+                        }
+                        None => return Err(error.while_doing(format!("closing a tile of `{}`", table.as_str()))),
+                    },
                     Err(error) => return Err(error.while_doing(format!("writing to `{}`", table.as_str()))),
                 }
             }
@@ -77,22 +102,28 @@ pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<
         if conflict {
             return Ok((Flushed::Conflict, resent));
         }
-        if again.is_empty() {
-            return Ok((Flushed::Durable, resent));
-        }
         resent += again.len() as u64;
+        if !closing.is_empty() {
+            super::failpoint::reach("before_closing");
+            flushed = Flushed::Closed;
+        } else if again.is_empty() {
+            if flushed == Flushed::Closed {
+                super::failpoint::reach("after_closing");
+            }
+            return Ok((flushed, resent));
+        } else {
+            backoff.pause().await;
+        }
         writes = again;
-        backoff.pause().await;
+        writes.append(&mut closing);
     }
 }
 
 /// Whether the standing item contains everything that the refused write would have put there.
 fn holds(standing: &Item, write: &Write) -> bool {
     match write {
-        Write::Add { applied, .. } => applied.iter().all(|span| standing.offset(&span.partition) >= Some(span.last)),
-        Write::Put { id, last, .. } => {
-            id.part.as_ref().is_some_and(|partition| standing.offset(partition) >= Some(*last))
-        }
+        Write::Add { applied, .. } => applied.iter().all(|span| standing.holds(&span.partition, span.last)),
+        Write::Put { id, last, .. } => id.part.as_ref().is_some_and(|partition| standing.holds(partition, *last)),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Taking in a batch: from payloads to what is staged and refused.
 
+use std::collections::BTreeSet;
+
 use super::flush::read_all;
 use super::fold::At;
 use super::partition::{Ledger, Owned};
 use super::worker::{Lane, Worker};
 use crate::event::{BesideField, Event, Place};
-use crate::source::{Batch, Envelope, Letter, Offset, Payload};
+use crate::source::{Batch, Envelope, Letter, Offset};
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -37,6 +39,7 @@ impl<E: Event> Worker<E> {
         let Some(partition) = &batch.partition else { return Ok(()) };
         let Some(at) = self.owned.iter().position(|owned| owned.id == *partition) else { return Ok(()) };
         let now = self.clock.now();
+        let mut letters = Vec::new();
         for (n, payload) in batch.payloads.iter().enumerate() {
             let offset = payload.offset;
             let position = self.owned[at].memory.as_mut().map(|memory| memory.step(offset));
@@ -63,27 +66,35 @@ impl<E: Event> Worker<E> {
                 self.progress.dead += 1;
                 self.tally(&refused);
             }
-            self.letters.extend(refused.into_iter().map(|Refused { pipelines, at, reason }| Letter {
-                partition: partition.clone(),
-                offset,
-                pipelines,
-                place: self.source.place(partition, offset),
-                reason,
-                at,
-                payload: bytes.to_vec(),
-                metadata: batch.metadata(n),
-            }));
+            letters.extend(refused.into_iter().filter_map(|refused| self.letter(&batch, n, refused)));
             self.owned[at].read = Some(offset);
         }
+        if let Some(newest) = letters.last().or(self.letters.last()) {
+            self.breaker.check(&newest.reason)?;
+        }
+        self.settle(&batch, &mut letters).await?;
+        self.letters.append(&mut letters);
         if let Some(reached) = batch.reached {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
         }
         self.owned[at].lag = batch.lag;
         self.source.recycle(batch);
-        if let Some(newest) = self.letters.last() {
-            self.breaker.check(&newest.reason)?;
-        }
-        self.settle().await
+        Ok(())
+    }
+
+    /// The letter of a batch's payload.
+    fn letter(&self, batch: &Batch, n: usize, Refused { pipelines, at, reason }: Refused) -> Option<Letter> {
+        let (partition, payload) = (batch.partition.clone()?, batch.payloads.get(n)?);
+        Some(Letter {
+            offset: payload.offset,
+            pipelines,
+            place: self.source.place(&partition, payload.offset),
+            reason,
+            at,
+            payload: batch.buffer[payload.bytes.clone()].to_vec(),
+            metadata: batch.metadata(n),
+            partition,
+        })
     }
 
     /// From a payload and what stands beside it to an event.
@@ -192,15 +203,33 @@ impl<E: Event> Worker<E> {
         self.progress.newest = self.progress.newest.max(time);
     }
 
-    /// Fold the batch, after comparing with the store what an earlier owner may have written.
-    async fn settle(&mut self) -> Result<()> {
+    /// Fold the batch, after comparing with the store what an earlier owner may have written. What falls into tiles that
+    /// are closed is added to the letters.
+    async fn settle(&mut self, batch: &Batch, letters: &mut Vec<Letter>) -> Result<()> {
+        let mut shut_out = Vec::new();
         for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
             let items = read_all(&*self.store, fold.table(), &wanted).await?;
-            let already_applied = fold.settle(items, &self.owned)?;
-            self.progress.already_applied += already_applied;
-            tally.already_applied += already_applied;
+            let settled = fold.settle(items, &self.owned)?;
+            self.progress.already_applied += settled.already_applied;
+            tally.already_applied += settled.already_applied;
+            tally.dead += settled.shut_out.len() as u64;
+            let pipeline = fold.pipeline();
+            shut_out.extend(settled.shut_out.into_iter().map(|(offset, reason)| (offset, pipeline, reason)));
         }
+        // A full tile says nothing about the source, so the breaker does not hear of it.
+        let mut dead: BTreeSet<Offset> = letters.iter().map(|letter| letter.offset).collect();
+        for (offset, pipeline, reason) in shut_out {
+            let Ok(n) = batch.payloads.binary_search_by_key(&offset, |payload| payload.offset) else { continue };
+            if dead.insert(offset) {
+                self.progress.applied -= 1;
+                self.progress.dead += 1;
+            }
+            let bytes = &batch.buffer[batch.payloads[n].bytes.clone()];
+            let at = (self.decode)(bytes).ok().and_then(|event| event.time());
+            letters.extend(self.letter(batch, n, Refused { pipelines: vec![pipeline], at, reason }));
+        }
+        letters.sort_by_key(|letter| letter.offset);
         Ok(())
     }
 }

@@ -172,6 +172,7 @@ pub(super) async fn flush(tiles: usize, sending: impl Future<Output = Result<Sen
     let outcome = match &sent {
         Ok(Sent { flushed: Flushed::Durable, .. }) => "durable",
         Ok(Sent { flushed: Flushed::Conflict, .. }) => "conflict",
+        Ok(Sent { flushed: Flushed::Closed, .. }) => "full",
         Err(_) => "failed",
     };
     span.record("outcome", outcome);

@@ -23,7 +23,7 @@ pub struct Progress {
     pub flushes: u64,
     /// Tiles written.
     pub writes: u64,
-    /// Times that the worker went back to its commits because a condition failed.
+    /// Times that the worker went back to its commits because a condition failed, or a tile was full.
     pub rewinds: u64,
     /// Requests sent again after an ambiguous or passing failure.
     pub resent: u64,

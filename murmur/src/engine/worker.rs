@@ -247,9 +247,7 @@ impl<E: Event> Worker<E> {
             records.push(retry(|| PartitionRecord::load(&*self.store, fold.table(), &id)).await?);
         }
         let mut owned = Owned::new(id, source_commit, records);
-        let pipelines = self.lanes.iter().map(|lane| lane.fold.pipeline());
-        let commits: Vec<_> = pipelines.zip(owned.ledgers.iter().map(|ledger| ledger.commit)).collect();
-        self.dead_letters.rewind(&owned.id, &commits).await?;
+        self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
         let within = self.lanes.iter().map(|lane| lane.fold.within());
         match within.clone().max().flatten() {
             None => self.source.seek(&owned.id, owned.commit()).await?,
@@ -297,8 +295,8 @@ impl<E: Event> Worker<E> {
         Ok(())
     }
 
-    /// Make everything read so far durable and commit it. After a conflict nothing is committed, and the partitions
-    /// are read again from their commits.
+    /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
+    /// committed, and the partitions are read again from their commits.
     async fn flush(&mut self) -> Result<Flushed> {
         if self.land().await? == Flushed::Conflict || self.start_flush(|_| true).await? == Flushed::Conflict {
             return Ok(Flushed::Conflict);
@@ -350,8 +348,14 @@ impl<E: Event> Worker<E> {
         let Some(flight) = self.flight.take() else { return Ok(Flushed::Durable) };
         let Sent { flushed, writes, resent, reached } = flight.end().await?;
         self.progress.resent += resent;
-        if flushed == Flushed::Conflict {
-            return self.give_way().await;
+        match flushed {
+            Flushed::Durable => {}
+            Flushed::Conflict => return self.give_way().await,
+            Flushed::Closed => {
+                self.progress.rewinds += 1;
+                self.rewind().await?;
+                return Ok(Flushed::Conflict);
+            }
         }
         self.progress.writes += writes;
         self.progress.flushes += 1;
@@ -364,7 +368,11 @@ impl<E: Event> Worker<E> {
             }
         }
         let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
-        let commits: Vec<_> = moved.filter_map(|(owned, _)| Some((owned.id.clone(), owned.commit()?))).collect();
+        let moved: Vec<&Owned> = moved.map(|(owned, _)| owned).collect();
+        for owned in &moved {
+            self.dead_letters.passed(&owned.id, &commits_of(&self.lanes, owned));
+        }
+        let commits: Vec<_> = moved.into_iter().filter_map(|owned| Some((owned.id.clone(), owned.commit()?))).collect();
         super::failpoint::reach("before_commit");
         self.source.commit(&commits).await?;
         Ok(Flushed::Durable)
@@ -434,6 +442,11 @@ impl<E: Event> Worker<E> {
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
         self.watch.send_replace(self.progress.clone());
     }
+}
+
+/// How far each pipeline has a partition durable.
+fn commits_of<E>(lanes: &[Lane<E>], owned: &Owned) -> Vec<(&'static str, Option<Offset>)> {
+    lanes.iter().map(|lane| lane.fold.pipeline()).zip(owned.ledgers.iter().map(|ledger| ledger.commit)).collect()
 }
 
 /// Completes when the time after a request to stop is over, whatever the worker waits for by then: a flush, a store that

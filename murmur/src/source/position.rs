@@ -51,6 +51,11 @@ pub struct Offset([u64; 4]);
 /// How the largest minor number is shown: behind everything of its major one, as at the end of a file.
 const END: &str = ":end";
 
+/// The bit of the first word that no source needs: the longest position there is, of Kinesis, has 250 bits.
+const CLOSED: u64 = 1 << 63;
+/// The same in the byte of length of the stored form.
+const CLOSED_MARK: u8 = 0x80;
+
 impl Offset {
     /// The smallest offset.
     pub const ZERO: Self = Self([0; 4]);
@@ -81,21 +86,40 @@ impl Offset {
         Self([a, b, c, d.saturating_add(count)])
     }
 
+    /// What a tile says of a partition that it is closed to: everything before this offset is in it, and nothing from
+    /// here on ever will be. It lies above every offset of an event, so that every condition on it fails.
+    #[must_use]
+    pub const fn closed(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([a | CLOSED, b, c, d])
+    }
+
+    /// From where on it is closed, if this is what [`closed`](Self::closed) gave.
+    pub const fn closed_from(&self) -> Option<Self> {
+        let [a, b, c, d] = self.0;
+        if a & CLOSED == 0 { None } else { Some(Self([a & !CLOSED, b, c, d])) }
+    }
+
     /// Append the order-preserving form: one byte of length, then the significant bytes, big-endian. Comparing the
-    /// bytes compares the offsets.
+    /// bytes compares the offsets. What is [`closed`](Self::closed) takes as much room as what it is closed from.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let (plain, mark) = match self.closed_from() {
+            Some(from) => (from, CLOSED_MARK),
+            None => (*self, 0),
+        };
         let mut bytes = [0u8; 32];
-        for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(plain.0) {
             chunk.copy_from_slice(&word.to_be_bytes());
         }
         let significant = bytes.iter().skip_while(|b| **b == 0).count();
-        out.push(significant as u8);
+        out.push(mark | significant as u8);
         out.extend_from_slice(&bytes[32 - significant..]);
     }
 
     /// Read what [`encode`](Self::encode) wrote, and how many bytes that took; `None` when it is not an offset.
     pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
-        let significant = usize::from(*bytes.first()?);
+        let length = *bytes.first()?;
+        let significant = usize::from(length & !CLOSED_MARK);
         let body = bytes.get(1..1 + significant).filter(|_| significant <= 32)?;
         let mut padded = [0u8; 32];
         padded[32 - significant..].copy_from_slice(body);
@@ -105,7 +129,10 @@ impl Offset {
             eight.copy_from_slice(chunk);
             *word = u64::from_be_bytes(eight);
         }
-        Some((Self(words), 1 + significant))
+        let plain = Self(words);
+        let is_closed = length & CLOSED_MARK != 0;
+        // A closed offset has one form only.
+        (plain.closed_from().is_none()).then_some((if is_closed { plain.closed() } else { plain }, 1 + significant))
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
                 item.expires = *expires;
             }
         }
-        Write::Put { id, values, last, expires } => {
+        Write::Put { id, values, last, expires, .. } => {
             // `check` has seen that there is a part.
             let Some(part) = &id.part else { return Err(senseless(write, "a fold without its partition")) };
             if item.offset(part).is_some_and(|stands| stands >= *last) {
@@ -56,7 +56,7 @@ pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
 pub(super) fn check(write: &Write) -> Result<()> {
     match write {
         Write::Add { id, numbers, applied, .. } => {
-            if id.part.is_some() {
+            if id.part.is_some() && !numbers.is_empty() {
                 return Err(senseless(write, "an addition to the fold of one partition"));
             }
             if applied.is_empty() {

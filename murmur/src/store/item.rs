@@ -60,7 +60,7 @@ impl fmt::Display for TileId {
 /// What is stored under a [`TileId`]. The vectors are sorted by their first element, without repeats.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Item {
-    /// How far each partition has been applied.
+    /// How far each partition has been applied; [`closed`](Offset::closed) when the item is full.
     pub offsets: Vec<(PartitionId, Offset)>,
     /// Form A: numbers by slot and column.
     pub numbers: Vec<((Slot, Column), Number)>,
@@ -74,6 +74,17 @@ impl Item {
     /// How far `partition` has been applied; `None` when nothing of it has.
     pub fn offset(&self, partition: &PartitionId) -> Option<Offset> {
         self.offsets.binary_search_by(|(p, _)| p.cmp(partition)).ok().map(|at| self.offsets[at].1)
+    }
+
+    /// Whether everything of `partition` that concerns this tile up to `last` has been applied to it; for a `last` that
+    /// is [`closed`](Offset::closed), whether the item is closed from just there.
+    pub fn holds(&self, partition: &PartitionId, last: Offset) -> bool {
+        let Some(stands) = self.offset(partition) else { return false };
+        match (stands.closed_from(), last.closed_from()) {
+            (Some(from), None) => last < from,
+            (_, Some(_)) => stands == last,
+            (None, None) => stands >= last,
+        }
     }
 
     /// Set how far `partition` has been applied.

@@ -60,6 +60,8 @@ pub struct Unset {
 ///
 /// Errors: [`Ambiguous`](crate::ErrorKind::Ambiguous) means that the write may or may not have happened, and the
 /// *same* write is to be sent again; its condition makes the second one harmless.
+/// [`Oversize`](crate::ErrorKind::Oversize) means that nothing was written, and that the item has no room for it; a store
+/// keeps enough room for [`Write::closing`], where it can tell.
 pub trait Store: Records + 'static {
     /// Carry out conditional writes; one result per write, in their order. Writes of one call are independent:
     /// some may be applied and others not; each is of another tile. What is `Ok` is durable when the future completes.

@@ -28,8 +28,10 @@ pub enum Write {
     /// SET  o<p> = last<p>               for each p in `applied`
     /// IF   o<p> is absent OR o<p> < first<p>
     /// ```
+    ///
+    /// Without numbers it only says how far: see [`closing`](Self::closing).
     Add {
-        /// Which tile; `part` is `None`.
+        /// Which tile; `part` is `None`, unless there are no numbers.
         id: TileId,
         /// What is added.
         numbers: Vec<((Slot, Column), Number)>,
@@ -49,6 +51,9 @@ pub enum Write {
         id: TileId,
         /// All slots of the tile that are not empty.
         values: Vec<(Slot, Bytes)>,
+        /// Offset of the first event in the fold that no earlier write had. No condition: from there on the tile is
+        /// closed when this fold is too large.
+        first: Offset,
         /// Offset of the last event in the fold.
         last: Offset,
         /// When the tile expires.
@@ -62,6 +67,29 @@ impl Write {
         match self {
             Self::Add { id, .. } | Self::Put { id, .. } => id,
         }
+    }
+
+    /// The write to send after this one was refused as [`Oversize`](crate::ErrorKind::Oversize): it closes the tile to
+    /// the partitions of this one, from their first events in it on. `None` when this is such a write itself.
+    ///
+    /// ```text
+    /// SET  o<p> = first<p>.closed()    for each p
+    /// IF   o<p> is absent OR o<p> < first<p>
+    /// ```
+    ///
+    /// From then on the conditions of all other writes from these partitions fail, of late copies too, and the item
+    /// says which events it lacks: none of them is ever both in the tile and somewhere else.
+    pub fn closing(&self) -> Option<Self> {
+        let (applied, expires) = match self {
+            Self::Add { applied, .. } if applied.iter().any(|a| a.last.closed_from().is_some()) => return None,
+            Self::Add { applied, expires, .. } => {
+                (applied.iter().map(|a| Applied { last: a.first.closed(), ..a.clone() }).collect(), *expires)
+            }
+            Self::Put { id, first, expires, .. } => {
+                (vec![Applied { partition: id.part.clone()?, first: *first, last: first.closed() }], *expires)
+            }
+        };
+        Some(Self::Add { id: self.id().clone(), numbers: Vec::new(), applied, expires })
     }
 }
 

@@ -71,12 +71,24 @@ impl<A> Entry<A> {
     }
 }
 
+/// What became of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    Folded,
+    /// The store holds it already.
+    Held,
+    /// The tile is closed to it, from this offset on.
+    Closed(Offset),
+}
+
 impl<A: Monoid> Entry<A> {
-    /// Fold one value in, unless the store holds it already.
-    pub(super) fn take(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> bool {
+    /// Fold one value in, unless the store holds it already, or never will.
+    pub(super) fn take(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> Taken {
         let span = self.span(partition);
-        if span.floor.as_ref().is_some_and(|floor| Some(offset) <= **floor) {
-            return false;
+        if let Some(floor) = span.floor.as_ref().and_then(|floor| **floor)
+            && offset <= floor
+        {
+            return floor.closed_from().filter(|from| offset >= *from).map_or(Taken::Held, Taken::Closed);
         }
         if !span.pending {
             span.pending = true;
@@ -91,7 +103,7 @@ impl<A: Monoid> Entry<A> {
                 self.slots.insert(at, (slot, value));
             }
         }
-        true
+        Taken::Folded
     }
 
     /// Put what the store holds before what was folded here.

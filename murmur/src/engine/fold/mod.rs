@@ -4,6 +4,7 @@
 //! to each other, where the processor overlaps their cache misses; and a batch that has to be compared with the store
 //! asks once.
 
+mod closed;
 mod entry;
 mod table;
 
@@ -31,6 +32,15 @@ pub(super) struct At {
 #[derive(Debug)]
 pub(super) struct Overlap;
 
+/// What [`Fold::settle`] did not fold.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Emissions that the store holds already.
+    pub(super) already_applied: u64,
+    /// Events with an emission that no store will ever hold, in their order, each once; and why.
+    pub(super) shut_out: Vec<(Offset, String)>,
+}
+
 /// The fold table of one pipeline, for a worker that knows only the event.
 pub(super) trait Fold<E>: Send + Sync {
     fn pipeline(&self) -> &'static str;
@@ -53,9 +63,9 @@ pub(super) trait Fold<E>: Send + Sync {
     /// The tiles that staged events need to be compared with, each once.
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId>;
 
-    /// Fold what is staged, unless the items of [`wanted`](Self::wanted), here in its order, hold it already; how many
-    /// emissions they hold.
-    fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<u64>;
+    /// Fold what is staged, unless the items of [`wanted`](Self::wanted), here in its order, hold it already or are
+    /// closed to it.
+    fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<Settled>;
 
     /// Form B: the tiles whose stored fold is needed before the next flush.
     fn baseless(&mut self, owned: &[Owned]) -> Vec<TileId>;
@@ -73,6 +83,6 @@ pub(super) trait Fold<E>: Send + Sync {
     /// Approximate bytes held.
     fn bytes(&self) -> usize;
 
-    /// Forget everything.
+    /// Forget everything, but which tiles are closed.
     fn clear(&mut self);
 }

@@ -4,14 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
 
-use super::entry::{Entries, Entry, Slots};
-use super::{At, Fold, Overlap};
+use super::closed::Closed;
+use super::entry::{Entries, Entry, Slots, Taken};
+use super::{At, Fold, Overlap, Settled};
 use crate::aggregate::{Form, Monoid, envelope};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
 use crate::engine::partition::Owned;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Refusal};
+use crate::source::Offset;
 use crate::store::{Applied, Item, Table, TileId, Write};
 use crate::time::{Slot, Tile, Tiling, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -21,6 +23,7 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     generation: u32,
     tiling: Tiling,
     entries: Entries<P::Aggregate>,
+    closed: Closed,
     dirty: usize,
     /// Bytes of all values that are known to be stored.
     value_bytes: usize,
@@ -55,6 +58,7 @@ impl<P: Pipeline> FoldTable<P> {
             generation,
             tiling: P::tiling(),
             entries: Entries::new(),
+            closed: Closed::default(),
             dirty: 0,
             value_bytes: 0,
             emissions: Emissions::default(),
@@ -107,6 +111,48 @@ impl<P: Pipeline> FoldTable<P> {
             let part = Self::part(staged.at);
             staged.entry = Some(self.entries.of(staged.hash, staged.entry, key, staged.tile, part));
         }
+    }
+
+    /// Tell the entries that are new in this batch which partitions their tiles are closed to.
+    fn recall_closed(&mut self, owned: &[Owned]) {
+        if self.closed.is_empty() {
+            return;
+        }
+        for at in self.staged.iter().filter_map(|staged| staged.entry) {
+            let entry = &mut self.entries.list[at as usize];
+            if !entry.spans.is_empty() {
+                continue;
+            }
+            for (partition, closed) in self.closed.of(&entry.text(), entry.tile) {
+                let place = owned.iter().position(|owned| owned.id == *partition).map(|place| place as u16);
+                let Some(place) = place.filter(|place| entry.partition.is_none_or(|own| own == *place)) else {
+                    continue;
+                };
+                entry.span(place).floor = Some(Box::new(Some(*closed)));
+            }
+        }
+    }
+
+    /// Remember what the store says of tiles that are closed.
+    fn note_closed(&mut self, at: u32, owned: &[Owned]) {
+        let entry = &self.entries.list[at as usize];
+        for span in &entry.spans {
+            if let Some(closed) = span.floor.as_ref().and_then(|floor| **floor)
+                && closed.closed_from().is_some()
+            {
+                self.closed.note(&entry.text(), entry.tile, &owned[usize::from(span.partition)].id, closed);
+            }
+        }
+    }
+
+    /// Why an emission into this entry is not counted.
+    fn shut_out(&self, entry: &Entry<P::Aggregate>, from: Offset, owned: &[Owned]) -> String {
+        let id = self.id(entry, owned);
+        format!(
+            "`{}`: {id} is full, and takes nothing more of this partition from offset {from} on; what the event adds to \
+             other tiles is counted",
+            P::SPEC.name
+        )
     }
 
     fn id(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> TileId {
@@ -170,6 +216,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
 
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId> {
         self.place();
+        self.recall_closed(owned);
         self.asked.clear();
         if self.catching_up {
             let behind = self.staged.iter().filter(|staged| staged.at.catching_up);
@@ -184,8 +231,9 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.asked_ids(owned)
     }
 
-    fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<u64> {
-        for (&at, item) in self.asked.iter().zip(items) {
+    fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<Settled> {
+        let asked = std::mem::take(&mut self.asked);
+        for (&at, item) in asked.iter().zip(items) {
             let entry = &mut self.entries.list[at as usize];
             match entry.partition {
                 Some(partition) => {
@@ -208,21 +256,37 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     }
                 }
             }
+            self.note_closed(at, owned);
         }
-        let mut already_applied = 0;
-        for (Staged { entry, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
-            let Some(entry) = entry else { continue };
-            let entry = &mut self.entries.list[entry as usize];
-            if !entry.take(slot, value, at.partition, at.offset) {
-                already_applied += 1;
-            } else if !entry.dirty {
-                entry.dirty = true;
-                self.dirty += 1;
+        let mut settled = Settled::default();
+        let mut shut_out: Vec<(u32, At, Offset)> = Vec::new();
+        for (Staged { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
+            let Some(place) = place else { continue };
+            let entry = &mut self.entries.list[place as usize];
+            match entry.take(slot, value, at.partition, at.offset) {
+                Taken::Folded if !entry.dirty => {
+                    entry.dirty = true;
+                    self.dirty += 1;
+                }
+                Taken::Folded => {}
+                Taken::Held => settled.already_applied += 1,
+                Taken::Closed(from) => shut_out.push((place, at, from)),
             }
         }
+        for (place, at, from) in shut_out {
+            let why = self.shut_out(&self.entries.list[place as usize], from, owned);
+            match settled.shut_out.last_mut() {
+                Some((offset, all)) if *offset == at.offset => {
+                    all.push_str("; ");
+                    all.push_str(&why);
+                }
+                _ => settled.shut_out.push((at.offset, why)),
+            }
+        }
+        self.asked = asked;
         self.emissions.clear();
         self.catching_up = false;
-        Ok(already_applied)
+        Ok(settled)
     }
 
     fn baseless(&mut self, owned: &[Owned]) -> Vec<TileId> {
@@ -245,7 +309,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             let stored = item.offsets.first().map(|(_, offset)| *offset);
             let span = &mut entry.spans[0];
             span.floor = Some(Box::new(stored));
-            if span.pending && stored >= Some(span.last) {
+            if span.pending && item.offsets.first().is_some_and(|(partition, _)| item.holds(partition, span.last)) {
                 // The delta is in there already, all of it.
                 span.pending = false;
                 entry.slots = base;
@@ -356,7 +420,7 @@ impl<P: Pipeline> FoldTable<P> {
     fn put(&mut self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
         let span = entry.spans.first_mut().filter(|span| span.pending)?;
         span.pending = false;
-        let last = span.last;
+        let (first, last) = (span.first, span.last);
         let values: Vec<(Slot, Bytes)> =
             entry.slots.iter().map(|(slot, value)| (*slot, Bytes::from(envelope::seal(value)))).collect();
         let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
@@ -370,6 +434,7 @@ impl<P: Pipeline> FoldTable<P> {
         Some(Write::Put {
             id: self.id(entry, owned),
             values,
+            first,
             last,
             expires: self.tiling.expiry(entry.tile, &P::SPEC.window),
         })

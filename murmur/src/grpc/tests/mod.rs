@@ -246,7 +246,11 @@ impl World {
         let (tile, slot) = Notes::tiling().locate(Timestamp::EPOCH);
         let id = TileId { key: text_of(key), tile, part: Some(PartitionId::new("p")) };
         let values = vec![(slot, envelope::seal(&Text(text.into())).into())];
-        self.write("notes", Write::Put { id, values, last: Offset::from_u64(version), expires: None }).await;
+        self.write(
+            "notes",
+            Write::Put { id, values, first: Offset::ZERO, last: Offset::from_u64(version), expires: None },
+        )
+        .await;
     }
 
     async fn write(&self, pipeline: &str, write: Write) {

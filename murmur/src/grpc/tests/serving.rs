@@ -237,7 +237,7 @@ async fn what_a_damaged_store_says_stays_in_the_log() {
     let (tile, slot) = Notes::tiling().locate(Timestamp::EPOCH);
     let id = TileId { key: text_of(&note("secret")), tile, part: Some(PartitionId::new("p")) };
     let values = vec![(slot, b"damaged".to_vec().into())];
-    world.write("notes", Write::Put { id, values, last: Offset::ZERO, expires: None }).await;
+    world.write("notes", Write::Put { id, values, first: Offset::ZERO, last: Offset::ZERO, expires: None }).await;
     let request = GetRequest { key: Some(note("secret")), options: None };
     let body = frame(0, &prost::Message::encode_to_vec(&request)).to_vec();
     let (_, status, message) = grpc(world.router(), &format!("/{NOTES}/Get"), &[], body).await;

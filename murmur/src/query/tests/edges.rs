@@ -176,6 +176,7 @@ async fn a_tile_with_more_parts_than_a_page_is_folded_whole() {
     let part = |n: usize| Write::Put {
         id: TileId { key: key_text("a"), tile, part: Some(PartitionId::new(format!("p{n:05}"))) },
         values: vec![(Slot(0), envelope::seal(&Text::<8>("x".into())).into())],
+        first: Offset::ZERO,
         last: Offset::ZERO,
         expires: None,
     };
@@ -192,7 +193,13 @@ async fn a_value_that_does_not_decode_is_an_error_that_names_its_tile() {
     let id_of = TileId { key: key_text("a"), tile, part: Some(PartitionId::new("p0")) };
     let mut bytes = envelope::seal(&Text::<8>("x".into()));
     bytes[1] ^= 1;
-    let write = Write::Put { id: id_of, values: vec![(slot, bytes.into())], last: Offset::ZERO, expires: None };
+    let write = Write::Put {
+        id: id_of,
+        values: vec![(slot, bytes.into())],
+        first: Offset::ZERO,
+        last: Offset::ZERO,
+        expires: None,
+    };
     store.write(&Table::new("test", 1), &[write]).await;
     let reader = Reader::<Test<Minutes, Alone>>::new(Arc::new(store), 1).clock(Arc::new(Standing(now())));
     let error = reader.get(&id("a"), Eventual).await.unwrap_err();

@@ -189,7 +189,7 @@ where
         match form {
             Form::Put => {
                 let values = slots.iter().map(|(slot, value)| (*slot, envelope::seal(value).into())).collect();
-                Write::Put { id, values, last: applied[0].last, expires }
+                Write::Put { id, values, first: applied[0].first, last: applied[0].last, expires }
             }
             Form::Add => {
                 let mut numbers = Vec::new();

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
@@ -97,19 +97,22 @@ impl std::fmt::Debug for KafkaLettersConfig {
 /// | `murmur-stamped` | when the source took it in (RFC 3339) |
 /// | `murmur-app` | who could not count it |
 ///
-/// What a topic holds cannot be taken back. A rewind inside a process sends no letter again, as the letters of a
-/// stretch of the log are always the same. A worker that dies between sending and committing sends those of its last
+/// What a topic holds cannot be taken back. A rewind inside a process sends no letter again. A worker that dies between sending and committing sends those of its last
 /// flush again after its restart: **a reader of the topic drops copies by `murmur-id`**.
 pub struct KafkaDeadLetters {
     producer: ThreadedProducer<Reports>,
     reports: Arc<Outcome>,
     topic: String,
     app: String,
-    /// Up to where the letters of each partition and pipeline are in the topic.
-    stored: HashMap<(PartitionId, &'static str), Offset>,
+    /// Which letters beyond the commit are in the topic.
+    stored: Known,
     /// What is under way; it is stored after the next sync.
-    sent: HashMap<(PartitionId, &'static str), Offset>,
+    sent: Known,
 }
+
+/// Letters by where they stand. Not only how far: a stretch that is read again can have letters that it had not before,
+/// when a tile has turned out to be full.
+type Known = HashMap<(PartitionId, &'static str), BTreeSet<Offset>>;
 
 /// What became of the messages sent.
 #[derive(Default)]
@@ -238,6 +241,16 @@ impl DeadLetters for KafkaDeadLetters {
         async move { if self.sent.is_empty() { Ok(()) } else { self.sync().await } }.boxed()
     }
 
+    fn passed(&mut self, partition: &PartitionId, commits: Commits<'_>) {
+        self.stored.retain(|(of, pipeline), offsets| {
+            let commit = commits.iter().find(|(name, _)| of == partition && name == pipeline);
+            if let Some((_, Some(commit))) = commit {
+                offsets.retain(|offset| offset > commit);
+            }
+            !offsets.is_empty()
+        });
+    }
+
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
         async move {
             for mut letter in letters {
@@ -245,13 +258,17 @@ impl DeadLetters for KafkaDeadLetters {
                 let (partition, offset) = (partition.clone(), *offset);
                 letter.pipelines.retain(|pipeline| {
                     let at = (partition.clone(), *pipeline);
-                    self.stored.get(&at).max(self.sent.get(&at)).is_none_or(|stored| offset > *stored)
+                    ![&self.stored, &self.sent]
+                        .iter()
+                        .any(|known| known.get(&at).is_some_and(|at| at.contains(&offset)))
                 });
                 if letter.pipelines.is_empty() {
                     continue;
                 }
                 self.send(&letter).await?;
-                self.sent.extend(letter.pipelines.iter().map(|pipeline| ((partition.clone(), *pipeline), offset)));
+                for pipeline in &letter.pipelines {
+                    self.sent.entry((partition.clone(), *pipeline)).or_default().insert(offset);
+                }
             }
             Ok(())
         }
@@ -266,7 +283,9 @@ impl DeadLetters for KafkaDeadLetters {
                     return Err(self.failed(error));
                 }
                 if outstanding == 0 {
-                    self.stored.extend(self.sent.drain());
+                    for (at, offsets) in self.sent.drain() {
+                        self.stored.entry(at).or_default().extend(offsets);
+                    }
                     return Ok(());
                 }
                 self.reports.changed.notified().await;

@@ -11,6 +11,7 @@ pub(super) async fn a_fold_replaces_an_older_one_only(subject: Subject) {
     let wide = Write::Put {
         id: id.clone(),
         values: vec![(Slot(7), Bytes::from_static(b"seven")), (Slot(2), Bytes::from_static(b"two"))],
+        first: Offset::from_u64(10),
         last: Offset::from_u64(10),
         expires: Some(at(0)),
     };
@@ -52,10 +53,22 @@ pub(super) async fn big_and_empty_values_come_back(subject: Subject) {
     // DynamoDB takes items of up to 400 KB, with their names.
     let noise: Vec<u8> = (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let values = vec![(Slot(0), Bytes::new()), (Slot(1), Bytes::from(noise)), (Slot(9), Bytes::from_static(b"\0"))];
-    let write = Write::Put { id: id.clone(), values: values.clone(), last: Offset::from_u64(1), expires: None };
+    let write = Write::Put {
+        id: id.clone(),
+        values: values.clone(),
+        first: Offset::ZERO,
+        last: Offset::from_u64(1),
+        expires: None,
+    };
     subject.applied(write).await;
     assert_eq!(subject.get(&id).await.map(|item| item.values), Some(values));
-    let empty = Write::Put { id: id.clone(), values: Vec::new(), last: Offset::from_u64(2), expires: None };
+    let empty = Write::Put {
+        id: id.clone(),
+        values: Vec::new(),
+        first: Offset::ZERO,
+        last: Offset::from_u64(2),
+        expires: None,
+    };
     subject.applied(empty).await;
     assert_eq!(subject.get(&id).await.map(|item| (item.values, item.offsets.len())), Some((Vec::new(), 1)));
 }

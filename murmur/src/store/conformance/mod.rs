@@ -14,6 +14,7 @@
 //! A broken promise panics and says which one, as an assertion of a test does.
 
 mod additions;
+mod closing;
 mod expiry;
 mod folds;
 mod model;
@@ -54,6 +55,10 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     folds::a_fold_replaces_an_older_one_only(subject().await).await;
     folds::parts_of_a_tile_are_independent(subject().await).await;
     folds::big_and_empty_values_come_back(subject().await).await;
+
+    closing::a_closed_tile_takes_nothing_more_from_its_partition(subject().await).await;
+    closing::a_closed_fold_stays_as_it_is(subject().await).await;
+    closing::only_what_was_not_applied_is_closed(subject().await).await;
 
     reads::get_answers_in_the_order_asked(subject().await).await;
     reads::range_is_half_open_and_in_order(subject().await).await;

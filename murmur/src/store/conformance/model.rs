@@ -60,7 +60,7 @@ impl Model {
                 next.expires = expires.or(stands.expires);
                 next
             }
-            Write::Put { id, values, last, expires } => {
+            Write::Put { id, values, last, expires, .. } => {
                 let part = id.part.as_ref().map(ToString::to_string).unwrap_or_default();
                 if stands.offsets.get(&part).is_some_and(|words| *words >= last.words()) {
                     return false;

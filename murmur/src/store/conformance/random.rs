@@ -128,6 +128,11 @@ impl Dice {
     }
 
     fn write(&mut self) -> Write {
+        let write = self.open_write();
+        if self.below(20) == 0 { write.closing().unwrap_or(write) } else { write }
+    }
+
+    fn open_write(&mut self) -> Write {
         let tile = crate::time::Tile { level: self.level(), start: self.start() };
         let mut id = TileId { key: self.key().into(), tile, part: None };
         let expires = (self.below(2) == 0).then(|| self.expiry());
@@ -136,7 +141,9 @@ impl Dice {
             let slots: BTreeSet<u16> = (0..self.below(4)).map(|_| self.below(60) as u16).collect();
             let values =
                 slots.into_iter().map(|slot| (Slot(slot), Bytes::from(vec![slot as u8; self.below(50) as usize])));
-            return Write::Put { id, values: values.collect(), last: self.offset(), expires };
+            let values = values.collect();
+            let last = self.offset();
+            return Write::Put { id, values, first: last, last, expires };
         }
         let partitions: BTreeSet<PartitionId> = (0..1 + self.below(3)).map(|_| self.partition()).collect();
         let applied = partitions.into_iter().map(|partition| {

@@ -107,7 +107,7 @@ pub(super) fn add(id: &TileId, amount: i128, applied: &[Applied]) -> Write {
 /// A fold of one slot.
 pub(super) fn put(id: &TileId, value: &'static [u8], last: u64) -> Write {
     let values = vec![(Slot(0), Bytes::from_static(value))];
-    Write::Put { id: id.clone(), values, last: Offset::from_u64(last), expires: None }
+    Write::Put { id: id.clone(), values, first: Offset::from_u64(last), last: Offset::from_u64(last), expires: None }
 }
 
 /// The item that a single [`add`] leaves.

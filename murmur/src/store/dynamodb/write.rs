@@ -16,6 +16,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// Largest item that DynamoDB takes, with the names of its attributes.
 const ITEM_BYTES: usize = 400 * 1024;
+/// What is kept free of that in items that are put, so that a tile can always be closed: the name of a partition and its
+/// offset.
+const CLOSING_BYTES: usize = 2048;
 /// Longest keys that DynamoDB takes.
 const PARTITION_KEY_BYTES: usize = 2048;
 const SORT_KEY_BYTES: usize = 1024;
@@ -35,7 +38,7 @@ impl Inner {
         check(write)?;
         check_key(write.id())?;
         match write {
-            Write::Put { id, values, last, expires } => {
+            Write::Put { id, values, last, expires, .. } => {
                 // `check` has seen that there is a part.
                 let Some(part) = &id.part else {
                     return Err(Error::new(ErrorKind::Internal, "a fold of no partition"));
@@ -47,7 +50,7 @@ impl Inner {
                     expires: *expires,
                 };
                 let attributes = format::encode_item(id, &item, None);
-                match self.put(table, id, attributes, Expression::put(part, *last)).await? {
+                match self.put(table, id, attributes, Expression::put(part, *last), ITEM_BYTES - CLOSING_BYTES).await? {
                     Sent::Applied => Ok(Outcome::Applied),
                     Sent::Refused(Some(stands)) => Ok(Outcome::Refused(format::decode_item(id, stands)?.0)),
                     Sent::Refused(None) => {
@@ -78,6 +81,7 @@ impl Inner {
             Some(stands) => stands,
             None => self.read_one(table, format::tile_key(id)).await?,
         };
+        let most = if write.closing().is_some() { ITEM_BYTES - CLOSING_BYTES } else { ITEM_BYTES };
         for _ in 0..ATTEMPTS {
             let (mut item, count) = match stands {
                 Some(attributes) => {
@@ -90,7 +94,7 @@ impl Inner {
                 return Ok(refused);
             }
             let attributes = format::encode_item(id, &item, Some(next_count(count, &item.numbers)));
-            match self.put(table, id, attributes, Expression::unchanged(count)).await? {
+            match self.put(table, id, attributes, Expression::unchanged(count), most).await? {
                 Sent::Applied => return Ok(Outcome::Applied),
                 Sent::Refused(now) => stands = now,
             }
@@ -144,10 +148,17 @@ impl Inner {
         Err(failure(error, Intent::Write, table, &self.place))
     }
 
-    /// Put an item under a condition.
-    async fn put(&self, table: &str, id: &TileId, attributes: Attributes, condition: Expression) -> Result<Sent> {
+    /// Put an item of at most so many bytes under a condition.
+    async fn put(
+        &self,
+        table: &str,
+        id: &TileId,
+        attributes: Attributes,
+        condition: Expression,
+        most: usize,
+    ) -> Result<Sent> {
         let bytes = format::size(&attributes);
-        if bytes > ITEM_BYTES {
+        if bytes > most {
             return Err(too_large(id, Some(bytes)));
         }
         self.meter.item(bytes);
@@ -212,5 +223,5 @@ fn too_large(id: &TileId, bytes: Option<usize>) -> Error {
         "the item of {id} would have {bytes}; DynamoDB takes {ITEM_BYTES}, so keep less in one aggregate or use \
          shorter slots (`check` says how large items can get)"
     );
-    Error::new(ErrorKind::ResourceExhausted, context)
+    Error::new(ErrorKind::Oversize, context)
 }

@@ -122,7 +122,13 @@ fn add(number: Number) -> Write {
 
 fn fold(bytes: usize) -> Write {
     let id = TileId { part: Some(PartitionId::new("p")), ..tile("=the-page") };
-    Write::Put { id, values: vec![(Slot(0), Bytes::from(vec![0; bytes]))], last: Offset::ZERO, expires: None }
+    Write::Put {
+        id,
+        values: vec![(Slot(0), Bytes::from(vec![0; bytes]))],
+        first: Offset::ZERO,
+        last: Offset::ZERO,
+        expires: None,
+    }
 }
 
 async fn write(store: &DynamoStore, write: Write) -> Result<Outcome> {
@@ -182,11 +188,11 @@ async fn an_item_that_is_too_large_names_its_tile() {
     let store = server.store().await;
     let error = write(&store, fold(410_000)).await.unwrap_err();
     assert!(server.operations().is_empty(), "known before it was sent");
-    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert_eq!(error.kind(), ErrorKind::Oversize);
     assert!(error.to_string().contains("=the-page"), "{error}");
     // What an addition makes of the item, only the server knows.
     let error = write(&store, add(Number::Int(1))).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::ResourceExhausted && error.to_string().contains("=the-page"), "{error}");
+    assert!(error.kind() == ErrorKind::Oversize && error.to_string().contains("=the-page"), "{error}");
 }
 
 #[tokio::test]
@@ -194,8 +200,13 @@ async fn keys_that_dynamodb_cannot_hold_are_refused_before_they_are_sent() {
     let server = Server::start(vec![Reply::Cuts]);
     let store = server.store().await;
     let part = Some(PartitionId::new("p".repeat(1_010)));
-    let request =
-        Write::Put { id: TileId { part, ..tile("=a") }, values: Vec::new(), last: Offset::ZERO, expires: None };
+    let request = Write::Put {
+        id: TileId { part, ..tile("=a") },
+        values: Vec::new(),
+        first: Offset::ZERO,
+        last: Offset::ZERO,
+        expires: None,
+    };
     assert_eq!(kind(write(&store, request).await), ErrorKind::InvalidArgument);
     assert!(server.operations().is_empty());
 }

@@ -1,0 +1,55 @@
+use hashbrown::HashMap;
+
+use crate::source::{Offset, PartitionId};
+use crate::time::Tile;
+
+/// Tiles that are known to be [closed](Offset::closed), and to whom.
+///
+/// It saves what would otherwise find it out: a write whose condition fails, and a rewind. So it may forget.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    tiles: HashMap<(Box<str>, Tile), Vec<(PartitionId, Offset)>>,
+}
+
+/// Most tiles that are remembered.
+const MOST: usize = 10_000;
+
+impl Closed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tiles.is_empty()
+    }
+
+    /// The offsets that the tile is closed with, by partition.
+    pub(super) fn of(&self, key: &str, tile: Tile) -> &[(PartitionId, Offset)] {
+        self.tiles.get(&(Box::from(key), tile)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn note(&mut self, key: &str, tile: Tile, partition: &PartitionId, closed: Offset) {
+        if self.tiles.len() >= MOST {
+            self.tiles.clear();
+        }
+        let partitions = self.tiles.entry((key.into(), tile)).or_default();
+        match partitions.iter_mut().find(|(known, _)| known == partition) {
+            Some((_, known)) => *known = closed,
+            None => partitions.push((partition.clone(), closed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Level, Timestamp};
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let tile = Tile { level: Level::Forever, start: Timestamp::EPOCH };
+        let (mut closed, partition) = (Closed::default(), PartitionId::new("p"));
+        for n in 0..3 * MOST {
+            closed.note(&n.to_string(), tile, &partition, Offset::from_u64(7).closed());
+            assert!(closed.tiles.len() <= MOST);
+            assert_eq!(closed.of(&n.to_string(), tile), [(partition.clone(), Offset::from_u64(7).closed())]);
+        }
+        assert!(closed.of("none", tile).is_empty());
+    }
+}
