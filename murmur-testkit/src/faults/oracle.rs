@@ -12,7 +12,7 @@ use murmur::time::Timestamp;
 use super::feed::Log;
 use super::kafka::Cluster;
 use super::{Failure, Verdict};
-use crate::oracle::{Closures, Difference, Truth, compare, read, scan};
+use crate::oracle::{Closures, Difference, Truth, closures, compare, read, scan};
 use crate::pipelines::{Singles, Tallies, Tick, Trails, decode};
 
 /// What must stand in the tables and in the topic of dead letters.
@@ -23,6 +23,8 @@ pub(super) struct Oracle {
     singles: Option<Truth<Singles>>,
     log: Log,
     store: Arc<DynamoStore>,
+    /// When the log was made: what has expired by then is not sent again to be judged.
+    now: Timestamp,
 }
 
 fn partition(number: i32) -> PartitionId {
@@ -38,32 +40,47 @@ impl Oracle {
     pub(super) fn new(log: Log, store: Arc<DynamoStore>, has_singles: bool) -> Self {
         let now = SystemClock.now();
         Self {
-            tallies: truth(&log, now),
-            trails: truth(&log, now),
-            singles: has_singles.then(|| truth(&log, now)),
+            tallies: truth(&log, now, Closures::new()),
+            trails: truth(&log, now, Closures::new()),
+            singles: has_singles.then(|| truth(&log, now, Closures::new())),
             log,
             store,
+            now,
         }
+    }
+
+    /// What stands in the table of a pipeline, and what must, where tiles are closed as they say.
+    async fn table<P: Pipeline<Event = Tick>>(&self) -> Result<(Vec<(TileId, Item)>, Truth<P>), Failure> {
+        let items = scan::<P>(&*self.store).await?;
+        let closed = closures(&items, number);
+        let truth = truth(&self.log, self.now, closed);
+        Ok((items, truth))
+    }
+
+    /// The keys of tiles that are closed.
+    pub(super) async fn closed(&self) -> Result<Vec<String>, Failure> {
+        let mut closed = closures(&scan::<Tallies>(&*self.store).await?, number);
+        closed.append(&mut closures(&scan::<Trails>(&*self.store).await?, number));
+        Ok(closed.into_keys().map(|(key, ..)| key).collect())
     }
 
     /// How the tables differ from what must stand there, once everything has been read.
     pub(super) async fn difference(&self) -> Result<Difference, Failure> {
-        let mut all = self.compare(&self.tallies, |tally| Some(tally.count)).await?;
-        all.add(self.compare(&self.trails, |trail| Some(trail.count)).await?);
-        if let Some(singles) = &self.singles {
-            all.add(self.compare(singles, |trail| Some(trail.count)).await?);
+        let mut all = self.compare::<Tallies>(|tally| Some(tally.count)).await?;
+        all.add(self.compare::<Trails>(|trail| Some(trail.count)).await?);
+        if self.singles.is_some() {
+            all.add(self.compare::<Singles>(|trail| Some(trail.count)).await?);
         }
         Ok(all)
     }
 
-    async fn compare<P: Pipeline>(
+    async fn compare<P: Pipeline<Event = Tick>>(
         &self,
-        truth: &Truth<P>,
         weigh: impl Fn(&P::Aggregate) -> Option<u64>,
     ) -> Result<Difference, Failure> {
-        let items = scan::<P>(&*self.store).await?;
+        let (items, right) = self.table::<P>().await?;
         Ok(match read::<P>(&items, number) {
-            Ok(found) => compare::<P>(&truth.kept, &found, weigh),
+            Ok(found) => compare::<P>(&right.kept, &found, weigh),
             Err(error) => Difference { other: 1, first: Some(error), ..Difference::default() },
         })
     }
@@ -80,10 +97,14 @@ impl Oracle {
         })
     }
 
-    /// Whether exactly what cannot be counted lies in the topic, with its payload; copies of a letter count once.
-    pub(super) fn letters(&self, cluster: &Cluster, topic: &str) -> Result<Result<u64, String>, Failure> {
+    /// Whether exactly what cannot be counted lies in the topic, with its payload; how many, each once for each pipeline.
+    pub(super) async fn letters(&self, cluster: &Cluster, topic: &str) -> Result<Result<u64, String>, Failure> {
+        let mut right = self.refused::<Tallies>().await?;
+        right.append(&mut self.refused::<Trails>().await?);
+        if self.singles.is_some() {
+            right.append(&mut self.refused::<Singles>().await?);
+        }
         let mut found = BTreeSet::new();
-        let mut copies = 0;
         for (payload, headers) in cluster.messages(topic)? {
             let header = |name: &str| headers.get(name).map(String::as_str).unwrap_or_default();
             let (at, offset) = (header("murmur-source-partition"), header("murmur-source-offset"));
@@ -95,20 +116,20 @@ impl Oracle {
                 return Ok(Err(format!("the dead letter {at}@{offset} is not what was sent")));
             }
             for pipeline in header("murmur-pipelines").split(',') {
-                copies += u64::from(!found.insert((partition(at), Offset::from_u64(offset), pipeline.to_owned())));
+                found.insert((partition(at), Offset::from_u64(offset), pipeline.to_owned()));
             }
         }
-        let of = |name: &str, refused: &BTreeSet<(PartitionId, Offset)>| -> BTreeSet<(PartitionId, Offset, String)> {
-            refused.iter().map(|(partition, offset)| (partition.clone(), *offset, name.to_owned())).collect()
-        };
-        let mut right = of(Tallies::SPEC.name, &self.tallies.refused);
-        right.extend(of(Trails::SPEC.name, &self.trails.refused));
-        right.extend(self.singles.iter().flat_map(|truth| of(Singles::SPEC.name, &truth.refused)));
         Ok(match (right.difference(&found).next(), found.difference(&right).next()) {
-            (None, None) => Ok(copies),
+            (None, None) => Ok(found.len() as u64),
             (Some(missing), _) => Err(format!("no dead letter for {missing:?}")),
             (_, Some(extra)) => Err(format!("a dead letter that could be counted: {extra:?}")),
         })
+    }
+
+    /// What is to be a dead letter of a pipeline.
+    async fn refused<P: Pipeline<Event = Tick>>(&self) -> Result<BTreeSet<(PartitionId, Offset, String)>, Failure> {
+        let refused = self.table::<P>().await?.1.refused;
+        Ok(refused.into_iter().map(|(partition, offset)| (partition, offset, P::SPEC.name.to_owned())).collect())
     }
 
     /// How many emissions had expired, in both pipelines.
@@ -132,8 +153,9 @@ impl Oracle {
     }
 }
 
-fn truth<P: Pipeline<Event = Tick>>(log: &Log, now: Timestamp) -> Truth<P> {
-    let mut truth = Truth::new(decode, Ruler::Offsets, now, Closures::new());
+/// What the log gives, with tiles closed as these are.
+fn truth<P: Pipeline<Event = Tick>>(log: &Log, now: Timestamp, closed: Closures) -> Truth<P> {
+    let mut truth = Truth::new(decode, Ruler::Offsets, now, closed);
     for (at, payloads) in log.iter().enumerate() {
         let partition = partition(at as i32);
         for (offset, payload) in payloads.iter().enumerate() {

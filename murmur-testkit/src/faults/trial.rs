@@ -342,7 +342,7 @@ impl Trial {
             Verdict::Exact => judge(&self.oracle.difference().await?),
             worse => worse,
         };
-        let letters = self.oracle.letters(&self.cluster, &self.letters)?;
+        let letters = self.oracle.letters(&self.cluster, &self.letters).await?;
         let verdict = match (verdict, &letters) {
             (Verdict::Exact, Err(what)) => Verdict::Corrupt(what.clone()),
             (verdict, _) => verdict,
@@ -354,6 +354,7 @@ impl Trial {
             ("resent", self.past.resent),
             ("writes", self.past.writes),
             ("samples", self.samples),
+            ("letters", letters.as_ref().copied().unwrap_or(0)),
         ];
         figures.append(&mut self.figures);
         let gap = self.gap.take();

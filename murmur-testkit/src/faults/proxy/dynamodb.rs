@@ -1,6 +1,6 @@
 //! A proxy that speaks DynamoDB, to do what a local server does not: throttle, fail, and lose answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +35,9 @@ pub struct Troubles {
     pub latency: Duration,
     /// Writes under partition keys that contain this text wait as long.
     pub slow: Option<(String, Duration)>,
-    /// Writes of items under partition keys that contain this text are refused as too large.
-    pub too_large: Option<String>,
+    /// Items under partition keys that contain this text hold no more than so many numbers or values: what adds to one
+    /// beyond that is refused as too large.
+    pub room: Option<(String, usize)>,
     /// Write units that a partition key may use in a second, if it contains this text.
     pub units: Option<(String, f64)>,
     /// Writes of tiles that are answered as if they had been carried out. No real server does this: it shows that loss is
@@ -196,8 +197,9 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     }
     let doubled = is_tile && operation == "UpdateItem" && falls(troubles.doubled);
     let key = key.filter(|_| is_write);
-    if let (Some(of), Some(key)) = (&troubles.too_large, &key)
+    if let (Some((of, most)), Some(key)) = (&troubles.room, &key)
         && key.contains(of)
+        && places_after(&upstream, &head, &parsed).await? > *most
     {
         lock(&shared.tally).too_large += 1;
         let message = match operation.as_str() {
@@ -262,6 +264,26 @@ async fn forward(
     let answer = sender.send_request(Request::from_parts(head, Full::new(body))).await.map_err(|_| Closed)?;
     let status = answer.status();
     Ok((status, answer.into_body().collect().await.map_err(|_| Closed)?.to_bytes()))
+}
+
+/// How many numbers or values the item of a write would have after it; 0 when the write adds none.
+async fn places_after(upstream: &Upstream, head: &hyper::http::request::Parts, write: &Value) -> Result<usize, Closed> {
+    let is_place = |name: &&str| matches!(name.as_bytes(), [b'n' | b'b', digit, ..] if digit.is_ascii_digit());
+    let named = |item: &Value| -> BTreeSet<String> {
+        let names = item.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        names.filter(is_place).map(str::to_owned).collect()
+    };
+    let Some(update) = write["UpdateExpression"].as_str() else { return Ok(named(&write["Item"]).len()) };
+    let added: BTreeSet<String> = update.split([' ', ',']).filter(is_place).map(str::to_owned).collect();
+    if added.is_empty() {
+        return Ok(0);
+    }
+    let mut head = head.clone();
+    head.headers.insert("x-amz-target", hyper::header::HeaderValue::from_static("DynamoDB_20120810.GetItem"));
+    let read = json!({ "TableName": write["TableName"], "Key": write["Key"], "ConsistentRead": true });
+    let (_, reply) = forward(upstream, head, Bytes::from(read.to_string())).await?;
+    let stands: Value = serde_json::from_slice(&reply).unwrap_or_default();
+    Ok(named(&stands["Item"]).union(&added).count())
 }
 
 /// Whether a partition key has write units left for this second. What a write costs is known after it, so a key may go

@@ -187,10 +187,10 @@ static ROWS: &[Row] = &[
     row!(
         "F26",
         input::too_large,
-        REFUSED,
+        EXACT,
         true,
-        "an item grows beyond what the table takes",
-        "the worker stops and names it, and does not send it over and over"
+        "an item grows beyond what the table takes, and workers are killed",
+        "what it cannot take is in the dead letters, once and exactly; all others go on"
     ),
     row!(
         "F27",
