@@ -16,7 +16,11 @@ const TIDY: Duration = Duration::from_secs(5);
 /// Begin to measure. Comes before workers and servers are made.
 pub(super) fn start(app: &App) -> Result<()> {
     if METRICS.get().is_none() {
-        let installed = match Prometheus::install() {
+        #[cfg(feature = "otlp")]
+        let page = super::otlp::install(app.name);
+        #[cfg(not(feature = "otlp"))]
+        let page = Prometheus::install();
+        let installed = match page {
             Ok(page) => Some(page),
             Err(error) if error.kind() == ErrorKind::Conflict => None,
             Err(error) => return Err(error),

@@ -1,4 +1,5 @@
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics::Recorder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::{Kind, catalogue};
 use crate::{Error, ErrorKind, Result};
@@ -15,9 +16,16 @@ impl Prometheus {
     ///
     /// Errors: [`Conflict`](ErrorKind::Conflict) when it has one already.
     pub fn install() -> Result<Self> {
+        Self::install_as(|recorder| recorder)
+    }
+
+    /// The same, within a recorder made of it that hands on everything.
+    pub(crate) fn install_as<R: Recorder + Sync + 'static>(
+        within: impl FnOnce(PrometheusRecorder) -> R,
+    ) -> Result<Self> {
         let recorder = Self::builder()?.build_recorder();
         let page = Self(recorder.handle());
-        metrics::set_global_recorder(recorder).map_err(|_| {
+        metrics::set_global_recorder(within(recorder)).map_err(|_| {
             Error::new(ErrorKind::Conflict, "this process has a recorder of metrics already, and can have one only")
         })?;
         Ok(page)

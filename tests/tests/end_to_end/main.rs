@@ -9,11 +9,12 @@ mod foreign_clients;
 mod git_activity;
 mod kill;
 mod observed;
+mod otlp;
 mod page_views;
 mod rust_client;
 mod services;
 mod size;
 mod source_kafka;
-mod spans;
+
 mod store_dynamodb;
 mod workers;

@@ -1,0 +1,42 @@
+use std::sync::OnceLock;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Runtime;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::{Signal, refused, resource, runtime};
+use crate::Result;
+
+/// What sends spans, for as many verbs as this process carries out.
+static SENDING: OnceLock<(SdkTracerProvider, Runtime)> = OnceLock::new();
+
+/// The layer that sends spans; `None` when the environment does not ask for it.
+pub(in crate::app) fn layer<S>(program: &'static str) -> Result<Option<impl Layer<S>>>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    if SENDING.get().is_some() || !Signal::Spans.is_wanted()? {
+        return Ok(None);
+    }
+    let runtime = runtime()?;
+    let exporter = {
+        let _inside = runtime.enter();
+        SpanExporter::builder().with_tonic().build().map_err(refused)?
+    };
+    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(program)).build();
+    let tracer = provider.tracer("murmur");
+    // Verbs run one after the other, so nobody was faster.
+    let _ = SENDING.set((provider, runtime));
+    let ours = Targets::new().with_target("murmur", LevelFilter::INFO);
+    Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours)))
+}
+
+pub(super) fn flush() -> OTelSdkResult {
+    SENDING.get().map_or(Ok(()), |(provider, _)| provider.force_flush())
+}

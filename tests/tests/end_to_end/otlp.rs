@@ -1,0 +1,134 @@
+//! Spans and metrics over OTLP, taken in by a collector in this process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use murmur_tests::process::{self, command, example};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, number_data_point};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use serde_json::Value as Json;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tonic::{Request, Response, Status};
+
+use crate::page_views::Stream;
+
+/// Takes in all there is.
+#[derive(Clone)]
+struct Collector {
+    spans: UnboundedSender<ResourceSpans>,
+    metrics: UnboundedSender<ResourceMetrics>,
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        request.into_inner().resource_spans.into_iter().for_each(|spans| drop(self.spans.send(spans)));
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        request.into_inner().resource_metrics.into_iter().for_each(|metrics| drop(self.metrics.send(metrics)));
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+/// What a worker has sent, and its summary, after reading so many events to the end.
+async fn sent(events: u64) -> (Vec<ResourceSpans>, Vec<ResourceMetrics>, Json) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let ((spans, mut some_spans), (metrics, mut some_metrics)) = (unbounded_channel(), unbounded_channel());
+    let collector = Collector { spans, metrics };
+    let server = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(collector.clone()))
+        .add_service(MetricsServiceServer::new(collector));
+    tokio::spawn(server.serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)));
+    let worked = tokio::task::spawn_blocking(move || {
+        let stream = Stream::generate(events, 20, 5);
+        let (source, store) = (stream.source(), process::store(&stream.store("state")));
+        command(example("page-traffic"), &["run", "--until-end", "-o", "json", "--source", &source, "--store", &store])
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .output()
+            .unwrap()
+    });
+    let output = worked.await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (mut spans, mut metrics) = (Vec::new(), Vec::new());
+    while let Ok(some) = some_spans.try_recv() {
+        spans.push(some);
+    }
+    while let Ok(some) = some_metrics.try_recv() {
+        metrics.push(some);
+    }
+    (spans, metrics, serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn assert_is_page_traffic(resource: Option<Resource>) {
+    let name = resource.unwrap().attributes.into_iter().find(|attribute| attribute.key == "service.name");
+    let name = name.and_then(|name| name.value).and_then(|name| name.value);
+    assert_eq!(name, Some(Value::StringValue("page-traffic".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flushes_and_calls_of_the_store_are_spans_and_events_are_not() {
+    let mut spans: Vec<Span> = Vec::new();
+    for ResourceSpans { resource, scope_spans, .. } in sent(3_000).await.0 {
+        assert_is_page_traffic(resource);
+        spans.extend(scope_spans.into_iter().flat_map(|scope| scope.spans));
+    }
+    let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["flush", "store"]));
+    assert!(spans.len() < 200, "{} spans for 3,000 events", spans.len());
+    let flush = spans.iter().find(|span| span.name == "flush").unwrap();
+    let write = spans.iter().find(|span| span.parent_span_id == flush.span_id).unwrap();
+    assert_eq!((write.name.as_str(), &write.trace_id), ("store", &flush.trace_id), "its writes are inside a flush");
+    let outcome = flush.attributes.iter().find(|attribute| attribute.key == "outcome").unwrap();
+    assert_eq!(outcome.value.clone().unwrap().value, Some(Value::StringValue("durable".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_say_what_the_summary_says() {
+    let (_, sent, summary) = sent(2_000).await;
+    let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
+    for ResourceMetrics { resource, scope_metrics, .. } in sent {
+        assert_is_page_traffic(resource);
+        for metric in scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+            metrics.insert(metric.name.clone(), metric);
+        }
+    }
+    for (name, said) in [
+        ("murmur_events_received_total", "read"),
+        ("murmur_events_applied_total", "applied"),
+        ("murmur_flushes_total", "flushes"),
+        ("murmur_tiles_written_total", "writes"),
+    ] {
+        let Some(Data::Sum(sum)) = &metrics[name].data else { panic!("{:?}", metrics[name]) };
+        assert!(sum.is_monotonic, "{name}");
+        let [point] = sum.data_points.as_slice() else { panic!("{sum:?}") };
+        assert_eq!(point.value, Some(number_data_point::Value::AsInt(summary[said].as_i64().unwrap())), "{name}");
+    }
+    let flush = &metrics["murmur_flush_duration_seconds"];
+    let Some(Data::Histogram(histogram)) = &flush.data else { panic!("{flush:?}") };
+    let durable = &histogram.data_points[0];
+    assert_eq!(Some(durable.count), summary["flushes"].as_u64());
+    assert!(durable.explicit_bounds.contains(&0.25), "the catalogue's bounds: {:?}", durable.explicit_bounds);
+    assert!(!flush.description.is_empty() && flush.unit == "s", "{flush:?}");
+    assert!(matches!(metrics["murmur_freshness_seconds"].data, Some(Data::Gauge(_))));
+}
