@@ -1,7 +1,9 @@
 //! A real cluster to test with: its topics, and what is in them. Does not use any code of Murmur.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
@@ -9,6 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
@@ -192,6 +195,43 @@ impl Cluster {
         config.create().unwrap_or_else(|error| panic!("no consumer: {error}"))
     }
 
+    /// Join a group for a topic, cooperatively, as someone who is not Murmur: takes what it is given, and commits nothing
+    /// by itself.
+    pub fn outsider(&self, group: &str, topic: &str, settings: &[(&str, &str)]) -> Outsider {
+        let mut all = vec![("partition.assignment.strategy", "cooperative-sticky"), ("heartbeat.interval.ms", "500")];
+        all.extend_from_slice(settings);
+        let consumer = Arc::new(self.consumer(group, &all));
+        consumer.subscribe(&[topic]).unwrap_or_else(|error| panic!("cannot subscribe: {error}"));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (consumer, stop) = (consumer.clone(), stop.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    consumer.poll(Duration::from_millis(50));
+                }
+            })
+        };
+        Outsider { consumer, stop, thread: Some(thread) }
+    }
+
+    /// Wait until a group has so many members and is not rebalancing.
+    pub fn wait_for_group(&self, group: &str, members: usize) {
+        let consumer = self.consumer(group, &[]);
+        for _ in 0..600 {
+            let found = consumer.fetch_group_list(Some(group), PATIENCE);
+            let found = found.unwrap_or_else(|error| panic!("no group: {error}"));
+            let is_so = |group: &GroupInfo| group.state() == "Stable" && group.members().len() == members;
+            if found.groups().iter().any(is_so) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let found = consumer.fetch_group_list(Some(group), PATIENCE);
+        let found = found.unwrap_or_else(|error| panic!("no group: {error}"));
+        let now: Vec<_> = found.groups().iter().map(|group| (group.state(), group.members().len())).collect();
+        panic!("`{group}` is not at rest with {members} members: {now:?}");
+    }
+
     /// The commits of a group, by partition.
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
         let mut asked = TopicPartitionList::new();
@@ -235,6 +275,60 @@ impl Cluster {
                 Some(Err(error)) => panic!("cannot read `{topic}`: {error}"),
                 None => {}
             }
+        }
+    }
+}
+
+/// A member of a group that is not Murmur's. It leaves when it is dropped, unless it has a name.
+pub struct Outsider {
+    consumer: Arc<BaseConsumer>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Outsider {
+    /// Wait until it has so many partitions.
+    pub fn until_it_has(&self, count: usize) {
+        for _ in 0..600 {
+            let assigned = self.consumer.assignment().unwrap_or_else(|error| panic!("no assignment: {error}"));
+            if assigned.count() == count {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("it does not get {count} partitions");
+    }
+
+    /// Do nothing any more about what the group says; the group still takes it for alive.
+    pub fn stall(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap_or_else(|_| panic!("the outsider has panicked"));
+        }
+    }
+
+    /// Commit as the member that it is.
+    pub fn commit(&self, topic: &str, partition: i32, offset: i64) {
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(topic, partition, Offset::Offset(offset))
+            .unwrap_or_else(|error| panic!("bad offset: {error}"));
+        for _ in 0..100 {
+            // Refused while the group rebalances.
+            if self.consumer.commit(&offsets, CommitMode::Sync).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("cannot commit");
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }

@@ -142,7 +142,7 @@ impl<E: Event> Worker<E> {
             let polled = self.poll().await;
             if self.flight.as_ref().is_some_and(Flight::has_ended) && self.land().await? == Flushed::Conflict {
                 // What was polled is void: the source goes back to the commit. What was said about partitions is not.
-                if let Ok(Poll::Batch(_) | Poll::Idle | Poll::End) = polled {
+                if let Ok(Poll::Batch(_) | Poll::Idle | Poll::Settle | Poll::End) = polled {
                     continue;
                 }
             }
@@ -152,6 +152,10 @@ impl<E: Event> Worker<E> {
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
                 Ok(Poll::Lost(partitions)) => self.lose(&partitions).await?,
                 Ok(Poll::Idle) => {}
+                // After a conflict the source was sent back, and says it again.
+                Ok(Poll::Settle) => {
+                    self.flush().await?;
+                }
                 Ok(Poll::End) => {
                     self.breaker.check_at_the_end()?;
                     // A conflict sends the source back to the commit; then this was not the end.

@@ -39,6 +39,9 @@ pub enum Poll {
     Batch(Batch),
     /// Nothing new within the source's own waiting time.
     Idle,
+    /// All that is this reader's was delivered, and others still read theirs; they may wait for what this one commits,
+    /// so it is better made durable now than when it is due.
+    Settle,
     /// Everything there is has been delivered; only bounded sources say so, and only once nothing can follow.
     End,
 }

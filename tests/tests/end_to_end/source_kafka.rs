@@ -385,6 +385,70 @@ async fn members_that_read_to_the_end_share_the_partitions() {
 }
 
 #[tokio::test]
+async fn a_member_at_its_end_waits_for_the_commits_of_the_others_and_stays_there_through_rebalances() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("waits", 3).await, Cluster::name("waits"));
+    let store = memory();
+    let send = |each: u64| cluster.send(&topic, 3, (0..3 * each).map(|n| format!("of {}", n % 3)));
+    send(1_000);
+    let other = cluster.outsider(&group, &topic, &[]);
+    other.until_it_has(3);
+    let mut config = config(&cluster, &topic, &group, "&librdkafka.heartbeat.interval.ms=500");
+    config.until_end = true;
+    let mut member = Running::start(&store, config, ());
+    member.until("it has read its own", |progress| progress.read >= 1_000).await;
+    let own = member.progress.borrow().partitions[0].partition.clone();
+    let number = own.as_str().rsplit_once(':').unwrap().1.to_owned();
+    for _ in 0..2 {
+        let third = cluster.outsider(&group, &topic, &[]);
+        third.until_it_has(1);
+        drop(third);
+        cluster.wait_for_group(&group, 2);
+        // What is there now is behind its end, and must neither be passed over nor be taken for lost.
+        send(1);
+    }
+    assert!(!member.thread.is_finished(), "the others are not done");
+    (0..3).for_each(|partition| other.commit(&topic, partition, 1_000));
+    let summary = member.wait().unwrap();
+    assert!(summary.ended);
+    let status = summary.progress.partitions.iter().find(|status| status.partition == own).unwrap();
+    let read = status.commit.map(|offset: Offset| i128::from(offset.words()[3] + 1));
+    assert_eq!(counts(&*store).await.get(&format!("of {number}")).copied(), read, "everything up to where it is");
+}
+
+#[tokio::test]
+async fn partitions_that_nobody_has_are_found_by_members_with_names() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("orphans", 8).await, Cluster::name("orphans"));
+    let store = memory();
+    cluster.send(&topic, 8, words(0..800));
+    let member = |reader: u32| {
+        let mut config = config(&cluster, &topic, &group, "&instance=blue&librdkafka.heartbeat.interval.ms=500");
+        config.reader = reader;
+        Running::start(&store, config, ())
+    };
+    // It dies between the two steps that move half of its partitions to another member.
+    let mut dies = cluster.outsider(&group, &topic, &[("group.instance.id", "blue-1")]);
+    dies.until_it_has(8);
+    dies.stall();
+    let mut first = member(0);
+    cluster.wait_for_group(&group, 2);
+    drop(dies);
+    let mut second = member(1);
+    for member in [&mut first, &mut second] {
+        member.until("half of the partitions", |progress| progress.partitions.len() == 4).await;
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while counts(&*store).await != count(words(0..800)) {
+        assert!(Instant::now() < deadline, "not everything was read");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    first.stop().unwrap();
+    second.stop().unwrap();
+    assert_eq!(counts(&*store).await, count(words(0..800)));
+}
+
+#[tokio::test]
 async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("gone", 1).await, Cluster::name("gone"));

@@ -86,7 +86,7 @@ impl Reader {
                 *reached = (*reached).max(batch.reached.unwrap());
                 Ok(true)
             }
-            Poll::End | Poll::Idle => Ok(false),
+            Poll::End | Poll::Settle | Poll::Idle => Ok(false),
             other => panic!("{other:?}"),
         }
     }

@@ -155,6 +155,11 @@ impl KafkaConfig {
         })
     }
 
+    /// The name that the member keeps over restarts.
+    pub(super) fn member(&self) -> Option<String> {
+        Some(format!("{}-{}", self.instance.as_ref()?, self.reader))
+    }
+
     /// Everything that librdkafka is told.
     pub(super) fn properties(&self) -> Vec<(String, String)> {
         let isolation = match self.isolation {
@@ -198,9 +203,7 @@ impl KafkaConfig {
         properties.extend(defaults.into_iter().map(owned));
         properties.extend(self.properties.clone());
         properties.extend(own.into_iter().map(owned));
-        if let Some(instance) = &self.instance {
-            properties.insert("group.instance.id".to_owned(), format!("{instance}-{}", self.reader));
-        }
+        properties.extend(self.member().map(|name| ("group.instance.id".to_owned(), name)));
         properties.into_iter().collect()
     }
 }

@@ -124,8 +124,17 @@ impl Held {
         self.next = next.saturating_sub_unsigned(std::mem::take(&mut self.before)).max(low).min(next);
     }
 
-    /// librdkafka has reported a failure; it would go on behind it (see [`Consumer::position`](super::queue::Consumer)).
-    pub(super) fn failed(&mut self) {
+    /// Read on to a later end.
+    pub(super) fn extend(&mut self, end: i64) {
+        if self.end.is_some_and(|own| own < end) {
+            self.end = Some(end);
+            self.refetch();
+        }
+    }
+
+    /// What librdkafka has for its position may be wrong (see [`Consumer::position`](super::queue::Consumer)): a failure
+    /// and the report of an end count as messages there. Continue at ours.
+    pub(super) fn refetch(&mut self) {
         if self.stage == Stage::Fetching {
             self.stage = Stage::Seeking;
         }
@@ -134,13 +143,15 @@ impl Held {
     /// Copy a message into the batch.
     pub(super) fn take(&mut self, message: Message<'_>, metadata: bool, spare: &mut Vec<Batch>) -> Taken {
         let offset = message.offset();
-        let wanted = self.stage == Stage::Fetching && offset >= self.next;
-        if wanted {
-            self.next = offset + 1;
-        }
-        if !wanted || self.end.is_some_and(|end| offset >= end) {
+        if self.stage != Stage::Fetching || offset < self.next {
             return Taken::Left;
         }
+        if let Some(end) = self.end.filter(|end| offset >= *end) {
+            // Everything before the end is passed, and not this one, as the end may move.
+            self.next = self.next.max(end);
+            return Taken::Left;
+        }
+        self.next = offset + 1;
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
         batch.lead += usize::from(offset < self.lead_end);
         let start = batch.buffer.len();
@@ -155,8 +166,9 @@ impl Held {
         Taken::Kept
     }
 
-    /// Between the last message and this offset there is nothing for us.
+    /// Between the last message and this offset there is nothing for us, or only what lies behind the end.
     pub(super) fn pass(&mut self, offset: i64, spare: &mut Vec<Batch>) -> Taken {
+        let offset = self.end.map_or(offset, |end| offset.min(end));
         if self.stage != Stage::Fetching || offset <= self.next {
             return Taken::Left;
         }
@@ -299,6 +311,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_behind_the_end_is_read_when_the_end_moves() {
+        let mut spare = Vec::new();
+        let mut held = held(Stage::Fetching, 0);
+        held.end = Some(2);
+        give(&mut held, 0..5, &mut spare);
+        assert_eq!(delivered(&held.finish(Some(5)).unwrap()).len(), 2);
+        assert_eq!(held.pass(5, &mut spare), Taken::Left, "a commit must not pass what was left");
+        held.extend(1);
+        assert!(held.is_done(), "an end does not move back");
+        held.extend(4);
+        assert_eq!((held.stage, held.next), (Stage::Seeking, 2));
+        held.stage = Stage::Fetching;
+        give(&mut held, 2..5, &mut spare);
+        assert_eq!(delivered(&held.finish(Some(5)).unwrap()), [(2, "2"), (3, "3")]);
+
+        let mut ahead = Held { end: Some(2), ..self::held(Stage::Fetching, 9) };
+        give(&mut ahead, [9], &mut spare);
+        assert_eq!(ahead.next, 9, "a commit may be behind the end");
+    }
+
+    #[test]
     fn buffers_are_used_again() {
         let mut held = held(Stage::Fetching, 0);
         let mut spare = vec![Batch { buffer: Vec::with_capacity(1_000), ..Batch::default() }];
@@ -312,12 +345,12 @@ mod tests {
         let mut spare = Vec::new();
         let mut held = held(Stage::Fetching, 0);
         give(&mut held, 0..3, &mut spare);
-        held.failed();
+        held.refetch();
         give(&mut held, 4..6, &mut spare);
         assert_eq!(held.next, 3);
         assert_eq!(delivered(&held.finish(None).unwrap()).len(), 3, "what came before it counts");
         let mut offered = Held { stage: Stage::Offered, ..held };
-        offered.failed();
+        offered.refetch();
         assert_eq!(offered.stage, Stage::Offered);
     }
 }

@@ -1,9 +1,11 @@
 #![doc = include_str!("docs.md")]
 
 mod config;
+mod ending;
 mod failure;
 mod held;
 mod identity;
+mod orphans;
 mod properties;
 mod queue;
 mod source;

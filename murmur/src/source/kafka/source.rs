@@ -7,11 +7,13 @@ use futures_util::future::BoxFuture;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
-use super::config::{Begin, KafkaConfig};
+use super::config::{Begin, KafkaConfig, Rebalance};
+use super::ending::{Ending, Look};
 use super::failure::Failure;
 use super::held::{Held, Stage, Taken};
 use super::identity::TopicId;
-use super::queue::{Consumer, Event, Position, Slots};
+use super::orphans::Orphans;
+use super::queue::{Consumer, Event, Member, Position, Slots};
 use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
 use crate::{Error, ErrorKind, Result};
 
@@ -40,7 +42,8 @@ pub(super) struct KafkaSource {
     assigned: bool,
     /// The end was said; then a commit may be the last one.
     ended: bool,
-    topics: HashMap<String, TopicId>,
+    topics: Topics,
+    ending: Ending,
     held: Vec<Held>,
     slots: Slots,
     /// What the group said and what could not be done yet.
@@ -51,8 +54,22 @@ pub(super) struct KafkaSource {
     failures: VecDeque<(Position, Failure)>,
     ready: VecDeque<Batch>,
     spare: Vec<Batch>,
-    check: Option<JoinHandle<Result<HashMap<String, TopicId>, Failure>>>,
+    check: Option<JoinHandle<Result<Check, Failure>>>,
     check_due: Instant,
+    orphans: Orphans,
+}
+
+/// Topics by name.
+type Topics = HashMap<String, Topic>;
+
+/// What the cluster says of the topics, and of the group where that matters.
+type Check = (Topics, Option<Vec<Member>>);
+
+/// What a topic is now.
+#[derive(Debug)]
+struct Topic {
+    id: TopicId,
+    partitions: i32,
 }
 
 impl KafkaSource {
@@ -65,6 +82,7 @@ impl KafkaSource {
             assigned: false,
             ended: false,
             topics: HashMap::new(),
+            ending: Ending::default(),
             held: Vec::new(),
             slots: Slots::new(SLOTS),
             event: None,
@@ -74,6 +92,7 @@ impl KafkaSource {
             spare: Vec::new(),
             check: None,
             check_due: Instant::now() + CHECK,
+            orphans: Orphans::default(),
         })
     }
 
@@ -92,7 +111,11 @@ impl KafkaSource {
     async fn next(&mut self) -> Result<Poll> {
         if !self.subscribed {
             let topics = self.config.topics.clone();
-            self.topics = self.ask(move |consumer| topic_ids(consumer, &topics)).await?;
+            self.topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
+            if self.config.until_end {
+                let partitions: Vec<Position> = all_partitions(&self.topics).collect();
+                self.ending = Ending::at(self.ask(move |consumer| ends(consumer, partitions)).await?);
+            }
             self.consumer.subscribe(&self.config.topics)?;
             self.subscribed = true;
         }
@@ -127,12 +150,11 @@ impl KafkaSource {
             if self.answering && !self.held.iter().any(|held| held.stage == Stage::Offered) {
                 self.begin().await?;
             }
-            if self.held.iter().any(|held| held.stage == Stage::Seeking) {
-                self.seek_again().await?;
-            }
+            self.seek_again().await?;
             self.check_topics().await?;
             self.commit_again().await;
             if let Some(batch) = self.ready.pop_front() {
+                self.ending.go_on();
                 return Ok(Some(Poll::Batch(batch)));
             }
             if self.take() > 0 {
@@ -146,11 +168,58 @@ impl KafkaSource {
             if self.pass_markers()? {
                 continue;
             }
-            if self.config.until_end && self.assigned && !self.answering && self.held.iter().all(Held::is_done) {
-                self.ended = true;
-                return Ok(Some(Poll::End));
-            }
+            return self.end().await;
+        }
+    }
+
+    /// There is nothing to do: whether that is the end.
+    async fn end(&mut self) -> Result<Option<Poll>> {
+        let done = self.assigned && !self.answering && self.held.iter().all(Held::is_done);
+        if !self.config.until_end || !done {
+            self.ending.go_on();
             return Ok(None);
+        }
+        if self.ending.look.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(look) = self.ending.look.take()
+        {
+            match look.await {
+                Ok(Ok(Look { committed, ends })) => {
+                    self.ending.learn(committed);
+                    self.extend(&ends);
+                }
+                Ok(Err(failure)) if failure.is_passing() => self.ending.learn(Vec::new()),
+                Ok(Err(failure)) => return Err(failure.into()),
+                Err(error) => {
+                    return Err(Error::new(ErrorKind::Internal, "a request to kafka died").with_source(error));
+                }
+            }
+        }
+        let missing = self.ending.missing(&self.held);
+        if missing.is_empty() {
+            self.ended = true;
+            return Ok(Some(Poll::End));
+        }
+        if !self.ending.settled {
+            self.ending.settled = true;
+            return Ok(Some(Poll::Settle));
+        }
+        if self.ending.look.is_none() && self.ending.look_due.is_none_or(|due| due <= Instant::now()) {
+            let stuck = self.ending.is_stuck();
+            let own: Vec<Position> = self.held.iter().filter(|_| stuck).map(|held| held.at(None)).collect();
+            let consumer = self.consumer.clone();
+            self.ending.look = Some(spawn_blocking(move || {
+                Ok(Look { committed: consumer.committed(&missing, PATIENCE)?, ends: ends(&consumer, own)? })
+            }));
+        }
+        Ok(None)
+    }
+
+    /// The ends are further away now.
+    fn extend(&mut self, ends: &[Position]) {
+        for at in ends {
+            if let Some((held, end)) = self.held.iter_mut().find(|held| held.is(at)).zip(at.offset) {
+                held.extend(end);
+            }
         }
     }
 
@@ -179,7 +248,7 @@ impl KafkaSource {
                 (Some(failure), Some(at)) if failure.is_end_of_log() => held[at].pass(message.offset(), spare),
                 (Some(failure), _) => {
                     if let Some(at) = at {
-                        held[at].failed();
+                        held[at].refetch();
                     }
                     let topic = message.topic().to_string_lossy().into_owned();
                     let offset = Some(message.offset()).filter(|offset| *offset >= 0);
@@ -228,8 +297,12 @@ impl KafkaSource {
 
     async fn deal_with(&mut self, event: Event) -> Result<Option<Poll>> {
         match event {
-            Event::Assigned(partitions) => self.offer(partitions).await,
+            Event::Assigned(partitions) => {
+                self.refetch().await?;
+                self.offer(partitions).await
+            }
             Event::Revoked(partitions) => {
+                self.refetch().await?;
                 self.assigned = false;
                 let gone = self.ids(&partitions);
                 self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| gone.contains(id)));
@@ -260,6 +333,16 @@ impl KafkaSource {
         }
     }
 
+    /// Partitions stand still until a rebalance is answered. One that has reported its end would go on behind the next
+    /// message then, and either miss it or find that there is none.
+    async fn refetch(&mut self) -> Result<()> {
+        if self.config.until_end {
+            self.held.iter_mut().for_each(Held::refetch);
+            self.seek_again().await?;
+        }
+        Ok(())
+    }
+
     /// The group gives us partitions: the engine has to say from where.
     async fn offer(&mut self, partitions: Vec<Position>) -> Result<Option<Poll>> {
         if partitions.is_empty() {
@@ -269,13 +352,13 @@ impl KafkaSource {
         }
         let names = self.config.topics.clone();
         let (topics, committed) = self
-            .ask(move |consumer| Ok((topic_ids(consumer, &names)?, consumer.committed(&partitions, PATIENCE)?)))
+            .ask(move |consumer| Ok((look_up(consumer, &names)?, consumer.committed(&partitions, PATIENCE)?)))
             .await?;
         self.topics = topics;
         let mut assignments = Vec::new();
         for at in &committed {
             let Some(topic) = self.topics.get(&at.topic) else { continue };
-            let held = Held::new(topic, at);
+            let held = Held::new(&topic.id, at);
             let partition = held.id.clone();
             let last = at.offset.and_then(|next| u64::try_from(next).ok()?.checked_sub(1));
             assignments.push(Assignment { partition, start: Start::Committed(last.map(Offset::from_u64)) });
@@ -300,9 +383,10 @@ impl KafkaSource {
                 None => self.first(at, low, high).await?,
             };
             self.check_range(at, next, low, high)?;
+            let end = self.config.until_end.then(|| self.ending.of(&partition).unwrap_or(high));
             let held = &mut self.held[at];
             held.begin_at(next, low);
-            held.end = if self.config.until_end { held.end.or(Some(high)) } else { None };
+            held.end = end;
             positions.push(held.at(Some(held.next)));
             if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
                 held.durable = Some(next);
@@ -378,6 +462,9 @@ impl KafkaSource {
         }
         let positions: Vec<Position> =
             self.held.iter().filter(|held| held.stage == Stage::Seeking).map(|held| held.at(Some(held.next))).collect();
+        if positions.is_empty() {
+            return Ok(());
+        }
         self.ask(move |consumer| consumer.seek(&positions, PATIENCE)).await?;
         self.held.iter_mut().filter(|held| held.stage == Stage::Seeking).for_each(|held| held.stage = Stage::Fetching);
         Ok(())
@@ -387,7 +474,7 @@ impl KafkaSource {
     async fn face(&mut self, at: Position, mut failure: Failure) -> Result<()> {
         if failure.is_out_of_range() {
             let topics = self.config.topics.clone();
-            let topics = self.ask(move |consumer| topic_ids(consumer, &topics)).await?;
+            let topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
             self.check_same(&topics)?;
             let (low, high) = self.range(&at).await?;
             let next = at.offset.or_else(|| self.held.iter().find(|held| held.is(&at)).map(|held| held.next));
@@ -406,26 +493,47 @@ impl KafkaSource {
         Err(Error::from(failure).while_doing(format!("reading `{at}`")))
     }
 
-    /// Look now and then whether a topic was deleted and created again: its offsets mean other messages then.
+    /// Look now and then whether a topic was deleted and created again: its offsets mean other messages then. And
+    /// whether all partitions have an owner.
     async fn check_topics(&mut self) -> Result<()> {
         if self.check.as_ref().is_some_and(JoinHandle::is_finished)
             && let Some(check) = self.check.take()
         {
             self.check_due = Instant::now() + CHECK;
-            if let Ok(Ok(topics)) = check.await {
+            if let Ok(Ok((topics, members))) = check.await {
                 self.check_same(&topics)?;
+                self.check_owners(&topics, members)?;
             }
         }
         if self.check.is_none() && Instant::now() >= self.check_due {
             let (consumer, topics) = (self.consumer.clone(), self.config.topics.clone());
-            self.check = Some(spawn_blocking(move || topic_ids(&consumer, &topics)));
+            let group = self.config.member().is_some() && self.config.rebalance == Rebalance::Cooperative;
+            let group = group.then(|| self.config.group.clone());
+            self.check = Some(spawn_blocking(move || {
+                let topics = look_up(&consumer, &topics)?;
+                // Who may read the group may describe it; where not, it is as before.
+                let members = group.and_then(|group| consumer.members(&group, PATIENCE).ok().flatten());
+                Ok((topics, members))
+            }));
+        }
+        Ok(())
+    }
+
+    /// Leave the group and come back when that helps partitions which nobody has.
+    fn check_owners(&mut self, topics: &Topics, members: Option<Vec<Member>>) -> Result<()> {
+        let Some(name) = self.config.member() else { return Ok(()) };
+        let orphans = self.orphans.look(&name, members, all_partitions(topics), Instant::now());
+        if let Some(partitions) = orphans.filter(|_| self.assigned && !self.answering) {
+            tracing::warn!(partitions, member = name, "partitions have no owner; joining the group anew");
+            self.consumer.unsubscribe()?;
+            self.consumer.subscribe(&self.config.topics)?;
         }
         Ok(())
     }
 
     /// An error when one of our topics has another id now.
-    fn check_same(&self, topics: &HashMap<String, TopicId>) -> Result<()> {
-        let is_other = |(name, id): &(&String, &TopicId)| self.topics.get(*name).is_some_and(|own| own != *id);
+    fn check_same(&self, topics: &Topics) -> Result<()> {
+        let is_other = |(name, topic): &(&String, &Topic)| self.topics.get(*name).is_some_and(|own| own.id != topic.id);
         let Some((topic, _)) = topics.iter().find(is_other) else { return Ok(()) };
         let context = format!(
             "topic `{topic}` was deleted and created again while it was read; its offsets mean other messages now. Start \
@@ -482,21 +590,37 @@ impl KafkaSource {
     }
 }
 
-/// Which topics these are now.
-fn topic_ids(consumer: &Consumer, topics: &[String]) -> Result<HashMap<String, TopicId>, Failure> {
-    let ids = consumer.topic_ids(topics, PATIENCE)?;
+/// What these topics are now.
+fn look_up(consumer: &Consumer, names: &[String]) -> Result<Topics, Failure> {
+    let described = consumer.describe(names, PATIENCE)?;
     let mut cluster = None;
-    let named = topics.iter().zip(ids).map(|(topic, id)| {
-        let id = match id {
+    let named = names.iter().zip(described).map(|(name, described)| {
+        let id = match described.id {
             Some(id) => TopicId::of(id),
             None => {
                 let cluster = cluster.get_or_insert_with(|| consumer.cluster_id(PATIENCE).unwrap_or_default());
-                TopicId::of_name(cluster, topic)
+                TopicId::of_name(cluster, name)
             }
         };
-        (topic.clone(), id)
+        (name.clone(), Topic { id, partitions: described.partitions })
     });
     Ok(named.collect())
+}
+
+fn all_partitions(topics: &Topics) -> impl Iterator<Item = Position> {
+    topics.iter().flat_map(|(name, topic)| {
+        (0..topic.partitions).map(|partition| Position { topic: name.clone(), partition, offset: None })
+    })
+}
+
+/// Where these partitions end now.
+fn ends(consumer: &Consumer, partitions: Vec<Position>) -> Result<Vec<Position>, Failure> {
+    let end = |at: Position| {
+        let (_, high) =
+            consumer.range(&at, PATIENCE).map_err(|failure| failure.while_doing(format!("partition `{at}`")))?;
+        Ok(Position { offset: Some(high), ..at })
+    };
+    partitions.into_iter().map(end).collect()
 }
 
 /// Fault F18: what was to be read next is not there.

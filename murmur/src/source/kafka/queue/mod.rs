@@ -15,6 +15,8 @@
 
 #![allow(unsafe_code, reason = "librdkafka's batch calls have no safe wrapper; each block says why it is sound")]
 
+mod admin;
+
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -29,6 +31,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Raw;
 use tokio::sync::Notify;
 
 use super::failure::Failure;
+pub(super) use admin::Member;
 
 /// A partition of a topic, and an offset in it where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +155,13 @@ impl Consumer {
         let list = List::of(topics.iter().map(|topic| (topic.as_str(), -1, None)))?;
         // SAFETY: both handles are valid; the list is only read.
         failed_with(unsafe { sys::rd_kafka_subscribe(self.rk.as_ptr(), list.as_ptr()) }, "cannot subscribe")
+    }
+
+    /// Leave the group, and let everything go: an [`Event::Revoked`] follows, unless there is nothing. One with a name
+    /// leaves as well, other than when it is dropped.
+    pub(super) fn unsubscribe(&self) -> Result<(), Failure> {
+        // SAFETY: the handle is valid.
+        failed_with(unsafe { sys::rd_kafka_unsubscribe(self.rk.as_ptr()) }, "cannot unsubscribe")
     }
 
     /// Take what has arrived, up to the length of `slots`, without waiting: `each` sees every message or error once.
@@ -284,55 +294,6 @@ impl Consumer {
             sys::rd_kafka_get_watermark_offsets(self.rk.as_ptr(), topic.as_ptr(), partition, &mut low, &mut high)
         };
         (raw == Raw::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
-    }
-
-    /// The ids of topics, most significant byte first; `None` for a broker that gives none. One that does not exist is
-    /// an error.
-    pub(super) fn topic_ids(&self, topics: &[String], patience: Duration) -> Result<Vec<Option<[u8; 16]>>, Failure> {
-        topics.iter().map(|topic| self.topic_id(topic, patience)).collect()
-    }
-
-    fn topic_id(&self, topic: &str, patience: Duration) -> Result<Option<[u8; 16]>, Failure> {
-        let name = c_string(topic)?;
-        let mut names = [name.as_ptr()];
-        let mut why = [0 as c_char; 256];
-        let rk = self.rk.as_ptr();
-        // SAFETY: all three are ours and are destroyed below on the only path out; the names live through the request,
-        // which copies them.
-        let event = unsafe {
-            let queue = sys::rd_kafka_queue_new(rk);
-            let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-            let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-            let options = sys::rd_kafka_AdminOptions_new(rk, op);
-            sys::rd_kafka_AdminOptions_set_request_timeout(options, millis(patience), why.as_mut_ptr(), why.len());
-            sys::rd_kafka_DescribeTopics(rk, topics, options, queue);
-            // A little longer than the request, which ends by itself.
-            let event = sys::rd_kafka_queue_poll(queue, millis(patience + Duration::from_secs(1)));
-            sys::rd_kafka_AdminOptions_destroy(options);
-            sys::rd_kafka_TopicCollection_destroy(topics);
-            sys::rd_kafka_queue_destroy(queue);
-            event
-        };
-        let Some(event) = NonNull::new(event) else {
-            return Err(Failure::new(Code::OperationTimedOut, "the broker does not describe its topics".to_owned()));
-        };
-        let id = read_topic_id(event);
-        // SAFETY: the event is ours, and nothing of it is used after this.
-        unsafe { sys::rd_kafka_event_destroy(event.as_ptr()) };
-        id.map_err(|failure| failure.while_doing(format!("topic `{topic}`")))
-    }
-
-    /// The id of the cluster, where the broker has one.
-    pub(super) fn cluster_id(&self, patience: Duration) -> Option<String> {
-        // SAFETY: the handle is valid; the string is ours.
-        let id = unsafe { sys::rd_kafka_clusterid(self.rk.as_ptr(), millis(patience)) };
-        if id.is_null() {
-            return None;
-        }
-        let text = text_of(id);
-        // SAFETY: as its documentation says, the string is to be freed by this call; it is not used again.
-        unsafe { sys::rd_kafka_mem_free(self.rk.as_ptr(), id.cast()) };
-        Some(text)
     }
 }
 
@@ -560,37 +521,6 @@ unsafe fn entries(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<(Pos
         offset: Some(entry.offset).filter(|offset| *offset >= 0),
     };
     elems.iter().map(|entry| (position(entry), entry.err)).collect()
-}
-
-fn read_topic_id(event: NonNull<sys::rd_kafka_event_t>) -> Result<Option<[u8; 16]>, Failure> {
-    let event = event.as_ptr();
-    // SAFETY: the event is valid until the caller destroys it, and everything read here belongs to it.
-    unsafe {
-        failed_with(sys::rd_kafka_event_error(event), &text_of(sys::rd_kafka_event_error_string(event)))?;
-        let result = sys::rd_kafka_event_DescribeTopics_result(event);
-        let mut count = 0;
-        let topics = if result.is_null() {
-            ptr::null_mut()
-        } else {
-            sys::rd_kafka_DescribeTopics_result_topics(result, &mut count)
-        };
-        if topics.is_null() || count == 0 {
-            return Err(Failure::new(Code::UnknownTopicOrPartition, "the broker does not describe it".to_owned()));
-        }
-        let topic = *topics;
-        let error = sys::rd_kafka_TopicDescription_error(topic);
-        if !error.is_null() {
-            failed_with(sys::rd_kafka_error_code(error), &text_of(sys::rd_kafka_error_string(error)))?;
-        }
-        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
-        if id.is_null() {
-            return Ok(None);
-        }
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&sys::rd_kafka_Uuid_most_significant_bits(id).to_be_bytes());
-        bytes[8..].copy_from_slice(&sys::rd_kafka_Uuid_least_significant_bits(id).to_be_bytes());
-        Ok(Some(bytes).filter(|bytes| *bytes != [0; 16]))
-    }
 }
 
 fn c_string(text: &str) -> Result<CString, Failure> {
