@@ -3,6 +3,7 @@
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
@@ -413,6 +414,60 @@ async fn a_stop_is_not_held_up_by_a_flush_that_waits_for_ever() {
     assert!(error.to_string().contains("25s"), "{error}");
     let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
     assert_eq!(record.commit, None);
+}
+
+/// A list that cannot be reached behind its first payload, neither to read nor to commit, until it is back.
+struct Away {
+    list: Box<List>,
+    back: Arc<AtomicBool>,
+}
+
+impl Away {
+    fn fails(&self) -> Option<Error> {
+        let is_away = self.list.next > 0 && !self.back.load(Ordering::SeqCst);
+        is_away.then(|| Error::new(ErrorKind::Unavailable, "away"))
+    }
+}
+
+impl Source for Away {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        match self.fails() {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.list.poll(),
+        }
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.list.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        match self.fails() {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.list.commit(commits),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_flushed_while_the_source_is_away_and_the_rest_is_read_when_it_is_back() {
+    let (store, back) = (Arc::new(MemoryStore::new()), Arc::new(AtomicBool::new(false)));
+    let source = Box::new(Away { list: List::new(&["a", "b"]), back: back.clone() });
+    let worker = Worker::builder(store.clone(), source, decode, Box::new(Letters::default())).pipeline::<Words>();
+    let worker = worker.build();
+    let mut progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let durable = progress.wait_for(|progress| progress.partitions.iter().any(|status| status.commit.is_some()));
+    // The clock of the test goes on by itself while nobody can do anything.
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(600), durable).await;
+    assert_eq!(waited.expect("it waits for the source").unwrap().writes, 1);
+    assert_eq!(count(&store, "words", "a").await, 1);
+    back.store(true, Ordering::SeqCst);
+    let summary = running.await.unwrap().unwrap();
+    assert!(summary.ended);
+    assert_eq!((summary.progress.read, summary.progress.rewinds), (2, 0));
+    assert_eq!((count(&store, "words", "a").await, count(&store, "words", "b").await), (1, 1));
 }
 
 #[tokio::test]

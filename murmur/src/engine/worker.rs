@@ -165,7 +165,13 @@ impl<E: Event> Worker<E> {
                 }
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(%error, "reading the source failed; trying again");
-                    backoff.pause().await;
+                    // However long that goes on: what was read does not wait for what comes next.
+                    self.flush_what_is_due().await?;
+                    self.publish();
+                    match &mut self.flight {
+                        None => backoff.pause().await,
+                        Some(flight) => flight.beside(backoff.pause()).await,
+                    }
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -378,7 +384,11 @@ impl<E: Event> Worker<E> {
         }
         let commits: Vec<_> = moved.into_iter().filter_map(|owned| Some((owned.id.clone(), owned.commit()?))).collect();
         super::failpoint::reach("before_commit");
-        self.source.commit(&commits).await?;
+        match self.source.commit(&commits).await {
+            // The store has the positions, and whoever starts takes the larger one.
+            Err(error) if error.is_retryable() => tracing::warn!(%error, "the source did not take the commit"),
+            done => done?,
+        }
         Ok(Flushed::Durable)
     }
 

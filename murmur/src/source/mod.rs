@@ -139,7 +139,8 @@ pub trait Source: Send {
         Ruler::Payloads
     }
 
-    /// Everything of `partition` up to and including `offset` is durable.
+    /// Everything of `partition` up to and including `offset` is durable. A commit that fails is no loss, as the store
+    /// has the position: an error that is retryable does not stop the worker, and repeating is the source's own matter.
     fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>>;
 
     /// The partitions of [`Poll::Revoked`] are flushed and committed; let them go.
