@@ -1,5 +1,6 @@
-//! Makes a client of the page-traffic service from its `.proto` alone.
+//! Makes a client of the page-traffic service from its `.proto` alone, and a descriptor of what a test sends.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    murmur_build::client("../examples/page-traffic/proto/page_traffic/v1/page_traffic.proto")
+    murmur_build::client("../examples/page-traffic/proto/page_traffic/v1/page_traffic.proto")?;
+    murmur_build::descriptor("proto/shop/v1/order.proto")
 }

@@ -25,8 +25,12 @@
 mod cfg;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "descriptor")]
+mod descriptor;
 mod manifest;
 mod project;
+#[cfg(any(feature = "client", feature = "descriptor"))]
+mod proto;
 mod report;
 mod run;
 mod scan;
@@ -42,6 +46,8 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "client")]
 pub use client::client;
+#[cfg(feature = "descriptor")]
+pub use descriptor::descriptor;
 pub use project::{Project, Root};
 pub use report::{Finding, Report, Spot, Unparsed, Unreadable};
 pub use sync::{Behind, How, Refused};

@@ -77,6 +77,12 @@ impl Build {
         said.or(given).unwrap_or(&self.default_package).to_owned()
     }
 
+    /// The names of the pipelines that the build step saw in this crate, by their keys.
+    pub(crate) fn pipelines(&self) -> Vec<String> {
+        let messages = self.krate().map(|krate| krate.messages.as_slice()).unwrap_or_default();
+        messages.iter().filter_map(|message| message.name.strip_suffix("Key").map(names::snake)).collect()
+    }
+
     /// The numbers of a message: from the lock, or by position when there is no build step. `pinned` by the user.
     pub(crate) fn numbers(&self, message: &str, fields: &[(String, Option<u32>)]) -> Message {
         let said = self.krate().and_then(|krate| krate.message(message));

@@ -7,6 +7,7 @@ mod build;
 mod event;
 mod expand;
 mod fallback;
+mod format;
 mod hygiene;
 mod main_macro;
 mod pipeline;

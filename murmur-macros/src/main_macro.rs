@@ -1,6 +1,7 @@
 //! `murmur::main!`.
 
 use murmur_spec::attr::text;
+use murmur_spec::ctxt::suggest;
 use murmur_spec::{codes, names};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -9,15 +10,24 @@ use syn::punctuated::Punctuated;
 use syn::{Ident, Path, Token};
 
 use crate::build::{Build, assertion};
+use crate::format::{Descriptions, Format};
 use crate::hygiene::public;
 
-/// `page_traffic, shop::likes; generator = generator::line, crate = path`.
+/// `page_traffic, shop::likes: protobuf<proto::Like>; generator = generator::line, crate = path`.
 struct Arguments {
-    /// Their marker types.
-    pipelines: Vec<Path>,
+    pipelines: Vec<Pipeline>,
     generator: Option<Path>,
     start: Option<Path>,
     krate: Option<Path>,
+}
+
+/// A pipeline of the binary.
+struct Pipeline {
+    /// As it was named.
+    written: Path,
+    /// Its marker type.
+    marker: Path,
+    format: Option<Format>,
 }
 
 impl Parse for Arguments {
@@ -25,14 +35,15 @@ impl Parse for Arguments {
         let mut out = Self { pipelines: Vec::new(), generator: None, start: None, krate: None };
         while !input.is_empty() && !input.peek(Token![;]) {
             let written = input.call(Path::parse_mod_style)?;
-            let path = marker(&written);
+            let marker = marker(&written);
             let shown = |path: &Path| quote!(#path).to_string();
-            if out.pipelines.iter().any(|other| shown(other) == shown(&path)) {
+            if out.pipelines.iter().any(|other| shown(&other.marker) == shown(&marker)) {
                 let name = written.segments.last().map(|last| text(&last.ident)).unwrap_or_default();
                 let message = format!("the pipeline `{name}` is named twice; each runs once");
                 return Err(syn::Error::new_spanned(&written, message));
             }
-            out.pipelines.push(path);
+            let format = input.parse::<Option<Token![:]>>()?.map(|_| input.parse()).transpose()?;
+            out.pipelines.push(Pipeline { written, marker, format });
             if !input.is_empty() && !input.peek(Token![;]) {
                 input.parse::<Token![,]>()?;
             }
@@ -75,7 +86,24 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
         }
     };
     let krate = arguments.krate.map_or_else(|| quote!(::murmur), |path| quote!(#path));
-    let pipelines = &arguments.pipelines;
+    let typos = arguments.pipelines.iter().filter_map(|pipeline| typo(&pipeline.written, build)).collect::<Vec<_>>();
+    if !typos.is_empty() {
+        let typos = typos.iter().map(syn::Error::to_compile_error);
+        return quote!(#(#typos)* fn main() {});
+    }
+    let mut descriptions = Descriptions::default();
+    let pipelines: Vec<_> = arguments
+        .pipelines
+        .iter()
+        .map(|Pipeline { marker, format, .. }| match format {
+            None => quote!(.pipeline::<#marker>()),
+            Some(format) => {
+                let format = descriptions.ty(format, &krate);
+                quote!(.pipeline_in::<#marker, #format>())
+            }
+        })
+        .collect();
+    let descriptions = descriptions.items;
     let generator = arguments.generator.map(|path| quote!(.generator(#path)));
     let start = arguments.start.map(|path| quote!(.start(#path)));
     let (contracts, missing) = if build.is_absent() {
@@ -89,13 +117,31 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
     quote! {
         #missing
         fn main() -> ::std::process::ExitCode {
+            #descriptions
             #krate::app::App::new(::core::env!("CARGO_BIN_NAME"), #contracts)
-                #(.pipeline::<#pipelines>())*
+                #(#pipelines)*
                 #generator
                 #start
                 .run()
         }
     }
+}
+
+/// A name of this crate that was meant to be another one; rustc would speak of the marker type. Who brings a pipeline of
+/// another crate by `use` and has one of nearly the same name writes its path.
+fn typo(written: &Path, build: &Build) -> Option<syn::Error> {
+    let name = written.get_ident().map(text).filter(|name| names::is_snake(name))?;
+    // Names that differ in where a number begins make one key.
+    let known = build.pipelines();
+    if known.iter().any(|known| names::key(known) == names::key(&name)) {
+        return None;
+    }
+    let near = suggest(&name, known.iter().map(String::as_str))?;
+    let message = format!(
+        "{}: this crate has no pipeline `{name}`; did you mean `{near}`? One of another crate is written with its path",
+        codes::ATTRIBUTE_FORM
+    );
+    Some(syn::Error::new_spanned(written, message))
 }
 
 /// The marker type beside a pipeline's function; a path to a marker stays as it is.

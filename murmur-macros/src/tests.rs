@@ -96,6 +96,60 @@ fn main_names_the_markers_of_its_pipelines() {
     assert_eq!(got, want);
 }
 
+#[test]
+fn main_is_told_how_payloads_are_written() {
+    let said = |arguments: &str| {
+        let main = main_macro::expand(arguments.parse().unwrap(), &Build::said(None));
+        prettyplease::unparse(&syn::parse2(main).unwrap())
+    };
+    let main = said(
+        "views: protobuf<proto::View>, likes: confluent<descriptor(include_bytes!(\"x.bin\"), \"shop.v1.Like\")>,
+         posts: json, tags: confluent<descriptor(include_bytes!(\"x.bin\"), \"shop.v1.Like\")>, own: own::Format<u8>, plain;
+         crate = stream",
+    );
+    for part in [
+        ".pipeline_in::<Views, stream::engine::Protobuf<proto::View>>()",
+        ".pipeline_in::<Likes, stream::engine::Confluent<stream::engine::Described<MurmurDescription0>>>()",
+        ".pipeline_in::<Posts, stream::engine::Json>()",
+        ".pipeline_in::<Tags, stream::engine::Confluent<stream::engine::Described<MurmurDescription0>>>()",
+        ".pipeline_in::<Own, own::Format<u8>>()",
+        ".pipeline::<Plain>()",
+        "const DESCRIPTORS: &'static [::core::primitive::u8] = include_bytes!(\"x.bin\");",
+        "const MESSAGE: &'static ::core::primitive::str = \"shop.v1.Like\";",
+    ] {
+        let spaceless = |text: &str| text.split_whitespace().collect::<String>().replace(",>", ">");
+        assert!(spaceless(&main).contains(&spaceless(part)), "{part}:\n{main}");
+    }
+    assert_eq!(main.matches("enum MurmurDescription").count(), 1, "{main}");
+
+    for (arguments, why) in [
+        ("views: protobuf", "`protobuf` is written `protobuf<proto::PageView>`"),
+        ("views: protobof<View>", "there is no format `protobof`; did you mean `protobuf`?"),
+        ("views: avro", "there is no format `avro`; there are `json`"),
+        ("views: descriptor(include_bytes!(\"x\"))", "`descriptor` is written `descriptor(include_bytes!"),
+        ("views: descriptor", "`descriptor` is written `descriptor(include_bytes!"),
+        ("views: confluent", "`confluent` is written `confluent<protobuf<proto::PageView>>`"),
+    ] {
+        let main = main_macro::expand(arguments.parse().unwrap(), &Build::said(None)).to_string();
+        assert!(main.contains(&why.replace('"', "\\\"")), "{arguments}: {main}");
+    }
+}
+
+#[test]
+fn a_pipeline_that_is_misspelt_is_told() {
+    let message = |name: &str| Message { name: name.into(), fields: vec![], retired: vec![] };
+    let messages = vec![message("PageTrafficKey"), message("Traffic"), message("LikesKey"), message("Top10Key")];
+    let (name, package) = ("shop".into(), "shop.v1".into());
+    let build = Build::said(Some(Crate { name, package, seen: vec![], messages, findings: vec![] }));
+    let said = |arguments: &str| main_macro::expand(arguments.parse().unwrap(), &build).to_string();
+    let main = said("page_trafic, likes");
+    assert!(main.contains("this crate has no pipeline `page_trafic`; did you mean `page_traffic`?"), "{main}");
+    // Of another crate, or brought by `use`.
+    for others in ["page_traffic, likes, top_10", "shop::page_trafic", "orders", "PageTrafic"] {
+        assert!(!said(others).contains("compile_error"), "{others}");
+    }
+}
+
 /// Random token trees, from words that mean something to us.
 struct Random(u64);
 

@@ -95,8 +95,9 @@ pub(crate) fn check(fields: &[Field], ctxt: &Ctxt) {
     for field in fields {
         let Some(beside) = field.beside.get() else { continue };
         let name = text(&field.ident);
-        // Of the event's time more is asked, and said, already.
-        if !beside.takes(field) && !(field.time.is_given() && *beside == Beside::BrokerTime && !is_time(field)) {
+        // Of the event's time that has been said already.
+        let is_said = *beside == Beside::BrokerTime && field.time.is_given() && !is_time(field);
+        if !is_said && !beside.takes(field) {
             let read_as = if field.converted { " by `as`, which has no say here" } else { "" };
             let message = format!("`{name}` is `{}`{read_as}; {}", show(&field.ty), beside.types());
             ctxt.say(codes::BESIDE_TYPE, &field.ty, message);

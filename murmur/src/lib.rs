@@ -163,6 +163,16 @@ pub use murmur_macros::pipeline;
 ///
 /// Pipelines are given by the path of their function, or by their name beside the struct they stand on. A generator of
 /// events can follow: `murmur::main!(page_traffic, likes; generator = generator::line);`.
+///
+/// Payloads are JSON, unless a [`Format`](engine::Format) says otherwise. Pipelines of one event have one format:
+///
+/// ```ignore
+/// murmur::main!(page_traffic: protobuf<proto::PageView>);
+/// murmur::main!(
+///     page_traffic: descriptor(include_bytes!(concat!(env!("OUT_DIR"), "/page_view.bin")), "shop.v1.PageView"),
+///     likes: confluent<json>,
+/// );
+/// ```
 #[cfg(feature = "app")]
 pub use murmur_macros::main;
 

@@ -23,7 +23,8 @@ pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit> {
         let column = |name: &str| (name.to_owned(), Cell::of(row.get(name).unwrap_or(&Json::Null)));
         ["pipeline", "event", "key", "window", "slot", "tile", "writes", "largest_item"].map(column).into()
     })?;
-    let problems: Vec<String> = app.entries.iter().filter_map(too_large).chain(twice(&app.entries)).collect();
+    let together = twice(&app.entries).chain(formats(&app.entries));
+    let problems: Vec<String> = app.entries.iter().filter_map(too_large).chain(together).collect();
     for problem in &problems {
         print::note(format_args!("problem: {problem}"));
     }
@@ -78,5 +79,20 @@ pub(super) fn twice(entries: &[Entry]) -> impl Iterator<Item = String> {
     entries.iter().enumerate().filter_map(|(at, entry)| {
         let twice = entries[..at].iter().any(|other| other.spec.name == entry.spec.name);
         twice.then(|| format!("there are two pipelines `{}`; they would share a table", entry.spec.name))
+    })
+}
+
+/// Formats that cannot be, and pipelines that would read one event type in two of them.
+pub(super) fn formats(entries: &[Entry]) -> impl Iterator<Item = String> {
+    entries.iter().enumerate().flat_map(|(at, entry)| {
+        let other = entries[..at].iter().find(|other| other.event == entry.event && other.format != entry.format);
+        let two = other.map(|other| {
+            format!(
+                "`{}` and `{}` read `{}` from payloads of two formats; one worker reads both, so name one format",
+                other.spec.name, entry.spec.name, entry.event.name
+            )
+        });
+        let broken = (entry.readable_format)().err().map(|error| format!("`{}`: {error}", entry.spec.name));
+        two.into_iter().chain(broken)
     })
 }

@@ -25,6 +25,10 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct Entry {
     pub(super) spec: Spec,
     pub(super) event: EventType,
+    /// Pipelines of one event type read one form.
+    pub(super) format: TypeId,
+    /// Whether payloads can be read at all: a format can have been given wrongly.
+    pub(super) readable_format: fn() -> Result<()>,
     pub(super) form: Form,
     /// Most bytes of one value; `usize::MAX` when there is no bound.
     pub(super) max_bytes: usize,
@@ -61,7 +65,7 @@ pub(super) struct Parts {
 /// back what another one of the same event type returned.
 #[derive(Clone, Copy)]
 struct Build {
-    begin: fn(Parts) -> AnyBuilder,
+    begin: fn(Parts) -> Result<AnyBuilder>,
     pipeline: fn(AnyBuilder) -> Option<AnyBuilder>,
     finish: fn(AnyBuilder) -> Option<Box<dyn AnyWorker>>,
 }
@@ -95,6 +99,8 @@ impl Entry {
         Self {
             spec: P::SPEC,
             event: EventType { id: TypeId::of::<P::Event>(), name: P::Event::NAME },
+            format: TypeId::of::<F>(),
+            readable_format: || F::decoder().map(drop),
             form: P::Aggregate::FORM,
             max_bytes: P::Aggregate::MAX_BYTES,
             tiling: P::tiling(),
@@ -107,8 +113,8 @@ impl Entry {
             build: Build {
                 begin: |parts| {
                     let Parts { store, source, dead_letters, options } = parts;
-                    let builder = Worker::builder(store, source, F::DECODE, dead_letters);
-                    Box::new(builder.options(options))
+                    let builder = Worker::builder(store, source, F::decoder()?, dead_letters);
+                    Ok(Box::new(builder.options(options)))
                 },
                 pipeline: |builder| {
                     let builder = builder.downcast::<WorkerBuilder<P::Event>>().ok()?;
@@ -140,7 +146,7 @@ pub(super) fn same_events(entries: &[Entry]) -> Result<()> {
 pub(super) fn worker(entries: &[Entry], parts: Parts) -> Result<Box<dyn AnyWorker>> {
     same_events(entries)?;
     let first = &entries[0];
-    let begun = Some((first.build.begin)(parts));
+    let begun = Some((first.build.begin)(parts)?);
     let built = entries.iter().fold(begun, |builder, entry| (entry.build.pipeline)(builder?));
     built
         .and_then(first.build.finish)

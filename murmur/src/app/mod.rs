@@ -93,8 +93,8 @@ impl App {
         self.pipeline_in::<P, Json>()
     }
 
-    /// With this pipeline, whose events are written in another form, such as
-    /// [`Protobuf<pb::PageView>`](crate::engine::Protobuf). Pipelines of one event type read one form.
+    /// With this pipeline, whose events are written in another form (`page_traffic: protobuf<pb::PageView>` in the macro
+    /// is [`Protobuf<pb::PageView>`](crate::engine::Protobuf) here). Pipelines of one event type read one form.
     #[must_use]
     pub fn pipeline_in<P: Pipeline, F: Format<P::Event>>(mut self) -> Self {
         self.entries.push(Entry::of::<P, F>());
@@ -148,9 +148,9 @@ impl App {
         logs::start(&cli.log, self.name)?;
         // `check` says it among its problems, and contracts can be looked at.
         if !matches!(cli.verb, Verb::Check(_) | Verb::Schema(_) | Verb::Generate(_))
-            && let Some(twice) = check::twice(&self.entries).next()
+            && let Some(problem) = check::twice(&self.entries).chain(check::formats(&self.entries)).next()
         {
-            return Err(Error::new(ErrorKind::Configuration, twice));
+            return Err(Error::new(ErrorKind::Configuration, problem));
         }
         let exit = match &cli.verb {
             Verb::Dev(args) => wait(dev::dev(self, args)),
@@ -192,13 +192,15 @@ fn wait(verb: impl Future<Output = Result<Exit>>) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Decode;
+    use crate::engine::Decoder;
     use crate::grpc::tests::{Nothing, Stock};
 
     enum Never {}
 
     impl Format<Nothing> for Never {
-        const DECODE: Decode<Nothing> = |_| Err("nothing is read".to_owned());
+        fn decoder() -> Result<Decoder<Nothing>> {
+            Ok(Box::new(|_| Err("nothing is read".to_owned())))
+        }
     }
 
     /// The same pipeline by two paths, which no macro can tell.

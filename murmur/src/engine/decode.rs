@@ -26,10 +26,29 @@ where
     message.try_into().map_err(|error| format!("not a `{}`: {error}", E::NAME))
 }
 
+/// As [`Decode`], with what was made for it at the start.
+pub type Decoder<E> = Box<dyn Fn(&[u8]) -> Result<E, String> + Send>;
+
 /// How payloads are written, as a type: what a binary is told of its pipelines.
-pub trait Format<E> {
-    /// From payload to event.
-    const DECODE: Decode<E>;
+///
+/// | `murmur::main!(views: ...)` | type | payload |
+/// |---|---|---|
+/// | nothing, or `json` | [`Json`] | a JSON object |
+/// | `protobuf<pb::View>` | [`Protobuf`] | a message of a type that prost made |
+/// | `descriptor(BYTES, "shop.v1.View")` | `Described` (feature `descriptor`) | a message that a `FileDescriptorSet` describes |
+/// | `confluent<FORMAT>` | [`Confluent`](super::Confluent) | one of these, behind the prefix of Confluent's serializers |
+/// | any other type | itself | what it says |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no format that `{E}` can be read from",
+    label = "not a format of this event",
+    note = "`json` needs `#[derive(serde::Deserialize)]` below `#[murmur::event]`; `protobuf<M>` needs a message of prost and `impl TryFrom<M>` for the event"
+)]
+pub trait Format<E>: 'static {
+    /// Whether Confluent's serializers say in their prefix which message of the schema it is; they do for protobuf.
+    const HAS_INDEXES: bool = false;
+
+    /// What decodes; made once for each worker. The error says what is wrong with the format itself.
+    fn decoder() -> crate::Result<Decoder<E>>;
 }
 
 /// [`json`].
@@ -37,7 +56,9 @@ pub trait Format<E> {
 pub enum Json {}
 
 impl<E: Event + DeserializeOwned> Format<E> for Json {
-    const DECODE: Decode<E> = json::<E>;
+    fn decoder() -> crate::Result<Decoder<E>> {
+        Ok(Box::new(json))
+    }
 }
 
 /// [`protobuf`], from the message `M`.
@@ -46,10 +67,14 @@ pub struct Protobuf<M>(PhantomData<M>);
 
 impl<M, E> Format<E> for Protobuf<M>
 where
-    M: prost::Message + Default + TryInto<E, Error: fmt::Display>,
+    M: prost::Message + Default + TryInto<E, Error: fmt::Display> + 'static,
     E: Event,
 {
-    const DECODE: Decode<E> = protobuf::<M, E>;
+    const HAS_INDEXES: bool = true;
+
+    fn decoder() -> crate::Result<Decoder<E>> {
+        Ok(Box::new(protobuf::<M, E>))
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_protobuf_message_becomes_an_event_or_a_reason() {
-        let decode = <Protobuf<Wire> as Format<View>>::DECODE;
+        let decode = <Protobuf<Wire> as Format<View>>::decoder().unwrap();
         let bytes = Wire { page: "/".to_owned(), millis: 7 }.encode_to_vec();
         assert_eq!(decode(&bytes), Ok(View { page: "/".to_owned(), at: Timestamp::from_millis(7) }));
         assert_eq!(decode(&Wire::default().encode_to_vec()).unwrap_err(), "not a `View`: it has no page");

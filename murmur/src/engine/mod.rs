@@ -14,8 +14,11 @@
 mod age;
 mod breaker;
 mod clock;
+mod confluent;
 mod decode;
 mod dedup;
+#[cfg(feature = "descriptor")]
+mod described;
 pub(crate) mod failpoint;
 mod flight;
 mod flush;
@@ -34,7 +37,10 @@ mod tests;
 
 pub use breaker::DeadLetterLimit;
 pub use clock::{Clock, SystemClock};
-pub use decode::{Decode, Format, Json, Protobuf, json, protobuf};
+pub use confluent::Confluent;
+pub use decode::{Decode, Decoder, Format, Json, Protobuf, json, protobuf};
+#[cfg(feature = "descriptor")]
+pub use described::{Described, Description};
 pub use options::Options;
 pub use ownership::readable;
 pub use progress::{PartitionStatus, Progress, Summary};

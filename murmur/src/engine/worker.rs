@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
-use super::decode::Decode;
+use super::decode::Decoder;
 use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
@@ -34,7 +34,7 @@ pub struct WorkerBuilder<E> {
 pub struct Worker<E> {
     pub(super) store: Arc<dyn Store>,
     pub(super) source: Box<dyn Source>,
-    pub(super) decode: Decode<E>,
+    pub(super) decode: Decoder<E>,
     pub(super) dead_letters: Box<dyn DeadLetters>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) options: Options,
@@ -73,13 +73,13 @@ impl<E: Event> Worker<E> {
     pub fn builder(
         store: Arc<dyn Store>,
         source: Box<dyn Source>,
-        decode: Decode<E>,
+        decode: impl Fn(&[u8]) -> Result<E, String> + Send + 'static,
         dead_letters: Box<dyn DeadLetters>,
     ) -> WorkerBuilder<E> {
         let worker = Self {
             store: measured(store),
             source,
-            decode,
+            decode: Box::new(decode),
             dead_letters,
             clock: Arc::new(SystemClock),
             options: Options::default(),

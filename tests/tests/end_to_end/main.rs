@@ -6,6 +6,7 @@
 mod beside_kafka;
 mod command_line;
 mod foreign_clients;
+mod formats_kafka;
 mod git_activity;
 mod kill;
 mod observed;
