@@ -3,18 +3,24 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{Builder, Credentials, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
+use aws_types::service_config::ServiceConfigKey;
 
+use super::client;
 use super::config::DynamoConfig;
+use super::keys::Keys;
 use crate::{Error, ErrorKind, Result};
 
 /// Beyond this a server that does not even accept a connection is taken for gone.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Two clients over the same connections.
+/// Two of Amazon's clients over the same connections, and one of our own.
 pub(super) struct Clients {
+    /// Writes of tiles.
+    pub(super) writes: client::Client,
     /// Sends once: whether a write whose reply was lost is sent again is for the engine to decide.
     pub(super) once: Client,
     /// Reads can be repeated by anyone.
@@ -51,11 +57,37 @@ pub(super) async fn connect(config: &DynamoConfig) -> Result<Clients> {
     let shared = loader.load().await;
     let place = place(config, &shared)?;
     let client = |retries| Client::from_conf(Builder::from(&shared).retry_config(retries).build());
+    let credentials = shared
+        .credentials_provider()
+        .ok_or_else(|| Error::new(ErrorKind::Configuration, "the environment has no way to credentials for AWS"))?;
+    let region = shared.region().map(ToString::to_string).unwrap_or_default();
+    let url = endpoint(config, &shared).await?;
     Ok(Clients {
+        writes: client::Client::new(&url, &region, Keys::new(credentials), CONNECT.min(timeout), timeout)?,
         once: client(RetryConfig::disabled()),
         reads: client(RetryConfig::standard().with_max_attempts(4)),
         place,
     })
+}
+
+/// Where the SDK sends its requests.
+async fn endpoint(config: &DynamoConfig, shared: &SdkConfig) -> Result<String> {
+    let key =
+        ServiceConfigKey::builder().service_id("DynamoDB").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_service = key.ok().and_then(|key| shared.service_config()?.load_config(key));
+    let named = config.endpoint.clone().or(of_service).or_else(|| shared.endpoint_url().map(str::to_owned));
+    let parameters = Params::builder()
+        .set_region(shared.region().map(ToString::to_string))
+        .set_endpoint(named)
+        .set_use_fips(shared.use_fips())
+        .set_use_dual_stack(shared.use_dual_stack())
+        .build();
+    let unknown = |error: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Configuration, format!("where DynamoDB is cannot be told: {error}"))
+    };
+    let parameters = parameters.map_err(|error| unknown(&error))?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&parameters).await.map_err(|error| unknown(&error))?;
+    Ok(endpoint.url().to_owned())
 }
 
 fn place(config: &DynamoConfig, shared: &SdkConfig) -> Result<String> {

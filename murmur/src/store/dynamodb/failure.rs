@@ -4,6 +4,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use super::client::Answer;
+use super::wire::Refusal;
 use crate::{Error, ErrorKind};
 
 /// What a request was for: decides what it means when nobody knows what became of it.
@@ -41,17 +43,29 @@ const DENIALS: [&str; 10] = [
 
 /// Whether the store said that it is too much.
 pub(super) fn is_throttle<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    error.code().is_some_and(|code| THROTTLES.contains(&code))
+    error.code().is_some_and(is_throttled)
 }
 
-/// Whether the store found the request itself at fault.
-pub(super) fn is_invalid<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    error.code() == Some("ValidationException")
+/// Whether an error of this name says that it is too much.
+pub(super) fn is_throttled(code: &str) -> bool {
+    THROTTLES.contains(&code)
 }
 
-/// Whether an item would be larger than DynamoDB takes.
-pub(super) fn is_too_large<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    is_invalid(error) && error.message().is_some_and(|message| message.starts_with("Item size"))
+/// Whether an error of this name says: not with these credentials.
+pub(super) fn is_denial(code: &str) -> bool {
+    DENIALS.contains(&code)
+}
+
+impl Refusal {
+    /// Whether the store found the request itself at fault.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.code == "ValidationException"
+    }
+
+    /// Whether an item would be larger than DynamoDB takes.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.is_invalid() && self.message.starts_with("Item size")
+    }
 }
 
 /// What went wrong with a request to the table `table` of the store at `place`.
@@ -59,54 +73,84 @@ pub(super) fn failure<E>(error: SdkError<E, HttpResponse>, intent: Intent, table
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let unknown = match intent {
-        Intent::Read => ErrorKind::Unavailable,
-        Intent::Write => ErrorKind::Ambiguous,
-    };
-    let (kind, context) = match &error {
+    match &error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or_default();
             let message = service.err().message().unwrap_or_default();
-            let status = service.raw().status().as_u16();
-            let said = |what: &str| format!("{what}: {code} {message}");
-            match code {
-                _ if THROTTLES.contains(&code) => {
-                    (ErrorKind::Unavailable, said(&format!("table `{table}` at {place} takes no more just now")))
-                }
-                _ if DENIALS.contains(&code) => (
-                    ErrorKind::Denied,
-                    said(&format!(
-                        "table `{table}` at {place} is closed to these credentials; renew them, or allow them the \
-                         table (AWS_PROFILE and AWS_ACCESS_KEY_ID say whose they are)"
-                    )),
-                ),
-                "ResourceNotFoundException" | "TableNotFoundException" => (
-                    ErrorKind::NotFound,
-                    format!(
-                        "there is no table `{table}` at {place}; make it with the command `table ensure`, or say \
-                     `--create-tables`"
-                    ),
-                ),
-                "ItemCollectionSizeLimitExceededException" => {
-                    (ErrorKind::ResourceExhausted, said(&format!("table `{table}` at {place} is full for this key")))
-                }
-                _ if status >= 500 => (unknown, said(&format!("{place} failed (HTTP {status}) on table `{table}`"))),
-                _ => (ErrorKind::Internal, said(&format!("{place} refused a request to table `{table}`"))),
-            }
+            refused(code, message, service.raw().status().as_u16(), intent, table, place)
         }
-        SdkError::ConstructionFailure(_) => {
-            (ErrorKind::Internal, format!("no request to table `{table}` could be made: {}", cause(&error)))
+        SdkError::ConstructionFailure(_) => unsendable(&cause(&error), table),
+        SdkError::DispatchFailure(_) if has_no_credentials(&error) => no_credentials(table, place),
+        _ => lost(&cause(&error), intent, table, place),
+    }
+}
+
+/// What went wrong with a write to the table `table` of the store at `place`.
+pub(super) fn write_failure(answer: Answer, table: &str, place: &str) -> Error {
+    let intent = Intent::Write;
+    match answer {
+        Answer::Refused(Refusal { code, message, status, .. }) => {
+            refused(&code, &message, status, intent, table, place)
         }
-        SdkError::DispatchFailure(_) if has_no_credentials(&error) => (
+        Answer::Lost(why) => lost(&why, intent, table, place),
+        Answer::NoCredentials(error) => no_credentials(table, place).with_source(error),
+        Answer::Unsendable(why) => unsendable(&why, table),
+        Answer::Done(_) => Error::new(ErrorKind::Internal, "a write that was carried out is no failure"),
+    }
+}
+
+/// The server answered with an error of this name.
+fn refused(code: &str, message: &str, status: u16, intent: Intent, table: &str, place: &str) -> Error {
+    let said = |what: &str| format!("{what}: {code} {message}");
+    let (kind, context) = match code {
+        _ if is_throttled(code) => {
+            (ErrorKind::Unavailable, said(&format!("table `{table}` at {place} takes no more just now")))
+        }
+        _ if is_denial(code) => (
             ErrorKind::Denied,
+            said(&format!(
+                "table `{table}` at {place} is closed to these credentials; renew them, or allow them the table \
+                 (AWS_PROFILE and AWS_ACCESS_KEY_ID say whose they are)"
+            )),
+        ),
+        "ResourceNotFoundException" | "TableNotFoundException" => (
+            ErrorKind::NotFound,
             format!(
-                "there are no AWS credentials for table `{table}` at {place}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID \
-                 and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+                "there is no table `{table}` at {place}; make it with the command `table ensure`, or say \
+                 `--create-tables`"
             ),
         ),
-        _ => (unknown, format!("no answer from {place} about table `{table}`: {}", cause(&error))),
+        "ItemCollectionSizeLimitExceededException" => {
+            (ErrorKind::ResourceExhausted, said(&format!("table `{table}` at {place} is full for this key")))
+        }
+        _ if status >= 500 => (unknown(intent), said(&format!("{place} failed (HTTP {status}) on table `{table}`"))),
+        _ => (ErrorKind::Internal, said(&format!("{place} refused a request to table `{table}`"))),
     };
     Error::new(kind, context)
+}
+
+/// What it means when nobody knows what became of a request.
+fn unknown(intent: Intent) -> ErrorKind {
+    match intent {
+        Intent::Read => ErrorKind::Unavailable,
+        Intent::Write => ErrorKind::Ambiguous,
+    }
+}
+
+fn lost(why: &str, intent: Intent, table: &str, place: &str) -> Error {
+    Error::new(unknown(intent), format!("no answer from {place} about table `{table}`: {why}"))
+}
+
+fn unsendable(why: &str, table: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("no request to table `{table}` could be made: {why}"))
+}
+
+fn no_credentials(table: &str, place: &str) -> Error {
+    let context = format!(
+        "there are no AWS credentials for table `{table}` at {place}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or give the machine a role"
+    );
+    Error::new(ErrorKind::Denied, context)
 }
 
 /// What is at the bottom of it; the errors above only say that something is.

@@ -24,12 +24,16 @@ impl Units {
         Self { counter, halves: AtomicU64::new(0) }
     }
 
-    fn add(&self, capacity: Option<&ConsumedCapacity>) {
-        let units = capacity.and_then(|capacity| capacity.capacity_units).unwrap_or_default();
-        let halves = (units * 2.0).round() as u64;
+    fn add(&self, units: Option<f64>) {
+        let halves = (units.unwrap_or_default() * 2.0).round() as u64;
         let before = self.halves.fetch_add(halves, Ordering::Relaxed);
         self.counter.increment((before + halves) / 2 - before / 2);
     }
+}
+
+/// What a reply says that it cost.
+pub(super) fn units(capacity: Option<&ConsumedCapacity>) -> Option<f64> {
+    capacity.and_then(|capacity| capacity.capacity_units)
 }
 
 impl Meter {
@@ -41,12 +45,12 @@ impl Meter {
         }
     }
 
-    pub(super) fn wrote(&self, capacity: Option<&ConsumedCapacity>) {
-        self.written.add(capacity);
+    pub(super) fn wrote(&self, units: Option<f64>) {
+        self.written.add(units);
     }
 
     pub(super) fn read(&self, capacity: Option<&ConsumedCapacity>) {
-        self.read.add(capacity);
+        self.read.add(units(capacity));
     }
 
     /// An item of this size is put.
@@ -67,7 +71,7 @@ mod tests {
         let total = Arc::new(AtomicU64::new(0));
         let units = Units::new(Counter::from_arc(total.clone()));
         for capacity in [0.5, 0.5, 2.0, 0.5] {
-            units.add(Some(&ConsumedCapacity::builder().capacity_units(capacity).build()));
+            units.add(super::units(Some(&ConsumedCapacity::builder().capacity_units(capacity).build())));
         }
         units.add(None);
         assert_eq!(total.load(Ordering::Relaxed), 3, "3.5, of which the half waits for another");

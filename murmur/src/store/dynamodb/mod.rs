@@ -1,10 +1,12 @@
 #![doc = include_str!("docs.md")]
 
+mod client;
 mod config;
 mod connect;
 mod expression;
 mod failure;
 mod format;
+mod keys;
 mod limiter;
 mod meter;
 mod read;
@@ -13,6 +15,7 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod wire;
 mod write;
 
 pub use config::DynamoConfig;

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use super::expression::Expression;
 use super::failure::{Intent, failure, is_throttle};
 use super::format;
+use super::meter::units;
 use super::read::Range;
 use super::store::DynamoStore;
 use crate::Result;
@@ -50,7 +51,7 @@ impl Records for DynamoStore {
                 .await;
             match sent {
                 Ok(done) => {
-                    inner.meter.wrote(done.consumed_capacity());
+                    inner.meter.wrote(units(done.consumed_capacity()));
                     Ok(RecordOutcome::Written(version))
                 }
                 Err(SdkError::ServiceError(service))

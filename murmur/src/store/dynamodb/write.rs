@@ -1,15 +1,11 @@
 use std::borrow::Cow;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity::Total;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-
+use super::client::{Answer, Operation};
 use super::expression::{Expression, next_count};
-use super::failure::{Intent, failure, is_invalid, is_throttle, is_too_large};
+use super::failure::{is_throttled, write_failure};
 use super::format::{self, Attributes};
 use super::store::Inner;
+use super::wire::Request;
 use crate::store::condition::{apply, check};
 use crate::store::{Item, Outcome, TileId, Write};
 use crate::{Error, ErrorKind, Result};
@@ -24,6 +20,8 @@ const PARTITION_KEY_BYTES: usize = 2048;
 const SORT_KEY_BYTES: usize = 1024;
 /// How often a tile is read again because others wrote it in between, before the engine gets to pause.
 const ATTEMPTS: usize = 32;
+
+const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 /// What became of one request.
 enum Sent {
@@ -107,45 +105,34 @@ impl Inner {
     /// expression too long.
     async fn update(&self, table: &str, id: &TileId, expression: Expression) -> Result<Option<Sent>> {
         let _slot = self.limiter.enter(expression.bytes()).await;
-        let sent = self
-            .clients
-            .once
-            .update_item()
-            .table_name(table)
-            .set_key(Some(format::tile_key(id)))
-            .update_expression(expression.update)
-            .condition_expression(expression.condition)
-            .set_expression_attribute_names(Some(expression.names))
-            .set_expression_attribute_values(Some(expression.values))
-            .return_values_on_condition_check_failure(AllOld)
-            .return_consumed_capacity(Total)
-            .send()
-            .await;
-        let error = match sent {
-            Ok(done) => {
-                self.limiter.succeeded();
-                self.meter.wrote(done.consumed_capacity());
-                return Ok(Some(Sent::Applied));
+        let request = Request::update(table, &format::tile_key(id), &expression);
+        match self.send(Operation::Update, request).await {
+            Answer::Done(_) => Ok(Some(Sent::Applied)),
+            Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => {
+                Ok(Some(Sent::Refused(refusal.into_item())))
             }
-            Err(error) => error,
-        };
-        if let SdkError::ServiceError(service) = &error
-            && let UpdateItemError::ConditionalCheckFailedException(refusal) = service.err()
-        {
-            self.limiter.succeeded();
-            return Ok(Some(Sent::Refused(refusal.item.clone())));
+            Answer::Refused(refusal) if refusal.is_too_large() => Err(too_large(id, None)),
+            Answer::Refused(refusal) if refusal.is_invalid() => {
+                tracing::debug!(%id, ?refusal, "adding here what the table cannot add");
+                Ok(None)
+            }
+            answer => Err(write_failure(answer, table, &self.place)),
         }
-        if is_throttle(&error) {
-            self.limiter.throttled();
+    }
+
+    /// Send a write, and learn from its answer what the tables take.
+    async fn send(&self, operation: Operation, request: Request) -> Answer {
+        let answer = self.clients.writes.send(operation, request).await;
+        match &answer {
+            Answer::Done(units) => {
+                self.limiter.succeeded();
+                self.meter.wrote(*units);
+            }
+            Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => self.limiter.succeeded(),
+            Answer::Refused(refusal) if is_throttled(&refusal.code) => self.limiter.throttled(),
+            _ => {}
         }
-        if is_too_large(&error) {
-            return Err(too_large(id, None));
-        }
-        if is_invalid(&error) {
-            tracing::debug!(%id, ?error, "adding here what the table cannot add");
-            return Ok(None);
-        }
-        Err(failure(error, Intent::Write, table, &self.place))
+        answer
     }
 
     /// Put an item of at most so many bytes under a condition.
@@ -163,42 +150,12 @@ impl Inner {
         }
         self.meter.item(bytes);
         let _slot = self.limiter.enter(bytes + condition.bytes()).await;
-        let values = Some(condition.values).filter(|values| !values.is_empty());
-        let names = Some(condition.names).filter(|names| !names.is_empty());
-        let sent = self
-            .clients
-            .once
-            .put_item()
-            .table_name(table)
-            .set_item(Some(attributes))
-            .condition_expression(condition.condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(AllOld)
-            .return_consumed_capacity(Total)
-            .send()
-            .await;
-        let error = match sent {
-            Ok(done) => {
-                self.limiter.succeeded();
-                self.meter.wrote(done.consumed_capacity());
-                return Ok(Sent::Applied);
-            }
-            Err(error) => error,
-        };
-        if let SdkError::ServiceError(service) = &error
-            && let PutItemError::ConditionalCheckFailedException(refusal) = service.err()
-        {
-            self.limiter.succeeded();
-            return Ok(Sent::Refused(refusal.item.clone()));
+        match self.send(Operation::Put, Request::put(table, &attributes, &condition)).await {
+            Answer::Done(_) => Ok(Sent::Applied),
+            Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => Ok(Sent::Refused(refusal.into_item())),
+            Answer::Refused(refusal) if refusal.is_too_large() => Err(too_large(id, None)),
+            answer => Err(write_failure(answer, table, &self.place).while_doing(format_args!("writing {id}"))),
         }
-        if is_throttle(&error) {
-            self.limiter.throttled();
-        }
-        if is_too_large(&error) {
-            return Err(too_large(id, None));
-        }
-        Err(failure(error, Intent::Write, table, &self.place).while_doing(format_args!("writing {id}")))
     }
 }
 
