@@ -150,6 +150,11 @@ impl Trial {
         })
     }
 
+    /// What stands before the names of its tables.
+    pub(super) fn prefix(&self) -> String {
+        self.prefix.clone()
+    }
+
     /// Begin to send.
     pub(super) fn feed(&mut self) -> Result<(), Failure> {
         self.feed = Some(Feed::start(&self.cluster, &self.topic, &self.load, &self.log)?);

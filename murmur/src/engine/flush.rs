@@ -25,7 +25,9 @@ impl Backoff {
 
     /// Say why there will be a pause: for whoever looks closely, until it has gone on for some seconds.
     fn say(&self, error: &Error) {
-        if self.pause < Self::LONGEST {
+        if error.kind() == ErrorKind::Denied {
+            tracing::warn!(%error, "the store does not let this worker in; asking again");
+        } else if self.pause < Self::LONGEST {
             tracing::debug!(%error, "the store did not do it; asking again");
         } else {
             tracing::warn!(%error, "the store has not done it for a while; asking again");
@@ -36,6 +38,12 @@ impl Backoff {
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(Self::LONGEST);
     }
+}
+
+/// Whether to send a request again. Credentials expire and come back, and permissions are granted, while a worker runs:
+/// it waits and says so, as a worker that ended would be started again only to end again.
+pub(super) fn can_pass(error: &Error) -> bool {
+    error.is_retryable() || error.kind() == ErrorKind::Denied
 }
 
 /// Whether all writes are durable now.
@@ -82,7 +90,7 @@ pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<
                 match outcome {
                     Ok(Outcome::Applied) => {}
                     Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, &write),
-                    Err(error) if error.is_retryable() => {
+                    Err(error) if can_pass(&error) => {
                         if again.is_empty() {
                             backoff.say(&error);
                         }
@@ -142,7 +150,7 @@ pub(super) async fn retry<T, F: Future<Output = Result<T>>>(mut request: impl Fn
     let mut backoff = Backoff::new();
     loop {
         match request().await {
-            Err(error) if error.is_retryable() => {
+            Err(error) if can_pass(&error) => {
                 backoff.say(&error);
                 backoff.pause().await;
             }

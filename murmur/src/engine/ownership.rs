@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::flush::{Backoff, retry};
+use super::flush::{Backoff, can_pass, retry};
 use crate::aggregate::{Form, Monoid};
 use crate::key::Key;
 use crate::pipeline::Pipeline;
@@ -95,7 +95,7 @@ impl Ownership {
                 Ok(RecordOutcome::Written(_)) => return Ok(()),
                 Ok(RecordOutcome::Refused(_)) => {}
                 // Whether it was written shows when it is read again.
-                Err(error) if error.is_retryable() => backoff.pause().await,
+                Err(error) if can_pass(&error) => backoff.pause().await,
                 Err(error) => return Err(error),
             }
         }

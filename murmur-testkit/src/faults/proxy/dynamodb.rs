@@ -31,6 +31,10 @@ pub struct Troubles {
     pub unprocessed: f32,
     /// Reads that are not consistent answered as the same read was answered the first time.
     pub stale: f32,
+    /// Everything about data is refused with this name, as `ExpiredTokenException`.
+    pub denied: Option<&'static str>,
+    /// Values of items whose partition key contains this text come with a bit of them changed.
+    pub damaged: Option<String>,
     /// Longest wait before a request goes on.
     pub latency: Duration,
     /// Writes under partition keys that contain this text wait as long.
@@ -64,6 +68,12 @@ pub struct Tally {
     pub unanswered: u64,
     /// Refused as too large.
     pub too_large: u64,
+    /// Refused for their credentials.
+    pub denied: u64,
+    /// Answered with something that had been so before.
+    pub stale: u64,
+    /// Values that came changed.
+    pub damaged: u64,
     /// Write units of each partition key.
     pub units_by_key: HashMap<String, f64>,
 }
@@ -171,6 +181,10 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
 
     // Tables are made undisturbed.
     let is_data = is_write || matches!(operation.as_str(), "GetItem" | "BatchGetItem" | "Query" | "Scan");
+    if let Some(name) = troubles.denied.filter(|_| is_data) {
+        lock(&shared.tally).denied += 1;
+        return Ok(error(StatusCode::BAD_REQUEST, name, "a made-up refusal"));
+    }
     let dice = if is_data { lock(&shared.rng).f32() } else { 1.0 };
     let mut below = 0.0;
     // Each request meets one of them at most.
@@ -221,6 +235,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     if is_eventual && lock(&shared.rng).f32() < troubles.stale {
         let first = lock(&shared.first_answers).get(&body).cloned();
         if let Some(first) = first {
+            lock(&shared.tally).stale += 1;
             return Ok(said(StatusCode::OK, first));
         }
     }
@@ -240,6 +255,13 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     }
     if is_eventual && status == StatusCode::OK {
         lock(&shared.first_answers).entry(body).or_insert_with(|| reply.clone());
+    }
+    if let Some(of) = troubles.damaged.filter(|_| is_data)
+        && let Ok(mut whole) = serde_json::from_slice::<Value>(&reply)
+    {
+        let damaged = damage(&mut whole, &of);
+        lock(&shared.tally).damaged += damaged;
+        reply = Bytes::from(whole.to_string());
     }
     if !left_out.is_null()
         && let Ok(mut whole) = serde_json::from_slice::<Value>(&reply)
@@ -307,6 +329,29 @@ fn charge(shared: &Shared, key: String, reply: &[u8]) {
     tally.writes += 1;
     tally.units += used;
     *tally.units_by_key.entry(key).or_default() += used;
+}
+
+/// Change a letter of every value of these items, wherever they lie in a reply; how many.
+fn damage(reply: &mut Value, of: &str) -> u64 {
+    match reply {
+        Value::Array(values) => values.iter_mut().map(|value| damage(value, of)).sum(),
+        Value::Object(fields)
+            if fields.get("pk").is_some_and(|pk| pk["S"].as_str().is_some_and(|pk| pk.contains(of))) =>
+        {
+            let is_value = |name: &str| matches!(name.as_bytes(), [b'b', digit, ..] if digit.is_ascii_digit());
+            let mut damaged = 0;
+            for (_, value) in fields.iter_mut().filter(|(name, _)| is_value(name)) {
+                let Some(text) = value["B"].as_str().map(str::to_owned) else { continue };
+                let at = text.len() / 2;
+                let other = if text.as_bytes()[at] == b'Q' { "R" } else { "Q" };
+                value["B"] = json!(format!("{}{other}{}", &text[..at], &text[at + 1..]));
+                damaged += 1;
+            }
+            damaged
+        }
+        Value::Object(fields) => fields.values_mut().map(|value| damage(value, of)).sum(),
+        _ => 0,
+    }
 }
 
 /// Leave out half of the keys that are asked for; what is left out.

@@ -8,6 +8,7 @@ mod input;
 mod letters;
 mod mix;
 mod network;
+mod tables;
 
 use futures_util::future::BoxFuture;
 
@@ -169,6 +170,14 @@ static ROWS: &[Row] = &[
         "it refuses to jump, and says what is missing"
     ),
     row!(
+        "F21",
+        tables::stale,
+        EXACT,
+        true,
+        "tables answer with what stood there before",
+        "a strong read sees every write that was acknowledged, and the worker is exact; default reads may be behind"
+    ),
+    row!(
         "F22",
         input::clock_skew,
         EXACT,
@@ -209,12 +218,28 @@ static ROWS: &[Row] = &[
         "exit code 0 within the budget, nothing lost, nothing read again"
     ),
     row!(
+        "F38",
+        tables::denied,
+        EXACT,
+        true,
+        "credentials expire, and access is denied, for a while",
+        "workers say so and wait, those too that are started meanwhile, and go on by themselves"
+    ),
+    row!(
         "F40",
         input::impostor,
         REFUSED,
         true,
         "another pipeline is started on the tables of this one",
         "it is refused with exit code 3, and nothing changes"
+    ),
+    row!(
+        "F42",
+        tables::damaged,
+        REFUSED,
+        true,
+        "what is stored of a tile is damaged",
+        "an error names the tile; it is never taken for empty, and is exact when it is restored"
     ),
     row!(
         "F43",

@@ -96,7 +96,15 @@ fn push_value(out: &mut Vec<u8>, value: &AttributeValue) {
     match value {
         AttributeValue::S(text) => push_tagged(out, "S", text),
         AttributeValue::N(digits) => push_tagged(out, "N", digits),
-        AttributeValue::B(bytes) => push_tagged(out, "B", &STANDARD.encode(bytes)),
+        AttributeValue::B(bytes) => {
+            // Its letters need no escapes.
+            out.extend_from_slice(br#"{"B":""#);
+            let (start, bytes) = (out.len(), bytes.as_ref());
+            out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
+            // There is room for exactly this.
+            let _ = STANDARD.encode_slice(bytes, &mut out[start..]);
+            out.extend_from_slice(br#""}"#);
+        }
         AttributeValue::L(values) => {
             out.extend_from_slice(br#"{"L":["#);
             for (n, value) in values.iter().enumerate() {
