@@ -43,7 +43,8 @@ fn write(path: &Path, out: &Path) -> Result<PathBuf, Box<dyn std::error::Error>>
     let name = path.file_stem().ok_or_else(|| format!("{} is no file", path.display()))?;
     let written = out.join(name).with_extension("bin");
     fs::write(&written, compiler.encode_file_descriptor_set())?;
-    proto::watch(&root);
+    // Not the root, which may be the package with its target folder.
+    compiler.files().filter_map(|file| file.path()).for_each(proto::watch);
     Ok(written)
 }
 

@@ -21,6 +21,6 @@ pub(crate) fn root_of(proto: &Path) -> Result<PathBuf, String> {
 }
 
 #[allow(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
-pub(crate) fn watch(root: &Path) {
-    println!("cargo::rerun-if-changed={}", root.display());
+pub(crate) fn watch(path: &Path) {
+    println!("cargo::rerun-if-changed={}", path.display());
 }

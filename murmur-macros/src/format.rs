@@ -95,15 +95,21 @@ impl Descriptions {
     /// The type of a format.
     pub(crate) fn ty(&mut self, format: &Format, krate: &TokenStream) -> TokenStream {
         match format {
-            Format::Json(at) => quote_spanned!(*at=> #krate::engine::Json),
-            Format::Protobuf(at, message) => quote_spanned!(*at=> #krate::engine::Protobuf<#message>),
+            Format::Json(at) => {
+                let engine = engine(krate, *at);
+                quote_spanned!(*at=> #engine::Json)
+            }
+            Format::Protobuf(at, message) => {
+                let engine = engine(krate, *at);
+                quote_spanned!(*at=> #engine::Protobuf<#message>)
+            }
             Format::Confluent(at, inner) => {
-                let inner = self.ty(inner, krate);
-                quote_spanned!(*at=> #krate::engine::Confluent<#inner>)
+                let (inner, engine) = (self.ty(inner, krate), engine(krate, *at));
+                quote_spanned!(*at=> #engine::Confluent<#inner>)
             }
             Format::Descriptor(at, bytes, message) => {
-                let description = self.description(bytes, message, krate);
-                quote_spanned!(*at=> #krate::engine::Described<#description>)
+                let (description, engine) = (self.description(bytes, message, krate), engine(krate, *at));
+                quote_spanned!(*at=> #engine::Described<#description>)
             }
             Format::Own(ty) => quote!(#ty),
         }
@@ -125,4 +131,14 @@ impl Descriptions {
         }
         name
     }
+}
+
+/// The path of the formats, standing where the format was written: that is what may be wrong.
+fn engine(krate: &TokenStream, at: Span) -> TokenStream {
+    let krate = krate.clone().into_iter().map(|mut token| {
+        token.set_span(at.resolved_at(token.span()));
+        token
+    });
+    let krate: TokenStream = krate.collect();
+    quote_spanned!(at=> #krate::engine)
 }

@@ -98,7 +98,7 @@ pub(crate) fn check(fields: &[Field], ctxt: &Ctxt) {
         // Of the event's time that has been said already.
         let is_said = *beside == Beside::BrokerTime && field.time.is_given() && !is_time(field);
         if !is_said && !beside.takes(field) {
-            let read_as = if field.converted { " by `as`, which has no say here" } else { "" };
+            let read_as = if field.converted { " and says `as`, which is of the payload" } else { "" };
             let message = format!("`{name}` is `{}`{read_as}; {}", show(&field.ty), beside.types());
             ctxt.say(codes::BESIDE_TYPE, &field.ty, message);
         }

@@ -165,6 +165,33 @@ fn the_runtime_may_have_another_name() {
 }
 
 #[test]
+fn main_says_how_payloads_are_written_and_mistakes_are_on_the_users_token() {
+    let (_folder, project) = named_project("formats");
+    let dependency = "[build-dependencies]\nmurmur-build = {";
+    edit_file(&project.join("Cargo.toml"), dependency, &format!("{dependency} features = [\"descriptor\"],"));
+    let proto = "syntax = \"proto3\";\npackage shop.v1;\nmessage PageView { string page_id = 1; }\n";
+    fs::write(project.join("page_view.proto"), proto).unwrap();
+    let step = "murmur_build::run()";
+    let more = format!("{step};\n    murmur_build::descriptor(\"page_view.proto\").unwrap()");
+    edit_file(&project.join("build.rs"), step, &more);
+    edit(&project, "    pub user_id: String,", "    #[murmur(header = \"user\")]\n    pub user_id: String,");
+    let bytes = "include_bytes!(concat!(env!(\"OUT_DIR\"), \"/page_view.bin\"))";
+    let described = format!("page_traffic: confluent<descriptor({bytes}, \"shop.v1.PageView\")>;");
+    edit(&project, "main!(page_traffic;", &format!("main!({described}"));
+    assert_well(&check(&project));
+    assert_fresh(&check(&project), "formats");
+
+    edit(&project, &described, "page_traffic: protobuf<PageView>;");
+    assert_error(&check(&project), &["is no format that `PageView` can be read from", "--> src/main.rs:45:29"]);
+    edit(&project, "page_traffic: protobuf<PageView>;", "page_trafic: json;");
+    let told = check(&project);
+    assert_error(&told, &["no pipeline `page_trafic`; did you mean `page_traffic`?", "--> src/main.rs:45:15"]);
+    assert_eq!(told.err.matches("\nerror: M").count(), 1, "{}", told.err);
+    edit(&project, "page_trafic: json;", "page_traffic: jsn;");
+    assert_error(&check(&project), &["no format `jsn`; did you mean `json`?", "--> src/main.rs:45:29"]);
+}
+
+#[test]
 fn a_client_is_made_from_the_proto_alone() {
     let (folder, service) = new_project();
     let client = folder.path().join("client");

@@ -192,7 +192,7 @@ fn wait(verb: impl Future<Output = Result<Exit>>) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Decoder;
+    use crate::engine::{Confluent, Decoder};
     use crate::grpc::tests::{Nothing, Stock};
 
     enum Never {}
@@ -201,6 +201,29 @@ mod tests {
         fn decoder() -> Result<Decoder<Nothing>> {
             Ok(Box::new(|_| Err("nothing is read".to_owned())))
         }
+    }
+
+    enum Broken {}
+
+    impl Format<Nothing> for Broken {
+        fn decoder() -> Result<Decoder<Nothing>> {
+            Err(Error::new(ErrorKind::Configuration, "it describes nothing"))
+        }
+    }
+
+    #[test]
+    fn formats_that_cannot_be_are_problems_before_anything_is_read() {
+        let app = |entries| App { entries, ..App::new("shop", (&[][..], &[][..])) };
+        let query = ["query", "stock", "1", "--store", "nowhere"];
+        let broken = app(vec![Entry::of::<Stock, Broken>()]);
+        assert_eq!(check::formats(&broken.entries).collect::<Vec<_>>(), ["`stock`: it describes nothing"]);
+        assert_eq!((broken.run_with(["check"]), broken.run_with(query)), (ExitCode::from(3), ExitCode::from(2)));
+
+        let two = app(vec![Entry::of::<Stock, Never>(), Entry::of::<Stock, Confluent<Never>>()]);
+        let problems: Vec<_> = check::formats(&two.entries).collect();
+        let want = "`stock` and `stock` read `Nothing` from payloads of two formats; one worker reads both, so name one format";
+        assert_eq!(problems, [want]);
+        assert_eq!(two.run_with(["check"]), ExitCode::from(3));
     }
 
     /// The same pipeline by two paths, which no macro can tell.

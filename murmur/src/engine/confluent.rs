@@ -17,6 +17,7 @@ use crate::event::Event;
 #[derive(Debug)]
 pub struct Confluent<F>(PhantomData<F>);
 
+#[diagnostic::do_not_recommend]
 impl<E: Event, F: Format<E>> Format<E> for Confluent<F> {
     fn decoder() -> Result<Decoder<E>> {
         let decode = F::decoder()?;

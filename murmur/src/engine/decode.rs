@@ -41,7 +41,7 @@ pub type Decoder<E> = Box<dyn Fn(&[u8]) -> Result<E, String> + Send>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no format that `{E}` can be read from",
     label = "not a format of this event",
-    note = "`json` needs `#[derive(serde::Deserialize)]` below `#[murmur::event]`; `protobuf<M>` needs a message of prost and `impl TryFrom<M>` for the event"
+    note = "`json` and `descriptor(..)` need `#[derive(serde::Deserialize)]` below `#[murmur::event]`; `protobuf<M>` needs a message of prost and `impl TryFrom<M>` for the event"
 )]
 pub trait Format<E>: 'static {
     /// Whether Confluent's serializers say in their prefix which message of the schema it is; they do for protobuf.
@@ -55,6 +55,7 @@ pub trait Format<E>: 'static {
 #[derive(Debug)]
 pub enum Json {}
 
+#[diagnostic::do_not_recommend]
 impl<E: Event + DeserializeOwned> Format<E> for Json {
     fn decoder() -> crate::Result<Decoder<E>> {
         Ok(Box::new(json))
@@ -65,6 +66,7 @@ impl<E: Event + DeserializeOwned> Format<E> for Json {
 #[derive(Debug)]
 pub struct Protobuf<M>(PhantomData<M>);
 
+#[diagnostic::do_not_recommend]
 impl<M, E> Format<E> for Protobuf<M>
 where
     M: prost::Message + Default + TryInto<E, Error: fmt::Display> + 'static,

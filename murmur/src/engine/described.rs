@@ -38,6 +38,7 @@ pub trait Description: 'static {
 #[derive(Debug)]
 pub struct Described<D>(PhantomData<D>);
 
+#[diagnostic::do_not_recommend]
 impl<D: Description, E: Event + DeserializeOwned> Format<E> for Described<D> {
     const HAS_INDEXES: bool = true;
 

@@ -123,11 +123,11 @@ fn parts<'de>(
     nanos: i32,
     of_seconds: &'static str,
     of_nanos: &'static str,
-) -> Result<MapDeserializer<'de, std::array::IntoIter<(&'static str, u64), 2>, Error>, Error> {
+) -> Result<impl MapAccess<'de, Error = Error>, Error> {
     let before = || Error::custom(format!("{seconds} s and {nanos} ns lie before what the field can be"));
     let (seconds, nanos) = (u64::try_from(seconds), u64::try_from(nanos));
     let parts = [(of_seconds, seconds.map_err(|_| before())?), (of_nanos, nanos.map_err(|_| before())?)];
-    Ok(MapDeserializer::new(parts.into_iter()))
+    Ok(MapDeserializer::<'de, _, Error>::new(parts.into_iter()))
 }
 
 /// The fields of a message, one after the other.
