@@ -42,6 +42,16 @@ mod without_prelude {
         pub at: stream::time::Timestamp,
     }
 
+    #[stream::event(crate = super::vendored::stream)]
+    pub struct Beside {
+        #[murmur(header = "fn")]
+        pub r#fn: ::std::string::String,
+        #[murmur(record_key)]
+        pub envelope: ::core::option::Option<::std::vec::Vec<u8>>,
+        #[murmur(time, broker_time)]
+        pub at: stream::time::Timestamp,
+    }
+
     #[stream::value(crate = super::vendored::stream)]
     pub enum Kind {
         Some(u64),
@@ -101,6 +111,7 @@ fn raw_names_lose_their_prefix_in_contracts() {
     use murmur::event::Event;
     use murmur::key::Key;
     assert_eq!(without_prelude::View::FIELDS, ["type", "fn", "list", "address", "at"]);
+    assert_eq!(without_prelude::Beside::BESIDE[0].name, "fn");
     assert_eq!(without_prelude::TrafficsKey::FIELDS, ["type"]);
     assert_eq!(without_prelude::LikesKey::FIELDS, ["type"]);
 }
