@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every check of the project. Needs cargo with rustfmt and clippy, git, curl; for the clients of other languages
+# Every check of the project. Needs cargo with rustfmt and clippy, git, curl, openssl with its headers (libssl-dev) and
+# pkg-config; for the clients of other languages
 # python3, node with npm, and go; for the services java with javac, and mvn. What else is needed is installed into target/
 # by scripts/tools.sh and scripts/services.sh.
 set -euo pipefail
@@ -8,7 +9,7 @@ cd "$(dirname "$0")"
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 step "versions"
-for tool in "cargo --version" "rustc --version" "git --version" "curl --version" "python3 --version" "node --version" "go version" "java --version" "mvn --version"; do
+for tool in "cargo --version" "rustc --version" "git --version" "curl --version" "openssl version" "pkg-config --modversion openssl" "python3 --version" "node --version" "go version" "java --version" "mvn --version"; do
   command -v "${tool%% *}" >/dev/null || { echo "test.sh: \`${tool%% *}\` is missing on this machine" >&2; exit 1; }
   $tool | sed -n 1p
 done

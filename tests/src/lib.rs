@@ -4,6 +4,7 @@
 pub mod forward;
 pub mod http;
 pub mod kafka;
+pub mod kafka_secured;
 pub mod oracle;
 pub mod process;
 pub mod random;

@@ -8,6 +8,7 @@ mod command_line;
 mod foreign_clients;
 mod formats_kafka;
 mod git_activity;
+mod kafka_secured;
 mod kill;
 mod observed;
 mod otlp;

@@ -82,7 +82,7 @@ impl Pipeline for Words {
 
 type Counts = BTreeMap<String, i128>;
 
-async fn counts(store: &dyn Store) -> Counts {
+pub(crate) async fn counts(store: &dyn Store) -> Counts {
     let mut counts = Counts::new();
     for (id, item) in store.scan(&Table::new("words", 1), None, usize::MAX).await.unwrap() {
         for (_, number) in &item.numbers {
@@ -93,25 +93,25 @@ async fn counts(store: &dyn Store) -> Counts {
     counts
 }
 
-fn words(range: std::ops::Range<u64>) -> impl Iterator<Item = String> {
+pub(crate) fn words(range: std::ops::Range<u64>) -> impl Iterator<Item = String> {
     range.map(|n| format!("word {}", n * 7 % 997))
 }
 
-fn count<T: Into<String>>(words: impl IntoIterator<Item = T>) -> Counts {
+pub(crate) fn count<T: Into<String>>(words: impl IntoIterator<Item = T>) -> Counts {
     let mut counts = Counts::new();
     words.into_iter().for_each(|word| *counts.entry(word.into()).or_default() += 1);
     counts
 }
 
 /// A worker on a thread with a runtime of its own, as the binary has it.
-struct Running {
+pub(crate) struct Running {
     stop: watch::Sender<bool>,
     progress: watch::Receiver<Progress>,
     thread: JoinHandle<Result<Summary>>,
 }
 
 impl Running {
-    fn start(store: &Arc<dyn Store>, config: KafkaConfig, letters: impl Into<Letters>) -> Self {
+    pub(crate) fn start(store: &Arc<dyn Store>, config: KafkaConfig, letters: impl Into<Letters>) -> Self {
         let (store, letters) = (store.clone(), letters.into());
         let (stop, stopped) = watch::channel(false);
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -131,7 +131,7 @@ impl Running {
         Self { stop, progress, thread }
     }
 
-    fn wait(self) -> Result<Summary> {
+    pub(crate) fn wait(self) -> Result<Summary> {
         let summary = self.thread.join().unwrap();
         drop(self.stop);
         summary
@@ -148,7 +148,7 @@ impl Running {
     }
 }
 
-enum Letters {
+pub(crate) enum Letters {
     Folder(tempfile::TempDir),
     Topic(KafkaLettersConfig),
 }
@@ -178,7 +178,7 @@ impl From<KafkaLettersConfig> for Letters {
     }
 }
 
-fn memory() -> Arc<dyn Store> {
+pub(crate) fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
 }
 

@@ -21,6 +21,32 @@ impl Failure {
         self
     }
 
+    /// The same as what is wrong with the settings, where it is that and not a connection that broke off.
+    pub(super) fn refusal(self) -> Option<Self> {
+        let check = match self.code {
+            Code::Authentication => {
+                "the brokers do not let us in; check `librdkafka.sasl.mechanism`, `librdkafka.sasl.username` and the \
+                 password (the file of `sasl.password_file`, or MURMUR_KAFKA_SASL_PASSWORD)"
+            }
+            Code::SSL if self.text.contains("certificate") => {
+                "TLS does not come about; check `librdkafka.ssl.ca.location`, which has to hold the authority that has \
+                 signed the certificates of the brokers, and the names that they are reached by; and, where brokers want \
+                 one from us, `librdkafka.ssl.certificate.location` and `librdkafka.ssl.key.location`"
+            }
+            _ => return None,
+        };
+        Some(self.while_doing(check))
+    }
+
+    /// Say which feature is missing, where a property needs one.
+    #[must_use]
+    pub(super) fn with_way_out(mut self) -> Self {
+        if self.text.to_ascii_lowercase().contains("openssl") {
+            self.text.push_str("; build with the feature `kafka-ssl`");
+        }
+        self
+    }
+
     /// Whether the log has no message at the offset asked for.
     pub(super) fn is_out_of_range(&self) -> bool {
         matches!(self.code, Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation)
@@ -115,5 +141,26 @@ impl From<Failure> for Error {
         let Failure { code, text } = &failure;
         let context = if text.is_empty() { format!("kafka: {code}") } else { format!("kafka: {text} ({code:?})") };
         Self::new(failure.kind(), context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_a_matter_of_settings_and_a_connection_that_breaks_off_is_not() {
+        let refused = |code, text: &str| Failure::new(code, text.to_owned()).refusal().map(Error::from);
+        let error = refused(Code::SSL, "certificate verify failed").unwrap();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("librdkafka.ssl.ca.location"), "{error}");
+        assert!(refused(Code::SSL, "SSL transport error: Connection reset by peer").is_none());
+        assert!(refused(Code::BrokerTransportFailure, "certificate").is_none());
+    }
+
+    #[test]
+    fn what_this_build_cannot_do_names_the_feature() {
+        let failure = Failure::new(Code::InvalidConfig, "OpenSSL not available at build time".to_owned());
+        assert!(Error::from(failure.with_way_out()).to_string().contains("`kafka-ssl`"));
     }
 }

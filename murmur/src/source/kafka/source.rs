@@ -109,15 +109,12 @@ impl KafkaSource {
     }
 
     async fn next(&mut self) -> Result<Poll> {
-        if !self.subscribed {
-            let topics = self.config.topics.clone();
-            self.topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
-            if self.config.until_end {
-                let partitions: Vec<Position> = all_partitions(&self.topics).collect();
-                self.ending = Ending::at(self.ask(move |consumer| ends(consumer, partitions)).await?);
-            }
-            self.consumer.subscribe(&self.config.topics)?;
-            self.subscribed = true;
+        if !self.subscribed
+            && let Err(error) = self.join().await
+        {
+            // Why it was in vain is reported while messages are taken.
+            self.take();
+            return Err(self.consumer.refusal().filter(|_| error.is_retryable()).map_or(error, Error::from));
         }
         let deadline = Instant::now() + WAIT;
         loop {
@@ -128,6 +125,18 @@ impl KafkaSource {
                 return Ok(Poll::Idle);
             }
         }
+    }
+
+    async fn join(&mut self) -> Result<()> {
+        let topics = self.config.topics.clone();
+        self.topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
+        if self.config.until_end {
+            let partitions: Vec<Position> = all_partitions(&self.topics).collect();
+            self.ending = Ending::at(self.ask(move |consumer| ends(consumer, partitions)).await?);
+        }
+        self.consumer.subscribe(&self.config.topics)?;
+        self.subscribed = true;
+        Ok(())
     }
 
     /// Do what is due; `None` when there is nothing to do before something arrives.

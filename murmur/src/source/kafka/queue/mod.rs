@@ -63,6 +63,8 @@ struct Shared {
     events: Mutex<VecDeque<Event>>,
     /// Told when the queue is no longer empty.
     ready: Notify,
+    /// The last time that a broker or its certificate was refused, or we were.
+    refusal: Mutex<Option<Failure>>,
     /// Rebalances are answered at once from now on.
     closing: AtomicBool,
 }
@@ -105,7 +107,7 @@ impl Consumer {
                 // SAFETY: nobody took `conf`; it is not used again.
                 unsafe { sys::rd_kafka_conf_destroy(conf) };
                 let why = if set.is_some() { text_of(why.as_ptr()) } else { "it contains a NUL".to_owned() };
-                return Err(Failure::new(Code::InvalidConfig, format!("property `{name}`: {why}")));
+                return Err(Failure::new(Code::InvalidConfig, format!("property `{name}`: {why}")).with_way_out());
             }
         }
         // SAFETY: `conf` is valid. The callbacks have the types asked for; `opaque` points into `shared`, which
@@ -123,7 +125,7 @@ impl Consumer {
         let Some(rk) = NonNull::new(rk) else {
             // SAFETY: `rd_kafka_new` failed, so `conf` is still ours.
             unsafe { sys::rd_kafka_conf_destroy(conf) };
-            return Err(Failure::new(Code::Fail, text_of(why.as_ptr())));
+            return Err(Failure::new(Code::InvalidConfig, text_of(why.as_ptr())).with_way_out());
         };
         // SAFETY: `rk` is valid. From here on everything arrives at the consumer's queue.
         let queue = unsafe {
@@ -148,6 +150,11 @@ impl Consumer {
     /// The next thing that the group or the cluster has to say. They are reported while messages are taken.
     pub(super) fn event(&self) -> Option<Event> {
         self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Why the cluster cannot be spoken with, when that is a matter of settings and was reported since the last call.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Join the group for these topics.
@@ -622,16 +629,23 @@ unsafe extern "C" fn on_commit(
 /// Called inside [`Consumer::take`].
 unsafe extern "C" fn on_error(rk: *mut sys::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
     let reason = text_of(reason);
+    // SAFETY: librdkafka calls with what it was given.
+    let shared = unsafe { shared(opaque) };
     if err == Raw::RD_KAFKA_RESP_ERR__FATAL as c_int {
         let mut why = [0 as c_char; 512];
         // SAFETY: the handle is valid, and `why` has the length given.
         let code = unsafe { sys::rd_kafka_fatal_error(rk, why.as_mut_ptr(), why.len()) };
-        // SAFETY: librdkafka calls with what it was given.
-        let shared = unsafe { shared(opaque) };
         shared.push(Event::Fatal(format!("{}: {}", Code::from(code), text_of(why.as_ptr()))));
         return;
     }
     tracing::warn!("kafka: {reason}");
+    let refusals =
+        [(Raw::RD_KAFKA_RESP_ERR__SSL, Code::SSL), (Raw::RD_KAFKA_RESP_ERR__AUTHENTICATION, Code::Authentication)];
+    if let Some((_, code)) = refusals.into_iter().find(|(raw, _)| *raw as c_int == err) {
+        let refusal = Failure::new(code, reason).refusal();
+        let mut last = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = refusal.or(last.take());
+    }
 }
 
 /// Called from any thread of librdkafka, with levels as in syslog.

@@ -1,0 +1,155 @@
+//! A broker of one's own that wants TLS and passwords, with an authority that nobody else knows.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::kafka::Cluster;
+
+/// Whom it knows, and by which password.
+pub const USER: &str = "alice";
+/// See [`USER`].
+pub const PASSWORD: &str = "of the looking glass";
+
+/// Ends with its value.
+pub struct SecuredKafka {
+    broker: Child,
+    /// Has the keys and certificates: `ca.pem` has signed the broker's, `other.pem` has not.
+    pub folder: TempDir,
+    /// Where it wants nothing.
+    pub open: Cluster,
+    /// `HOST:PORT` with TLS.
+    pub tls: String,
+    /// With a password.
+    pub sasl: String,
+    /// With both.
+    pub both: String,
+}
+
+impl SecuredKafka {
+    /// Ready when it returns.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
+        certify(folder.path());
+        let [open, tls, sasl, both, controller] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+        let settings = settings(folder.path(), [&open, &tls, &sasl, &both, &controller]);
+        fs::write(folder.path().join("server.properties"), settings).unwrap_or_else(|error| panic!("{error}"));
+        let scram = |kind: &str| format!("SCRAM-SHA-{kind}=[name={USER},password={PASSWORD}]");
+        let mut format = java(folder.path(), "kafka.tools.StorageTool");
+        format.args(["format", "-t", "bXVybXVyLXRlc3RzLTAwMg", "-c", "server.properties"]);
+        format.args(["--add-scram", &scram("256"), "--add-scram", &scram("512")]);
+        run(&mut format);
+        let mut broker = java(folder.path(), "kafka.Kafka");
+        let broker = broker.arg("server.properties").spawn().unwrap_or_else(|error| panic!("no broker: {error}"));
+        let secured = Self { broker, open: Cluster { brokers: open }, tls, sasl, both, folder };
+        secured.wait();
+        secured
+    }
+
+    fn wait(&self) {
+        for _ in 0..600 {
+            if [&self.open.brokers, &self.both].iter().all(|address| TcpStream::connect(address).is_ok()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("the broker does not listen; see {}", self.folder.path().join("log").display());
+    }
+
+    /// The path of a file in its folder.
+    pub fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+}
+
+impl Drop for SecuredKafka {
+    fn drop(&mut self) {
+        let _ = self.broker.kill();
+        let _ = self.broker.wait();
+    }
+}
+
+/// As many as it listens on. They are free now, and somebody else may be quicker; then it does not start.
+fn free_ports() -> [u16; 5] {
+    let bound = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no port: {error}")));
+    bound.map(|listener| listener.local_addr().unwrap_or_else(|error| panic!("no port: {error}")).port())
+}
+
+/// Java, where `scripts/services.sh` has put Kafka. What it says goes to `log`.
+fn java(folder: &Path, class: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let jars = root.join(target).join("services/kafka/lib");
+    assert!(jars.is_dir(), "`{}` is not there: run `scripts/services.sh start kafka` once", jars.display());
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
+    let log = log.unwrap_or_else(|error| panic!("no log: {error}"));
+    let other = log.try_clone().unwrap_or_else(|error| panic!("no log: {error}"));
+    let mut command = Command::new("java");
+    let logging = root.join("scripts/services/kafka/log4j2.properties");
+    command.args(["-Xmx256m", "-cp", &format!("{}/*", jars.display())]);
+    command.arg(format!("-Dlog4j2.configurationFile={}", logging.display())).arg(class);
+    command.current_dir(folder).stdin(Stdio::null()).stdout(log).stderr(other);
+    command
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// Two authorities, and a certificate for 127.0.0.1 by the first one.
+fn certify(folder: &Path) {
+    let openssl = |arguments: &str| {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+        let output = output.unwrap_or_else(|error| panic!("openssl, which makes certificates: {error}"));
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    for name in ["ca", "other"] {
+        openssl(&format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests-{name} -keyout {name}.key -out {name}.pem"
+        ));
+    }
+    openssl("req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout broker.key -out broker.csr");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    };
+    write("broker.ext", "subjectAltName=IP:127.0.0.1\n");
+    openssl(
+        "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile broker.ext -out broker.crt",
+    );
+    // One file with the key and what vouches for it.
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    write("broker.pem", &(read("broker.key") + &read("broker.crt") + &read("ca.pem")));
+    write("password", &format!("{PASSWORD}\n"));
+    write("wrong", "off with her head\n");
+}
+
+fn settings(folder: &Path, [open, tls, sasl, both, controller]: [&String; 5]) -> String {
+    let folder = folder.display();
+    let login = |listener: &str| {
+        let module = "org.apache.kafka.common.security";
+        format!(
+            "listener.name.{listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n\
+             listener.name.{listener}.plain.sasl.jaas.config={module}.plain.PlainLoginModule required \
+             user_{USER}=\"{PASSWORD}\";\n\
+             listener.name.{listener}.scram-sha-256.sasl.jaas.config={module}.scram.ScramLoginModule required;\n\
+             listener.name.{listener}.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;\n"
+        )
+    };
+    let clients = format!("OPEN://{open},TLS://{tls},WORD://{sasl},BOTH://{both}");
+    format!(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@{controller}\n\
+         listeners={clients},CONTROLLER://{controller}\nadvertised.listeners={clients}\n\
+         inter.broker.listener.name=OPEN\ncontroller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=OPEN:PLAINTEXT,TLS:SSL,WORD:SASL_PLAINTEXT,BOTH:SASL_SSL,CONTROLLER:PLAINTEXT\n\
+         ssl.keystore.type=PEM\nssl.keystore.location={folder}/broker.pem\n{}{}\
+         log.dirs={folder}/data\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+         group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n",
+        login("word"),
+        login("both")
+    )
+}
