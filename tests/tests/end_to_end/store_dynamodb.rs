@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use murmur::source::{RecordOutcome, Records};
-use murmur::store::{DynamoConfig, DynamoStore, Table, conformance};
+use murmur::ErrorKind;
+use murmur::source::{Offset, PartitionId, RecordOutcome, Records};
+use murmur::store::{
+    Applied, Column, Consistency, DynamoConfig, DynamoStore, Number, Outcome, Store, Table, TileId, Write, conformance,
+};
+use murmur::time::{Level, Slot, Tile, Timestamp};
 use murmur_tests::oracle;
 use murmur_tests::process::{self, Process, example, output};
 use murmur_tests::random::Random;
@@ -50,10 +54,54 @@ async fn does_what_the_model_does() {
 }
 
 #[tokio::test]
+async fn an_item_that_the_server_finds_full_is_closed_by_its_mark() {
+    let (store, table, partition) = (fresh().await, Table::new("views", 1), PartitionId::new("k:0"));
+    store.ensure(&table.shelf(), &[]).await.unwrap();
+    let tile = Tile { level: Level::Forever, start: Timestamp::EPOCH };
+    let id = TileId { key: "=the-page".into(), tile, part: None };
+    // Added by the server itself, some five kilobytes each time.
+    let add = |round: u64| {
+        let slots = round as u16 * 240..(round as u16 + 1) * 240;
+        let at = Offset::from_u64(round);
+        Write::Add {
+            id: id.clone(),
+            numbers: slots
+                .map(|n| ((Slot(n), Column { field: 1, part: 0 }), Number::Int(10i128.pow(25) + 1)))
+                .collect(),
+            applied: vec![Applied { partition: partition.clone(), first: at, last: at }],
+            expires: None,
+        }
+    };
+    let mut rounds = 0;
+    let error = loop {
+        match store.write(&table, &[add(rounds)]).await.remove(0) {
+            Ok(outcome) => assert_eq!(outcome, Outcome::Applied),
+            Err(error) => break error,
+        }
+        rounds += 1;
+    };
+    assert_eq!(error.kind(), ErrorKind::Oversize);
+    assert!(rounds > 50 && error.to_string().contains("=the-page"), "{rounds} rounds: {error}");
+    let close = add(rounds).closing().unwrap();
+    assert_eq!(store.write(&table, &[close]).await.remove(0).unwrap(), Outcome::Applied);
+    let item = store.get(&table, std::slice::from_ref(&id), Consistency::Strong).await.unwrap().remove(0).unwrap();
+    assert_eq!(item.numbers.len() as u64, rounds * 240);
+    assert!(item.holds(&partition, Offset::from_u64(rounds - 1)) && !item.holds(&partition, Offset::from_u64(rounds)));
+    // One that would fit is refused too.
+    let small = Write::Add {
+        id: id.clone(),
+        numbers: vec![((Slot(0), Column { field: 1, part: 0 }), Number::Int(1))],
+        applied: vec![Applied { partition, first: Offset::from_u64(rounds), last: Offset::from_u64(rounds) }],
+        expires: None,
+    };
+    assert_eq!(store.write(&table, &[small]).await.remove(0).unwrap(), Outcome::Refused(item));
+}
+
+#[tokio::test]
 async fn whoever_reads_or_writes_where_there_is_no_table_is_told_the_way() {
     let prefix = prefix();
     let error = store(&prefix).await.record(&Table::new("views", 1).shelf(), "owner").await.unwrap_err();
-    assert_eq!(error.kind(), murmur::ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains(&format!("`{prefix}views_v1`")), "{error}");
 
     let (stream, url) = (Stream::generate(10, 2, 3), url(&prefix));

@@ -20,6 +20,8 @@ use crate::{ErrorKind, Result};
 enum Reply {
     /// Status and body.
     Says(u16, String),
+    /// Status 200, this body, and that it has this checksum.
+    Summed(u32, String),
     /// Closes the connection.
     Cuts,
     /// Keeps it open.
@@ -84,19 +86,19 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, String)>>, replies: &[
                 seen.push((field("x-amz-target").unwrap().split('.').next_back().unwrap().to_owned(), body));
                 seen.len() - 1
             };
-            match &replies[at.min(replies.len() - 1)] {
-                Reply::Says(status, body) => {
-                    let length = body.len();
-                    let kind = "content-type: application/x-amz-json-1.0";
-                    let head = format!("HTTP/1.1 {status} Said\r\n{kind}\r\ncontent-length: {length}\r\n\r\n");
-                    stream.write_all((head + body).as_bytes()).unwrap();
-                }
+            let (status, body, sum) = match &replies[at.min(replies.len() - 1)] {
+                Reply::Says(status, body) => (*status, body, String::new()),
+                Reply::Summed(sum, body) => (200, body, format!("x-amz-crc32: {sum}\r\n")),
                 Reply::Cuts => return,
                 Reply::Waits => {
                     thread::sleep(Duration::from_secs(5));
                     return;
                 }
-            }
+            };
+            let length = body.len();
+            let kind = "content-type: application/x-amz-json-1.0";
+            let head = format!("HTTP/1.1 {status} Said\r\n{kind}\r\n{sum}content-length: {length}\r\n\r\n");
+            stream.write_all((head + body).as_bytes()).unwrap();
             bytes.drain(..whole);
             continue;
         }
@@ -151,6 +153,50 @@ async fn a_write_is_sent_once_and_what_became_of_it_is_said_to_be_unknown() {
             assert_eq!(server.operations().len(), 1, "{:?}", server.operations());
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_damaged_on_its_way_counts_as_lost() {
+    let sum = crc32fast::hash(b"{}");
+    for (sum, is_whole) in [(sum, true), (sum + 1, false)] {
+        let server = Server::start(vec![Reply::Summed(sum, "{}".into())]);
+        let outcome = write(&server.store().await, add(Number::Int(1))).await;
+        match outcome {
+            Ok(outcome) => assert!(is_whole && outcome == Outcome::Applied),
+            Err(error) => assert!(!is_whole && error.kind() == ErrorKind::Ambiguous, "{error}"),
+        }
+    }
+    // Of a proxy that knows better.
+    let server = Server::start(vec![Reply::Says(200, "<html>".into())]);
+    assert_eq!(kind(write(&server.store().await, add(Number::Int(1))).await), ErrorKind::Ambiguous);
+}
+
+#[tokio::test]
+async fn a_condition_that_fails_gives_the_item_as_it_stands() {
+    let item = r##"{"pk":{"S":"=the-page"},"sk":{"S":"h#1970-01-01T00:00:00#p"},"op":{"B":"AQk="},"b3":{"B":"AP8="}}"##;
+    let reply = format!(
+        r#"{{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","Message":"","Item":{item}}}"#
+    );
+    let server = Server::start(vec![Reply::Says(400, reply)]);
+    let stands = Item {
+        offsets: vec![(PartitionId::new("p"), Offset::from_u64(9))],
+        values: vec![(Slot(3), Bytes::from_static(b"\0\xff"))],
+        ..Item::default()
+    };
+    assert_eq!(write(&server.store().await, fold(10)).await.unwrap(), Outcome::Refused(stands));
+}
+
+#[tokio::test]
+async fn what_is_put_leaves_room_for_the_mark_of_a_full_tile() {
+    let server = Server::start(vec![Reply::Says(200, "{}".into())]);
+    let store = server.store().await;
+    let full = fold(409_000);
+    assert_eq!(kind(write(&store, full.clone()).await), ErrorKind::Oversize);
+    assert_eq!(write(&store, fold(407_000)).await.unwrap(), Outcome::Applied);
+    assert_eq!(write(&store, full.closing().unwrap()).await.unwrap(), Outcome::Applied);
+    assert_eq!(server.operations(), ["putitem", "updateitem"]);
+    // Length with the mark, and the first offset: it sorts above all offsets.
+    assert!(server.asked.lock().unwrap()[1].1.contains(r#"":l0":{"B":"gA=="}"#));
 }
 
 #[tokio::test]
