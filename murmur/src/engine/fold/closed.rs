@@ -8,8 +8,12 @@ use crate::time::Tile;
 /// It saves what would otherwise find it out: a write whose condition fails, and a rewind. So it may forget.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
-    tiles: HashMap<(Box<str>, Tile), Vec<(PartitionId, Offset)>>,
+    tiles: HashMap<Tile, HashMap<Box<str>, Closures>>,
+    count: usize,
 }
+
+/// The offsets that a tile is closed with, by partition.
+type Closures = Vec<(PartitionId, Offset)>;
 
 /// Most tiles that are remembered.
 const MOST: usize = 10_000;
@@ -21,14 +25,17 @@ impl Closed {
 
     /// The offsets that the tile is closed with, by partition.
     pub(super) fn of(&self, key: &str, tile: Tile) -> &[(PartitionId, Offset)] {
-        self.tiles.get(&(Box::from(key), tile)).map_or(&[], Vec::as_slice)
+        self.tiles.get(&tile).and_then(|keys| keys.get(key)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn note(&mut self, key: &str, tile: Tile, partition: &PartitionId, closed: Offset) {
-        if self.tiles.len() >= MOST {
-            self.tiles.clear();
+        if self.count >= MOST {
+            *self = Self::default();
         }
-        let partitions = self.tiles.entry((key.into(), tile)).or_default();
+        let partitions = self.tiles.entry(tile).or_default().entry_ref(key).or_insert_with(|| {
+            self.count += 1;
+            Closures::new()
+        });
         match partitions.iter_mut().find(|(known, _)| known == partition) {
             Some((_, known)) => *known = closed,
             None => partitions.push((partition.clone(), closed)),
@@ -47,7 +54,7 @@ mod tests {
         let (mut closed, partition) = (Closed::default(), PartitionId::new("p"));
         for n in 0..3 * MOST {
             closed.note(&n.to_string(), tile, &partition, Offset::from_u64(7).closed());
-            assert!(closed.tiles.len() <= MOST);
+            assert!(closed.tiles.values().map(HashMap::len).sum::<usize>() <= MOST);
             assert_eq!(closed.of(&n.to_string(), tile), [(partition.clone(), Offset::from_u64(7).closed())]);
         }
         assert!(closed.of("none", tile).is_empty());

@@ -1,4 +1,5 @@
 use std::ffi::CString;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -6,6 +7,9 @@ use super::identity::{Place, TopicId};
 use super::queue::{Message, Position};
 use crate::source::{Batch, Beside, Offset, PartitionId, Payload};
 use crate::time::Timestamp;
+
+/// When a commit that failed is repeated.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 
 /// A partition of which the group says that it is ours.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub(super) struct Held {
     /// What the engine has said to be done; the offset of the next message.
     pub(super) durable: Option<i64>,
     /// When to commit `durable` once more, as the last commit failed.
-    pub(super) commit_due: Option<Instant>,
+    commit_due: Option<Instant>,
     /// Since when the log seems to end before our position.
     pub(super) beyond_since: Option<Instant>,
     /// What is being filled.
@@ -89,6 +93,18 @@ impl Held {
 
     pub(super) fn is(&self, at: &Position) -> bool {
         self.partition == at.partition && self.topic == at.topic
+    }
+
+    /// A commit was refused. With nothing new no other one would follow, and whoever watches the group would see it
+    /// behind.
+    pub(super) fn commit_failed(&mut self, now: Instant) {
+        self.commit_due = self.commit_due.or(Some(now + COMMIT_AGAIN));
+    }
+
+    /// What is to be committed again by now: all that is done, which may be more than what was refused.
+    pub(super) fn commit_again(&mut self, now: Instant) -> Option<Position> {
+        self.commit_due.take_if(|due| *due <= now)?;
+        Some(self.at(Some(self.durable?)))
     }
 
     /// Whether librdkafka has it in its assignment.
@@ -250,6 +266,22 @@ mod tests {
         held.seek(Some(9), 100);
         held.begin_at(held.next, 7);
         assert_eq!(held.next, 7);
+    }
+
+    #[test]
+    fn a_group_commit_that_failed_is_made_again_once_with_the_newest_position() {
+        let (mut held, now) = (held(Stage::Fetching, 9), Instant::now());
+        assert_eq!(held.commit_again(now + 10 * COMMIT_AGAIN), None, "none has failed");
+        held.durable = Some(5);
+        held.commit_failed(now);
+        // Another one that fails meanwhile, or more that is done, is part of the same.
+        held.commit_failed(now + COMMIT_AGAIN / 2);
+        held.durable = Some(7);
+        assert_eq!(held.commit_again(now + COMMIT_AGAIN / 2), None, "not before its time");
+        assert_eq!(held.commit_again(now + COMMIT_AGAIN), Some(held.at(Some(7))));
+        assert_eq!(held.commit_again(now + 10 * COMMIT_AGAIN), None, "until the next one fails");
+        held.commit_failed(now + 10 * COMMIT_AGAIN);
+        assert_eq!(held.commit_again(now + 11 * COMMIT_AGAIN), Some(held.at(Some(7))), "as this one did again");
     }
 
     #[test]

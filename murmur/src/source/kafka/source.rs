@@ -25,8 +25,6 @@ const WAIT: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether the topics are still the same ones.
 const CHECK: Duration = Duration::from_secs(5);
-/// When a commit that failed is repeated.
-const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 /// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
 const BEYOND: Duration = Duration::from_secs(10);
 /// Batches whose buffers are kept for reuse.
@@ -332,9 +330,8 @@ impl KafkaSource {
                 Ok((!gone.is_empty()).then_some(Poll::Lost(gone)))
             }
             Event::Uncommitted(position) => {
-                // With nothing new no other commit would follow, and whoever watches the group would see it behind.
                 if let Some(held) = self.held.iter_mut().find(|held| held.is(&position)) {
-                    held.commit_due = held.commit_due.or(Some(Instant::now() + COMMIT_AGAIN));
+                    held.commit_failed(Instant::now());
                 }
                 Ok(None)
             }
@@ -570,12 +567,7 @@ impl KafkaSource {
     /// Repeat commits that have failed a while ago.
     async fn commit_again(&mut self) {
         let now = Instant::now();
-        let due = self.held.iter_mut().filter(|held| held.commit_due.is_some_and(|due| due <= now));
-        let positions = due.filter_map(|held| {
-            held.commit_due = None;
-            Some(held.at(Some(held.durable?)))
-        });
-        let positions = positions.collect();
+        let positions = self.held.iter_mut().filter_map(|held| held.commit_again(now)).collect();
         self.commit_positions(positions, false).await;
     }
 
