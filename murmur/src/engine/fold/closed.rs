@@ -32,7 +32,7 @@ impl Closed {
         if self.count >= MOST {
             *self = Self::default();
         }
-        let partitions = self.tiles.entry(tile).or_default().entry_ref(key).or_insert_with(|| {
+        let partitions = self.tiles.entry(tile).or_default().entry(key.into()).or_insert_with(|| {
             self.count += 1;
             Closures::new()
         });
