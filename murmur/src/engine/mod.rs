@@ -13,6 +13,7 @@
 
 mod age;
 mod breaker;
+mod builder;
 mod clock;
 mod confluent;
 mod decode;
@@ -36,6 +37,7 @@ mod worker;
 mod tests;
 
 pub use breaker::DeadLetterLimit;
+pub use builder::WorkerBuilder;
 pub use clock::{Clock, SystemClock};
 pub use confluent::Confluent;
 pub use decode::{Decode, Decoder, Format, Json, Protobuf, json, protobuf};
@@ -45,4 +47,4 @@ pub use options::Options;
 pub use ownership::readable;
 pub use progress::{PartitionStatus, Progress, Summary};
 pub use record::{PartitionRecord, Standing};
-pub use worker::{Worker, WorkerBuilder};
+pub use worker::Worker;

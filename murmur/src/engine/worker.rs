@@ -5,30 +5,22 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
-use super::clock::{Clock, SystemClock};
+use super::clock::Clock;
 use super::decode::Decoder;
 use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
-use super::fold::{Fold, FoldTable};
+use super::fold::Fold;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::partition::Owned;
 use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
-use crate::metrics::measured;
-use crate::pipeline::Pipeline;
 use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
-
-/// Builds a [`Worker`].
-#[must_use]
-pub struct WorkerBuilder<E> {
-    worker: Worker<E>,
-}
 
 /// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
 pub struct Worker<E> {
@@ -69,33 +61,6 @@ impl<E> Lane<E> {
 }
 
 impl<E: Event> Worker<E> {
-    /// Begin with what every worker needs.
-    pub fn builder(
-        store: Arc<dyn Store>,
-        source: Box<dyn Source>,
-        decode: impl Fn(&[u8]) -> Result<E, String> + Send + 'static,
-        dead_letters: Box<dyn DeadLetters>,
-    ) -> WorkerBuilder<E> {
-        let worker = Self {
-            store: measured(store),
-            source,
-            decode: Box::new(decode),
-            dead_letters,
-            clock: Arc::new(SystemClock),
-            options: Options::default(),
-            lanes: Vec::new(),
-            owned: Vec::new(),
-            flight: None,
-            letters: Vec::new(),
-            breaker: Breaker::new(Options::default().dead_letter_limit),
-            progress: Progress::default(),
-            meter: Meter::new(),
-            watch: watch::Sender::new(Progress::default()),
-            seed: 0,
-        };
-        WorkerBuilder { worker }
-    }
-
     /// How far it is, as it goes.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.watch.subscribe()
@@ -474,41 +439,4 @@ async fn overdue(mut shutdown: watch::Receiver<bool>, budget: Span) -> Error {
          and what is missing will be read again"
     );
     Error::new(ErrorKind::DeadlineExceeded, context)
-}
-
-impl<E: Event> WorkerBuilder<E> {
-    /// How the worker goes about it.
-    pub fn options(mut self, options: Options) -> Self {
-        self.worker.options = options;
-        self
-    }
-
-    /// The clock that decides what has expired.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.worker.clock = clock;
-        self
-    }
-
-    /// Keep the tiles of this pipeline. All [`options`](Self::options) come before.
-    pub fn pipeline<P: Pipeline<Event = E>>(mut self) -> Self {
-        let Options { generation, flush_interval, pipeline_intervals, .. } = &self.worker.options;
-        let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
-        let fold = Box::new(FoldTable::<P>::new(*generation));
-        self.worker.meter.pipeline(P::SPEC.name);
-        self.worker.lanes.push(Lane {
-            fold,
-            interval,
-            due: Instant::now() + interval,
-            since_flush: 0,
-            tally: Tally::default(),
-        });
-        self
-    }
-
-    /// The worker.
-    pub fn build(mut self) -> Worker<E> {
-        self.worker.seed = self.worker.options.seed;
-        self.worker.breaker = Breaker::new(self.worker.options.dead_letter_limit);
-        self.worker
-    }
 }
