@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -93,6 +93,14 @@ impl Cluster {
             }
         }
         panic!("`{name}` is there already");
+    }
+
+    /// Add partitions to a topic, up to this number.
+    pub async fn grow(&self, name: &str, partitions: usize) {
+        let added = self.admin().create_partitions([&NewPartitions::new(name, partitions)], &AdminOptions::new()).await;
+        let added = added.unwrap_or_else(|error| panic!("cannot add to `{name}`: {error}"));
+        assert!(added.iter().all(Result::is_ok), "{added:?}");
+        self.wait_for(name, true);
     }
 
     /// Delete a topic.

@@ -1,5 +1,6 @@
 //! What is sent: made from a seed, known before it is sent.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub(super) struct Load {
     /// A second.
     pub(super) rate: usize,
     pub(super) partitions: i32,
+    /// How many of them the topic gets only later.
+    pub(super) added: i32,
     pub(super) keys: u64,
     /// Share that goes to the key `hot`.
     pub(super) hot: f32,
@@ -45,6 +48,7 @@ impl Default for Load {
             events: 5_000,
             rate: 1_000,
             partitions: 3,
+            added: 0,
             keys: 8,
             hot: 0.0,
             malformed: 0.0,
@@ -137,17 +141,23 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Send it at its rate.
-    pub(super) fn start(cluster: &Cluster, topic: &str, load: &Load, log: &Log) -> Result<Self, Failure> {
+    /// Send what these partitions have, at the rate of the load.
+    pub(super) fn start(
+        cluster: &Cluster,
+        topic: &str,
+        load: &Load,
+        log: &Log,
+        partitions: Range<i32>,
+    ) -> Result<Self, Failure> {
         let (sender, topic, log, rate) = (cluster.sender()?, topic.to_owned(), log.clone(), load.rate as f64);
         let thread = std::thread::spawn(move || {
             let began = Instant::now();
             let longest = log.iter().map(Vec::len).max().unwrap_or(0);
             let mut sent = 0;
             for at in 0..longest {
-                for (partition, payloads) in log.iter().enumerate() {
-                    if let Some(payload) = payloads.get(at) {
-                        sender.send(&topic, partition as i32, payload)?;
+                for partition in partitions.clone() {
+                    if let Some(payload) = log[partition as usize].get(at) {
+                        sender.send(&topic, partition, payload)?;
                         sent += 1;
                     }
                 }

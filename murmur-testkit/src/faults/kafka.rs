@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -49,6 +49,20 @@ impl Cluster {
         for made in admin.create_topics([&new], &AdminOptions::new()).await? {
             made.map_err(|(topic, code)| Failure::new(format!("cannot make topic `{topic}`: {code}")))?;
         }
+        self.wait_for(topic, partitions).await
+    }
+
+    /// Add partitions to a topic, up to this number, and wait until they can be used.
+    pub(super) async fn grow(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+        let new = NewPartitions::new(topic, partitions as usize);
+        for added in self.admin()?.create_partitions([&new], &AdminOptions::new()).await? {
+            added.map_err(|(topic, code)| Failure::new(format!("cannot add to topic `{topic}`: {code}")))?;
+        }
+        self.wait_for(topic, partitions).await
+    }
+
+    async fn wait_for(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+        let admin = self.admin()?;
         for _ in 0..200 {
             let metadata = admin.inner().fetch_metadata(Some(topic), PATIENCE)?;
             let parts = metadata.topics().first().map(|topic| topic.partitions()).unwrap_or_default();
@@ -59,7 +73,7 @@ impl Cluster {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(Failure::new(format!("topic `{topic}` was made and has no leader")))
+        Err(Failure::new(format!("a partition of topic `{topic}` was made and has no leader")))
     }
 
     /// Delete topics. They may be gone already.

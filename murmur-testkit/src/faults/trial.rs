@@ -1,6 +1,7 @@
 //! One experiment: topics and tables of its own, workers, what is sent, and the judgement.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,7 +88,7 @@ pub(super) struct Trial {
     pub(super) figures: Vec<(&'static str, u64)>,
     prefix: String,
     log: Log,
-    feed: Option<Feed>,
+    feeds: Vec<Feed>,
     commits: CommitsOf,
     slots: Vec<Slot>,
     past: Past,
@@ -109,7 +110,7 @@ impl Trial {
         let mut rng = fastrand::Rng::with_seed(settings.seed);
         let cluster = Cluster(brokers.clone());
         let (topic, letters, group) = (name(hint), name(&format!("{hint}-dead")), name(&format!("{hint}-group")));
-        cluster.create(&topic, load.partitions).await?;
+        cluster.create(&topic, load.partitions - load.added).await?;
         cluster.create(&letters, 1).await?;
         let endpoint = services::dynamodb()?;
         let dynamo = Dynamo::start(&endpoint, rng.u64(..)).await?;
@@ -130,7 +131,7 @@ impl Trial {
             source_options: "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500".to_owned(),
             fail_points: VecDeque::new(),
             figures: Vec::new(),
-            feed: None,
+            feeds: Vec::new(),
             slots: Vec::new(),
             past: Past::default(),
             sampled: Instant::now(),
@@ -157,12 +158,23 @@ impl Trial {
 
     /// Begin to send.
     pub(super) fn feed(&mut self) -> Result<(), Failure> {
-        self.feed = Some(Feed::start(&self.cluster, &self.topic, &self.load, &self.log)?);
+        self.send_to(0..self.load.partitions - self.load.added)
+    }
+
+    /// Give the topic the partitions that it did not have, and begin to send to them.
+    pub(super) async fn grow(&mut self) -> Result<(), Failure> {
+        let Load { partitions, added, .. } = self.load;
+        self.cluster.grow(&self.topic, partitions).await?;
+        self.send_to(partitions - added..partitions)
+    }
+
+    fn send_to(&mut self, partitions: Range<i32>) -> Result<(), Failure> {
+        self.feeds.push(Feed::start(&self.cluster, &self.topic, &self.load, &self.log, partitions)?);
         Ok(())
     }
 
     pub(super) fn is_fed(&self) -> bool {
-        self.feed.as_ref().is_some_and(Feed::has_ended)
+        !self.feeds.is_empty() && self.feeds.iter().all(Feed::has_ended)
     }
 
     fn process(&mut self, at: usize, worker: &Worker) -> Result<Process, Failure> {
@@ -330,7 +342,7 @@ impl Trial {
                 break Verdict::Stuck(what);
             }
         };
-        if let Some(feed) = self.feed.take() {
+        for feed in self.feeds.drain(..) {
             feed.join()?;
         }
         let mut stopped = Ok(());

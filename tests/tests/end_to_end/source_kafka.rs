@@ -449,6 +449,25 @@ async fn partitions_that_nobody_has_are_found_by_members_with_names() {
 }
 
 #[tokio::test]
+async fn partitions_that_are_added_are_read_from_their_first_message_on() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("grows", 1).await, Cluster::name("grows"));
+    let store = memory();
+    cluster.send(&topic, 1, words(0..10));
+    let mut member = Running::start(&store, config(&cluster, &topic, &group, "&start=latest"), ());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while cluster.committed(&group, &topic, 1) != [(0, 10)].into() {
+        assert!(Instant::now() < deadline, "it does not begin");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    cluster.grow(&topic, 3).await;
+    cluster.send(&topic, 3, words(10..40));
+    member.until("all partitions are read", |progress| progress.read >= 30).await;
+    assert_eq!(member.stop().unwrap().progress.partitions.len(), 3);
+    assert_eq!(counts(&*store).await, count(words(10..40)));
+}
+
+#[tokio::test]
 async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("gone", 1).await, Cluster::name("gone"));

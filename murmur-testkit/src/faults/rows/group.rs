@@ -1,6 +1,6 @@
 //! Workers that share the partitions of a topic.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::faults::feed::Load;
 use crate::faults::trial::{Trial, Worker};
@@ -72,4 +72,23 @@ pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
         .await?
         .also(bad.is_none(), || bad.unwrap_or_default())
         .also(went_on, || "nothing was committed while workers came and went".to_owned()))
+}
+
+pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {
+    let load = Load { events: 6_000, rate: 600, partitions: 6, added: 3, malformed: 0.005, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f35", load).await?;
+    trial.feed()?;
+    for _ in 0..2 {
+        trial.spawn(Worker::default())?;
+    }
+    trial.until(Duration::from_secs(30), |trial| trial.committed() > 300).await?;
+    trial.grow().await?;
+    let owned = |trial: &mut Trial| -> u64 { (0..2).map(|at| trial.worker(at).figure("partitions")).sum() };
+    let began = Instant::now();
+    let found = trial.until(Duration::from_secs(30), |trial| owned(trial) == 6).await?;
+    trial.figures.push(("found_after_ms", began.elapsed().as_millis() as u64));
+    // Whoever comes next begins where it was begun.
+    let killed = trial.rng.usize(..2);
+    trial.kill(killed)?;
+    Ok(trial.finish().await?.also(found, || "nobody has the new partitions".to_owned()))
 }

@@ -218,6 +218,14 @@ static ROWS: &[Row] = &[
         "exit code 0 within the budget, nothing lost, nothing read again"
     ),
     row!(
+        "F35",
+        group::grown,
+        EXACT,
+        true,
+        "partitions are added to the topic",
+        "they are found within seconds, and read from their first message on"
+    ),
+    row!(
         "F38",
         tables::denied,
         EXACT,

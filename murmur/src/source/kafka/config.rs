@@ -179,6 +179,8 @@ impl KafkaConfig {
             ("session.timeout.ms", "15000"),
             ("reconnect.backoff.max.ms", "1000"),
             ("socket.keepalive.enable", "true"),
+            // How soon partitions are found that are added to a topic; by default that takes five minutes.
+            ("topic.metadata.refresh.interval.ms", "5000"),
             ("queued.max.messages.kbytes", &buffer),
             // No measurable cost with the instruction for it.
             ("check.crcs", "true"),

@@ -41,6 +41,8 @@ pub(super) struct KafkaSource {
     /// The end was said; then a commit may be the last one.
     ended: bool,
     topics: Topics,
+    /// How many partitions they had when this member began: what is added later is read from its first message on.
+    begun: HashMap<String, i32>,
     ending: Ending,
     held: Vec<Held>,
     slots: Slots,
@@ -80,6 +82,7 @@ impl KafkaSource {
             assigned: false,
             ended: false,
             topics: HashMap::new(),
+            begun: HashMap::new(),
             ending: Ending::default(),
             held: Vec::new(),
             slots: Slots::new(SLOTS),
@@ -128,6 +131,7 @@ impl KafkaSource {
     async fn join(&mut self) -> Result<()> {
         let topics = self.config.topics.clone();
         self.topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
+        self.begun = self.topics.iter().map(|(name, topic)| (name.clone(), topic.partitions)).collect();
         if self.config.until_end {
             let partitions: Vec<Position> = all_partitions(&self.topics).collect();
             self.ending = Ending::at(self.ask(move |consumer| ends(consumer, partitions)).await?);
@@ -419,8 +423,11 @@ impl KafkaSource {
     /// it, and with it what is counted.
     async fn first(&mut self, at: usize, low: i64, high: i64) -> Result<i64> {
         let partition = self.held[at].at(None);
+        let is_added = self.begun.get(&partition.topic).is_some_and(|count| partition.partition >= *count);
         let first = match self.config.start {
             Begin::Earliest => low,
+            // Nothing in it is older than this member.
+            Begin::Latest if is_added => low,
             Begin::Latest => high,
             Begin::At(time) => {
                 let partition = partition.clone();
