@@ -92,6 +92,20 @@ impl Process {
         self.signal(Signal::SIGCONT);
     }
 
+    /// It may open files and connections below this number; those that are open stay. `None` for as many as at its start.
+    pub fn limit_descriptors(&self, below: Option<u64>) -> io::Result<()> {
+        let own = || {
+            let limits = std::fs::read_to_string("/proc/self/limits")?;
+            let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+            let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            soft.ok_or_else(|| io::Error::other("the system does not say how many files may be open"))
+        };
+        let soft: u64 = below.map_or_else(own, Ok)?;
+        let pid = self.child.id().to_string();
+        let done = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={soft}:")]).status()?;
+        if done.success() { Ok(()) } else { Err(io::Error::other(format!("prlimit: {done}"))) }
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);

@@ -8,6 +8,7 @@ mod input;
 mod letters;
 mod mix;
 mod network;
+mod resources;
 mod tables;
 
 use futures_util::future::BoxFuture;
@@ -232,6 +233,14 @@ static ROWS: &[Row] = &[
         true,
         "credentials expire, and access is denied, for a while",
         "workers say so and wait, those too that are started meanwhile, and go on by themselves"
+    ),
+    row!(
+        "F39",
+        resources::no_descriptors,
+        EXACT,
+        true,
+        "no file descriptors are left, and connections break",
+        "it waits, or stops and is started again, and heals when there are some"
     ),
     row!(
         "F40",
