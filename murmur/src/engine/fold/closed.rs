@@ -8,12 +8,12 @@ use crate::time::Tile;
 /// It saves what would otherwise find it out: a write whose condition fails, and a rewind. So it may forget.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
-    tiles: HashMap<Tile, HashMap<Box<str>, Closures>>,
+    tiles: HashMap<Tile, HashMap<Box<str>, Marks>>,
     count: usize,
 }
 
-/// The offsets that a tile is closed with, by partition.
-type Closures = Vec<(PartitionId, Offset)>;
+/// What the item of a tile says of each partition that it is closed to.
+type Marks = Vec<(PartitionId, Offset)>;
 
 /// Most tiles that are remembered.
 const MOST: usize = 10_000;
@@ -34,7 +34,7 @@ impl Closed {
         }
         let partitions = self.tiles.entry(tile).or_default().entry(key.into()).or_insert_with(|| {
             self.count += 1;
-            Closures::new()
+            Marks::new()
         });
         match partitions.iter_mut().find(|(known, _)| known == partition) {
             Some((_, known)) => *known = closed,
