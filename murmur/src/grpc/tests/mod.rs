@@ -160,6 +160,8 @@ pub(super) static DESCRIPTOR: LazyLock<Vec<u8>> = LazyLock::new(|| {
 pub(super) enum Mood {
     Fine,
     Down,
+    /// It does not let anyone in.
+    Closed,
     Hanging,
 }
 
@@ -177,6 +179,7 @@ impl Hook for Moody {
             let now = *mood.wait_for(|mood| *mood != Mood::Hanging).await.unwrap();
             match now {
                 Mood::Down => Err(Error::new(ErrorKind::Unavailable, "no route to host 10.1.2.3")),
+                Mood::Closed => Err(Error::new(ErrorKind::Denied, "the token of AKIA123 has expired")),
                 _ => Ok(()),
             }
         })

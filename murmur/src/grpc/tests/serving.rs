@@ -136,6 +136,10 @@ async fn what_keeps_a_server_from_being_ready_is_said_in_words() {
     health.look().await;
     let (_, body) = get("/readyz").await;
     assert!(body.contains("the store cannot be reached") && !body.contains("10.1.2.3"), "{body}");
+    world.moody.mood.send_replace(Mood::Closed);
+    health.look().await;
+    let (status, body) = get("/readyz").await;
+    assert!(status == 503 && body.contains("does not let this process in") && !body.contains("AKIA"), "{body}");
     assert_eq!(get("/healthz").await, (200, r#"{"live":true}"#.to_owned()));
     assert_eq!(get("/metrics").await, (200, "up 1".to_owned()));
     assert_eq!(get("/test.v1.NotesService/Get").await.0, 404, "there are no queries");
