@@ -118,7 +118,7 @@ fn a_worker_is_ready_while_its_store_can_be_reached() {
     });
     let (tiles, units) = (samples.sum("murmur_tiles_written_total"), samples.sum("murmur_store_consumed_wcu_total"));
     assert!(tiles > 0.0 && units >= tiles, "{units} units for {tiles} tiles");
-    assert_eq!(samples.get("murmur_store_throttled_total"), Some(0.0));
+    assert_eq!(samples.get("murmur_store_throttled_total{of=\"table\"}"), Some(0.0));
 
     way.close();
     let down = ready(503);

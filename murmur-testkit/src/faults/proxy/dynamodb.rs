@@ -194,7 +194,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         (from..below).contains(&dice)
     };
     if falls(troubles.throttled) {
-        return Ok(throttled(&shared));
+        return Ok(throttled(&shared, "TableWriteProvisionedThroughputExceeded"));
     }
     if falls(troubles.failed) {
         lock(&shared.tally).failed += 1;
@@ -226,7 +226,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         && key.contains(of)
         && !has_units(&shared, key, *units)
     {
-        return Ok(throttled(&shared));
+        return Ok(throttled(&shared, "TableWriteKeyRangeThroughputExceeded"));
     }
     let is_batch = operation == "BatchGetItem" && lock(&shared.rng).f32() < troubles.unprocessed;
     let left_out = if is_batch { halve(&mut parsed) } else { Value::Null };
@@ -368,20 +368,25 @@ fn halve(body: &mut Value) -> Value {
     if left.is_empty() { Value::Null } else { Value::Object(left) }
 }
 
-fn throttled(shared: &Shared) -> Response<Full<Bytes>> {
+fn throttled(shared: &Shared, reason: &str) -> Response<Full<Bytes>> {
     let mut tally = lock(&shared.tally);
     tally.throttled += 1;
-    let name = if tally.throttled.is_multiple_of(2) {
-        "ThrottlingException"
+    let (name, reasons) = if tally.throttled.is_multiple_of(2) {
+        ("ThrottlingException", "throttlingReasons")
     } else {
-        "ProvisionedThroughputExceededException"
+        ("ProvisionedThroughputExceededException", "ThrottlingReasons")
     };
-    error(StatusCode::BAD_REQUEST, name, "a made-up throttle")
+    let mut body = error_body(name, "a made-up throttle");
+    body[reasons] = json!([{ "reason": reason, "resource": "arn:aws:dynamodb:eu-west-1:0:table/made-up" }]);
+    said(StatusCode::BAD_REQUEST, Bytes::from(body.to_string()))
 }
 
 fn error(status: StatusCode, name: &str, message: &str) -> Response<Full<Bytes>> {
-    let kind = format!("com.amazonaws.dynamodb.v20120810#{name}");
-    said(status, Bytes::from(json!({ "__type": kind, "message": message }).to_string()))
+    said(status, Bytes::from(error_body(name, message).to_string()))
+}
+
+fn error_body(name: &str, message: &str) -> Value {
+    json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{name}"), "message": message })
 }
 
 fn said(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {

@@ -5,7 +5,8 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::client::Answer;
-use super::wire::Refusal;
+use super::limiter::Overload;
+use super::wire::{Reason, Refusal};
 use crate::{Error, ErrorKind};
 
 /// What a request was for: decides what it means when nobody knows what became of it.
@@ -60,6 +61,12 @@ impl Refusal {
     /// Whether the store found the request itself at fault.
     pub(super) fn is_invalid(&self) -> bool {
         self.code == "ValidationException"
+    }
+
+    /// What was too much, when something was.
+    pub(super) fn overload(&self) -> Overload {
+        let of_key = |reason: &Reason| reason.reason.ends_with("KeyRangeThroughputExceeded");
+        if self.reasons.iter().any(of_key) { Overload::Key } else { Overload::Table }
     }
 
     /// Whether an item would be larger than DynamoDB takes.

@@ -5,7 +5,6 @@ use metrics::Counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::metrics::PLAIN;
 use crate::metrics::catalogue::STORE_THROTTLED;
 
 /// How many requests may be under way, found out as TCP does it: a little more with every success, half of it when the
@@ -19,7 +18,17 @@ pub(super) struct Limiter {
     bytes: Semaphore,
     state: Mutex<State>,
     most: usize,
-    throttles: Counter,
+    throttles_of_table: Counter,
+    throttles_of_key: Counter,
+}
+
+/// What was too much for the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overload {
+    /// All requests together.
+    Table,
+    /// Those for one key, which wait for it; others need not.
+    Key,
 }
 
 struct State {
@@ -30,6 +39,8 @@ struct State {
     /// Slots that are still in use and disappear when they come back.
     owed: usize,
     halved: Option<Instant>,
+    /// When it was said last that a key is too hot.
+    said: Option<Instant>,
 }
 
 const UNIT: usize = 1024;
@@ -37,6 +48,9 @@ const UNIT: usize = 1024;
 const BYTES: usize = 16 << 20;
 /// All requests that were under way together hear of one and the same overload: it counts once.
 const ONCE: Duration = Duration::from_millis(100);
+
+/// How often it is said that a key is too hot.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// The right to send one request.
 pub(super) struct Slot<'a> {
@@ -50,9 +64,10 @@ impl Limiter {
         Self {
             slots: Semaphore::new(most),
             bytes: Semaphore::new(BYTES / UNIT),
-            state: Mutex::new(State { limit: most as f64, slots: most, owed: 0, halved: None }),
+            state: Mutex::new(State { limit: most as f64, slots: most, owed: 0, halved: None, said: None }),
             most,
-            throttles: STORE_THROTTLED.counter(PLAIN),
+            throttles_of_table: STORE_THROTTLED.counter(["table"]),
+            throttles_of_key: STORE_THROTTLED.counter(["key"]),
         }
     }
 
@@ -90,10 +105,21 @@ impl Limiter {
     }
 
     /// The store refused a request because it was too much.
-    pub(super) fn throttled(&self) {
-        self.throttles.increment(1);
+    pub(super) fn throttled(&self, overload: Overload) {
         let mut state = self.state();
         let now = Instant::now();
+        if overload == Overload::Key {
+            self.throttles_of_key.increment(1);
+            if state.said.is_none_or(|at| now.duration_since(at) >= AGAIN) {
+                state.said = Some(now);
+                tracing::warn!(
+                    "a key is written more often than one partition of DynamoDB takes; its writes wait, and are \
+                     combined meanwhile. A longer `--flush-interval PIPELINE=TIME` needs fewer of them"
+                );
+            }
+            return;
+        }
+        self.throttles_of_table.increment(1);
         if state.halved.is_some_and(|at| now.duration_since(at) < ONCE) {
             return;
         }
@@ -130,13 +156,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn overload_halves_the_limit_and_successes_raise_it_again() {
         let limiter = Limiter::new(16);
-        limiter.throttled();
+        limiter.throttled(Overload::Table);
         // The others of the same burst.
-        limiter.throttled();
+        limiter.throttled(Overload::Table);
         assert_eq!(limiter.allowed(), 8);
         for allowed in [4, 2, 1, 1] {
             tokio::time::advance(ONCE).await;
-            limiter.throttled();
+            limiter.throttled(Overload::Table);
             assert_eq!(limiter.allowed(), allowed);
         }
         let mut needed = 0;
@@ -147,6 +173,8 @@ mod tests {
         assert!((110..150).contains(&needed), "about the sum of 1 to 15, not {needed}");
         limiter.succeeded();
         assert_eq!(limiter.allowed(), 16, "never more than was configured");
+        limiter.throttled(Overload::Key);
+        assert_eq!(limiter.allowed(), 16, "one key holds up no others");
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,7 +184,7 @@ mod tests {
         for _ in 0..4 {
             held.push(limiter.enter(1).await);
         }
-        limiter.throttled();
+        limiter.throttled(Overload::Table);
         held.truncate(2);
         assert!(limiter.enter(1).now_or_never().is_none(), "two are allowed, and two are under way");
         held.truncate(1);

@@ -155,11 +155,22 @@ pub(super) struct Refusal {
     pub(super) code: String,
     #[serde(alias = "Message", default)]
     pub(super) message: String,
+    /// Where it was too much, when that is why.
+    #[serde(rename = "throttlingReasons", alias = "ThrottlingReasons", default)]
+    pub(super) reasons: Vec<Reason>,
     /// What stands there, when that is why.
     #[serde(rename = "Item")]
     item: Option<HashMap<String, Value>>,
     #[serde(skip)]
     pub(super) status: u16,
+}
+
+/// Where something was too much.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reason {
+    /// What, for which requests, by which limit: `TableWriteKeyRangeThroughputExceeded`.
+    #[serde(default)]
+    pub(super) reason: String,
 }
 
 impl Refusal {

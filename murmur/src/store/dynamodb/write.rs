@@ -129,7 +129,7 @@ impl Inner {
                 self.meter.wrote(*units);
             }
             Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => self.limiter.succeeded(),
-            Answer::Refused(refusal) if is_throttled(&refusal.code) => self.limiter.throttled(),
+            Answer::Refused(refusal) if is_throttled(&refusal.code) => self.limiter.throttled(refusal.overload()),
             _ => {}
         }
         answer
