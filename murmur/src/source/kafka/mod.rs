@@ -1,5 +1,6 @@
 #![doc = include_str!("docs.md")]
 
+mod beginning;
 mod config;
 mod ending;
 mod failure;
@@ -9,6 +10,7 @@ mod orphans;
 mod properties;
 mod queue;
 mod source;
+mod topics;
 
 pub use config::{Begin, Isolation, KafkaConfig, Rebalance};
 pub(in crate::source) use identity::Place;

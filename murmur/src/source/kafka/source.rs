@@ -7,13 +7,14 @@ use futures_util::future::BoxFuture;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
-use super::config::{Begin, KafkaConfig, Rebalance};
+use super::beginning::out_of_range;
+use super::config::KafkaConfig;
 use super::ending::{Ending, Look};
 use super::failure::Failure;
 use super::held::{Held, Stage, Taken};
-use super::identity::TopicId;
 use super::orphans::Orphans;
-use super::queue::{Consumer, Event, Member, Position, Slots};
+use super::queue::{Consumer, Event, Position, Slots};
+use super::topics::{Check, Topics, all_partitions, ends, look_up};
 use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
 use crate::{Error, ErrorKind, Result};
 
@@ -22,54 +23,39 @@ const SLOTS: usize = 4_096;
 /// How long a poll waits for something to happen.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long a request to the cluster may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether the topics are still the same ones.
-const CHECK: Duration = Duration::from_secs(5);
-/// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
-const BEYOND: Duration = Duration::from_secs(10);
+pub(super) const CHECK: Duration = Duration::from_secs(5);
 /// Batches whose buffers are kept for reuse.
 const SPARE: usize = 16;
 
 /// A member of a consumer group.
 pub(super) struct KafkaSource {
-    config: KafkaConfig,
-    consumer: Arc<Consumer>,
-    subscribed: bool,
+    pub(super) config: KafkaConfig,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) subscribed: bool,
     /// Whether what is held is what the group has assigned, if only nothing; not before it has assigned anything, and
     /// not between giving up partitions and the assignment that follows.
-    assigned: bool,
+    pub(super) assigned: bool,
     /// The end was said; then a commit may be the last one.
-    ended: bool,
-    topics: Topics,
+    pub(super) ended: bool,
+    pub(super) topics: Topics,
     /// How many partitions they had when this member began: what is added later is read from its first message on.
-    begun: HashMap<String, i32>,
-    ending: Ending,
-    held: Vec<Held>,
-    slots: Slots,
+    pub(super) begun: HashMap<String, i32>,
+    pub(super) ending: Ending,
+    pub(super) held: Vec<Held>,
+    pub(super) slots: Slots,
     /// What the group said and what could not be done yet.
-    event: Option<Event>,
+    pub(super) event: Option<Event>,
     /// Partitions were offered to the engine, and the group waits for our answer.
-    answering: bool,
+    pub(super) answering: bool,
     /// Failures of the consumer that were not looked at yet.
-    failures: VecDeque<(Position, Failure)>,
-    ready: VecDeque<Batch>,
-    spare: Vec<Batch>,
-    check: Option<JoinHandle<Result<Check, Failure>>>,
-    check_due: Instant,
-    orphans: Orphans,
-}
-
-/// Topics by name.
-type Topics = HashMap<String, Topic>;
-
-/// What the cluster says of the topics, and of the group where that matters.
-type Check = (Topics, Option<Vec<Member>>);
-
-/// What a topic is now.
-#[derive(Debug)]
-struct Topic {
-    id: TopicId,
-    partitions: i32,
+    pub(super) failures: VecDeque<(Position, Failure)>,
+    pub(super) ready: VecDeque<Batch>,
+    pub(super) spare: Vec<Batch>,
+    pub(super) check: Option<JoinHandle<Result<Check, Failure>>>,
+    pub(super) check_due: Instant,
+    pub(super) orphans: Orphans,
 }
 
 impl KafkaSource {
@@ -98,7 +84,7 @@ impl KafkaSource {
     }
 
     /// Something that waits for the cluster, away from the thread of the runtime.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Consumer) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
@@ -380,109 +366,6 @@ impl KafkaSource {
         Ok(Some(Poll::Assigned(assignments)))
     }
 
-    /// The engine has said from where for all that were offered: check that it is there, and fetch.
-    async fn begin(&mut self) -> Result<()> {
-        let mut positions = Vec::new();
-        let mut behind = Vec::new();
-        for at in 0..self.held.len() {
-            let Stage::Sought(next) = self.held[at].stage else { continue };
-            let partition = self.held[at].at(None);
-            let (low, high) = self.range(&partition).await?;
-            let next = match next.or(self.held[at].committed).or(self.held[at].begin) {
-                Some(next) => next,
-                None => self.first(at, low, high).await?,
-            };
-            self.check_range(at, next, low, high)?;
-            let end = self.config.until_end.then(|| self.ending.of(&partition).unwrap_or(high));
-            let held = &mut self.held[at];
-            held.begin_at(next, low);
-            held.end = end;
-            positions.push(held.at(Some(held.next)));
-            if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
-                held.durable = Some(next);
-                behind.push(held.at(Some(next)));
-            }
-        }
-        self.consumer.answer_assigned(&positions)?;
-        self.held.iter_mut().filter(|held| !held.is_assigned()).for_each(|held| held.stage = Stage::Fetching);
-        self.answering = false;
-        // What the store has and the group has not: a commit was lost, and with nothing new none would follow.
-        self.commit_positions(behind, false).await;
-        Ok(())
-    }
-
-    async fn range(&self, at: &Position) -> Result<(i64, i64)> {
-        let at = at.clone();
-        self.ask(move |consumer| {
-            consumer.range(&at, PATIENCE).map_err(|failure| failure.while_doing(format!("partition `{at}`")))
-        })
-        .await
-    }
-
-    /// Where to begin for want of any position. It is committed at once, or a crash before the first flush would move
-    /// it, and with it what is counted.
-    async fn first(&mut self, at: usize, low: i64, high: i64) -> Result<i64> {
-        let partition = self.held[at].at(None);
-        let is_added = self.begun.get(&partition.topic).is_some_and(|count| partition.partition >= *count);
-        let first = match self.config.start {
-            Begin::Earliest => low,
-            // Nothing in it is older than this member.
-            Begin::Latest if is_added => low,
-            Begin::Latest => high,
-            Begin::At(time) => {
-                let partition = partition.clone();
-                let millis = time.as_micros().div_euclid(1_000);
-                self.ask(move |consumer| consumer.offset_at(&partition, millis, PATIENCE)).await?.unwrap_or(high)
-            }
-            Begin::Nowhere => {
-                let context = format!(
-                    "group `{}` has no position in `{partition}`, and neither has the store; say with \
-                     `start=earliest`, `start=latest` or `start=TIME` where to begin",
-                    self.config.group
-                );
-                return Err(Error::new(ErrorKind::NotFound, context));
-            }
-        };
-        let commit = self.held[at].at(Some(first));
-        self.ask(move |consumer| consumer.commit(&[commit], true)).await?;
-        tracing::info!(%partition, offset = first, "no position yet; beginning here");
-        self.held[at].begin = Some(first);
-        Ok(first)
-    }
-
-    fn check_range(&mut self, at: usize, next: i64, low: i64, high: i64) -> Result<()> {
-        let held = &mut self.held[at];
-        if (low..=high).contains(&next) {
-            held.beyond_since = None;
-            return Ok(());
-        }
-        let error = out_of_range(&self.config, &held.at(Some(next)), low, high);
-        if next > high && held.beyond_since.get_or_insert_with(Instant::now).elapsed() < BEYOND {
-            return Err(Error::new(ErrorKind::Unavailable, error.context()));
-        }
-        Err(error)
-    }
-
-    /// Go back in partitions that are fetched already.
-    async fn seek_again(&mut self) -> Result<()> {
-        for at in 0..self.held.len() {
-            let held = &self.held[at];
-            if held.stage == Stage::Seeking && held.before > 0 {
-                let next = held.next;
-                let (low, _) = self.range(&held.at(None)).await?;
-                self.held[at].begin_at(next, low);
-            }
-        }
-        let positions: Vec<Position> =
-            self.held.iter().filter(|held| held.stage == Stage::Seeking).map(|held| held.at(Some(held.next))).collect();
-        if positions.is_empty() {
-            return Ok(());
-        }
-        self.ask(move |consumer| consumer.seek(&positions, PATIENCE)).await?;
-        self.held.iter_mut().filter(|held| held.stage == Stage::Seeking).for_each(|held| held.stage = Stage::Fetching);
-        Ok(())
-    }
-
     /// The consumer reports a failure among the messages.
     async fn face(&mut self, at: Position, mut failure: Failure) -> Result<()> {
         if failure.is_out_of_range() {
@@ -504,55 +387,6 @@ impl KafkaSource {
             );
         }
         Err(Error::from(failure).while_doing(format!("reading `{at}`")))
-    }
-
-    /// Look now and then whether a topic was deleted and created again: its offsets mean other messages then. And
-    /// whether all partitions have an owner.
-    async fn check_topics(&mut self) -> Result<()> {
-        if self.check.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(check) = self.check.take()
-        {
-            self.check_due = Instant::now() + CHECK;
-            if let Ok(Ok((topics, members))) = check.await {
-                self.check_same(&topics)?;
-                self.check_owners(&topics, members)?;
-            }
-        }
-        if self.check.is_none() && Instant::now() >= self.check_due {
-            let (consumer, topics) = (self.consumer.clone(), self.config.topics.clone());
-            let group = self.config.member().is_some() && self.config.rebalance == Rebalance::Cooperative;
-            let group = group.then(|| self.config.group.clone());
-            self.check = Some(spawn_blocking(move || {
-                let topics = look_up(&consumer, &topics)?;
-                // Who may read the group may describe it; where not, it is as before.
-                let members = group.and_then(|group| consumer.members(&group, PATIENCE).ok().flatten());
-                Ok((topics, members))
-            }));
-        }
-        Ok(())
-    }
-
-    /// Leave the group and come back when that helps partitions which nobody has.
-    fn check_owners(&mut self, topics: &Topics, members: Option<Vec<Member>>) -> Result<()> {
-        let Some(name) = self.config.member() else { return Ok(()) };
-        let orphans = self.orphans.look(&name, members, all_partitions(topics), Instant::now());
-        if let Some(partitions) = orphans.filter(|_| self.assigned && !self.answering) {
-            tracing::warn!(partitions, member = name, "partitions have no owner; joining the group anew");
-            self.consumer.unsubscribe()?;
-            self.consumer.subscribe(&self.config.topics)?;
-        }
-        Ok(())
-    }
-
-    /// An error when one of our topics has another id now.
-    fn check_same(&self, topics: &Topics) -> Result<()> {
-        let is_other = |(name, topic): &(&String, &Topic)| self.topics.get(*name).is_some_and(|own| own.id != topic.id);
-        let Some((topic, _)) = topics.iter().find(is_other) else { return Ok(()) };
-        let context = format!(
-            "topic `{topic}` was deleted and created again while it was read; its offsets mean other messages now. Start \
-             again: the new topic is read from its own beginning, and what the old one has brought stays"
-        );
-        Err(Error::new(ErrorKind::Conflict, context))
     }
 
     fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {
@@ -579,7 +413,7 @@ impl KafkaSource {
     }
 
     /// Commit, and say in the log when it fails: the store has the positions, and whoever starts takes the larger one.
-    async fn commit_positions(&self, positions: Vec<Position>, wait: bool) {
+    pub(super) async fn commit_positions(&mut self, positions: Vec<Position>, wait: bool) {
         if positions.is_empty() {
             return;
         }
@@ -588,74 +422,18 @@ impl KafkaSource {
             return;
         }
         let done = if wait {
+            let positions = positions.clone();
             self.ask(move |consumer| consumer.commit(&positions, true)).await
         } else {
             self.consumer.commit(&positions, false).map_err(Error::from)
         };
         if let Err(error) = done {
             tracing::warn!(%error, "a commit failed; the store has the position");
+            let now = Instant::now();
+            let failed = |held: &&mut Held| positions.iter().any(|at| held.is(at));
+            self.held.iter_mut().filter(failed).for_each(|held| held.commit_failed(now));
         }
     }
-}
-
-/// What these topics are now.
-fn look_up(consumer: &Consumer, names: &[String]) -> Result<Topics, Failure> {
-    let described = consumer.describe(names, PATIENCE)?;
-    let mut cluster = None;
-    let named = names.iter().zip(described).map(|(name, described)| {
-        let id = match described.id {
-            Some(id) => TopicId::of(id),
-            None => {
-                let cluster = cluster.get_or_insert_with(|| consumer.cluster_id(PATIENCE).unwrap_or_default());
-                TopicId::of_name(cluster, name)
-            }
-        };
-        (name.clone(), Topic { id, partitions: described.partitions })
-    });
-    Ok(named.collect())
-}
-
-fn all_partitions(topics: &Topics) -> impl Iterator<Item = Position> {
-    topics.iter().flat_map(|(name, topic)| {
-        (0..topic.partitions).map(|partition| Position { topic: name.clone(), partition, offset: None })
-    })
-}
-
-/// Where these partitions end now.
-fn ends(consumer: &Consumer, partitions: Vec<Position>) -> Result<Vec<Position>, Failure> {
-    let end = |at: Position| {
-        let (_, high) =
-            consumer.range(&at, PATIENCE).map_err(|failure| failure.while_doing(format!("partition `{at}`")))?;
-        Ok(Position { offset: Some(high), ..at })
-    };
-    partitions.into_iter().map(end).collect()
-}
-
-/// Fault F18: what was to be read next is not there.
-fn out_of_range(config: &KafkaConfig, at: &Position, low: i64, high: i64) -> Error {
-    let next = at.offset.unwrap_or(0);
-    let what = if next < low {
-        format!(
-            "{} messages were deleted before they were counted (by retention, or by hand). To go on without them, stop \
-             all workers and move the group: `kafka-consumer-groups.sh --bootstrap-server {} --group {} --topic {}:{} \
-             --reset-offsets --to-offset {low} --execute`",
-            low - next,
-            config.brokers,
-            config.group,
-            at.topic,
-            at.partition
-        )
-    } else if next > high {
-        "messages that were counted are gone from its end, or this is another cluster. To count what comes from now on, \
-         give the messages a new topic"
-            .to_owned()
-    } else {
-        "the log was cut off and has grown again since: messages that were counted were replaced by others".to_owned()
-    };
-    let context = format!(
-        "OFFSET_OUT_OF_RANGE: `{at}` is to be read from offset {next}, and has the offsets {low} up to {high} (exclusive): {what}"
-    );
-    Error::new(ErrorKind::OutOfRange, context)
 }
 
 impl Source for KafkaSource {

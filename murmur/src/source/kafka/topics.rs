@@ -1,0 +1,110 @@
+//! The topics as the cluster has them.
+
+use std::collections::HashMap;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
+
+use super::config::Rebalance;
+use super::failure::Failure;
+use super::identity::TopicId;
+use super::queue::{Consumer, Member, Position};
+use super::source::{CHECK, KafkaSource, PATIENCE};
+use crate::{Error, ErrorKind, Result};
+
+/// Topics by name.
+pub(super) type Topics = HashMap<String, Topic>;
+
+/// What the cluster says of the topics, and of the group where that matters.
+pub(super) type Check = (Topics, Option<Vec<Member>>);
+
+/// What a topic is now.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) id: TopicId,
+    pub(super) partitions: i32,
+}
+
+impl KafkaSource {
+    /// Look now and then whether a topic was deleted and created again: its offsets mean other messages then. And
+    /// whether all partitions have an owner.
+    pub(super) async fn check_topics(&mut self) -> Result<()> {
+        if self.check.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(check) = self.check.take()
+        {
+            self.check_due = Instant::now() + CHECK;
+            if let Ok(Ok((topics, members))) = check.await {
+                self.check_same(&topics)?;
+                self.check_owners(&topics, members)?;
+            }
+        }
+        if self.check.is_none() && Instant::now() >= self.check_due {
+            let (consumer, topics) = (self.consumer.clone(), self.config.topics.clone());
+            let group = self.config.member().is_some() && self.config.rebalance == Rebalance::Cooperative;
+            let group = group.then(|| self.config.group.clone());
+            self.check = Some(spawn_blocking(move || {
+                let topics = look_up(&consumer, &topics)?;
+                // Who may read the group may describe it; where not, it is as before.
+                let members = group.and_then(|group| consumer.members(&group, PATIENCE).ok().flatten());
+                Ok((topics, members))
+            }));
+        }
+        Ok(())
+    }
+
+    /// Leave the group and come back when that helps partitions which nobody has.
+    fn check_owners(&mut self, topics: &Topics, members: Option<Vec<Member>>) -> Result<()> {
+        let Some(name) = self.config.member() else { return Ok(()) };
+        let orphans = self.orphans.look(&name, members, all_partitions(topics), Instant::now());
+        if let Some(partitions) = orphans.filter(|_| self.assigned && !self.answering) {
+            tracing::warn!(partitions, member = name, "partitions have no owner; joining the group anew");
+            self.consumer.unsubscribe()?;
+            self.consumer.subscribe(&self.config.topics)?;
+        }
+        Ok(())
+    }
+
+    /// An error when one of our topics has another id now.
+    pub(super) fn check_same(&self, topics: &Topics) -> Result<()> {
+        let is_other = |(name, topic): &(&String, &Topic)| self.topics.get(*name).is_some_and(|own| own.id != topic.id);
+        let Some((topic, _)) = topics.iter().find(is_other) else { return Ok(()) };
+        let context = format!(
+            "topic `{topic}` was deleted and created again while it was read; its offsets mean other messages now. Start \
+             again: the new topic is read from its own beginning, and what the old one has brought stays"
+        );
+        Err(Error::new(ErrorKind::Conflict, context))
+    }
+}
+
+/// What these topics are now.
+pub(super) fn look_up(consumer: &Consumer, names: &[String]) -> Result<Topics, Failure> {
+    let described = consumer.describe(names, PATIENCE)?;
+    let mut cluster = None;
+    let named = names.iter().zip(described).map(|(name, described)| {
+        let id = match described.id {
+            Some(id) => TopicId::of(id),
+            None => {
+                let cluster = cluster.get_or_insert_with(|| consumer.cluster_id(PATIENCE).unwrap_or_default());
+                TopicId::of_name(cluster, name)
+            }
+        };
+        (name.clone(), Topic { id, partitions: described.partitions })
+    });
+    Ok(named.collect())
+}
+
+pub(super) fn all_partitions(topics: &Topics) -> impl Iterator<Item = Position> {
+    topics.iter().flat_map(|(name, topic)| {
+        (0..topic.partitions).map(|partition| Position { topic: name.clone(), partition, offset: None })
+    })
+}
+
+/// Where these partitions end now.
+pub(super) fn ends(consumer: &Consumer, partitions: Vec<Position>) -> Result<Vec<Position>, Failure> {
+    let end = |at: Position| {
+        let (_, high) =
+            consumer.range(&at, PATIENCE).map_err(|failure| failure.while_doing(format!("partition `{at}`")))?;
+        Ok(Position { offset: Some(high), ..at })
+    };
+    partitions.into_iter().map(end).collect()
+}
