@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -152,6 +153,34 @@ impl Process {
         let status = self.child.wait().unwrap_or_else(|error| panic!("cannot wait for the process: {error}"));
         let errors = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
         (status, text, errors)
+    }
+}
+
+/// Run a program that ends by itself, kill it that long after each start and start it again, `most` times at most; then
+/// it has to end well. How often it was killed before its end.
+pub fn kill_until_it_ends(
+    program: impl AsRef<OsStr>,
+    arguments: &[&str],
+    most: usize,
+    mut after: impl FnMut() -> Duration,
+) -> usize {
+    let mut kills = 0;
+    loop {
+        let mut process = Process::start(program.as_ref(), arguments);
+        let moment = Instant::now() + after();
+        let mut ended = process.ended();
+        while ended.is_none() && kills < most && Instant::now() < moment {
+            std::thread::yield_now();
+            ended = process.ended();
+        }
+        if ended.is_none() && kills < most {
+            process.kill();
+            kills += 1;
+            continue;
+        }
+        let (status, _, errors) = process.wait();
+        assert!(status.success(), "after {kills} kills the worker failed: {errors}");
+        return kills;
     }
 }
 

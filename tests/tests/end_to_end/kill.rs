@@ -54,24 +54,10 @@ fn a_worker_killed_at_random_moments_counts_each_event_once() {
         arguments.push("--until-end".to_owned());
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         // After so many kills a round is let go to its end: a store that is killed as soon as it is open gets nowhere.
-        let most = kills + KILLS_PER_ROUND;
-        loop {
-            let mut process = Process::start(example("page-traffic"), &arguments);
-            let moment = Instant::now() + random.shorter_than((whole / 8).max(Duration::from_millis(40)));
-            let mut ended = process.ended();
-            while ended.is_none() && kills < most && Instant::now() < moment {
-                std::thread::yield_now();
-                ended = process.ended();
-            }
-            if ended.is_none() && kills < most {
-                process.kill();
-                kills += 1;
-                continue;
-            }
-            let (status, _, errors) = process.wait();
-            assert!(status.success(), "after {kills} kills the worker failed: {errors}");
-            break;
-        }
+        let moment = (whole / 8).max(Duration::from_millis(40));
+        kills += process::kill_until_it_ends(example("page-traffic"), &arguments, KILLS_PER_ROUND, || {
+            random.shorter_than(moment)
+        });
         assert_exact(&stream, &store);
     }
     println!("{kills} kills in {round} rounds");

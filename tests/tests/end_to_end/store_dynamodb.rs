@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use murmur::ErrorKind;
 use murmur::source::{Offset, PartitionId, RecordOutcome, Records};
@@ -11,7 +11,7 @@ use murmur::store::{
 };
 use murmur::time::{Level, Slot, Tile, Timestamp};
 use murmur_tests::oracle;
-use murmur_tests::process::{self, Process, example, output};
+use murmur_tests::process::{self, example, output};
 use murmur_tests::random::Random;
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ fn the_same_stream_gives_the_same_answers_as_in_the_embedded_store() {
 
 #[test]
 fn a_worker_killed_at_random_moments_counts_each_event_once() {
-    const KILLS: u32 = 10;
+    const KILLS: usize = 10;
     let mut random = Random::from_environment();
     let (stream, url) = (Stream::generate(12_000, 40, random.below(1 << 32)), url(&prefix()));
     let letters = letters(&stream);
@@ -169,24 +169,9 @@ fn a_worker_killed_at_random_moments_counts_each_event_once() {
     let arguments =
         ["run", "--until-end", "--create-tables", "--source", &source, "--store", &url, "--dead-letters", &letters];
     let arguments = [arguments.as_slice(), &["--flush-interval", "20ms"]].concat();
-    let mut kills = 0;
-    loop {
-        let mut process = Process::start(example("page-traffic"), &arguments);
-        let moment = Instant::now() + Duration::from_millis(50) + random.shorter_than(Duration::from_millis(400));
-        let mut ended = process.ended();
-        while ended.is_none() && kills < KILLS && Instant::now() < moment {
-            std::thread::yield_now();
-            ended = process.ended();
-        }
-        if ended.is_none() && kills < KILLS {
-            process.kill();
-            kills += 1;
-            continue;
-        }
-        let (status, _, errors) = process.wait();
-        assert!(status.success(), "after {kills} kills the worker failed: {errors}");
-        break;
-    }
+    let kills = process::kill_until_it_ends(example("page-traffic"), &arguments, KILLS, || {
+        Duration::from_millis(50) + random.shorter_than(Duration::from_millis(400))
+    });
     assert!(kills > 0, "it was never in the middle of its work");
     oracle::assert_pages(&answers_of(&url), &stream.views.whole_truth());
 }

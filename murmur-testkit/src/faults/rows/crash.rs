@@ -58,22 +58,28 @@ pub(super) async fn within_a_flush(settings: Settings) -> Result<Finding, Failur
     die_at(settings, "f03", 0.0, &["mid_flush:1", "mid_flush:9", "mid_flush:30"], 0).await
 }
 
-/// How long a worker may take to stop: far below the budget, which is for stores that are slow.
+/// How long a worker may take to stop, and another to have its partitions: far below the budget, which is for stores that
+/// are slow.
 const PROMPT: Duration = Duration::from_secs(10);
 
 pub(super) async fn terminated(settings: Settings) -> Result<Finding, Failure> {
-    let mut trial = Trial::new(&settings, "f33", Load::default()).await?;
+    let load = Load { rate: 500, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f33", load).await?;
     trial.feed()?;
-    let worker = trial.spawn(Worker::named())?;
+    let (first, second) = (trial.spawn(Worker::default())?, trial.spawn(Worker::default())?);
+    let all = trial.load.partitions as u64;
     let (mut stops, mut read, mut again, mut rewinds) = (0, 0, 0, 0);
-    let (mut longest, mut bad) = (Duration::ZERO, None);
+    let (mut stop, mut takeover, mut bad) = (Duration::ZERO, Duration::ZERO, None);
     while !trial.is_fed() {
-        trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("read") > 0).await?;
+        let works = |trial: &mut Trial| trial.worker(first).figure("read") > 0 || trial.is_fed();
+        trial.until(Duration::from_secs(20), works).await?;
         trial.pass_between(100, 700).await?;
         let began = Instant::now();
-        let ended = trial.stop(worker);
-        longest = longest.max(began.elapsed());
-        let process = trial.worker(worker);
+        let ended = trial.stop(first);
+        stop = stop.max(began.elapsed());
+        trial.until(Duration::from_secs(30), |trial| trial.worker(second).figure("partitions") == all).await?;
+        takeover = takeover.max(began.elapsed());
+        let process = trial.worker(first);
         if !ended.is_some_and(|ended| ended.success()) {
             bad = Some(format!("SIGTERM ended it with {ended:?}: {}", process.errors()));
         }
@@ -81,20 +87,23 @@ pub(super) async fn terminated(settings: Settings) -> Result<Finding, Failure> {
         again += process.figure("already_applied");
         rewinds += process.figure("rewinds");
         stops += 1;
-        trial.restart(worker)?;
+        trial.restart(first)?;
     }
     let sent = trial.oracle.sent();
-    let caught_up = |trial: &mut Trial| read + trial.worker(worker).figure("read") >= sent;
-    trial.until(Duration::from_secs(60), caught_up).await?;
-    read += trial.worker(worker).figure("read");
+    let both = |trial: &mut Trial, name| [first, second].map(|at| trial.worker(at).figure(name)).iter().sum::<u64>();
+    trial.until(Duration::from_secs(60), |trial| read + both(trial, "read") >= sent).await?;
+    read += both(&mut trial, "read");
+    again += both(&mut trial, "already_applied");
+    rewinds += both(&mut trial, "rewinds");
     trial.figures.push(("stops", stops));
-    trial.figures.push(("longest_stop_ms", longest.as_millis() as u64));
+    trial.figures.push(("longest_stop_ms", stop.as_millis() as u64));
+    trial.figures.push(("longest_takeover_ms", takeover.as_millis() as u64));
     trial.figures.push(("read_again", read.saturating_sub(sent) + again));
     let finding = trial.finish().await?;
     Ok(finding
         .also(bad.is_none(), || bad.unwrap_or_default())
-        .also(stops > 1, || "it was never stopped in the middle".to_owned())
-        .also(longest < PROMPT, || format!("it took {longest:?} to stop"))
+        .also(stops > 0, || "it was never stopped in the middle".to_owned())
+        .also(takeover < PROMPT, || format!("it took {stop:?} to stop, and {takeover:?} until another had everything"))
         .also(read == sent && again == 0 && rewinds == 0, || {
             format!("{read} read of {sent}, {again} skipped, {rewinds} rewinds")
         }))

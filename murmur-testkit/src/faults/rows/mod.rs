@@ -216,7 +216,7 @@ static ROWS: &[Row] = &[
         EXACT,
         true,
         "SIGTERM under load",
-        "exit code 0 within the budget, nothing lost, nothing read again"
+        "exit code 0 within the budget, nothing lost, nothing read again; another has its partitions within seconds"
     ),
     row!(
         "F35",
