@@ -21,7 +21,7 @@ pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit> {
     let rows: Vec<Json> = app.entries.iter().map(row).collect();
     print::rows(args.output, &rows, |row| {
         let column = |name: &str| (name.to_owned(), Cell::of(row.get(name).unwrap_or(&Json::Null)));
-        ["pipeline", "event", "key", "window", "slot", "tile", "writes", "largest_item"].map(column).into()
+        ["pipeline", "event", "key", "window", "slot", "tile", "writes", "dedup", "largest_item"].map(column).into()
     })?;
     let together = twice(&app.entries).chain(formats(&app.entries));
     let problems: Vec<String> = app.entries.iter().filter_map(too_large).chain(together).collect();
@@ -54,6 +54,7 @@ fn row(entry: &Entry) -> Json {
             Form::Add => "adds",
             Form::Put => "puts, one item a partition",
         },
+        "dedup": entry.within.map(|within| format!("within {within}")),
         "largest_item": largest_item(entry).map_or_else(|| json!("no bound"), |bytes| json!(bytes)),
     })
 }

@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) tiling: Tiling,
     pub(super) key_fields: &'static [&'static str],
     pub(super) grains: &'static [&'static [&'static str]],
+    /// How far apart events that were sent twice may stand; `None` where every event counts.
+    pub(super) within: Option<u64>,
     /// From the key's fields as a person types them to the key's message.
     pub(super) parse_key: fn(&[String]) -> Result<Vec<u8>, String>,
     /// From the stored text of a key to the key's message.
@@ -106,6 +108,7 @@ impl Entry {
             tiling: P::tiling(),
             key_fields: P::Key::FIELDS,
             grains: P::Key::GRAINS,
+            within: P::DEDUP.map(|dedup| dedup.within),
             parse_key: |texts| P::Key::parse(texts).map(|key| key.encode_to_vec()),
             decode_key: |text| <P::Key as Key>::decode(text).map(|key| key.encode_to_vec()),
             readable: |store| async move { readable::<P>(&*store, GENERATION).await }.boxed(),
