@@ -87,7 +87,8 @@ impl Cluster {
     pub(super) async fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Result<(), Failure> {
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(topic, partition, Offset::Offset(before))?;
-        self.admin()?.delete_records(&offsets, &AdminOptions::new()).await?;
+        let deleted = self.admin()?.delete_records(&offsets, &AdminOptions::new()).await?;
+        deleted.elements().iter().try_for_each(|partition| partition.error())?;
         Ok(())
     }
 

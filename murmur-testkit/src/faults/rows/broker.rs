@@ -35,7 +35,7 @@ pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {
     trial.until(Duration::from_secs(20), |trial| trial.committed() > 300).await?;
     trial.stop(worker);
     let committed = trial.committed();
-    trial.until(Duration::from_secs(30), |trial| trial.is_fed()).await?;
+    trial.until(trial.load.length() + Duration::from_secs(30), |trial| trial.is_fed()).await?;
     let sent = trial.oracle.sent();
     let deleted = (committed + 1).max(sent - 10).min(sent);
     trial.cluster.delete_records(&trial.topic, 0, deleted.cast_signed()).await?;
