@@ -78,6 +78,10 @@ impl DeadLetters for NoLetters {
         Box::pin(async { Ok(()) })
     }
 
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, murmur::Result<()>> {
         let reason = letters.first().map(|letter| letter.reason.clone()).unwrap_or_default();
         Box::pin(async move { Err(murmur::Error::new(murmur::ErrorKind::Internal, reason)) })

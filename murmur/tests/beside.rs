@@ -117,6 +117,10 @@ impl DeadLetters for Letters {
         async { Ok(()) }.boxed()
     }
 
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
         self.0.lock().unwrap().extend(letters);
         async { Ok(()) }.boxed()

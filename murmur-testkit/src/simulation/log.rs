@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use murmur::Result;
 use murmur::source::{
     Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Ruler, Source, Start,
 };
 
+use murmur::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 
 use super::defect::Defect;
@@ -64,7 +64,8 @@ pub(super) struct LogSource {
     pub(super) mine: Vec<usize>,
     /// Where each continues; `None` until the engine has called seek.
     pub(super) next: Vec<Option<usize>>,
-    pub(super) assigned: bool,
+    /// Which of them the group has given it.
+    pub(super) held: Vec<bool>,
     /// Say so at the end of the log instead of waiting for more.
     pub(super) bounded: bool,
     pub(super) defect: Option<Defect>,
@@ -80,17 +81,44 @@ impl LogSource {
         self.mine.iter().position(|at| broker.partitions[*at].0 == *partition)
     }
 
-    fn assign(&mut self) -> Poll {
-        self.assigned = true;
+    /// What it does not hold; `None` when that is nothing.
+    fn assign(&mut self) -> Option<Poll> {
         let broker = lock(&self.broker);
-        let assignments = self.mine.iter().map(|at| Assignment {
-            partition: broker.partitions[*at].0.clone(),
-            start: match &broker.commits {
-                None => Start::Stored,
-                Some(commits) => Start::Committed(self.regressed(&broker, *at).or(commits[*at])),
-            },
-        });
-        Poll::Assigned(assignments.collect())
+        let given = self.mine.iter().zip(&self.held).filter(|(_, held)| !**held);
+        let assignments: Vec<Assignment> = given
+            .map(|(at, _)| Assignment {
+                partition: broker.partitions[*at].0.clone(),
+                start: match &broker.commits {
+                    None => Start::Stored,
+                    Some(commits) => Start::Committed(self.regressed(&broker, *at).or(commits[*at])),
+                },
+            })
+            .collect();
+        self.held.fill(true);
+        (!assignments.is_empty()).then_some(Poll::Assigned(assignments))
+    }
+
+    /// Now and then the group takes a partition away, after asking or without, and gives it back later.
+    fn regroup(&mut self) -> Option<Poll> {
+        let (dice, at) = {
+            let mut rng = lock(&self.rng);
+            (rng.u32(..60), rng.usize(..self.mine.len()))
+        };
+        let partition = lock(&self.broker).partitions[self.mine[at]].0.clone();
+        match dice {
+            0 if self.held[at] => {
+                self.let_go(at);
+                Some(Poll::Lost(vec![partition]))
+            }
+            1 if self.held[at] => Some(Poll::Revoked(vec![partition])),
+            2..8 => self.assign(),
+            _ => None,
+        }
+    }
+
+    fn let_go(&mut self, at: usize) {
+        self.held[at] = false;
+        self.next[at] = None;
     }
 
     /// Now and then a commit of long ago.
@@ -148,18 +176,19 @@ impl Source for LogSource {
         Box::pin(async {
             let pause = lock(&self.rng).u64(0..40);
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            if !self.assigned {
-                return Ok(self.assign());
+            let first = if self.held.contains(&true) { None } else { self.assign() };
+            if let Some(news) = first.or_else(|| self.regroup()) {
+                return Ok(news);
             }
             if self.defect == Some(Defect::EndTooEarly) && self.bounded && lock(&self.rng).f32() < 0.2 {
                 return Ok(Poll::End);
             }
             Ok(match self.deliver() {
                 Some(batch) => batch,
-                None if self.bounded => {
+                None if self.bounded => self.assign().unwrap_or_else(|| {
                     self.at_end.store(true, Ordering::Relaxed);
                     Poll::End
-                }
+                }),
                 None => Poll::Idle,
             })
         })
@@ -168,6 +197,9 @@ impl Source for LogSource {
     fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             if let Some(at) = self.place_of(partition) {
+                if !self.held[at] {
+                    return Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` is not assigned")));
+                }
                 let mut broker = lock(&self.broker);
                 let log = &broker.partitions[self.mine[at]].1;
                 self.next[at] = Some(log.partition_point(|entry| Some(entry.offset) <= after));
@@ -204,6 +236,15 @@ impl Source for LogSource {
             }
             Ok(())
         })
+    }
+
+    fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
+        for partition in partitions {
+            if let Some(at) = self.place_of(partition) {
+                self.let_go(at);
+            }
+        }
+        Box::pin(async { Ok(()) })
     }
 
     fn ruler(&self) -> Ruler {
@@ -268,6 +309,10 @@ impl DeadLetters for Folder {
             });
         }
         Box::pin(async { Ok(()) })
+    }
+
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
     }
 
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {

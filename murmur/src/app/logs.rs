@@ -1,3 +1,5 @@
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -22,7 +24,7 @@ pub(super) fn start(args: &LogArgs, program: &'static str) -> Result<()> {
         let context = format!("`--log {}` is not a filter; write `info`, or `warn,murmur=debug`", args.log);
         Error::new(ErrorKind::InvalidArgument, context).with_source(error)
     })?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match args.log_format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),

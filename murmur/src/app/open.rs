@@ -207,7 +207,18 @@ pub(super) fn dead_letters(
             return Err(unknown(other, scheme, "place for dead letters", "a folder, `kafka://BROKER/TOPIC`"));
         }
         None if is_folder(store) => PathBuf::from(store.path()).join("dead-letters"),
-        None => PathBuf::from(".murmur").join(app.name).join("dead-letters"),
+        None => {
+            let folder = PathBuf::from(".murmur").join(app.name).join("dead-letters");
+            if store.scheme().is_some_and(|scheme| scheme != "memory") {
+                tracing::warn!(
+                    folder = %folder.display(),
+                    "dead letters go to a folder of this machine, though the store is elsewhere; say with \
+                     `--dead-letters` where they are to be kept: a folder that outlives the machine, or \
+                     `kafka://BROKER/TOPIC`"
+                );
+            }
+            folder
+        }
     };
     let letters = FileDeadLetters::open(folder.clone())?;
     if let Some(source) = source.filter(|source| reads(Path::new(source.path()), &folder)) {

@@ -70,7 +70,7 @@ impl Team {
                     store: store(number).await?,
                     source: source(number).await?,
                     dead_letters: Box::new(letters),
-                    options,
+                    options: Options { worker: number, ..options },
                 };
                 entry::worker(&entries, parts)?.run(asked, gauge).await
             };
@@ -120,6 +120,10 @@ struct SharedLetters(Arc<Mutex<Box<dyn DeadLetters>>>);
 impl DeadLetters for SharedLetters {
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         async move { self.0.lock().await.rewind(partition, commits).await }.boxed()
+    }
+
+    fn passed<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, ()> {
+        async move { self.0.lock().await.passed(partition, commits).await }.boxed()
     }
 
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {

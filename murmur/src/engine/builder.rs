@@ -9,7 +9,7 @@ use super::fold::FoldTable;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::progress::Progress;
-use super::worker::{Lane, Worker};
+use super::worker::{Lane, Letters, Worker};
 use crate::Result;
 use crate::event::Event;
 use crate::metrics::measured;
@@ -41,10 +41,10 @@ impl<E: Event> Worker<E> {
             lanes: Vec::new(),
             owned: Vec::new(),
             flight: None,
-            letters: Vec::new(),
+            letters: Letters::default(),
             breaker: Breaker::new(Options::default().dead_letter_limit),
             progress: Progress::default(),
-            meter: Meter::new(),
+            meter: Meter::new(0),
             watch: watch::Sender::new(Progress::default()),
             seed: 0,
         };
@@ -55,6 +55,7 @@ impl<E: Event> Worker<E> {
 impl<E: Event> WorkerBuilder<E> {
     /// How the worker goes about it.
     pub fn options(mut self, options: Options) -> Self {
+        self.worker.meter = Meter::new(options.worker);
         self.worker.options = options;
         self
     }

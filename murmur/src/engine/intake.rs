@@ -69,7 +69,7 @@ impl<E: Event> Worker<E> {
             letters.extend(refused.into_iter().filter_map(|refused| self.letter(&batch, n, refused)));
             self.owned[at].read = Some(offset);
         }
-        if let Some(newest) = letters.last().or(self.letters.last()) {
+        if let Some(newest) = letters.last().or(self.letters.waiting.last()) {
             self.breaker.check(&newest.reason)?;
         }
         self.settle(&batch, &mut letters).await?;
@@ -226,7 +226,7 @@ impl<E: Event> Worker<E> {
                 self.progress.dead += 1;
             }
             let bytes = &batch.buffer[batch.payloads[n].bytes.clone()];
-            let at = (self.decode)(bytes).ok().and_then(|event| event.time());
+            let at = self.read(bytes, &batch.envelope(n)).ok().and_then(|event| event.time());
             letters.extend(self.letter(batch, n, Refused { pipelines: vec![pipeline], at, reason }));
         }
         letters.sort_by_key(|letter| letter.offset);

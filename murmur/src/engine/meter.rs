@@ -40,6 +40,9 @@ pub(super) struct Meter {
     conflicts: Growing,
     resent: Growing,
     partitions: Gauge,
+    /// Registered when there is something to say: a gauge of 0 would look as if there were no lag.
+    lag: Option<Gauge>,
+    worker: u32,
     ages: Ages,
     pipelines: Vec<PipelineMeter>,
 }
@@ -89,7 +92,9 @@ impl Ages {
 }
 
 impl Meter {
-    pub(super) fn new() -> Self {
+    /// Of the worker of this number in the process.
+    pub(super) fn new(worker: u32) -> Self {
+        let number = || [worker.to_string()];
         Self {
             received: Growing::new(EVENTS_RECEIVED.counter(PLAIN)),
             ahead: Growing::new(EVENTS_AHEAD.counter(PLAIN)),
@@ -97,8 +102,10 @@ impl Meter {
             written: Growing::new(TILES_WRITTEN.counter(PLAIN)),
             conflicts: Growing::new(CONFLICTS.counter(PLAIN)),
             resent: Growing::new(WRITES_RESENT.counter(PLAIN)),
-            partitions: PARTITIONS_OWNED.gauge(PLAIN),
-            ages: Ages { freshness: FRESHNESS.gauge(PLAIN), uncommitted: UNCOMMITTED_AGE.gauge(PLAIN) },
+            partitions: PARTITIONS_OWNED.gauge(number()),
+            lag: None,
+            worker,
+            ages: Ages { freshness: FRESHNESS.gauge(number()), uncommitted: UNCOMMITTED_AGE.gauge(number()) },
             pipelines: Vec::new(),
         }
     }
@@ -126,9 +133,14 @@ impl Meter {
         self.conflicts.reach(progress.rewinds);
         self.resent.reach(progress.resent);
         self.partitions.set(progress.partitions.len() as f64);
-        // Registered when there is something to say: a gauge of 0 would look as if there were no lag.
-        if let Some(lag) = progress.lag {
-            SOURCE_LAG.gauge(PLAIN).set(lag as f64);
+        match (progress.lag, &self.lag) {
+            (Some(lag), known) => {
+                let gauge = known.clone().unwrap_or_else(|| SOURCE_LAG.gauge([self.worker.to_string()]));
+                gauge.set(lag as f64);
+                self.lag = Some(gauge);
+            }
+            (None, Some(gauge)) => gauge.set(f64::NAN),
+            (None, None) => {}
         }
         for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
             pipeline.applied.reach(progress.read.saturating_sub(tally.dead));

@@ -21,6 +21,8 @@ pub struct Options {
     pub drain_budget: Span,
     /// How many of the last payloads may be dead letters before the worker stops.
     pub dead_letter_limit: DeadLetterLimit,
+    /// Its number among the workers of this process, for the metrics.
+    pub worker: u32,
     /// Seed of the pauses after a conflict.
     pub seed: u64,
 }
@@ -35,6 +37,7 @@ impl Default for Options {
             flush_bytes: 256 << 20,
             drain_budget: Span::from_seconds(25),
             dead_letter_limit: DeadLetterLimit::default(),
+            worker: 0,
             seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
         }
     }

@@ -172,6 +172,10 @@ impl DeadLetters for Letters {
         Box::pin(async { Ok(()) })
     }
 
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
         self.0.lock().unwrap().extend(letters);
         Box::pin(async { Ok(()) })
@@ -188,6 +192,10 @@ struct Full;
 impl DeadLetters for Full {
     fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
     }
 
     fn put(&mut self, _: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
@@ -391,6 +399,10 @@ impl DeadLetters for Silent {
         Box::pin(async { Ok(()) })
     }
 
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
     fn put(&mut self, _: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async { Ok(()) })
     }
@@ -485,4 +497,68 @@ async fn a_request_to_stop_makes_everything_read_durable_and_committed() {
     let rest = to_the_end(super::tests::worker(&store, &["a", "b", "c", "d"], &letters).pipeline::<Words>()).await;
     assert_eq!(rest.progress.read + summary.progress.read, 4);
     assert_eq!(count(&store, "words", "d").await, 1);
+}
+
+/// One partition with two payloads, which is lost while the flush of them is under way.
+struct Losing {
+    step: usize,
+    gone: bool,
+}
+
+impl Source for Losing {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            self.step += 1;
+            Ok(match self.step {
+                1 => Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Committed(None) }]),
+                2 => {
+                    let payload = |at: u64| Payload { offset: Offset::from_u64(at), bytes: 0..1, broken: None };
+                    let payloads = vec![payload(1), payload(2)];
+                    Poll::Batch(Batch {
+                        partition: Some(partition()),
+                        buffer: b"a".to_vec(),
+                        payloads,
+                        ..Batch::default()
+                    })
+                }
+                3 => {
+                    // Meanwhile the flush finds its conflict.
+                    for _ in 0..100 {
+                        tokio::task::yield_now().await;
+                    }
+                    self.gone = true;
+                    Poll::Lost(vec![partition()])
+                }
+                _ => Poll::End,
+            })
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        let gone = self.gone;
+        Box::pin(async move {
+            if gone {
+                return Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` is not assigned")));
+            }
+            Ok(())
+        })
+    }
+
+    fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_that_is_found_with_the_loss_of_the_partition_is_no_error() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
+    let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
+    let applied = vec![crate::store::Applied { partition: partition(), first, last }];
+    let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
+    assert!(store.write(&Table::new("words", 1), &[write]).await.remove(0).is_ok());
+    let options = Options { flush_interval: Span::from_micros(0), ..Options::default() };
+    let source = Box::new(Losing { step: 0, gone: false });
+    let builder = Worker::builder(store.clone(), source, decode, Box::new(letters)).options(options);
+    to_the_end(builder.pipeline::<Words>()).await;
 }

@@ -33,12 +33,31 @@ pub struct Worker<E> {
     pub(super) lanes: Vec<Lane<E>>,
     pub(super) owned: Vec<Owned>,
     pub(super) flight: Option<Flight>,
-    pub(super) letters: Vec<Letter>,
+    pub(super) letters: Letters,
     pub(super) breaker: Breaker,
     pub(super) progress: Progress,
     pub(super) meter: Meter,
     pub(super) watch: watch::Sender<Progress>,
     pub(super) seed: u64,
+}
+
+/// Dead letters on their way to their place: before the next flush, or when they are many.
+#[derive(Default)]
+pub(super) struct Letters {
+    pub(super) waiting: Vec<Letter>,
+    bytes: usize,
+}
+
+/// Bytes of dead letters that do not wait for the next flush.
+const LETTER_BYTES: usize = 16 << 20;
+/// About what a letter has beside its payload.
+const LETTER_OVERHEAD: usize = 256;
+
+impl Letters {
+    pub(super) fn append(&mut self, letters: &mut Vec<Letter>) {
+        self.bytes += letters.iter().map(|letter| letter.payload.len() + LETTER_OVERHEAD).sum::<usize>();
+        self.waiting.append(letters);
+    }
 }
 
 /// One pipeline within a worker.
@@ -105,6 +124,12 @@ impl<E: Event> Worker<E> {
                 return self.drain().await;
             }
             let polled = self.poll().await;
+            if let Ok(Poll::Lost(partitions)) = &polled {
+                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
+                self.lose(partitions).await?;
+                self.publish();
+                continue;
+            }
             if self.flight.as_ref().is_some_and(Flight::has_ended) && self.land().await? == Flushed::Conflict {
                 // What was polled is void: the source goes back to the commit. What was said about partitions is not.
                 if let Ok(Poll::Batch(_) | Poll::Idle | Poll::Settle | Poll::End) = polled {
@@ -115,8 +140,7 @@ impl<E: Event> Worker<E> {
                 Ok(Poll::Batch(batch)) => self.take(batch).await?,
                 Ok(Poll::Assigned(assignments)) => self.assign(assignments).await?,
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
-                Ok(Poll::Lost(partitions)) => self.lose(&partitions).await?,
-                Ok(Poll::Idle) => {}
+                Ok(Poll::Lost(_) | Poll::Idle) => {}
                 // After a conflict the source was sent back, and says it again.
                 Ok(Poll::Settle) => {
                     self.flush().await?;
@@ -161,6 +185,9 @@ impl<E: Event> Worker<E> {
 
     /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
     async fn flush_what_is_due(&mut self) -> Result<()> {
+        if self.letters.bytes >= LETTER_BYTES {
+            self.sync_letters().await?;
+        }
         let full = self.lanes.iter().any(|lane| lane.is_full(&self.options));
         if full && self.land().await? == Flushed::Conflict {
             return Ok(());
@@ -263,7 +290,7 @@ impl<E: Event> Worker<E> {
     /// Drop everything unflushed and read all partitions again from their commits.
     async fn rewind(&mut self) -> Result<()> {
         self.forget();
-        self.letters.clear();
+        self.letters = Letters::default();
         for at in 0..self.owned.len() {
             self.start(at).await?;
         }
@@ -327,7 +354,6 @@ impl<E: Event> Worker<E> {
             Flushed::Durable => {}
             Flushed::Conflict => return self.give_way().await,
             Flushed::Closed => {
-                self.progress.rewinds += 1;
                 self.rewind().await?;
                 return Ok(Flushed::Conflict);
             }
@@ -345,7 +371,7 @@ impl<E: Event> Worker<E> {
         let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
         let moved: Vec<&Owned> = moved.map(|(owned, _)| owned).collect();
         for owned in &moved {
-            self.dead_letters.passed(&owned.id, &commits_of(&self.lanes, owned));
+            self.dead_letters.passed(&owned.id, &commits_of(&self.lanes, owned)).await;
         }
         let commits: Vec<_> = moved.into_iter().filter_map(|owned| Some((owned.id.clone(), owned.commit()?))).collect();
         super::failpoint::reach("before_commit");
@@ -381,10 +407,10 @@ impl<E: Event> Worker<E> {
     }
 
     async fn sync_letters(&mut self) -> Result<()> {
-        if self.letters.is_empty() {
+        if self.letters.waiting.is_empty() {
             return Ok(());
         }
-        self.dead_letters.put(std::mem::take(&mut self.letters)).await?;
+        self.dead_letters.put(std::mem::take(&mut self.letters).waiting).await?;
         self.dead_letters.sync().await?;
         super::failpoint::reach("after_dead_letters");
         Ok(())

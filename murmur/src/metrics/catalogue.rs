@@ -35,10 +35,10 @@ catalogue! {
     EVENTS_EXPIRED: "murmur_events_expired_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that came too late: the retention of their time had passed.";
     EVENTS_ALREADY_APPLIED: "murmur_events_already_applied_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that were read again and skipped, because the store holds them already.";
     EVENTS_REPEATED: "murmur_events_repeated_total", Kind::Counter, Count, ["pipeline"], "Events that the pipeline left out, as their producer had sent them before (`dedup`).";
-    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, [], "Payloads known to wait in all owned partitions. Not there while a source cannot tell.";
-    PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, [], "Partitions of the source that this worker reads.";
-    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, [], "Now minus the newest event time seen; grows while no events come.";
-    UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, [], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
+    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, ["worker"], "Payloads known to wait in the worker's partitions. Not there, or not a number, while a source cannot tell. Worker: its number in the process; there is one for each of `--threads`.";
+    PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, ["worker"], "Partitions of the source that this worker reads.";
+    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time seen; grows while no events come.";
+    UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, ["worker"], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
     FLUSHES: "murmur_flushes_total", Kind::Counter, Count, [], "Flushes whose writes became durable.";
     FLUSH_DURATION: "murmur_flush_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["outcome"], "From the first write of a flush to its last, repeated ones included. Outcome: `durable`, `conflict`, `full` (tiles were closed), `failed`.";
     COMBINE_RATIO: "murmur_flush_combine_ratio", Kind::Histogram(RATIO), Count, ["pipeline"], "Events read per tile written, of each flush that writes.";

@@ -58,8 +58,8 @@ fn the_metrics_of_a_worker_say_what_its_summary_says() {
     let samples = until("all is read and committed", || {
         let samples = Samples::of(&worker);
         let done = samples.get("murmur_events_received_total") == Some(5_000.0)
-            && samples.get("murmur_source_lag_records") == Some(0.0)
-            && samples.get("murmur_uncommitted_age_seconds") == Some(0.0);
+            && samples.get("murmur_source_lag_records{worker=\"0\"}") == Some(0.0)
+            && samples.get("murmur_uncommitted_age_seconds{worker=\"0\"}") == Some(0.0);
         if done { Ok(samples) } else { Err(format!("{:?}", samples.0)) }
     });
     assert_eq!(http::get(&worker.address, "/healthz").0, 200);
@@ -85,8 +85,8 @@ fn the_metrics_of_a_worker_say_what_its_summary_says() {
         assert_eq!(samples.get(metric), summary[said].as_f64(), "{metric} and `{said}` of {summary}");
     }
     assert!(samples.get("murmur_events_applied_total{pipeline=\"page_traffic\"}") > Some(0.0));
-    assert_eq!(samples.get("murmur_partitions_owned"), Some(1.0));
-    assert!(samples.get("murmur_freshness_seconds") > Some(0.0));
+    assert_eq!(samples.get("murmur_partitions_owned{worker=\"0\"}"), Some(1.0));
+    assert!(samples.get("murmur_freshness_seconds{worker=\"0\"}") > Some(0.0));
     let flushes = samples.get("murmur_flush_duration_seconds_count{outcome=\"durable\"}");
     assert_eq!(flushes, summary["flushes"].as_f64());
     assert!(samples.sum("murmur_flush_combine_ratio_count") > 0.0);
@@ -113,7 +113,7 @@ fn a_worker_is_ready_while_its_store_can_be_reached() {
     let samples = until("all is read and committed", || {
         let samples = Samples::of(&worker);
         let done = samples.get("murmur_events_received_total") == Some(500.0)
-            && samples.get("murmur_uncommitted_age_seconds") == Some(0.0);
+            && samples.get("murmur_uncommitted_age_seconds{worker=\"0\"}") == Some(0.0);
         if done { Ok(samples) } else { Err(format!("{:?}", samples.0)) }
     });
     let (tiles, units) = (samples.sum("murmur_tiles_written_total"), samples.sum("murmur_store_consumed_wcu_total"));

@@ -250,6 +250,10 @@ impl DeadLetters for FileDeadLetters {
         async move { self.cut(partition, commits).map_err(|error| failed(&self.folder, error)) }.boxed()
     }
 
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
         async move { self.append(&letters).map_err(|error| failed(&self.folder, error)) }.boxed()
     }

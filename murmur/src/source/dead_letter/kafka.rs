@@ -241,7 +241,7 @@ impl DeadLetters for KafkaDeadLetters {
         async move { if self.sent.is_empty() { Ok(()) } else { self.sync().await } }.boxed()
     }
 
-    fn passed(&mut self, partition: &PartitionId, commits: Commits<'_>) {
+    fn passed<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, ()> {
         self.stored.retain(|(of, pipeline), offsets| {
             let commit = commits.iter().find(|(name, _)| of == partition && name == pipeline);
             if let Some((_, Some(commit))) = commit {
@@ -249,6 +249,7 @@ impl DeadLetters for KafkaDeadLetters {
             }
             !offsets.is_empty()
         });
+        async {}.boxed()
     }
 
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {

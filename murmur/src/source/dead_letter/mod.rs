@@ -46,10 +46,8 @@ pub trait DeadLetters: Send {
     /// that are not named, and for those whose commit has passed it.
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>>;
 
-    /// These pipelines will not meet what lies before their commits again. Nothing has to be done about it.
-    fn passed(&mut self, partition: &PartitionId, commits: Commits<'_>) {
-        let _ = (partition, commits);
-    }
+    /// These pipelines will not meet what lies before their commits again.
+    fn passed<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, ()>;
 
     /// Take letters in. They are durable only after the next [`sync`](Self::sync).
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>>;
