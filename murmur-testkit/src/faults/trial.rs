@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use murmur::pipeline::Pipeline;
 use murmur::source::Shelf;
 use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
+use nix::sys::signal::Signal;
 
 use super::feed::{Feed, Load, Log};
 use super::kafka::{Cluster, CommitsOf, name};
@@ -96,6 +98,10 @@ pub(super) struct Trial {
     samples: u64,
     /// The first commit that was ahead of the tables.
     gap: Option<String>,
+    /// Whether workers may end by themselves, to be started again.
+    pub(super) may_end: bool,
+    /// One that did.
+    unasked: Option<String>,
 }
 
 impl Trial {
@@ -137,6 +143,8 @@ impl Trial {
             sampled: Instant::now(),
             samples: 0,
             gap: None,
+            may_end: false,
+            unasked: None,
             settings: settings.clone(),
             rng,
             cluster,
@@ -263,7 +271,14 @@ impl Trial {
     /// Start again what has ended, and look whether a commit is ahead of the tables.
     pub(super) async fn tend(&mut self) -> Result<(), Failure> {
         for at in 0..self.slots.len() {
-            if self.slots[at].tended && self.slots[at].process.ended().is_some() {
+            if self.slots[at].tended
+                && let Some(ended) = self.slots[at].process.ended()
+            {
+                // Fail points abort.
+                if ended.signal() != Some(Signal::SIGABRT as i32) {
+                    let errors = self.slots[at].process.errors();
+                    self.unasked = Some(format!("a worker ended by itself with {ended}: {errors}"));
+                }
                 self.restart(at)?;
             }
         }
@@ -374,9 +389,10 @@ impl Trial {
             ("letters", letters.as_ref().copied().unwrap_or(0)),
         ];
         figures.append(&mut self.figures);
-        let gap = self.gap.take();
+        let (gap, unasked) = (self.gap.take(), self.unasked.take().filter(|_| !self.may_end));
         let mut finding = Finding { verdict, figures, log: String::new() }
             .also(gap.is_none(), || gap.unwrap_or_default())
+            .also(unasked.is_none(), || unasked.unwrap_or_default())
             .also(stopped.is_ok(), || stopped.err().unwrap_or_default());
         if !matches!(finding.verdict, Verdict::Exact) {
             finding.log = self.past.log.join("\n-- the next process --\n");

@@ -13,6 +13,7 @@ pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failur
     let broker = Tcp::kafka(&trial.brokers, trial.rng.u64(..)).await?;
     trial.endpoint = format!("http://{}", tables.address);
     trial.brokers = broker.address.to_string();
+    trial.may_end = true;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
     trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 2).await?;
