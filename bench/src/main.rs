@@ -10,6 +10,7 @@ mod fold;
 mod kafka;
 mod measurement;
 mod resources;
+mod tally;
 mod views;
 
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ struct Arguments {
     /// How many different keys; without it, each variant has its own.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     keys: Option<u64>,
+    /// How the messages of the topic are compressed (`kafka`).
+    #[arg(long)]
+    compression: Option<kafka::Compression>,
     /// How to print.
     #[arg(short, long, default_value = "table")]
     output: Output,
@@ -53,7 +57,8 @@ enum Name {
     Aggregates,
     /// Conditional writes to a DynamoDB server (`MURMUR_TEST_DYNAMODB`).
     Dynamodb,
-    /// From Kafka into each store, beside plain consumers and Kafka Streams; needs the services of scripts/services.sh.
+    /// From Kafka into each store, beside plain consumers, Kafka Streams and Bytewax; needs the services of
+    /// scripts/services.sh.
     Kafka,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
@@ -86,7 +91,7 @@ fn main() -> ExitCode {
         Name::Fold => fold::measure(arguments.events, arguments.keys, &mut report),
         Name::Aggregates => aggregates::measure(arguments.events, arguments.keys, &mut report),
         Name::Dynamodb => dynamodb::measure(arguments.events, arguments.keys, &mut report),
-        Name::Kafka => kafka::measure(arguments.events, arguments.keys, arguments.variant.as_deref(), &mut report),
+        Name::Kafka => kafka::measure(&arguments, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {

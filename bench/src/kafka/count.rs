@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use murmur::engine::{Options, Worker, json};
+use murmur::metrics::catalogue::{STORE_REQUEST_DURATION, STORE_WRITE_UNITS};
 use murmur::source::kafka::{self, KafkaConfig};
 use murmur::store::{DynamoConfig, DynamoStore, EmbeddedConfig, EmbeddedStore, MemoryStore, Store, Table};
 use serde_json::Map;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use super::stream::{Stream, runtime, text};
 use super::{Found, Result};
 use crate::resources::Meter;
+use crate::tally::Tally;
 use crate::views::{NoLetters, Views, counts};
 
 /// The store of this name.
@@ -36,12 +38,25 @@ async fn open(name: &str, stream: &Stream) -> Result<Arc<dyn Store>> {
     Ok(store)
 }
 
+/// How often a record was put, which is a request each.
+fn records_put(tally: &Tally) -> u64 {
+    tally.sum(STORE_REQUEST_DURATION.name, Some(("op", "put_record")))
+}
+
+fn write_units(tally: &Tally) -> u64 {
+    tally.sum(STORE_WRITE_UNITS.name, None)
+}
+
 pub(super) fn run(name: &str, stream: &Stream) -> Result<Found> {
     let runtime = runtime()?;
+    // Before the store is opened; the others make no requests.
+    let tally = (name == "dynamodb").then(Tally::install).transpose()?;
     runtime.block_on(async {
         let store = open(name, stream).await?;
         let mut config = KafkaConfig::new(stream.brokers(), &[&stream.topic], format!("bench-{name}"));
         config.until_end = true;
+        let costs = || tally.as_ref().map(|tally| (records_put(tally), write_units(tally)));
+        let before = costs();
         let meter = Meter::start();
         let source = kafka::open(config).map_err(text)?;
         let worker = Worker::builder(store.clone(), source, json, Box::new(NoLetters));
@@ -49,12 +64,18 @@ pub(super) fn run(name: &str, stream: &Stream) -> Result<Found> {
         let (_stop, stopped) = watch::channel(false);
         let summary = worker.run(stopped).await.map_err(text)?;
         let used = meter.used();
+        let costs = costs();
         let exact = counts(&*store).await.map_err(text)? == stream.expected();
         let progress = summary.progress;
         let mut more = Map::new();
         more.insert("flushes".into(), progress.flushes.into());
-        let per_million = progress.writes as f64 / stream.events as f64 * 1e6;
-        more.insert("writes_per_million".into(), per_million.round().into());
+        let per_million = |count: u64| (count as f64 / stream.events as f64 * 1e6).round();
+        more.insert("writes_per_million".into(), per_million(progress.writes).into());
+        if let Some(((puts_before, units_before), (puts, units))) = before.zip(costs) {
+            let calls = progress.writes + progress.resent + puts - puts_before;
+            more.insert("write_calls_per_million".into(), per_million(calls).into());
+            more.insert("write_units_per_million".into(), per_million(units - units_before).into());
+        }
         if name == "embedded" {
             // What is left in the folder for temporary files harms nobody.
             let _ = std::fs::remove_dir_all(std::env::temp_dir().join(&stream.topic));

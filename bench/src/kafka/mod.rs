@@ -3,16 +3,20 @@
 //!
 //! The broker is the one that `MURMUR_TEST_KAFKA` names, DynamoDB the one of `MURMUR_TEST_DYNAMODB`.
 
+mod bytewax;
 mod consume;
 mod count;
 mod pace;
+mod peer;
 mod stream;
 mod streams;
 
 use std::process::Command;
 
+use clap::ValueEnum;
 use serde_json::{Map, Value};
 
+use crate::Arguments;
 use crate::measurement::Measurement;
 use crate::resources::Used;
 use stream::Stream;
@@ -31,7 +35,7 @@ pub(crate) struct Found {
 type Result<T> = std::result::Result<T, String>;
 
 /// The variants, and what each is measured against.
-const VARIANTS: [(&str, Option<&str>); 8] = [
+const VARIANTS: [(&str, Option<&str>); 9] = [
     ("bare", None),
     ("decode", Some("bare")),
     ("memory", Some("decode")),
@@ -39,26 +43,40 @@ const VARIANTS: [(&str, Option<&str>); 8] = [
     ("dynamodb", None),
     ("streams", Some("decode")),
     ("streams-eos", Some("decode")),
+    ("bytewax", Some("decode")),
     ("pace", None),
 ];
 
-/// Streams of these keys, each through every variant; `only` leaves one variant.
-pub(crate) fn measure(
-    events: Option<u64>,
-    keys: Option<u64>,
-    only: Option<&str>,
-    report: &mut dyn FnMut(Measurement),
-) -> Result<()> {
+/// How the messages of a topic are compressed.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Compression {
+    /// Not at all.
+    None,
+    /// By LZ4.
+    Lz4,
+}
+
+impl Compression {
+    /// As librdkafka calls it.
+    fn codec(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+        }
+    }
+}
+
+/// Streams of these keys and this compression, each through every variant, or through the one that was asked for.
+pub(crate) fn measure(arguments: &Arguments, report: &mut dyn FnMut(Measurement)) -> Result<()> {
+    let only = arguments.variant.as_deref();
     if let Some(unknown) = only.filter(|only| VARIANTS.iter().all(|(name, _)| name != only)) {
         let known: Vec<&str> = VARIANTS.iter().map(|(name, _)| *name).collect();
         return Err(format!("there is no variant `{unknown}`; there are: {}", known.join(", ")));
     }
-    let streams = match keys {
-        Some(keys) => vec![(keys, "none")],
-        None => vec![(100, "none"), (10_000, "none"), (10_000, "lz4"), (1_000_000, "none")],
-    };
-    for (keys, compression) in streams {
-        let mut stream = Stream::new(events.unwrap_or(2_000_000), keys, compression);
+    let keys = arguments.keys.map_or_else(|| vec![100, 10_000, 1_000_000], |keys| vec![keys]);
+    for keys in keys {
+        let codec = arguments.compression.unwrap_or(Compression::None).codec();
+        let mut stream = Stream::new(arguments.events.unwrap_or(2_000_000), keys, codec);
         stream.produce()?;
         let ended = variants(&stream, only, report);
         stream.delete();
@@ -76,6 +94,7 @@ fn variants(stream: &Stream, only: Option<&str>, report: &mut dyn FnMut(Measurem
         let Found { used, events, exact, more } = match name {
             "streams" => streams::run(stream, "at_least_once")?,
             "streams-eos" => streams::run(stream, "exactly_once_v2")?,
+            "bytewax" => bytewax::run(stream)?,
             _ => child(name, stream)?,
         };
         let per_event = used.cpu_s / events as f64;
