@@ -26,6 +26,11 @@ pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
                     stands.checked_add(*delta).ok_or_else(|| unsummable(write, stands, *delta))?;
                 }
             }
+            if item.offsets.is_empty() {
+                // Most tiles of a long tail are written once, so a new item takes no more room than it needs.
+                item.numbers.reserve_exact(numbers.len());
+                item.offsets.reserve_exact(applied.len());
+            }
             for ((slot, column), delta) in numbers {
                 item.add(*slot, *column, *delta).ok_or_else(|| {
                     Error::new(ErrorKind::Internal, format!("{} changed between check and write", write.id()))

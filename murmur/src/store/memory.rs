@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 
 use super::condition::apply;
 use super::{Consistency, Item, Outcome, Store, Table, TileId, Write};
@@ -26,11 +27,14 @@ struct State {
     records: BTreeMap<(Shelf, String), Record>,
 }
 
-/// The items of a table, found by hash; in order only where an order is asked for.
+/// The items of a table, found by hash.
 #[derive(Debug, Default)]
 struct Tiles {
     items: HashMap<TileId, Item>,
-    order: BTreeSet<TileId>,
+    /// All ids in order, but for the unsorted ones: whoever only writes needs no order.
+    sorted: BTreeSet<TileId>,
+    /// Those that came since an order was last asked for.
+    unsorted: Vec<TileId>,
 }
 
 impl MemoryStore {
@@ -47,18 +51,27 @@ impl MemoryStore {
 
 impl Tiles {
     fn write(&mut self, write: &Write) -> Result<Outcome> {
-        if let Some(item) = self.items.get_mut(write.id()) {
-            return apply(write, item);
-        }
+        let absent = match self.items.entry_ref(write.id()) {
+            EntryRef::Occupied(mut standing) => return apply(write, standing.get_mut()),
+            EntryRef::Vacant(absent) => absent,
+        };
         let mut item = Item::default();
         let outcome = apply(write, &mut item)?;
-        self.items.insert(write.id().clone(), item);
-        self.order.insert(write.id().clone());
+        absent.insert_with_key(write.id().clone(), item);
+        self.unsorted.push(write.id().clone());
         Ok(outcome)
     }
 
-    /// The items of these ids, copied.
-    fn items<'a>(&self, ids: impl Iterator<Item = &'a TileId>) -> Vec<(TileId, Item)> {
+    /// All ids in order.
+    fn order(&mut self) -> &mut BTreeSet<TileId> {
+        self.sorted.extend(self.unsorted.drain(..));
+        &mut self.sorted
+    }
+
+    /// At most so many items of a range, copied.
+    fn range(&mut self, range: impl RangeBounds<TileId>, limit: usize) -> Vec<(TileId, Item)> {
+        self.order();
+        let ids = self.sorted.range(range).take(limit);
         ids.filter_map(|id| Some((id.clone(), self.items.get(id)?.clone()))).collect()
     }
 }
@@ -115,9 +128,9 @@ impl Store for MemoryStore {
             let key: Arc<str> = key.into();
             // An id without a part sorts before all parts of its tile.
             let at = |start| TileId { key: key.clone(), tile: Tile { level, start }, part: None };
-            let state = self.state();
-            let Some(tiles) = state.tables.get(table) else { return Ok(Vec::new()) };
-            Ok(tiles.items(tiles.order.range(at(starts.start)..at(starts.end)).take(limit)))
+            let mut state = self.state();
+            let Some(tiles) = state.tables.get_mut(table) else { return Ok(Vec::new()) };
+            Ok(tiles.range(at(starts.start)..at(starts.end), limit))
         }
         .boxed()
     }
@@ -130,9 +143,9 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
         async move {
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let state = self.state();
-            let Some(tiles) = state.tables.get(table) else { return Ok(Vec::new()) };
-            Ok(tiles.items(tiles.order.range((from, Bound::Unbounded)).take(limit)))
+            let mut state = self.state();
+            let Some(tiles) = state.tables.get_mut(table) else { return Ok(Vec::new()) };
+            Ok(tiles.range((from, Bound::Unbounded), limit))
         }
         .boxed()
     }
@@ -146,7 +159,7 @@ impl Store for MemoryStore {
                 tiles.items.iter().filter(|(_, item)| expired(item)).take(limit).map(|(id, _)| id.clone()).collect();
             for id in &gone {
                 tiles.items.remove(id);
-                tiles.order.remove(id);
+                tiles.order().remove(id);
             }
             Ok(gone.len())
         }

@@ -382,7 +382,8 @@ impl<P: Pipeline> FoldTable<P> {
 
     /// Form A: the delta of a tile, with the offsets that it was folded from.
     fn add(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> Write {
-        let mut numbers = Vec::new();
+        // With the capacity that nearly all need: there are as many of these as there are tiles in a flush.
+        let mut numbers = Vec::with_capacity(entry.slots.len());
         for (slot, value) in &entry.slots {
             let before = numbers.len();
             let mut first = None;
@@ -397,16 +398,12 @@ impl<P: Pipeline> FoldTable<P> {
                 numbers.extend(first);
             }
         }
-        let mut applied: Vec<Applied> = entry
-            .spans
-            .iter()
-            .filter(|span| span.pending)
-            .map(|span| Applied {
-                partition: owned[usize::from(span.partition)].id.clone(),
-                first: span.first,
-                last: span.last,
-            })
-            .collect();
+        let mut applied = Vec::with_capacity(entry.spans.len());
+        applied.extend(entry.spans.iter().filter(|span| span.pending).map(|span| Applied {
+            partition: owned[usize::from(span.partition)].id.clone(),
+            first: span.first,
+            last: span.last,
+        }));
         applied.sort_by(|a, b| a.partition.cmp(&b.partition));
         Write::Add {
             numbers,
