@@ -56,3 +56,26 @@ impl Recorder for Tally {
         Histogram::from_arc(Arc::new(Times(self.of(key))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics::{counter, histogram, with_local_recorder};
+
+    use super::*;
+
+    #[test]
+    fn series_of_a_name_add_up() {
+        let tally = Tally::default();
+        with_local_recorder(&tally, || {
+            counter!("units", "op" => "write").increment(3);
+            counter!("units", "op" => "read").increment(4);
+            counter!("others").increment(5);
+            histogram!("calls", "op" => "write", "outcome" => "ok").record(0.5);
+            histogram!("calls", "op" => "write", "outcome" => "failed").record(0.5);
+        });
+        assert_eq!(tally.sum("units", None), 7);
+        assert_eq!(tally.sum("units", Some(("op", "read"))), 4);
+        assert_eq!(tally.sum("calls", Some(("op", "write"))), 2);
+        assert_eq!(tally.sum("none", None), 0);
+    }
+}

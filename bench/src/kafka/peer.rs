@@ -57,14 +57,36 @@ pub(super) fn found(stream: &Stream, used: Used, rss_mib: f64, counts: &Path) ->
     Ok(Found { used, events: stream.events, exact: read(counts)? == stream.expected(), more })
 }
 
-/// Lines of page, start of the hour in milliseconds and count, separated by tabs.
 fn read(file: &Path) -> Result<Counts> {
-    let bad = |line: &str| format!("`{line}` is no count");
-    let text = fs::read_to_string(file).map_err(text)?;
+    rows(&fs::read_to_string(file).map_err(text)?)
+}
+
+/// Lines of page, start of the hour in milliseconds and count, separated by tabs. A page and hour that stands there
+/// twice is an error, as the peer would have counted it apart.
+fn rows(text: &str) -> Result<Counts> {
     let row = |line: &str| {
         let mut parts = line.split('\t');
         let (page, hour, count) = (parts.next()?, parts.next()?.parse::<i64>().ok()?, parts.next()?.parse().ok()?);
         Some(((page.to_owned(), hour * 1_000), count))
     };
-    text.lines().map(|line| row(line).ok_or_else(|| bad(line))).collect()
+    let mut counts = Counts::new();
+    for line in text.lines() {
+        let (place, count) = row(line).ok_or_else(|| format!("`{line}` is no count"))?;
+        if counts.insert(place, count).is_some() {
+            return Err(format!("`{line}` is the second count of its hour"));
+        }
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_a_peer_are_read_or_refused() {
+        assert_eq!(rows("a\t3600000\t7\n").unwrap(), Counts::from([(("a".into(), 3_600_000_000), 7)]));
+        assert!(rows("a\t3600000\n").unwrap_err().contains("is no count"));
+        assert!(rows("a\t0\t7\na\t0\t8\n").unwrap_err().contains("second count"));
+    }
 }
