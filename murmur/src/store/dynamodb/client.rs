@@ -1,15 +1,18 @@
 //! The two write requests, signed and sent with as little as they need. Everything else goes through Amazon's SDK.
 //!
 //! Credentials, region and endpoint are those that the SDK finds. A request is sent once: whether one whose reply was
-//! lost is sent again is for the engine to decide.
+//! lost is sent again is for the engine to decide. One that was refused only because of this machine's clock is signed
+//! and sent again here.
 
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -17,7 +20,8 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::failure::{cause, is_denial};
+use super::clock::Clock;
+use super::failure::{cause, is_denial, is_of_clock};
 use super::keys::Keys;
 use super::wire::{self, Refusal, Request};
 use crate::{Error, ErrorKind, Result};
@@ -57,6 +61,7 @@ pub(super) enum Answer {
 pub(super) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
     keys: Keys,
+    clock: Clock,
     uri: Uri,
     /// The same as text, for the signature.
     url: String,
@@ -91,25 +96,20 @@ impl Client {
         let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
         let pool =
             Pool::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { pool, keys, uri, url, host, region: region.to_owned(), timeout })
+        Ok(Self { pool, keys, clock: Clock::default(), uri, url, host, region: region.to_owned(), timeout })
     }
 
-    /// Send a write, once.
+    /// Send a write, once; and once more by the server's clock when it is this machine's that it was refused for.
     pub(super) async fn send(&self, operation: Operation, request: Request) -> Answer {
-        let identity = match self.keys.get().await {
-            Ok(identity) => identity,
-            Err(error) => return Answer::NoCredentials(error),
-        };
-        let body = request.into_bytes();
-        let signed = match self.sign(operation, body, &identity) {
-            Ok(signed) => signed,
-            Err(error) => return Answer::Unsendable(cause(&*error)),
-        };
-        let answer = match tokio::time::timeout(self.timeout, self.exchange(signed)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => Answer::Lost(cause(&*error)),
-            Err(_) => Answer::Lost(format!("nothing came within {:?}", self.timeout)),
-        };
+        let body = Bytes::from(request.into_bytes());
+        let signed = self.clock.now();
+        let mut answer = self.attempt(operation, body.clone(), signed).await;
+        if let Answer::Refused(refusal) = &answer
+            && is_of_clock(&refusal.code)
+            && refusal.date.is_some_and(|date| self.clock.correct(signed, date))
+        {
+            answer = self.attempt(operation, body, self.clock.now()).await;
+        }
         if let Answer::Refused(refusal) = &answer
             && is_denial(&refusal.code)
         {
@@ -118,11 +118,28 @@ impl Client {
         answer
     }
 
+    async fn attempt(&self, operation: Operation, body: Bytes, time: SystemTime) -> Answer {
+        let identity = match self.keys.get().await {
+            Ok(identity) => identity,
+            Err(error) => return Answer::NoCredentials(error),
+        };
+        let signed = match self.sign(operation, body, &identity, time) {
+            Ok(signed) => signed,
+            Err(error) => return Answer::Unsendable(cause(&*error)),
+        };
+        match tokio::time::timeout(self.timeout, self.exchange(signed)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => Answer::Lost(cause(&*error)),
+            Err(_) => Answer::Lost(format!("nothing came within {:?}", self.timeout)),
+        }
+    }
+
     fn sign(
         &self,
         operation: Operation,
-        body: Vec<u8>,
-        identity: &aws_smithy_runtime_api::client::identity::Identity,
+        body: Bytes,
+        identity: &Identity,
+        time: SystemTime,
     ) -> Result<http::Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
         let target = operation.target();
         let headers =
@@ -130,9 +147,9 @@ impl Client {
         let signable =
             SignableRequest::new("POST", self.url.as_str(), headers.into_iter(), SignableBody::Bytes(&body))?;
         let params = SigningParams::builder().identity(identity).region(&self.region).name("dynamodb");
-        let params = params.time(SystemTime::now()).settings(SigningSettings::default()).build()?.into();
+        let params = params.time(time).settings(SigningSettings::default()).build()?.into();
         let (signature, _) = sign(signable, &params)?.into_parts();
-        let mut request = http::Request::new(Full::new(Bytes::from(body)));
+        let mut request = http::Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
@@ -156,6 +173,14 @@ impl Client {
         if head.status.is_success() {
             return Ok(Answer::Done(wire::read_done(&body)?));
         }
-        Ok(Answer::Refused(Refusal::read(head.status.as_u16(), &body)))
+        let mut refusal = Refusal::read(head.status.as_u16(), &body);
+        refusal.date = date(&head.headers);
+        Ok(Answer::Refused(refusal))
     }
+}
+
+/// When the server says that it is.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    let date = DateTime::from_str(headers.get(DATE)?.to_str().ok()?, DateTimeFormat::HttpDate).ok()?;
+    date.try_into().ok()
 }

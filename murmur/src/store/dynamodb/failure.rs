@@ -29,7 +29,7 @@ const THROTTLES: [&str; 8] = [
 ];
 
 /// Names of the errors that say: not you, not with these credentials, not here.
-const DENIALS: [&str; 10] = [
+const DENIALS: [&str; 12] = [
     "AccessDeniedException",
     "AccessDenied",
     "ExpiredTokenException",
@@ -40,6 +40,17 @@ const DENIALS: [&str; 10] = [
     "IncompleteSignatureException",
     "MissingAuthenticationTokenException",
     "NotAuthorized",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
+
+/// Names of the errors that a wrong time of the signature can be the reason of, as Amazon's SDK has them.
+const OF_CLOCK: [&str; 5] = [
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+    "RequestTimeTooSkewed",
+    "AccessDeniedException",
 ];
 
 /// Whether the store said that it is too much.
@@ -55,6 +66,11 @@ pub(super) fn is_throttled(code: &str) -> bool {
 /// Whether an error of this name says: not with these credentials.
 pub(super) fn is_denial(code: &str) -> bool {
     DENIALS.contains(&code)
+}
+
+/// Whether an error of this name can say: not with a signature of this time.
+pub(super) fn is_of_clock(code: &str) -> bool {
+    OF_CLOCK.contains(&code)
 }
 
 impl Refusal {

@@ -1,6 +1,7 @@
 //! The JSON of DynamoDB's protocol, as far as writes need it.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -163,6 +164,9 @@ pub(super) struct Refusal {
     item: Option<HashMap<String, Value>>,
     #[serde(skip)]
     pub(super) status: u16,
+    /// When the server said it, by its clock.
+    #[serde(skip)]
+    pub(super) date: Option<SystemTime>,
 }
 
 /// Where something was too much.

@@ -4,8 +4,9 @@ use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use bytes::Bytes;
 
 use super::super::*;
@@ -22,6 +23,8 @@ enum Reply {
     Says(u16, String),
     /// Status 200, this body, and that it has this checksum.
     Summed(u32, String),
+    /// Goes by a clock that is so many seconds ahead: refuses with this error what was signed at another time.
+    Checks(i64, &'static str),
     /// Closes the connection.
     Cuts,
     /// Keeps it open.
@@ -86,9 +89,14 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, String)>>, replies: &[
                 seen.push((field("x-amz-target").unwrap().split('.').next_back().unwrap().to_owned(), body));
                 seen.len() - 1
             };
-            let (status, body, sum) = match &replies[at.min(replies.len() - 1)] {
-                Reply::Says(status, body) => (*status, body, String::new()),
-                Reply::Summed(sum, body) => (200, body, format!("x-amz-crc32: {sum}\r\n")),
+            let (status, body, extra) = match &replies[at.min(replies.len() - 1)] {
+                Reply::Says(status, body) => (*status, body.clone(), String::new()),
+                Reply::Summed(sum, body) => (200, body.clone(), format!("x-amz-crc32: {sum}\r\n")),
+                Reply::Checks(ahead, code) => {
+                    let (is_taken, date) = check_time(&field("x-amz-date").unwrap(), *ahead);
+                    let body = if is_taken { "{}".into() } else { format!(r#"{{"__type":"{code}","message":"no"}}"#) };
+                    (if is_taken { 200 } else { 400 }, body, format!("date: {date}\r\n"))
+                }
                 Reply::Cuts => return,
                 Reply::Waits => {
                     thread::sleep(Duration::from_secs(5));
@@ -97,8 +105,8 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, String)>>, replies: &[
             };
             let length = body.len();
             let kind = "content-type: application/x-amz-json-1.0";
-            let head = format!("HTTP/1.1 {status} Said\r\n{kind}\r\n{sum}content-length: {length}\r\n\r\n");
-            stream.write_all((head + body).as_bytes()).unwrap();
+            let head = format!("HTTP/1.1 {status} Said\r\n{kind}\r\n{extra}content-length: {length}\r\n\r\n");
+            stream.write_all((head + &body).as_bytes()).unwrap();
             bytes.drain(..whole);
             continue;
         }
@@ -107,6 +115,16 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, String)>>, replies: &[
             Ok(count) => bytes.extend_from_slice(&chunk[..count]),
         }
     }
+}
+
+/// Whether a server whose clock is so many seconds ahead takes a signature of this time, and the `Date` of its reply.
+fn check_time(signed: &str, ahead: i64) -> (bool, String) {
+    // 20261128t140743z
+    let at = |from: usize, to: usize| &signed[from..to];
+    let signed = format!("{}-{}-{}T{}:{}:{}Z", at(0, 4), at(4, 6), at(6, 8), at(9, 11), at(11, 13), at(13, 15));
+    let signed = DateTime::from_str(&signed, DateTimeFormat::DateTime).unwrap();
+    let now = DateTime::from_secs(DateTime::from(SystemTime::now()).secs() + ahead);
+    ((now.secs() - signed.secs()).abs() < 300, now.fmt(DateTimeFormat::HttpDate).unwrap())
 }
 
 fn tile(key: &str) -> TileId {
@@ -153,6 +171,43 @@ async fn a_write_is_sent_once_and_what_became_of_it_is_said_to_be_unknown() {
             assert_eq!(server.operations().len(), 1, "{:?}", server.operations());
         }
     }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_costs_one_more_request_at_first() {
+    for code in ["InvalidSignatureException", "RequestTimeTooSkewed", "SignatureDoesNotMatch"] {
+        for ahead in [-7_200, 7_200] {
+            // Right again in the end, as when somebody sets the clock.
+            let off = Reply::Checks(ahead, code);
+            let server = Server::start(vec![off.clone(), off.clone(), off, Reply::Checks(0, code)]);
+            let store = server.store().await;
+            for requests in [2, 3, 5, 6] {
+                assert_eq!(write(&store, add(Number::Int(1))).await.unwrap(), Outcome::Applied);
+                assert_eq!(server.operations().len(), requests, "{code} {ahead}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_about_the_clock_is_not_sent_again() {
+    let right = Reply::Checks(0, "");
+    for (replies, kind_of_error) in [
+        // The clock is right, the signature is wrong.
+        (vec![error(400, "InvalidSignatureException", "no")], ErrorKind::Denied),
+        // What the clock is off by, nobody says.
+        (vec![error(400, "RequestTimeTooSkewed", "no"), right.clone()], ErrorKind::Denied),
+        (vec![Reply::Checks(7_200, "ThrottlingException"), right], ErrorKind::Unavailable),
+    ] {
+        let server = Server::start(replies);
+        assert_eq!(kind(write(&server.store().await, add(Number::Int(1))).await), kind_of_error);
+        assert_eq!(server.operations().len(), 1);
+    }
+    // Refused by the server's own time too: said after the second time.
+    let refused = [Reply::Checks(7_200, "AccessDeniedException"), error(400, "AccessDeniedException", "no")];
+    let server = Server::start(refused.into());
+    assert_eq!(kind(write(&server.store().await, add(Number::Int(1))).await), ErrorKind::Denied);
+    assert_eq!(server.operations().len(), 2);
 }
 
 #[tokio::test]
