@@ -4,6 +4,7 @@
 //! lost is sent again is for the engine to decide. One that was refused only because of this machine's clock is signed
 //! and sent again here.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -51,7 +52,7 @@ pub(super) enum Answer {
     /// Nobody knows; the words say what happened.
     Lost(String),
     /// It was not sent.
-    NoCredentials(CredentialsError),
+    NoCredentials(Arc<CredentialsError>),
     /// It could not be made.
     Unsendable(String),
 }
@@ -119,7 +120,7 @@ impl Client {
     }
 
     async fn attempt(&self, operation: Operation, body: Bytes, time: SystemTime) -> Answer {
-        let identity = match self.keys.get().await {
+        let identity = match self.keys.get(time).await {
             Ok(identity) => identity,
             Err(error) => return Answer::NoCredentials(error),
         };

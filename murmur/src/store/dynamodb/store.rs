@@ -16,7 +16,8 @@ use crate::time::{Level, TimeRange, Timestamp};
 
 /// The store on DynamoDB. Clones share its connections and what it has learned about how much the tables take.
 ///
-/// Its futures need a Tokio runtime; everything but the connections happens on the task that awaits them. A connection is
+/// Its futures need a Tokio runtime; everything but the connections and the renewal of credentials happens on the task
+/// that awaits them. A connection is
 /// driven by the runtime that opened it, so threads with runtimes of their own open a store each.
 #[derive(Clone)]
 pub struct DynamoStore(pub(super) Arc<Inner>);
