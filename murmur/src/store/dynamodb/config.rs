@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use http::Uri;
+
 use crate::location::Location;
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
@@ -41,6 +43,9 @@ impl DynamoConfig {
             timeout: options.get("timeout", config.timeout)?,
             prefix: options.path,
         };
+        if config.endpoint.as_deref().is_some_and(|endpoint| !is_address(endpoint)) {
+            return Err(bad("option `endpoint` is the address of a server, such as `endpoint=http://127.0.0.1:8000`"));
+        }
         if config.in_flight == 0 {
             return Err(bad("option `in_flight` is 1 or more"));
         }
@@ -62,6 +67,11 @@ impl DynamoConfig {
         let host = host.or_else(|| authority.split(':').next()).unwrap_or_default();
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
+}
+
+fn is_address(endpoint: &str) -> bool {
+    let uri = endpoint.parse::<Uri>();
+    uri.is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| host != ""))
 }
 
 impl Default for DynamoConfig {

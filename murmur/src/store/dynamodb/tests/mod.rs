@@ -24,6 +24,20 @@ fn urls_name_prefix_region_and_endpoint() {
 }
 
 #[test]
+fn endpoints_are_addresses_of_servers() {
+    for endpoint in ["http://127.0.0.1:8000", "https://vpce-1.dynamodb.eu-central-1.vpce.amazonaws.com", "http://db"] {
+        let config = DynamoConfig::parse(&format!("dynamodb://?endpoint={endpoint}")).unwrap();
+        assert_eq!(config.endpoint.as_deref(), Some(endpoint));
+    }
+    for endpoint in ["nonsense", "127.0.0.1:8000", "localhost:8000", "ftp://db", "http://", "http://a b"] {
+        let error = DynamoConfig::parse(&format!("dynamodb://?endpoint={endpoint}")).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{text}");
+        assert!(text.contains("`endpoint`") && text.contains("http://127.0.0.1:8000"), "{text}");
+    }
+}
+
+#[test]
 fn only_servers_of_this_machine_get_made_up_credentials() {
     let is_loopback =
         |endpoint: &str| DynamoConfig { endpoint: Some(endpoint.to_owned()), ..DynamoConfig::new() }.is_loopback();
