@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::client::Answer;
+use super::format::{PARTITION_KEY, SORT_KEY};
 use super::limiter::Overload;
 use super::wire::{Reason, Refusal};
 use crate::{Error, ErrorKind};
@@ -53,6 +54,21 @@ const OF_CLOCK: [&str; 5] = [
     "AccessDeniedException",
 ];
 
+const INVALID: &str = "ValidationException";
+
+/// Parts of what DynamoDB and DynamoDB Local say to a request for a table of other keys than ours. There is no name
+/// for it.
+const OTHER_KEYS: [&str; 8] = [
+    "number of conditions on the keys is invalid",
+    "key element does not match the schema",
+    "missed key schema element",
+    "key condition not supported",
+    "One of the required keys was not given a value",
+    "Missing the key ",
+    "Type mismatch for key",
+    "Condition parameter type does not match schema type",
+];
+
 /// Whether the store said that it is too much.
 pub(super) fn is_throttle<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     error.code().is_some_and(is_throttled)
@@ -76,7 +92,7 @@ pub(super) fn is_of_clock(code: &str) -> bool {
 impl Refusal {
     /// Whether the store found the request itself at fault.
     pub(super) fn is_invalid(&self) -> bool {
-        self.code == "ValidationException"
+        self.code == INVALID
     }
 
     /// What was too much, when something was.
@@ -124,6 +140,9 @@ pub(super) fn write_failure(answer: Answer, table: &str, place: &str) -> Error {
 
 /// The server answered with an error of this name.
 fn refused(code: &str, message: &str, status: u16, intent: Intent, table: &str, place: &str) -> Error {
+    if code == INVALID && OTHER_KEYS.iter().any(|part| message.contains(part)) {
+        return foreign(table, place);
+    }
     let said = |what: &str| format!("{what}: {code} {message}");
     let (kind, context) = match code {
         _ if is_throttled(code) => {
@@ -150,6 +169,15 @@ fn refused(code: &str, message: &str, status: u16, intent: Intent, table: &str, 
         _ => (ErrorKind::Internal, said(&format!("{place} refused a request to table `{table}`"))),
     };
     Error::new(kind, context)
+}
+
+/// A table of that name has other keys than ours.
+pub(super) fn foreign(table: &str, place: &str) -> Error {
+    let context = format!(
+        "the keys of the table `{table}` at {place} are not the texts `{PARTITION_KEY}` and `{SORT_KEY}`: it is not \
+         ours; choose another prefix in the URL (`dynamodb://PREFIX`)"
+    );
+    Error::new(ErrorKind::Foreign, context)
 }
 
 /// What it means when nobody knows what became of a request.

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
     Tag, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
-use super::failure::{Intent, failure};
+use super::failure::{Intent, failure, foreign};
 use super::format::{EXPIRES, PARTITION_KEY, SORT_KEY};
 use super::store::Inner;
 use crate::store::{Ensured, Unset};
@@ -36,7 +36,7 @@ impl Inner {
                 self.active(table).await?
             }
         };
-        check_keys(table, &description)?;
+        check_keys(table, &self.place, &description)?;
         let mut note = |what: &str, done: Result<(), String>| {
             if let Err(why) = done {
                 ensured.unset.push(Unset { what: what.to_owned(), why });
@@ -172,7 +172,7 @@ fn make_tag((key, value): &(String, String)) -> Result<Tag, aws_sdk_dynamodb::er
 }
 
 /// A table of that name that is no table of ours must not be written to.
-fn check_keys(table: &str, description: &TableDescription) -> Result<()> {
+fn check_keys(table: &str, place: &str, description: &TableDescription) -> Result<()> {
     let keys = description.key_schema.iter().flatten().map(|key| (key.attribute_name.as_str(), key.key_type.clone()));
     let texts = description.attribute_definitions.iter().flatten();
     let texts = texts.filter(|attribute| attribute.attribute_type == ScalarAttributeType::S);
@@ -180,11 +180,7 @@ fn check_keys(table: &str, description: &TableDescription) -> Result<()> {
     if keys.eq(KEYS) && KEYS.iter().all(|(name, _)| texts.contains(name)) {
         return Ok(());
     }
-    let context = format!(
-        "there is a table `{table}` whose keys are not the texts `{PARTITION_KEY}` and `{SORT_KEY}`; it is not ours. \
-         Choose another prefix in the URL (`dynamodb://PREFIX`)"
-    );
-    Err(Error::new(ErrorKind::Conflict, context))
+    Err(foreign(table, place))
 }
 
 /// What a server says about something it cannot do.
