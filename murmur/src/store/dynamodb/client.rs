@@ -14,12 +14,14 @@ use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue};
+use http::uri::Scheme;
 use http::{Method, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::clock::Clock;
 use super::failure::{cause, is_denial, is_of_clock};
@@ -85,16 +87,7 @@ impl Client {
         let uri: Uri = url.parse().map_err(|error| bad(&error))?;
         let authority = uri.authority().ok_or_else(|| bad(&"it names no server"))?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| bad(&error))?;
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(connect));
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .map_err(|error| {
-                Error::new(ErrorKind::Configuration, "this machine has no certificates").with_source(error)
-            })?;
-        let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
+        let connector = connector(&uri, connect)?;
         let pool =
             Pool::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(connector);
         Ok(Self { pool, keys, clock: Clock::default(), uri, url, host, region: region.to_owned(), timeout })
@@ -178,6 +171,31 @@ impl Client {
         refusal.date = date(&head.headers);
         Ok(Answer::Refused(refusal))
     }
+}
+
+fn connector(uri: &Uri, connect: Duration) -> Result<HttpsConnector<HttpConnector>> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connect));
+    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let tls = tls
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::new(ErrorKind::Internal, "there is no version of TLS").with_source(error))?;
+    let tls = if uri.scheme() == Some(&Scheme::HTTPS) {
+        tls.with_native_roots().map_err(|error| {
+            let context = format!(
+                "this machine has no root certificates to know `{uri}` by; install them (`ca-certificates`), or name \
+                 a file of them in SSL_CERT_FILE"
+            );
+            Error::new(ErrorKind::Configuration, context).with_source(error)
+        })?
+    } else {
+        // Without TLS nothing is asked for.
+        tls.with_root_certificates(RootCertStore::empty())
+    };
+    let tls = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
+    Ok(tls.https_or_http().enable_http1().wrap_connector(tcp))
 }
 
 /// When the server says that it is.

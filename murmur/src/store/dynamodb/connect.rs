@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoin
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{Builder, Credentials, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::client;
@@ -31,43 +32,60 @@ pub(super) struct Clients {
 
 /// What AWS takes from the environment: region, credentials.
 pub(super) async fn connect(config: &DynamoConfig) -> Result<Clients> {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
+    let is_named = |name| std::env::var_os(name).is_some();
+    let made_up = config.is_loopback() && !is_named("AWS_ACCESS_KEY_ID");
+    let at_hand = made_up || (is_named("AWS_ACCESS_KEY_ID") && is_named("AWS_SECRET_ACCESS_KEY"));
     let timeout = config.timeout.to_std();
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT.min(timeout)).operation_attempt_timeout(timeout);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
+        // Other ways to credentials than those at hand lead over HTTPS.
+        .http_client(http(at_hand && config.endpoint.as_deref().is_some_and(is_plain)))
         // Answers are small and have a timeout; watching how fast their bytes come is for large objects.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts.operation_timeout(timeout * 4).build());
-    let local = config.is_loopback();
     match &config.region {
         Some(region) => loader = loader.region(Region::new(region.clone())),
         // A server on this machine has no region, but the signature needs one.
-        None if local => loader = loader.region(Region::from_static("us-east-1")),
+        None if config.is_loopback() => loader = loader.region(Region::from_static("us-east-1")),
         None => {}
     }
     if let Some(endpoint) = &config.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
-    if local && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+    if made_up {
         loader = loader.credentials_provider(Credentials::new("murmur", "murmur", None, None, "loopback"));
     }
     let shared = loader.load().await;
     let place = place(config, &shared)?;
-    let client = |retries| Client::from_conf(Builder::from(&shared).retry_config(retries).build());
     let credentials = shared
         .credentials_provider()
         .ok_or_else(|| Error::new(ErrorKind::Configuration, "the environment has no way to credentials for AWS"))?;
     let region = shared.region().map(ToString::to_string).unwrap_or_default();
     let url = endpoint(config, &shared).await?;
+    let mut builder = Builder::from(&shared);
+    if is_plain(&url) {
+        builder = builder.http_client(http(true));
+    }
+    let client = |retries| Client::from_conf(builder.clone().retry_config(retries).build());
     Ok(Clients {
         writes: client::Client::new(&url, &region, Keys::new(credentials), CONNECT.min(timeout), timeout)?,
         once: client(RetryConfig::disabled()),
         reads: client(RetryConfig::standard().with_max_attempts(4)),
         place,
     })
+}
+
+fn is_plain(url: &str) -> bool {
+    url.starts_with("http://")
+}
+
+/// A plain one looks for no certificates: the machine may have none.
+fn http(plain: bool) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    if plain {
+        return builder.build_http();
+    }
+    builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
 }
 
 /// Where the SDK sends its requests.

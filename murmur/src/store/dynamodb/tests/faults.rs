@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
-use std::thread;
+use std::{env, thread};
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use bytes::Bytes;
@@ -313,6 +314,37 @@ async fn a_table_with_other_keys_belongs_to_somebody_else() {
     let server = Server::start(vec![Reply::Says(200, described.into())]);
     is_foreign(server.store().await.ensure(&shelf, &[]).await.unwrap_err());
     assert_eq!(server.operations(), ["describetable"]);
+}
+
+/// Runs itself in a process of its own, in which there are none.
+#[tokio::test]
+async fn only_servers_behind_https_need_certificates() {
+    const ALONE: &str = "MURMUR_TEST_WITHOUT_CERTIFICATES";
+    if env::var_os(ALONE).is_none() {
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::only_servers_behind_https_need_certificates");
+        for key in [None, Some("murmur")] {
+            let mut run = Command::new(env::current_exe().unwrap());
+            run.args(["--exact", &name]).env(ALONE, "1").env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR");
+            run.env_remove("AWS_ACCESS_KEY_ID");
+            run.envs(key.map(|key| ("AWS_ACCESS_KEY_ID", key))).env("AWS_SECRET_ACCESS_KEY", "murmur");
+            let done = run.output().unwrap();
+            let said = String::from_utf8_lossy(&done.stdout);
+            assert!(done.status.success() && said.contains("1 passed"), "{said}");
+        }
+        return;
+    }
+    let server = Server::start(vec![Reply::Says(200, "{}".into())]);
+    let store = server.store().await;
+    assert_eq!(write(&store, add(Number::Int(1))).await.unwrap(), Outcome::Applied);
+    assert_eq!(store.get(&Table::new("views", 1), &[tile("=a")], Consistency::Strong).await.unwrap(), [None]);
+    if env::var_os("AWS_ACCESS_KEY_ID").is_some() {
+        // Where credentials are looked for, Amazon's client asserts in debug builds that there are certificates.
+        return;
+    }
+    let config = DynamoConfig { endpoint: Some(server.endpoint.replace("http:", "https:")), ..DynamoConfig::new() };
+    let error = DynamoStore::open(&config).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Configuration && error.to_string().contains("SSL_CERT_FILE"), "{error}");
 }
 
 #[tokio::test]
