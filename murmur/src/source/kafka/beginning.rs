@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::config::{Begin, KafkaConfig};
-use super::held::Stage;
+use super::held::{Held, Stage};
 use super::queue::Position;
 use super::source::{KafkaSource, PATIENCE};
 use crate::{Error, ErrorKind, Result};
@@ -38,7 +38,7 @@ impl KafkaSource {
             }
         }
         self.consumer.answer_assigned(&positions)?;
-        self.held.iter_mut().filter(|held| !held.is_assigned()).for_each(|held| held.stage = Stage::Fetching);
+        self.held.iter_mut().filter(|held| !held.is_assigned()).for_each(Held::begun);
         self.answering = false;
         // What the store has and the group has not: a commit was lost, and with nothing new none would follow.
         self.commit_positions(behind, false).await;
@@ -102,9 +102,8 @@ impl KafkaSource {
         for at in 0..self.held.len() {
             let held = &self.held[at];
             if held.stage == Stage::Seeking && held.before > 0 {
-                let next = held.next;
                 let (low, _) = self.range(&held.at(None)).await?;
-                self.held[at].begin_at(next, low);
+                self.held[at].begin_again(low);
             }
         }
         let positions: Vec<Position> =
@@ -113,7 +112,7 @@ impl KafkaSource {
             return Ok(());
         }
         self.ask(move |consumer| consumer.seek(&positions, PATIENCE)).await?;
-        self.held.iter_mut().filter(|held| held.stage == Stage::Seeking).for_each(|held| held.stage = Stage::Fetching);
+        self.held.iter_mut().filter(|held| held.stage == Stage::Seeking).for_each(Held::begun);
         Ok(())
     }
 }

@@ -26,7 +26,8 @@ pub(super) struct Held {
     pub(super) begin: Option<i64>,
     /// The offset of the next message to deliver.
     pub(super) next: i64,
-    /// How many offsets before the place where processing begins are to be delivered too; until reading has begun there.
+    /// How many offsets before the place where processing begins are to be delivered too. Stays until reading has begun
+    /// there: an attempt that fails on the way is made again with it.
     pub(super) before: u64,
     /// The offset at which processing begins.
     lead_end: i64,
@@ -128,16 +129,30 @@ impl Held {
         self.stage = match self.stage {
             Stage::Offered | Stage::Sought(_) => Stage::Sought(after.map(|after| after + 1)),
             Stage::Fetching | Stage::Seeking => {
-                self.next = after.map(|after| after + 1).or(self.begin).unwrap_or(0);
+                self.lead_end = after.map(|after| after + 1).or(self.begin).unwrap_or(0);
+                self.next = self.lead_end;
                 Stage::Seeking
             }
         };
     }
 
-    /// Processing begins at `next`; the log begins at `low`.
+    /// Processing is to begin at `next`; the log begins at `low`.
     pub(super) fn begin_at(&mut self, next: i64, low: i64) {
         self.lead_end = next;
-        self.next = next.saturating_sub_unsigned(std::mem::take(&mut self.before)).max(low).min(next);
+        self.next = next.saturating_sub_unsigned(self.before).max(low).min(next);
+    }
+
+    /// The same again, for what is fetched already. Going on after a failure is no new beginning, and stays where it is.
+    pub(super) fn begin_again(&mut self, low: i64) {
+        if self.before > 0 {
+            self.begin_at(self.lead_end, low);
+        }
+    }
+
+    /// The consumer has taken the place where reading begins.
+    pub(super) fn begun(&mut self) {
+        self.before = 0;
+        self.stage = Stage::Fetching;
     }
 
     /// Read on to a later end.
@@ -247,8 +262,8 @@ mod tests {
         let mut held = held(Stage::Fetching, 0);
         let mut spare = Vec::new();
         held.seek(Some(9), 4);
-        held.begin_at(held.next, 2);
-        held.stage = Stage::Fetching;
+        held.begin_again(2);
+        held.begun();
         assert_eq!(held.next, 6);
         give(&mut held, 5..8, &mut spare);
         assert_eq!(held.pass(9, &mut spare), Taken::Left, "a gap before the beginning is nothing that was reached");
@@ -261,11 +276,37 @@ mod tests {
         assert_eq!(batch.reached, None);
 
         // Going on after a failure is no new beginning; a log that begins later leads up from there.
-        held.begin_at(held.next, 2);
-        assert_eq!(held.next, 12);
+        held.refetch();
+        held.begin_again(2);
+        assert_eq!((held.stage, held.next), (Stage::Seeking, 12));
         held.seek(Some(9), 100);
-        held.begin_at(held.next, 7);
+        held.begin_again(7);
         assert_eq!(held.next, 7);
+    }
+
+    #[test]
+    fn a_beginning_that_fails_on_the_way_is_made_again_with_the_same_lead() {
+        let lead = |held: &mut Held| {
+            held.begun();
+            give(held, 5..12, &mut Vec::new());
+            let batch = held.finish(None).unwrap();
+            (delivered(&batch)[0].0, batch.payloads.len(), batch.lead)
+        };
+        let mut offered = held(Stage::Offered, 0);
+        offered.seek(Some(9), 4);
+        for _ in 0..3 {
+            offered.begin_at(10, 2);
+            assert_eq!((offered.stage, offered.next), (Stage::Sought(Some(10)), 6));
+        }
+        assert_eq!(lead(&mut offered), (6, 6, 4));
+
+        let mut fetched = held(Stage::Fetching, 20);
+        fetched.seek(Some(9), 4);
+        for _ in 0..3 {
+            fetched.begin_again(2);
+            assert_eq!((fetched.stage, fetched.next), (Stage::Seeking, 6));
+        }
+        assert_eq!(lead(&mut fetched), (6, 6, 4));
     }
 
     #[test]
