@@ -71,7 +71,9 @@ impl DynamoConfig {
 
 fn is_address(endpoint: &str) -> bool {
     let uri = endpoint.parse::<Uri>();
-    uri.is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty()))
+    uri.is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    })
 }
 
 impl Default for DynamoConfig {
