@@ -316,6 +316,51 @@ async fn a_member_with_a_name_comes_back_to_its_partitions_without_a_rebalance()
 }
 
 #[tokio::test]
+async fn of_two_members_with_one_name_the_first_ends_and_says_why() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("twins", 2).await, Cluster::name("twins"));
+    let store = memory();
+    let member = || {
+        let options = "&instance=blue&librdkafka.heartbeat.interval.ms=500";
+        Running::start(&store, config(&cluster, &topic, &group, options), ())
+    };
+    let mut first = member();
+    first.until("it has all partitions", |progress| progress.partitions.len() == 2).await;
+    let mut second = member();
+    let error = first.wait().unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Conflict, false), "{error}");
+    for part in ["`blue-0`", &group, "`instance`"] {
+        assert!(error.to_string().contains(part), "`{part}` is missing in: {error}");
+    }
+    cluster.send(&topic, 2, words(0..100));
+    second.until("the other one reads", |progress| progress.read == 100).await;
+    second.stop().unwrap();
+    assert_eq!(counts(&*store).await, count(words(0..100)));
+}
+
+#[tokio::test]
+async fn a_member_that_the_group_will_never_take_is_told_why() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("unwanted", 2).await, Cluster::name("unwanted"));
+    let store = memory();
+    let mut member = Running::start(&store, config(&cluster, &topic, &group, ""), ());
+    member.until("it has all partitions", |progress| progress.partitions.len() == 2).await;
+    let other = Cluster::name("hasty");
+    for (group, options, way_out) in [
+        (&group, "&rebalance=eager", "the same `rebalance`"),
+        (&other, "&librdkafka.session.timeout.ms=1000", "`librdkafka.session.timeout.ms`"),
+    ] {
+        let error = Running::start(&store, config(&cluster, &topic, group, options), ()).wait().unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Configuration, false), "{error}");
+        assert!(error.to_string().contains(way_out), "{error}");
+    }
+    cluster.send(&topic, 2, words(0..100));
+    member.until("the group goes on", |progress| progress.read == 100).await;
+    member.stop().unwrap();
+    assert_eq!(counts(&*store).await, count(words(0..100)));
+}
+
+#[tokio::test]
 async fn a_member_that_stalls_is_put_out_and_what_it_had_not_flushed_counts_once() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("stall", 4).await, Cluster::name("stall"));

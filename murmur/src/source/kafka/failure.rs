@@ -2,6 +2,18 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::{Error, ErrorKind};
 
+/// Why a group does not want a member as it is, now and later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exclusion {
+    /// Its name is another one's by now.
+    Fenced,
+    /// It cannot agree with the others on who reads what.
+    Protocol,
+    SessionTimeout,
+    Unauthorized,
+    Other,
+}
+
 /// What librdkafka or a broker refused, with its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -62,6 +74,24 @@ impl Failure {
         matches!(self.code, Code::NotImplemented | Code::UnsupportedFeature | Code::UnsupportedCompressionType)
     }
 
+    /// Whether the client is of no use any more; what has happened stands [elsewhere](super::queue::Consumer::fatal).
+    pub(super) fn is_fatal(&self) -> bool {
+        self.code == Code::Fatal
+    }
+
+    /// Where it is about a group: why that is final. What is wrong with a connection is not, as credentials may be in
+    /// the middle of a change.
+    pub(super) fn exclusion(&self) -> Option<Exclusion> {
+        Some(match self.code {
+            Code::Fenced | Code::FencedInstanceId => Exclusion::Fenced,
+            Code::InconsistentGroupProtocol => Exclusion::Protocol,
+            Code::InvalidSessionTimeout => Exclusion::SessionTimeout,
+            Code::GroupAuthorizationFailed => Exclusion::Unauthorized,
+            Code::InvalidGroupId | Code::Fatal => Exclusion::Other,
+            _ => return None,
+        })
+    }
+
     /// Whether the topic is not there; it may have been deleted, and then the group will say so.
     pub(super) fn is_missing_topic(&self) -> bool {
         self.kind() == ErrorKind::NotFound
@@ -83,10 +113,10 @@ impl Failure {
             | Code::Authentication
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
             | Code::SSL => ErrorKind::Configuration,
+            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                ErrorKind::Denied
+            }
             Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::LogTruncation => ErrorKind::OutOfRange,
             Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::InvalidMessageSize => {
                 ErrorKind::Corrupt
@@ -156,6 +186,19 @@ mod tests {
         assert!(error.to_string().contains("librdkafka.ssl.ca.location"), "{error}");
         assert!(refused(Code::SSL, "SSL transport error: Connection reset by peer").is_none());
         assert!(refused(Code::BrokerTransportFailure, "certificate").is_none());
+    }
+
+    #[test]
+    fn what_a_group_says_ends_a_member_only_where_waiting_does_not_help() {
+        let exclusion = |code| Failure::new(code, String::new()).exclusion();
+        assert_eq!(exclusion(Code::GroupAuthorizationFailed), Some(Exclusion::Unauthorized));
+        assert_eq!(exclusion(Code::FencedInstanceId), Some(Exclusion::Fenced));
+        for passing in [Code::RebalanceInProgress, Code::PollExceeded, Code::Authentication, Code::GroupMaxSizeReached]
+        {
+            assert_eq!(exclusion(passing), None, "{passing:?}");
+        }
+        let denied = Error::from(Failure::new(Code::GroupAuthorizationFailed, String::new()));
+        assert_eq!((denied.kind(), denied.is_retryable()), (ErrorKind::Denied, false));
     }
 
     #[test]

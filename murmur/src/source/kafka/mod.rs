@@ -9,6 +9,7 @@ mod identity;
 mod orphans;
 mod properties;
 mod queue;
+mod report;
 mod source;
 mod topics;
 

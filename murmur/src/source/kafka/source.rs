@@ -7,7 +7,6 @@ use futures_util::future::BoxFuture;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
-use super::beginning::out_of_range;
 use super::config::KafkaConfig;
 use super::ending::{Ending, Look};
 use super::failure::Failure;
@@ -49,8 +48,8 @@ pub(super) struct KafkaSource {
     pub(super) event: Option<Event>,
     /// Partitions were offered to the engine, and the group waits for our answer.
     pub(super) answering: bool,
-    /// Failures of the consumer that were not looked at yet.
-    pub(super) failures: VecDeque<(Position, Failure)>,
+    /// What the consumer reported instead of messages and nobody has looked at yet; of the group where it has no place.
+    pub(super) failures: VecDeque<(Option<Position>, Failure)>,
     pub(super) ready: VecDeque<Batch>,
     pub(super) spare: Vec<Batch>,
     pub(super) check: Option<JoinHandle<Result<Check, Failure>>>,
@@ -92,7 +91,7 @@ impl KafkaSource {
         let answer = spawn_blocking(move || ask(&consumer)).await;
         let answer =
             answer.map_err(|error| Error::new(ErrorKind::Internal, "a request to kafka died").with_source(error));
-        Ok(answer??)
+        answer?.map_err(|failure| self.explain(failure))
     }
 
     async fn next(&mut self) -> Result<Poll> {
@@ -105,7 +104,8 @@ impl KafkaSource {
         }
         let deadline = Instant::now() + WAIT;
         loop {
-            if let Some(poll) = self.turn().await? {
+            let turn = self.turn().await;
+            if let Some(poll) = turn.map_err(|error| self.consumer.fatal().map_or(error, |why| self.explain(why)))? {
                 return Ok(poll);
             }
             if timeout_at(deadline, self.consumer.ready()).await.is_err() {
@@ -141,7 +141,10 @@ impl KafkaSource {
                 continue;
             }
             if let Some((at, failure)) = self.failures.pop_front() {
-                self.face(at, failure).await?;
+                match at {
+                    Some(at) => self.face(at, failure).await?,
+                    None => self.face_group(failure)?,
+                }
                 continue;
             }
             if self.answering && !self.held.iter().any(|held| held.stage == Stage::Offered) {
@@ -241,6 +244,11 @@ impl KafkaSource {
                 (None, Some(at)) => held[at].take(message, config.metadata, spare),
                 // Of a partition that is not ours any more.
                 (None, None) => Taken::Left,
+                // The group's own have no topic, and 0 for a partition.
+                (Some(failure), None) if !message.has_topic() => {
+                    failures.push_back((None, failure));
+                    Taken::Left
+                }
                 (Some(_), None) if message.partition() >= 0 => Taken::Left,
                 (Some(failure), Some(at)) if failure.is_end_of_log() => held[at].pass(message.offset(), spare),
                 (Some(failure), _) => {
@@ -249,7 +257,7 @@ impl KafkaSource {
                     }
                     let topic = message.topic().to_string_lossy().into_owned();
                     let offset = Some(message.offset()).filter(|offset| *offset >= 0);
-                    failures.push_back((Position { topic, partition: message.partition(), offset }, failure));
+                    failures.push_back((Some(Position { topic, partition: message.partition(), offset }), failure));
                     Taken::Left
                 }
             };
@@ -325,7 +333,7 @@ impl KafkaSource {
                 }
                 Ok(None)
             }
-            Event::Fatal(why) => Err(Error::new(ErrorKind::Conflict, format!("kafka: {why}"))),
+            Event::Fatal(failure) => Err(self.explain(failure)),
         }
     }
 
@@ -364,29 +372,6 @@ impl KafkaSource {
         self.answering = true;
         self.assigned = true;
         Ok(Some(Poll::Assigned(assignments)))
-    }
-
-    /// The consumer reports a failure among the messages.
-    async fn face(&mut self, at: Position, mut failure: Failure) -> Result<()> {
-        if failure.is_out_of_range() {
-            let topics = self.config.topics.clone();
-            let topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
-            self.check_same(&topics)?;
-            let (low, high) = self.range(&at).await?;
-            let next = at.offset.or_else(|| self.held.iter().find(|held| held.is(&at)).map(|held| held.next));
-            return Err(out_of_range(&self.config, &Position { offset: next, ..at }, low, high));
-        }
-        if failure.is_passing() || failure.is_missing_topic() {
-            tracing::warn!(error = %Error::from(failure), "the consumer goes on trying");
-            self.check_due = self.check_due.min(Instant::now());
-            return Ok(());
-        }
-        if failure.is_unsupported() {
-            failure = failure.while_doing(
-                "messages are compressed by zstd or gzip: enable the feature `kafka-zstd` or `kafka-gzip`",
-            );
-        }
-        Err(Error::from(failure).while_doing(format!("reading `{at}`")))
     }
 
     fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {

@@ -54,7 +54,7 @@ pub(super) enum Event {
     /// This was not committed, as the group is rebalancing or the broker did not answer.
     Uncommitted(Position),
     /// The consumer cannot go on.
-    Fatal(String),
+    Fatal(Failure),
 }
 
 /// What callbacks leave behind.
@@ -155,6 +155,11 @@ impl Consumer {
     /// Why the cluster cannot be spoken with, when that is a matter of settings and was reported since the last call.
     pub(super) fn refusal(&self) -> Option<Failure> {
         self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Why it is of no use any more, once that is so.
+    pub(super) fn fatal(&self) -> Option<Failure> {
+        fatal(self.rk.as_ptr())
     }
 
     /// Join the group for these topics.
@@ -308,6 +313,11 @@ impl Drop for Consumer {
     /// Leave the group, so that others can have the partitions at once, and wait for commits that are under way.
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
+        if self.fatal().is_some() {
+            // A client that is of no use is destroyed without asking us any more, but waits for what it has asked before.
+            // SAFETY: the handle is valid; null lets everything go.
+            unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), ptr::null()) };
+        }
         // SAFETY: both handles are ours and not used again; `shared` is dropped after this. The order is the one that
         // the library asks for: callbacks off, close, queue, client.
         unsafe {
@@ -357,6 +367,10 @@ impl<'a> Message<'a> {
         }
         // SAFETY: the message holds the topic, whose name is a string that lives as long as it does.
         unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.raw.rkt)) }
+    }
+
+    pub(super) fn has_topic(&self) -> bool {
+        !self.raw.rkt.is_null()
     }
 
     /// Tells topics apart without reading their names; holds within one call of [`Consumer::take`], in which every
@@ -565,6 +579,14 @@ fn millis(patience: Duration) -> c_int {
     c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX)
 }
 
+/// What has ended the client for good.
+fn fatal(rk: *mut sys::rd_kafka_t) -> Option<Failure> {
+    let mut why = [0 as c_char; 512];
+    // SAFETY: callers have a valid handle, and `why` has the length given.
+    let raw = unsafe { sys::rd_kafka_fatal_error(rk, why.as_mut_ptr(), why.len()) };
+    (raw != Raw::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| Failure::new(raw.into(), text_of(why.as_ptr())))
+}
+
 fn is_cooperative(rk: *mut sys::rd_kafka_t) -> bool {
     // SAFETY: callers have a valid handle; the string is a constant of the library.
     text_of(unsafe { sys::rd_kafka_rebalance_protocol(rk) }) == "COOPERATIVE"
@@ -600,7 +622,7 @@ unsafe extern "C" fn on_rebalance(
             let lost = unsafe { sys::rd_kafka_assignment_lost(rk) } != 0;
             if lost { Event::Lost(positions) } else { Event::Revoked(positions) }
         }
-        _ => Event::Fatal(format!("the group cannot rebalance: {}", Code::from(err))),
+        _ => Event::Fatal(Failure::new(err.into(), "the group cannot rebalance".to_owned())),
     });
 }
 
@@ -632,10 +654,7 @@ unsafe extern "C" fn on_error(rk: *mut sys::rd_kafka_t, err: c_int, reason: *con
     // SAFETY: librdkafka calls with what it was given.
     let shared = unsafe { shared(opaque) };
     if err == Raw::RD_KAFKA_RESP_ERR__FATAL as c_int {
-        let mut why = [0 as c_char; 512];
-        // SAFETY: the handle is valid, and `why` has the length given.
-        let code = unsafe { sys::rd_kafka_fatal_error(rk, why.as_mut_ptr(), why.len()) };
-        shared.push(Event::Fatal(format!("{}: {}", Code::from(code), text_of(why.as_ptr()))));
+        shared.push(Event::Fatal(fatal(rk).unwrap_or_else(|| Failure::new(Code::Fatal, reason))));
         return;
     }
     tracing::warn!("kafka: {reason}");
