@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::queue::{Member, Position};
+use super::source::KafkaSource;
+use super::topics::{Topics, all_partitions};
+use crate::Result;
 
 /// How long a partition may be without an owner in a group at rest: its last one may still be flushing.
 const REST: Duration = Duration::from_secs(9);
@@ -54,6 +57,20 @@ impl Orphans {
         }
         self.seen = None;
         Some(orphans)
+    }
+}
+
+impl KafkaSource {
+    /// Leave the group and come back when that helps partitions which nobody has.
+    pub(super) fn check_owners(&mut self, topics: &Topics, members: Option<Vec<Member>>) -> Result<()> {
+        let Some(name) = self.config.member() else { return Ok(()) };
+        let orphans = self.orphans.look(&name, members, all_partitions(topics), Instant::now());
+        if let Some(partitions) = orphans.filter(|_| self.assigned && !self.answering) {
+            tracing::warn!(partitions, member = name, "partitions have no owner; joining the group anew");
+            self.consumer.unsubscribe()?;
+            self.consumer.subscribe(&self.config.topics)?;
+        }
+        Ok(())
     }
 }
 

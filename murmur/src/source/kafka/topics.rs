@@ -52,18 +52,6 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Leave the group and come back when that helps partitions which nobody has.
-    fn check_owners(&mut self, topics: &Topics, members: Option<Vec<Member>>) -> Result<()> {
-        let Some(name) = self.config.member() else { return Ok(()) };
-        let orphans = self.orphans.look(&name, members, all_partitions(topics), Instant::now());
-        if let Some(partitions) = orphans.filter(|_| self.assigned && !self.answering) {
-            tracing::warn!(partitions, member = name, "partitions have no owner; joining the group anew");
-            self.consumer.unsubscribe()?;
-            self.consumer.subscribe(&self.config.topics)?;
-        }
-        Ok(())
-    }
-
     /// An error when one of our topics has another id now.
     pub(super) fn check_same(&self, topics: &Topics) -> Result<()> {
         let is_other = |(name, topic): &(&String, &Topic)| self.topics.get(*name).is_some_and(|own| own.id != topic.id);
@@ -78,7 +66,10 @@ impl KafkaSource {
 
 /// What these topics are now.
 pub(super) fn look_up(consumer: &Consumer, names: &[String]) -> Result<Topics, Failure> {
-    let described = consumer.describe(names, PATIENCE)?;
+    let described = consumer.describe(names, PATIENCE).map_err(|failure| match failure.is_missing_topic() {
+        true => failure.while_doing("create it, or correct the URL of the source"),
+        false => failure,
+    })?;
     let mut cluster = None;
     let named = names.iter().zip(described).map(|(name, described)| {
         let id = match described.id {
