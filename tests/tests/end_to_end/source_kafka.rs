@@ -676,11 +676,24 @@ async fn where_to_begin_is_decided_once() {
 }
 
 #[tokio::test]
+async fn how_many_wait_is_known_before_every_partition_has_had_a_message() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("quiet", 3).await, Cluster::name("quiet"));
+    let store = memory();
+    cluster.send(&topic, 1, words(0..100));
+    let mut member = Running::start(&store, config(&cluster, &topic, &group, ""), ());
+    member.until("all is read", |progress| progress.read == 100 && progress.lag == Some(0)).await;
+    let lags: Vec<_> = member.progress.borrow().partitions.iter().map(|status| status.lag).collect();
+    assert_eq!(lags, [Some(0); 3]);
+    member.stop().unwrap();
+}
+
+#[tokio::test]
 async fn a_topic_that_is_not_there_is_an_error() {
     let cluster = Cluster::from_environment();
     let error = read(&memory(), &cluster, "no-such-topic", &Cluster::name("none"), "").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains("no-such-topic"), "{error}");
+    assert!(error.to_string().contains("no-such-topic") && error.to_string().contains("create it"), "{error}");
 }
 
 fn header(message: &impl Message, name: &str) -> Option<String> {

@@ -18,6 +18,7 @@ impl KafkaSource {
     pub(super) async fn begin(&mut self) -> Result<()> {
         let mut positions = Vec::new();
         let mut behind = Vec::new();
+        let mut ends = Vec::new();
         for at in 0..self.held.len() {
             let Stage::Sought(next) = self.held[at].stage else { continue };
             let partition = self.held[at].at(None);
@@ -32,6 +33,7 @@ impl KafkaSource {
             held.begin_at(next, low);
             held.end = end;
             positions.push(held.at(Some(held.next)));
+            ends.push((at, high));
             if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
                 held.durable = Some(next);
                 behind.push(held.at(Some(next)));
@@ -40,6 +42,9 @@ impl KafkaSource {
         self.consumer.answer_assigned(&positions)?;
         self.held.iter_mut().filter(|held| !held.is_assigned()).for_each(Held::begun);
         self.answering = false;
+        for (at, end) in ends {
+            self.ready.extend(self.held[at].tell(Some(end)));
+        }
         // What the store has and the group has not: a commit was lost, and with nothing new none would follow.
         self.commit_positions(behind, false).await;
         Ok(())
@@ -112,7 +117,11 @@ impl KafkaSource {
             return Ok(());
         }
         self.ask(move |consumer| consumer.seek(&positions, PATIENCE)).await?;
-        self.held.iter_mut().filter(|held| held.stage == Stage::Seeking).for_each(Held::begun);
+        for held in self.held.iter_mut().filter(|held| held.stage == Stage::Seeking) {
+            held.begun();
+            let end = self.consumer.known_end(&held.c_topic, held.partition);
+            self.ready.extend(held.tell(end));
+        }
         Ok(())
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Held {
     pub(super) before: u64,
     /// The offset at which processing begins.
     lead_end: i64,
+    /// The engine was not told yet how many wait where it begins.
+    untold: bool,
     /// Messages from here on are not delivered.
     pub(super) end: Option<i64>,
     /// What the engine has said to be done; the offset of the next message.
@@ -80,6 +82,7 @@ impl Held {
             next: 0,
             before: 0,
             lead_end: 0,
+            untold: false,
             end: None,
             durable: None,
             commit_due: None,
@@ -126,6 +129,7 @@ impl Held {
     pub(super) fn seek(&mut self, after: Option<i64>, before: u64) {
         self.batch = None;
         self.before = before;
+        self.untold = true;
         self.stage = match self.stage {
             Stage::Offered | Stage::Sought(_) => Stage::Sought(after.map(|after| after + 1)),
             Stage::Fetching | Stage::Seeking => {
@@ -139,7 +143,18 @@ impl Held {
     /// Processing is to begin at `next`; the log begins at `low`.
     pub(super) fn begin_at(&mut self, next: i64, low: i64) {
         self.lead_end = next;
-        self.next = next.saturating_sub_unsigned(self.before).max(low).min(next);
+        let first = next.saturating_sub_unsigned(self.before).max(0).min(next);
+        self.next = first.max(low).min(next);
+        let gone = self.next - first;
+        // Where it has not read before, it has counted nothing that could be there twice.
+        if gone > 0 && self.begin != Some(next) {
+            tracing::warn!(
+                partition = %self.at(None),
+                gone,
+                "the log has lost what `dedup` is to look at before its position: repetitions of up to so many messages \
+                 count again; keep messages for longer than the horizon"
+            );
+        }
     }
 
     /// The same again, for what is fetched already. Going on after a failure is no new beginning, and stays where it is.
@@ -153,6 +168,21 @@ impl Held {
     pub(super) fn begun(&mut self) {
         self.before = 0;
         self.stage = Stage::Fetching;
+    }
+
+    /// How many wait where the engine has begun, before any of them has come: in a quiet partition none does for long.
+    pub(super) fn tell(&mut self, log_end: Option<i64>) -> Option<Batch> {
+        let lag = self.lag(log_end?);
+        std::mem::take(&mut self.untold).then(|| Batch {
+            partition: Some(self.id.clone()),
+            lag: Some(lag),
+            ..Batch::default()
+        })
+    }
+
+    /// What leads up to the beginning does not wait.
+    fn lag(&self, log_end: i64) -> u64 {
+        u64::try_from(log_end - self.next.max(self.lead_end)).unwrap_or(0)
     }
 
     /// Read on to a later end.
@@ -216,7 +246,7 @@ impl Held {
     pub(super) fn finish(&mut self, log_end: Option<i64>) -> Option<Batch> {
         let mut batch = self.batch.take()?;
         batch.partition = Some(self.id.clone());
-        batch.lag = log_end.map(|end| u64::try_from(end - self.next).unwrap_or(0));
+        batch.lag = log_end.map(|end| self.lag(end));
         Some(batch)
     }
 }
@@ -335,6 +365,28 @@ mod tests {
         assert_eq!((batch.lag, batch.reached), (Some(4), None));
         assert!(batch.beside.is_empty());
         assert!(held.finish(Some(15)).is_none());
+    }
+
+    #[test]
+    fn how_many_wait_is_said_once_where_processing_begins_and_without_the_lead() {
+        let mut held = held(Stage::Offered, 0);
+        held.seek(Some(9), 4);
+        held.begin_at(10, 0);
+        held.begun();
+        assert!(held.tell(None).is_none(), "nobody knows yet");
+        let batch = held.tell(Some(15)).unwrap();
+        assert_eq!((batch.partition.as_ref(), batch.lag, batch.reached), (Some(&held.id), Some(5), None));
+        assert!(batch.payloads.is_empty() && held.tell(Some(15)).is_none(), "once");
+        give(&mut held, 6..8, &mut Vec::new());
+        assert_eq!(held.finish(Some(15)).unwrap().lag, Some(5), "these are only looked at");
+        give(&mut held, 8..12, &mut Vec::new());
+        assert_eq!(held.finish(Some(15)).unwrap().lag, Some(3));
+        held.refetch();
+        held.begun();
+        assert!(held.tell(Some(15)).is_none(), "going on is no beginning");
+        held.seek(Some(11), 0);
+        held.begun();
+        assert_eq!(held.tell(Some(15)).unwrap().lag, Some(3));
     }
 
     #[test]
