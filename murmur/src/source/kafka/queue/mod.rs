@@ -16,6 +16,7 @@
 #![allow(unsafe_code, reason = "librdkafka's batch calls have no safe wrapper; each block says why it is sound")]
 
 mod admin;
+mod outage;
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -23,7 +24,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 
 use super::failure::Failure;
 pub(super) use admin::Member;
+use outage::Outage;
 
 /// A partition of a topic, and an offset in it where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,8 @@ struct Shared {
     ready: Notify,
     /// The last time that a broker or its certificate was refused, or we were.
     refusal: Mutex<Option<Failure>>,
+    /// That no broker can be reached.
+    outage: Mutex<Outage>,
     /// Rebalances are answered at once from now on.
     closing: AtomicBool,
 }
@@ -657,7 +661,10 @@ unsafe extern "C" fn on_error(rk: *mut sys::rd_kafka_t, err: c_int, reason: *con
         shared.push(Event::Fatal(fatal(rk).unwrap_or_else(|| Failure::new(Code::Fatal, reason))));
         return;
     }
-    tracing::warn!("kafka: {reason}");
+    let is_down = err == Raw::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as c_int;
+    if !is_down || shared.outage.lock().unwrap_or_else(PoisonError::into_inner).is_to_be_said(Instant::now()) {
+        tracing::warn!("kafka: {reason}");
+    }
     let refusals =
         [(Raw::RD_KAFKA_RESP_ERR__SSL, Code::SSL), (Raw::RD_KAFKA_RESP_ERR__AUTHENTICATION, Code::Authentication)];
     if let Some((_, code)) = refusals.into_iter().find(|(raw, _)| *raw as c_int == err) {
