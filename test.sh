@@ -51,7 +51,9 @@ log=${CARGO_TARGET_DIR:-target}/test.log
 status=0
 MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
 
-# Cargo prints one summary per test binary; this is their sum.
+# Cargo prints one summary per test binary; this is their sum. A binary that broke down has none, and counts as one.
 printf '\n'
-awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+awk -v status="$status" '
+  /^test result:/ { passed += $4; failed += $6 }
+  END { if (status && !failed) failed = 1; printf "%d passed, %d failed\n", passed, failed }' "$log"
 exit "$status"
