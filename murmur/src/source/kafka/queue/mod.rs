@@ -317,11 +317,9 @@ impl Drop for Consumer {
     /// Leave the group, so that others can have the partitions at once, and wait for commits that are under way.
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        if self.fatal().is_some() {
-            // A client that is of no use is destroyed without asking us any more, but waits for what it has asked before.
-            // SAFETY: the handle is valid; null lets everything go.
-            unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), ptr::null()) };
-        }
+        // What it has asked before, and nobody has answered, it would wait for.
+        // SAFETY: the handle is valid; null lets everything go.
+        unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), ptr::null()) };
         // SAFETY: both handles are ours and not used again; `shared` is dropped after this. The order is the one that
         // the library asks for: callbacks off, close, queue, client.
         unsafe {
