@@ -25,7 +25,7 @@ struct Refused {
 }
 
 /// Where a payload stands.
-struct Standing {
+struct Spot {
     /// Its partition, by its place among the owned ones.
     at: usize,
     offset: Offset,
@@ -58,7 +58,7 @@ impl<E: Event> Worker<E> {
             }
             self.progress.read += 1;
             self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
-            let refused = self.stage(event, Standing { at, offset, position }, now);
+            let refused = self.stage(event, Spot { at, offset, position }, now);
             self.breaker.note(!refused.is_empty());
             if refused.is_empty() {
                 self.progress.applied += 1;
@@ -117,8 +117,8 @@ impl<E: Event> Worker<E> {
     }
 
     /// Stage an event in every pipeline that lacks it; which ones refuse it.
-    fn stage(&mut self, event: std::result::Result<E, String>, place: Standing, now: Timestamp) -> Vec<Refused> {
-        let Standing { at, offset, position } = place;
+    fn stage(&mut self, event: std::result::Result<E, String>, place: Spot, now: Timestamp) -> Vec<Refused> {
+        let Spot { at, offset, position } = place;
         let event = match event {
             Ok(event) => event,
             Err(reason) => return self.refuse_everywhere(at, offset, reason),
