@@ -186,10 +186,15 @@ impl DeadLetters for Letters {
     }
 }
 
-/// A sink whose disk is full.
-struct Full;
+/// A sink that makes no letter durable.
+enum Stuck {
+    /// As its disk is full.
+    Full,
+    /// And says nothing.
+    Silent,
+}
 
-impl DeadLetters for Full {
+impl DeadLetters for Stuck {
     fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
@@ -203,7 +208,10 @@ impl DeadLetters for Full {
     }
 
     fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async { Err(Error::new(ErrorKind::Io, "no space left")) })
+        match self {
+            Self::Full => Box::pin(async { Err(Error::new(ErrorKind::Io, "no space left")) }),
+            Self::Silent => Box::pin(std::future::pending()),
+        }
     }
 }
 
@@ -383,7 +391,8 @@ async fn events_that_sum_to_zero_are_stored_as_events() {
 #[tokio::test]
 async fn nothing_is_committed_past_a_letter_that_is_not_durable() {
     let store = Arc::new(MemoryStore::new());
-    let full = Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Full)).pipeline::<Words>();
+    let full =
+        Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Stuck::Full)).pipeline::<Words>();
     let (_stop, stopped) = watch::channel(false);
     assert_eq!(full.build().run(stopped).await.unwrap_err().kind(), ErrorKind::Io);
     let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
@@ -391,31 +400,11 @@ async fn nothing_is_committed_past_a_letter_that_is_not_durable() {
     assert!(record.horizon >= Some(Offset::from_u64(2)), "raised before anything could be written");
 }
 
-/// A sink that never says that anything is durable.
-struct Silent;
-
-impl DeadLetters for Silent {
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
-        Box::pin(async {})
-    }
-
-    fn put(&mut self, _: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(std::future::pending())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_stop_is_not_held_up_by_a_flush_that_waits_for_ever() {
     let store = Arc::new(MemoryStore::new());
-    let worker = Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Silent)).pipeline::<Words>();
+    let worker =
+        Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Stuck::Silent)).pipeline::<Words>();
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(worker.build().run(stopped));
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
