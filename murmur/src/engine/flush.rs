@@ -7,8 +7,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// Most tiles asked for in one read.
 const READ_CHUNK: usize = 1_000;
-/// Most tiles written in one call: bounds what a store has to hold in one transaction.
-const WRITE_CHUNK: usize = 20_000;
 
 /// How requests are repeated: doubling pauses from 10 ms to 2 s.
 #[derive(Debug)]
@@ -80,31 +78,29 @@ pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<
     loop {
         let (mut again, mut closing) = (Vec::new(), Vec::new());
         let mut conflict = false;
-        while !writes.is_empty() {
-            let chunk: Vec<Write> = writes.drain(writes.len().saturating_sub(WRITE_CHUNK)..).collect();
-            let outcomes = store.write(table, &chunk).await;
-            if outcomes.len() != chunk.len() {
-                return Err(Error::new(ErrorKind::Internal, "the store answered fewer writes than it was given"));
-            }
-            for (write, outcome) in chunk.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(Outcome::Applied) => {}
-                    Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, &write),
-                    Err(error) if can_pass(&error) => {
-                        if again.is_empty() {
-                            backoff.say(&error);
-                        }
-                        again.push(write);
+        // All of them in one call, so that a store whose transactions cost by the pages they touch touches each once.
+        let outcomes = store.write(table, &writes).await;
+        if outcomes.len() != writes.len() {
+            return Err(Error::new(ErrorKind::Internal, "the store answered fewer writes than it was given"));
+        }
+        for (write, outcome) in writes.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(Outcome::Applied) => {}
+                Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, &write),
+                Err(error) if can_pass(&error) => {
+                    if again.is_empty() {
+                        backoff.say(&error);
                     }
-                    Err(error) if error.kind() == ErrorKind::Oversize => match write.closing() {
-                        Some(close) => {
-                            tracing::warn!(%error, "a tile is full; its further events go to the dead letters");
-                            closing.push(close);
-                        }
-                        None => return Err(error.while_doing(format!("closing a tile of `{}`", table.as_str()))),
-                    },
-                    Err(error) => return Err(error.while_doing(format!("writing to `{}`", table.as_str()))),
+                    again.push(write);
                 }
+                Err(error) if error.kind() == ErrorKind::Oversize => match write.closing() {
+                    Some(close) => {
+                        tracing::warn!(%error, "a tile is full; its further events go to the dead letters");
+                        closing.push(close);
+                    }
+                    None => return Err(error.while_doing(format!("closing a tile of `{}`", table.as_str()))),
+                },
+                Err(error) => return Err(error.while_doing(format!("writing to `{}`", table.as_str()))),
             }
         }
         if conflict {
