@@ -41,6 +41,8 @@ pub(crate) struct Truth<P: Pipeline> {
     pub(crate) expired: u64,
     /// The last event in each tile, by partition: how far it must be applied.
     pub(crate) reaches: BTreeMap<(String, Tile), BTreeMap<PartitionId, Vec<Offset>>>,
+    /// The newest event time of each partition so far, or where it began: what comes after it may be late.
+    fronts: BTreeMap<PartitionId, Option<Timestamp>>,
     /// Where the identities of each partition were met last, and how many payloads it has so far.
     met: BTreeMap<PartitionId, (HashMap<String, u64>, u64)>,
     ruler: Ruler,
@@ -56,8 +58,8 @@ impl<P: Pipeline> Truth<P> {
     /// belongs to a tile that is closed to it as a dead letter.
     pub(crate) fn new(decode: Decode<P::Event>, ruler: Ruler, now: Timestamp, closed: Closures) -> Self {
         let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
-        let (reaches, met) = (BTreeMap::new(), BTreeMap::new());
-        Self { kept, refused, expired: 0, reaches, met, ruler, repeated: 0, closed, decode, now }
+        let (reaches, fronts, met) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { kept, refused, expired: 0, reaches, fronts, met, ruler, repeated: 0, closed, decode, now }
     }
 
     /// Whether an event of this identity lies within the horizon.
@@ -83,6 +85,9 @@ impl<P: Pipeline> Truth<P> {
             self.refused.insert((partition.clone(), offset));
             return;
         };
+        let entry = self.fronts.entry(partition.clone()).or_default();
+        let front = *entry;
+        *entry = front.max(event.time());
         if repeats {
             self.repeated += 1;
             return;
@@ -95,6 +100,8 @@ impl<P: Pipeline> Truth<P> {
         }
         let tiling = P::tiling();
         let (tile, slot) = tiling.locate(event.time().unwrap_or(Timestamp::EPOCH));
+        let is_late = tiling.closes(tile).is_some_and(|closes| front >= Some(closes));
+        let tile = if is_late { tiling.late(tile) } else { tile };
         if tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= self.now) {
             self.expired += emissions.len() as u64;
             return;

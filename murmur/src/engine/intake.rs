@@ -136,12 +136,16 @@ impl<E: Event> Worker<E> {
                 tally.already_applied += 1;
                 continue;
             }
+            // Whatever becomes of the event: the front follows from the log alone.
+            let front = ledger.front;
+            ledger.front = front.max(time);
             if repeats {
                 self.progress.repeated += 1;
                 tally.repeated += 1;
                 continue;
             }
-            let place = At { partition: at as u16, offset, catching_up: ledger.catching_up(offset) };
+            let catching_up = ledger.catching_up(offset);
+            let place = At { partition: at as u16, offset, catching_up, front };
             match fold.stage(&event, place, now) {
                 Ok(expired) => {
                     self.progress.expired += expired;

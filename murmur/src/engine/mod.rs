@@ -24,6 +24,7 @@ pub(crate) mod failpoint;
 mod flight;
 mod flush;
 mod fold;
+mod frontier;
 mod intake;
 mod meter;
 mod options;

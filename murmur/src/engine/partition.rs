@@ -14,6 +14,8 @@ pub(super) struct Ledger {
     pub(super) durable: Option<Offset>,
     /// Everything up to and including it is durable now.
     pub(super) commit: Option<Offset>,
+    /// The newest event time in the log up to the last event read, or its floor: what decides which events are late.
+    pub(super) front: Option<Timestamp>,
     /// What an earlier owner may have written ends here. What this owner raises is not in it.
     inherited: Option<Offset>,
 }
@@ -51,7 +53,8 @@ impl Owned {
             .into_iter()
             .map(|standing| {
                 let durable = standing.record.commit.max(source_commit);
-                Ledger { standing, durable, commit: durable, inherited: standing.record.horizon }
+                let record = &standing.record;
+                Ledger { standing, durable, commit: durable, front: record.reached(), inherited: record.horizon }
             })
             .collect();
         let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();

@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result};
 /// Every field only ever grows, so that two owners who overlap merge what they know by maximum.
 ///
 /// ```text
-/// 1 byte   version = 1
-/// 3 x      one byte 0 (absent) or 1, then the value: commit, horizon (offsets), watermark (i64, microseconds)
+/// 1 byte   version = 2
+/// 5 x      one byte 0 (absent) or 1, then the value: commit, horizon (offsets), watermark, front, floor (i64, microseconds)
 /// 4 bytes  crc32 of all before, little-endian
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,8 +18,15 @@ pub struct PartitionRecord {
     pub commit: Option<Offset>,
     /// Up to here a flush may have been sent by some owner. Raised before the flush that needs it.
     pub horizon: Option<Offset>,
-    /// The newest event time in the log up to the commit.
+    /// The newest event time in the log up to the commit, without those that lie far ahead of the clock: what answers
+    /// say.
     pub watermark: Option<Timestamp>,
+    /// The newest event time in the log up to the commit, whatever it is, so that it follows from the log alone: what
+    /// decides which events are late.
+    pub front: Option<Timestamp>,
+    /// Where the front begins. It is set before the first event of the partition is looked at, and stays as it is from
+    /// the first flush on; see `engine/frontier.rs`.
+    pub floor: Option<Timestamp>,
 }
 
 /// A partition record as it was last seen in the store.
@@ -32,7 +39,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    fn of(record: Option<Record>) -> Result<Self> {
+    pub(super) fn of(record: Option<Record>) -> Result<Self> {
         Ok(match record {
             None => Self::default(),
             Some(Record { bytes, version }) => {
@@ -40,9 +47,25 @@ impl Standing {
             }
         })
     }
+
+    /// With another floor, unless somebody else has written the record since: then what stands there now.
+    pub(super) async fn with_floor(
+        self,
+        floor: Timestamp,
+        records: &dyn Records,
+        table: &Table,
+        partition: &PartitionId,
+    ) -> Result<Self> {
+        let record = PartitionRecord { floor: Some(floor), ..self.record };
+        let name = PartitionRecord::name(partition);
+        match records.put_record(&table.shelf(), &name, record.encode(), self.version).await? {
+            RecordOutcome::Written(version) => Ok(Self { record, version: Some(version) }),
+            RecordOutcome::Refused(current) => Self::of(current),
+        }
+    }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl PartitionRecord {
     /// What the names of these records begin with.
@@ -60,7 +83,14 @@ impl PartitionRecord {
             commit: self.commit.max(other.commit),
             horizon: self.horizon.max(other.horizon),
             watermark: self.watermark.max(other.watermark),
+            front: self.front.max(other.front),
+            floor: self.floor.max(other.floor),
         }
+    }
+
+    /// From here on an event of the partition is late; `None` while that is not settled.
+    pub fn reached(&self) -> Option<Timestamp> {
+        self.floor.max(self.front).filter(|_| self.floor.is_some())
     }
 
     /// Read the record of a partition; the empty one when there is none yet.
@@ -101,9 +131,11 @@ impl PartitionRecord {
                 offset.encode(&mut out);
             }
         }
-        out.push(u8::from(self.watermark.is_some()));
-        if let Some(watermark) = self.watermark {
-            out.extend_from_slice(&watermark.as_micros().to_le_bytes());
+        for time in [self.watermark, self.front, self.floor] {
+            out.push(u8::from(time.is_some()));
+            if let Some(time) = time {
+                out.extend_from_slice(&time.as_micros().to_le_bytes());
+            }
         }
         let sum = crc32fast::hash(&out);
         out.extend_from_slice(&sum.to_le_bytes());
@@ -133,12 +165,18 @@ impl PartitionRecord {
             Some(Some(offset))
         };
         let (commit, horizon) = (offset()?, offset()?);
-        let (present, rest) = rest.split_first()?;
-        let watermark = match present {
-            0 => None,
-            _ => Some(Timestamp::from_micros(i64::from_le_bytes(rest.try_into().ok()?))),
+        let mut time = || {
+            let (present, tail) = rest.split_first()?;
+            rest = tail;
+            if *present == 0 {
+                return Some(None);
+            }
+            let (micros, tail) = rest.split_first_chunk::<8>()?;
+            rest = tail;
+            Some(Some(Timestamp::from_micros(i64::from_le_bytes(*micros))))
         };
-        Some(Self { commit, horizon, watermark })
+        let (watermark, front, floor) = (time()?, time()?, time()?);
+        rest.is_empty().then_some(Self { commit, horizon, watermark, front, floor })
     }
 }
 
@@ -152,16 +190,21 @@ mod tests {
         proptest::option::of(any::<[u64; 4]>().prop_map(Offset::from_words))
     }
 
+    fn time() -> impl Strategy<Value = Option<Timestamp>> {
+        proptest::option::of(any::<i64>().prop_map(Timestamp::from_micros))
+    }
+
     proptest! {
         #[test]
-        fn a_record_reads_back_as_it_was_written(commit in offset(), horizon in offset(), at in proptest::option::of(any::<i64>())) {
-            let record = PartitionRecord { commit, horizon, watermark: at.map(Timestamp::from_micros) };
+        fn a_record_reads_back_as_it_was_written(commit in offset(), horizon in offset(), times in [time(), time(), time()]) {
+            let [watermark, front, floor] = times;
+            let record = PartitionRecord { commit, horizon, watermark, front, floor };
             prop_assert_eq!(PartitionRecord::decode(&record.encode()).unwrap(), record);
         }
 
         #[test]
         fn a_damaged_record_is_an_error_and_never_an_empty_one(at in 0usize..40, flip in 1u8..) {
-            let record = PartitionRecord { commit: Some(Offset::from_u64(7)), horizon: Some(Offset::from_pair(1, 2)), watermark: Some(Timestamp::EPOCH) };
+            let record = PartitionRecord { commit: Some(Offset::from_u64(7)), horizon: Some(Offset::from_pair(1, 2)), watermark: Some(Timestamp::EPOCH), ..PartitionRecord::default() };
             let mut bytes = record.encode();
             let at = at % bytes.len();
             bytes[at] ^= flip;

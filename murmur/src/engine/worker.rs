@@ -11,9 +11,10 @@ use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, read_all, retry};
 use super::fold::Fold;
+use super::frontier::Frontier;
 use super::meter::{Meter, Tally};
 use super::options::Options;
-use super::partition::Owned;
+use super::partition::{Ledger, Owned};
 use super::progress::{PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
@@ -246,7 +247,9 @@ impl<E: Event> Worker<E> {
         let (id, source_commit) = (id.clone(), *source_commit);
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
-            records.push(retry(|| PartitionRecord::load(&*self.store, fold.table(), &id)).await?);
+            let (store, table) = (&*self.store, fold.table());
+            let standing = retry(|| PartitionRecord::load(store, table, &id)).await?;
+            records.push(retry(|| Frontier::settle(store, table, &id, standing)).await?);
         }
         let mut owned = Owned::new(id, source_commit, records);
         self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
@@ -315,7 +318,9 @@ impl<E: Event> Worker<E> {
             if !self.owned.iter().any(|owned| owned.read > owned.ledgers[at].commit) {
                 continue;
             }
-            self.raise_horizon(at).await?;
+            if !self.raise_horizon(at).await? {
+                return self.give_way().await;
+            }
             self.sync_letters().await?;
             let Lane { fold, since_flush, .. } = &mut self.lanes[at];
             let baseless = fold.baseless(&self.owned);
@@ -331,8 +336,10 @@ impl<E: Event> Worker<E> {
             let behind = self.owned.iter().filter(|owned| owned.read > owned.ledgers[at].commit);
             let reached = behind.map(|owned| {
                 let horizon = owned.read.map(|read| read.ahead(ahead));
-                let record = PartitionRecord { commit: owned.read, horizon, watermark: owned.watermark };
-                Reached { partition: owned.id.clone(), record, standing: owned.ledgers[at].standing }
+                let Ledger { standing, front, .. } = owned.ledgers[at];
+                let record =
+                    PartitionRecord { commit: owned.read, horizon, watermark: owned.watermark, front, floor: None };
+                Reached { partition: owned.id.clone(), record, standing }
             });
             let reached = reached.collect();
             let writes = fold.writes(&self.owned);
@@ -392,8 +399,9 @@ impl<E: Event> Worker<E> {
         Ok(Flushed::Conflict)
     }
 
-    /// Before a flush may be sent, the record says so.
-    async fn raise_horizon(&mut self, at: usize) -> Result<()> {
+    /// Before a flush may be sent, the record says so. Not when the floor of a front was raised meanwhile: then events
+    /// were taken for ones in time that are late.
+    async fn raise_horizon(&mut self, at: usize) -> Result<bool> {
         let table = self.lanes[at].fold.table();
         for owned in &mut self.owned {
             let ledger = &mut owned.ledgers[at];
@@ -401,9 +409,12 @@ impl<E: Event> Worker<E> {
                 let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
                 let standing = ledger.standing;
                 ledger.standing = retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
+                if ledger.standing.record.floor != standing.record.floor {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn sync_letters(&mut self) -> Result<()> {

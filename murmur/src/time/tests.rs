@@ -192,7 +192,9 @@ fn all_time_is_one_slot_of_one_tile() {
 
 #[test]
 fn levels_and_their_letters_belong_together() {
-    for level in [Level::Slot, Level::Minute, Level::Hour, Level::Day, Level::Month, Level::Forever] {
+    let days = [Level::Days2, Level::Days4, Level::Days8, Level::Days16, Level::Days32];
+    let others = [Level::Slot, Level::Minute, Level::Hour, Level::Day, Level::Month, Level::Forever, Level::Late];
+    for level in days.into_iter().chain(others) {
         assert_eq!(Level::from_letter(level.letter()), Some(level));
     }
     assert_eq!(Level::from_letter('x'), None);

@@ -133,7 +133,7 @@ impl<A> Entries<A> {
     }
 
     pub(super) fn hash(&self, key: &str, tile: Tile, partition: Option<u16>) -> u64 {
-        self.hasher.hash_one((key, tile.start.as_micros(), partition))
+        self.hasher.hash_one((key, tile.start.as_micros(), tile.level as u8, partition))
     }
 
     /// An entry of this hash, which is nearly always the one.

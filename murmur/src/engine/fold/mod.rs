@@ -26,6 +26,8 @@ pub(super) struct At {
     pub(super) offset: Offset,
     /// An earlier owner may have written this event already: look before folding.
     pub(super) catching_up: bool,
+    /// The newest event time before it in the log of its partition.
+    pub(super) front: Option<Timestamp>,
 }
 
 /// An earlier write overlaps the unflushed delta: someone else writes these partitions.

@@ -35,8 +35,8 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     catching_up: bool,
     /// The entries that the last question to the store was about, in its order.
     asked: Vec<u32>,
-    /// The tile of the last event: most events fall into the same one.
-    recent: Option<(Tile, TimeRange)>,
+    /// The tile of the last event, what it covers and when it closes: most events fall into the same one.
+    recent: Option<(Tile, TimeRange, Option<Timestamp>)>,
     /// Tells stored bytes apart.
     hasher: DefaultHashBuilder,
 }
@@ -70,15 +70,19 @@ impl<P: Pipeline> FoldTable<P> {
         }
     }
 
-    fn locate(&mut self, at: Timestamp) -> (Tile, Slot) {
-        if let Some((tile, range)) = self.recent
-            && range.contains(at)
-        {
-            return (tile, self.tiling.slot_in(tile, at));
-        }
-        let (tile, slot) = self.tiling.locate(at);
-        self.recent = Some((tile, self.tiling.tile_range(tile)));
-        (tile, slot)
+    /// The place of an event before which the partition's newest one was at `front`: the twin of its tile when it is late.
+    fn locate(&mut self, at: Timestamp, front: Option<Timestamp>) -> (Tile, Slot) {
+        let (tile, slot, closes) = match self.recent {
+            Some((tile, range, closes)) if range.contains(at) => (tile, self.tiling.slot_in(tile, at), closes),
+            _ => {
+                let (tile, slot) = self.tiling.locate(at);
+                let closes = self.tiling.closes(tile);
+                self.recent = Some((tile, self.tiling.tile_range(tile), closes));
+                (tile, slot, closes)
+            }
+        };
+        let is_late = closes.is_some_and(|closes| front >= Some(closes));
+        (if is_late { self.tiling.late(tile) } else { tile }, slot)
     }
 
     /// Add what an event emits; nothing when it is refused.
@@ -200,7 +204,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {
         let before = self.emissions.len();
         self.apply(event)?;
-        let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH));
+        let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
         if self.tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= now) {
             let expired = (self.emissions.len() - before) as u64;
             self.emissions.truncate(before);
