@@ -59,6 +59,11 @@ impl Room {
                 let stands = id.part.as_ref().and_then(|part| item.offset(part));
                 stands < Some(*last) && values.len() > most
             }
+            Write::Roll { numbers, values, .. } => {
+                let places: BTreeSet<_> = item.numbers.iter().chain(numbers).map(|(place, _)| place).collect();
+                let slots: BTreeSet<_> = item.values.iter().chain(values).map(|(slot, _)| slot).collect();
+                places.len() > most || slots.len() > most
+            }
         }
     }
 }
@@ -160,7 +165,7 @@ impl FaultyStore {
                 let applied = vec![Applied { partition, first: Offset::ZERO, last: Offset::ZERO }];
                 Write::Add { id, numbers, applied, expires }
             }
-            put @ Write::Put { .. } => put,
+            other @ (Write::Put { .. } | Write::Roll { .. }) => other,
         }
     }
 

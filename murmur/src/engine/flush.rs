@@ -128,6 +128,7 @@ fn holds(standing: &Item, write: &Write) -> bool {
     match write {
         Write::Add { applied, .. } => applied.iter().all(|span| standing.holds(&span.partition, span.last)),
         Write::Put { id, last, .. } => id.part.as_ref().is_some_and(|partition| standing.holds(partition, *last)),
+        Write::Roll { slots, .. } => slots.iter().all(|slot| standing.is_rolled(*slot)),
     }
 }
 

@@ -1,10 +1,13 @@
-//! What a conditional write does to the item that stands there.
+//! What a write does to the item that stands there.
 //!
 //! One piece for every store that carries out its own writes, so that they cannot differ.
 
+use std::collections::BTreeSet;
+
 use super::item::Item;
 use super::write::{Applied, Outcome, Write};
-use crate::aggregate::Number;
+use crate::aggregate::{Column, Number};
+use crate::time::Slot;
 use crate::{Error, ErrorKind, Result};
 
 /// Carry out `write` on `item`, where an absent item is the default one. When the outcome is not
@@ -51,7 +54,16 @@ pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
             }
             let mut values = values.clone();
             values.sort_by_key(|(slot, _)| *slot);
-            *item = Item { offsets: vec![(part.clone(), *last)], numbers: Vec::new(), values, expires: *expires };
+            let offsets = vec![(part.clone(), *last)];
+            *item = Item { offsets, values, expires: *expires, ..Item::default() };
+        }
+        Write::Roll { slots, numbers, values, expires, .. } => {
+            numbers.iter().for_each(|((slot, column), number)| item.set_number(*slot, *column, *number));
+            values.iter().for_each(|(slot, value)| item.set_value(*slot, value.clone()));
+            slots.iter().for_each(|slot| item.set_rolled(*slot));
+            if expires.is_some() {
+                item.expires = *expires;
+            }
         }
     }
     Ok(Outcome::Applied)
@@ -76,11 +88,7 @@ pub(super) fn check(write: &Write) -> Result<()> {
             if repeats(numbers, |(place, _)| place) {
                 return Err(senseless(write, "a delta that names one number twice"));
             }
-            match numbers.iter().map(|(_, number)| number).find(|number| !number.is_in_range()) {
-                Some(Number::Float { .. }) => return Err(senseless(write, "a number that is not finite")),
-                Some(Number::Int(_)) => return Err(overflow(write)),
-                None => {}
-            }
+            check_range(write, numbers)?;
         }
         Write::Put { id, values, .. } => {
             if id.part.is_none() {
@@ -90,8 +98,34 @@ pub(super) fn check(write: &Write) -> Result<()> {
                 return Err(senseless(write, "a fold that names one slot twice"));
             }
         }
+        Write::Roll { id, slots, numbers, values, .. } => {
+            if id.part.is_some() {
+                return Err(senseless(write, "a roll into the fold of one partition"));
+            }
+            if slots.is_empty() {
+                return Err(senseless(write, "a roll of no slots"));
+            }
+            if repeats(slots, |slot| slot) || repeats(numbers, |(place, _)| place) || repeats(values, |(slot, _)| slot)
+            {
+                return Err(senseless(write, "a roll that names one slot or number twice"));
+            }
+            let rolled: BTreeSet<Slot> = slots.iter().copied().collect();
+            let mut filled = numbers.iter().map(|((slot, _), _)| slot).chain(values.iter().map(|(slot, _)| slot));
+            if !filled.all(|slot| rolled.contains(slot)) {
+                return Err(senseless(write, "a roll that fills a slot which it does not name"));
+            }
+            check_range(write, numbers)?;
+        }
     }
     Ok(())
+}
+
+fn check_range(write: &Write, numbers: &[((Slot, Column), Number)]) -> Result<()> {
+    match numbers.iter().map(|(_, number)| number).find(|number| !number.is_in_range()) {
+        Some(Number::Float { .. }) => Err(senseless(write, "a number that is not finite")),
+        Some(Number::Int(_)) => Err(overflow(write)),
+        None => Ok(()),
+    }
 }
 
 /// Whether two elements have the same key. Sorted input, which is the usual one, costs one pass.
@@ -119,5 +153,5 @@ fn unsummable(write: &Write, stands: Number, delta: Number) -> Error {
 }
 
 fn overflow(write: &Write) -> Error {
-    Error::new(ErrorKind::Overflow, format!("cannot add to {}: a number would leave its range", write.id()))
+    Error::new(ErrorKind::Overflow, format!("cannot write {}: a number would leave its range", write.id()))
 }

@@ -66,6 +66,8 @@ pub struct Item {
     pub numbers: Vec<((Slot, Column), Number)>,
     /// Form B: the encoded fold of each slot, with version byte and checksum.
     pub values: Vec<(Slot, Bytes)>,
+    /// Of a parent tile: the slots that hold the fold of their child, those of a child without anything too.
+    pub rolled: Vec<Slot>,
     /// When it expires; `None` never.
     pub expires: Option<Timestamp>,
 }
@@ -98,6 +100,34 @@ impl Item {
     /// One number of the item; `None` when nothing was added to it yet.
     pub fn number(&self, slot: Slot, column: Column) -> Option<Number> {
         self.numbers.binary_search_by(|(at, _)| at.cmp(&(slot, column))).ok().map(|at| self.numbers[at].1)
+    }
+
+    /// Set a number, whatever stands there.
+    pub fn set_number(&mut self, slot: Slot, column: Column, number: Number) {
+        match self.numbers.binary_search_by(|(at, _)| at.cmp(&(slot, column))) {
+            Ok(at) => self.numbers[at].1 = number,
+            Err(at) => self.numbers.insert(at, ((slot, column), number)),
+        }
+    }
+
+    /// Set the encoded fold of a slot, whatever stands there.
+    pub fn set_value(&mut self, slot: Slot, value: Bytes) {
+        match self.values.binary_search_by_key(&slot, |(at, _)| *at) {
+            Ok(at) => self.values[at].1 = value,
+            Err(at) => self.values.insert(at, (slot, value)),
+        }
+    }
+
+    /// Whether a slot holds the fold of its child.
+    pub fn is_rolled(&self, slot: Slot) -> bool {
+        self.rolled.binary_search(&slot).is_ok()
+    }
+
+    /// Mark a slot as one that holds the fold of its child.
+    pub fn set_rolled(&mut self, slot: Slot) {
+        if let Err(at) = self.rolled.binary_search(&slot) {
+            self.rolled.insert(at, slot);
+        }
     }
 
     /// Add to a number; an absent one is zero. `None` when the number would leave its range; nothing changed then.

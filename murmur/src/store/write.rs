@@ -16,7 +16,7 @@ pub struct Applied {
     pub last: Offset,
 }
 
-/// A conditional write of one tile.
+/// A write of one tile, under a condition wherever it matters who writes first.
 ///
 /// No partition, number or slot stands twice in one write; their order does not matter.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,18 +59,41 @@ pub enum Write {
         /// When the tile expires.
         expires: Option<Timestamp>,
     },
+    /// **Roll.** Set slots of a parent tile, each to the fold of a child that cannot change any more.
+    ///
+    /// ```text
+    /// SET  numbers, values of these slots
+    /// ADD  the slots to the set of those that are rolled
+    /// ```
+    ///
+    /// Without a condition: whoever rolls a slot writes the same into it, so it may be repeated, and by several at once.
+    /// A slot is never seen as rolled without all that was written with it. Always [`Applied`](Outcome::Applied), or an
+    /// error.
+    Roll {
+        /// Which tile; `part` is `None`.
+        id: TileId,
+        /// The slots that are rolled, those whose child holds nothing too; at least one.
+        slots: Vec<Slot>,
+        /// Numbers of these slots. They take the place of what stands under the same slot and column.
+        numbers: Vec<((Slot, Column), Number)>,
+        /// Encoded folds of these slots. They take the place of what stands there.
+        values: Vec<(Slot, Bytes)>,
+        /// When the tile expires; `None` leaves what the item says.
+        expires: Option<Timestamp>,
+    },
 }
 
 impl Write {
     /// Which item it writes.
     pub fn id(&self) -> &TileId {
         match self {
-            Self::Add { id, .. } | Self::Put { id, .. } => id,
+            Self::Add { id, .. } | Self::Put { id, .. } | Self::Roll { id, .. } => id,
         }
     }
 
     /// The write to send after this one was refused as [`Oversize`](crate::ErrorKind::Oversize): it closes the tile to
-    /// the partitions of this one, from their first events in it on. `None` when this is such a write itself.
+    /// the partitions of this one, from their first events in it on. `None` when this is such a write itself, or a roll, without
+    /// which no event is lost.
     ///
     /// ```text
     /// SET  o<p> = first<p>.closed()    for each p
@@ -88,6 +111,7 @@ impl Write {
             Self::Put { id, first, expires, .. } => {
                 (vec![Applied { partition: id.part.clone()?, first: *first, last: first.closed() }], *expires)
             }
+            Self::Roll { .. } => return None,
         };
         Some(Self::Add { id: self.id().clone(), numbers: Vec::new(), applied, expires })
     }

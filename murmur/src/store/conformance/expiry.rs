@@ -7,15 +7,15 @@ pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(4_102_444_800 + seconds)
 }
 
-fn expiring(mut write: Write, when: Timestamp) -> Write {
-    let (Write::Add { expires, .. } | Write::Put { expires, .. }) = &mut write;
+pub(super) fn expiring(mut write: Write, when: Timestamp) -> Write {
+    let (Write::Add { expires, .. } | Write::Put { expires, .. } | Write::Roll { expires, .. }) = &mut write;
     *expires = Some(when);
     write
 }
 
 /// Ask the store to remove what has expired, and check that it did. `false` when it expires items by itself in its
 /// own time.
-async fn expire(subject: &Subject, now: Timestamp, limit: usize, expected: usize) -> bool {
+pub(super) async fn expire(subject: &Subject, now: Timestamp, limit: usize, expected: usize) -> bool {
     let before = subject.scan(1_000).await.len();
     let removed = must(subject.store.remove_expired(&subject.table, now, limit).await);
     assert_eq!(subject.scan(1_000).await.len(), before - removed, "it removes what it says");

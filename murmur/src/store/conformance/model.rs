@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::aggregate::{Column, Number};
 use crate::store::{Item, TileId, Write};
@@ -18,6 +18,7 @@ pub(super) struct Tile {
     whole: BTreeMap<(Slot, Column), i128>,
     float: BTreeMap<(Slot, Column), f64>,
     values: BTreeMap<Slot, Vec<u8>>,
+    rolled: BTreeSet<Slot>,
     expires: Option<Timestamp>,
 }
 
@@ -27,13 +28,18 @@ impl Tile {
         let mut tile = Self { expires: item.expires, ..Self::default() };
         tile.offsets = item.offsets.iter().map(|(p, o)| (p.to_string(), o.words())).collect();
         tile.values = item.values.iter().map(|(slot, bytes)| (*slot, bytes.to_vec())).collect();
+        tile.rolled = item.rolled.iter().copied().collect();
         for (place, number) in &item.numbers {
-            match number {
-                Number::Int(whole) => drop(tile.whole.insert(*place, *whole)),
-                Number::Float { sum, rest } => drop(tile.float.insert(*place, sum + rest)),
-            }
+            tile.set(*place, *number);
         }
         tile
+    }
+
+    fn set(&mut self, place: (Slot, Column), number: Number) {
+        match number {
+            Number::Int(whole) => drop(self.whole.insert(place, whole)),
+            Number::Float { sum, rest } => drop(self.float.insert(place, sum + rest)),
+        }
     }
 }
 
@@ -71,6 +77,18 @@ impl Model {
                     expires: *expires,
                     ..Tile::default()
                 }
+            }
+            Write::Roll { slots, numbers, values, expires, .. } => {
+                let mut next = stands.clone();
+                for (place, number) in numbers {
+                    next.whole.remove(place);
+                    next.float.remove(place);
+                    next.set(*place, *number);
+                }
+                next.values.extend(values.iter().map(|(slot, bytes)| (*slot, bytes.to_vec())));
+                next.rolled.extend(slots);
+                next.expires = expires.or(stands.expires);
+                next
             }
         };
         self.tiles.insert(write.id().clone(), next);

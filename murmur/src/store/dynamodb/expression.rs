@@ -1,9 +1,10 @@
-//! The one conditional update of Form A, as DynamoDB's expressions.
+//! The one conditional update of Form A, and that of a roll, as DynamoDB's expressions.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
 
 use super::format::{self, Attributes};
 use crate::aggregate::{Column, Number};
@@ -20,7 +21,7 @@ const BLIND_DELTA: i128 = 10i128.pow(26);
 /// Above this no number may be when the count of writes is below [`BLIND_WRITES`].
 const HIGH: i128 = 10i128.pow(37);
 /// As long as fewer writes than this were counted, no number of the item can leave its range by one more blind delta:
-/// it was at most [`HIGH`] when it was last looked at, and 10^11 times 10^26 was added since, which is 2 * 10^37 of
+/// it was at most [`HIGH`] when it was last looked at or set, and 10^11 times 10^26 was added since, which is 2 * 10^37 of
 /// the 10^38 that fit. An item with a number above [`HIGH`] is given a count beyond this one.
 const BLIND_WRITES: u64 = 100_000_000_000;
 
@@ -68,18 +69,63 @@ impl Expression {
             out.offset(format!(":l{at}"), *last);
         }
         if let Some(at) = expires {
-            let (seconds, earlier) = format::encode_expiry(at);
-            out.values.insert(":x".to_owned(), seconds);
-            out.update.push_str(", x = :x");
-            match earlier {
-                Some(earlier) => {
-                    out.values.insert(":y".to_owned(), earlier);
-                    out.update.push_str(", y = :y");
-                }
-                None => out.update.push_str(" REMOVE y"),
-            }
+            out.update.push_str(", ");
+            out.expire(at);
         }
-        (out.update.len() <= MOST_BYTES && out.condition.len() <= MOST_BYTES).then_some(out)
+        out.if_it_fits()
+    }
+
+    /// The roll of these slots, without a condition; `None` when DynamoDB cannot carry it out by itself: more than fits
+    /// into an expression, numbers that are not to be added to without looking.
+    pub(super) fn roll(
+        slots: &[Slot],
+        numbers: &[((Slot, Column), Number)],
+        values: &[(Slot, Bytes)],
+        expires: Option<Timestamp>,
+    ) -> Option<Self> {
+        if numbers.iter().any(|(_, number)| is_high(*number)) {
+            return None;
+        }
+        let mut out = Self::default();
+        // Whoever looks and puts meanwhile is to notice.
+        let _ = write!(out.update, "ADD v :v, {} :r", format::ROLLED);
+        out.values.insert(":v".to_owned(), AttributeValue::N("1".to_owned()));
+        out.values.insert(":r".to_owned(), format::encode_slots(slots));
+        let mut separator = " SET ";
+        for (at, ((slot, column), number)) in numbers.iter().enumerate() {
+            out.update.push_str(std::mem::replace(&mut separator, ", "));
+            format::push_number_name(&mut out.update, *slot, *column);
+            let _ = write!(out.update, " = :a{at}");
+            out.values.insert(format!(":a{at}"), format::encode_number(*number));
+        }
+        for (at, (slot, value)) in values.iter().enumerate() {
+            let name = format::value_name(*slot);
+            let _ = write!(out.update, "{}{name} = :b{at}", std::mem::replace(&mut separator, ", "));
+            out.values.insert(format!(":b{at}"), format::encode_value(value));
+        }
+        if let Some(at) = expires {
+            out.update.push_str(separator);
+            out.expire(at);
+        }
+        out.if_it_fits()
+    }
+
+    /// The last assignments: when the item expires.
+    fn expire(&mut self, at: Timestamp) {
+        let (seconds, earlier) = format::encode_expiry(at);
+        self.values.insert(":x".to_owned(), seconds);
+        self.update.push_str("x = :x");
+        match earlier {
+            Some(earlier) => {
+                self.values.insert(":y".to_owned(), earlier);
+                self.update.push_str(", y = :y");
+            }
+            None => self.update.push_str(" REMOVE y"),
+        }
+    }
+
+    fn if_it_fits(self) -> Option<Self> {
+        (self.update.len() <= MOST_BYTES && self.condition.len() <= MOST_BYTES).then_some(self)
     }
 
     /// The put of the fold of one partition.
@@ -113,12 +159,15 @@ impl Expression {
     }
 }
 
+/// Whether additions to this number need a look at it.
+fn is_high(number: Number) -> bool {
+    matches!(number, Number::Int(n) if n.unsigned_abs() > HIGH.unsigned_abs())
+}
+
 /// The count of writes after one that has looked at all numbers.
 pub(super) fn next_count(before: Option<u64>, numbers: &[((Slot, Column), Number)]) -> u64 {
     let next = before.map_or(1, |writes| writes.saturating_add(1));
-    let high =
-        numbers.iter().any(|(_, number)| matches!(number, Number::Int(n) if n.unsigned_abs() > HIGH.unsigned_abs()));
-    if high { next.max(BLIND_WRITES) } else { next }
+    if numbers.iter().any(|(_, number)| is_high(*number)) { next.max(BLIND_WRITES) } else { next }
 }
 
 #[cfg(test)]
@@ -154,6 +203,30 @@ mod tests {
         let many: Vec<_> = (0..600).map(|slot| (place(slot), Number::Int(1))).collect();
         assert!(Expression::add(&many[..60], &applied(8), None).is_some());
         assert!(Expression::add(&many, &applied(1), None).is_none());
+    }
+
+    #[test]
+    fn a_roll_reads_as_the_design_says() {
+        let roll = |slots: &[u16], numbers: &[_], values: &[_], expires| {
+            let slots: Vec<Slot> = slots.iter().copied().map(Slot).collect();
+            Expression::roll(&slots, numbers, values, expires).map(|out| (out.update, out.condition, out.values))
+        };
+        let (update, condition, values) = roll(
+            &[7, 3, 9],
+            &[(place(7), Number::Int(5)), (place(3), Number::Float { sum: 0.5, rest: 0.0 })],
+            &[(Slot(7), Bytes::from_static(b"fold"))],
+            Some(Timestamp::EPOCH),
+        )
+        .unwrap();
+        assert_eq!(update, "ADD v :v, r :r SET n1s7 = :a0, n1s3 = :a1, b7 = :b0, x = :x REMOVE y");
+        assert_eq!(condition, "");
+        assert_eq!(values[":r"], AttributeValue::Ns(vec!["7".into(), "3".into(), "9".into()]));
+        assert_eq!(roll(&[7], &[], &[], None).unwrap().0, "ADD v :v, r :r");
+        assert_eq!(roll(&[7], &[], &[], Some(Timestamp::EPOCH)).unwrap().0, "ADD v :v, r :r SET x = :x REMOVE y");
+        assert!(roll(&[7], &[(place(7), Number::Int(HIGH))], &[], None).is_some());
+        assert!(roll(&[7], &[(place(7), Number::Int(-HIGH - 1))], &[], None).is_none());
+        let many: Vec<_> = (0..400).map(|slot| (place(slot), Number::Int(1))).collect();
+        assert!(roll(&(0..400).collect::<Vec<_>>(), &many, &[], None).is_none());
     }
 
     #[test]

@@ -7,9 +7,10 @@
 //!          n<f>s<s>   N  number of field f in slot s; n<f>p<i>s<s> is its further number i
 //!                     L  a float: [sum, rest], each N, or S where it lies outside the range of an N
 //!          b<s>       B  the encoded fold of slot s
+//!          r          NS the slots that are rolled; absent when there are none
 //!          x          N  when the item expires: seconds since 1970, rounded up
 //!          y          N  microseconds that `x` is too late; absent when 0
-//!          v          N  how often numbers were added, see `write`
+//!          v          N  how often numbers were added or slots rolled, see `write`
 //! record   pk         S  #record
 //!          sk         S  # and its name
 //!          r          B  its bytes
@@ -40,6 +41,7 @@ pub(super) const SORT_KEY: &str = "sk";
 pub(super) const EXPIRES: &str = "x";
 pub(super) const EARLIER: &str = "y";
 pub(super) const VERSION: &str = "v";
+pub(super) const ROLLED: &str = "r";
 const BYTES: &str = "r";
 
 /// Partition key of the records of a table.
@@ -136,6 +138,19 @@ pub(super) fn encode_offset(offset: Offset) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
+pub(super) fn value_name(slot: Slot) -> String {
+    format!("b{}", slot.0)
+}
+
+pub(super) fn encode_value(value: &Bytes) -> AttributeValue {
+    AttributeValue::B(Blob::new(value.to_vec()))
+}
+
+/// A set; DynamoDB has none without elements.
+pub(super) fn encode_slots(slots: &[Slot]) -> AttributeValue {
+    AttributeValue::Ns(slots.iter().map(|slot| slot.0.to_string()).collect())
+}
+
 /// Append the name of a number.
 pub(super) fn push_number_name(out: &mut String, slot: Slot, column: Column) {
     // Writing to a string cannot fail.
@@ -221,7 +236,10 @@ pub(super) fn encode_item(id: &TileId, item: &Item, writes: Option<u64>) -> Attr
         out.insert(name, encode_number(*number));
     }
     for (slot, value) in &item.values {
-        out.insert(format!("b{}", slot.0), AttributeValue::B(Blob::new(value.to_vec())));
+        out.insert(value_name(*slot), encode_value(value));
+    }
+    if !item.rolled.is_empty() {
+        out.insert(ROLLED.to_owned(), encode_slots(&item.rolled));
     }
     if let Some(at) = item.expires {
         let (seconds, earlier) = encode_expiry(at);
@@ -245,6 +263,7 @@ pub(super) fn decode_item(id: &TileId, attributes: Attributes) -> Result<(Item, 
             (PARTITION_KEY | SORT_KEY, _) => Some(()),
             (VERSION, value) => take(&value).map(|number| writes = number),
             (EXPIRES, value) => take(&value).map(|number: i64| seconds = Some(number)),
+            (ROLLED, AttributeValue::Ns(slots)) => decode_slots(&slots).map(|slots| item.rolled = slots),
             (EARLIER, value) => take(&value).map(|number: i64| earlier = number),
             (other, value) => attribute(&mut item, other, value),
         };
@@ -254,6 +273,7 @@ pub(super) fn decode_item(id: &TileId, attributes: Attributes) -> Result<(Item, 
     item.offsets.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     item.numbers.sort_unstable_by_key(|(place, _)| *place);
     item.values.sort_unstable_by_key(|(slot, _)| *slot);
+    item.rolled.sort_unstable();
     Ok((item, writes))
 }
 
@@ -275,6 +295,10 @@ fn attribute(item: &mut Item, name: &str, value: AttributeValue) -> Option<()> {
         }
         _ => None,
     }
+}
+
+fn decode_slots(slots: &[String]) -> Option<Vec<Slot>> {
+    slots.iter().map(|slot| decode_whole(slot)?.try_into().ok().map(Slot)).collect()
 }
 
 fn take<T: std::str::FromStr>(value: &AttributeValue) -> Option<T> {
@@ -320,11 +344,16 @@ fn value_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
         AttributeValue::B(bytes) => bytes.as_ref().len(),
-        // Two digits a byte, the exponent, and the sign.
-        AttributeValue::N(digits) => digits.len() / 2 + 2,
+        AttributeValue::N(digits) => number_size(digits),
+        AttributeValue::Ns(numbers) => 3 + numbers.iter().map(|digits| 1 + number_size(digits)).sum::<usize>(),
         AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
         _ => 1,
     }
+}
+
+/// Two digits a byte, the exponent, and the sign.
+fn number_size(digits: &str) -> usize {
+    digits.len() / 2 + 2
 }
 
 #[cfg(test)]
@@ -358,13 +387,14 @@ mod tests {
         let numbers = prop::collection::btree_map((any::<u16>().prop_map(Slot), column), number, 0..20);
         let offsets = prop::collection::btree_map(".*", any::<[u64; 4]>(), 0..5);
         let values = prop::collection::btree_map(any::<u16>(), prop::collection::vec(any::<u8>(), 0..30), 0..5);
-        (offsets, numbers, values, prop::option::of(any::<i64>())).prop_map(|(offsets, numbers, values, expires)| {
-            Item {
-                offsets: offsets.into_iter().map(|(p, o)| (PartitionId::new(p), Offset::from_words(o))).collect(),
-                numbers: numbers.into_iter().collect(),
-                values: values.into_iter().map(|(slot, value)| (Slot(slot), value.into())).collect(),
-                expires: expires.map(Timestamp::from_micros),
-            }
+        let rolled = prop::collection::btree_set(any::<u16>(), 0..40);
+        let parts = (offsets, numbers, values, rolled, prop::option::of(any::<i64>()));
+        parts.prop_map(|(offsets, numbers, values, rolled, expires)| Item {
+            offsets: offsets.into_iter().map(|(p, o)| (PartitionId::new(p), Offset::from_words(o))).collect(),
+            numbers: numbers.into_iter().collect(),
+            values: values.into_iter().map(|(slot, value)| (Slot(slot), value.into())).collect(),
+            rolled: rolled.into_iter().map(Slot).collect(),
+            expires: expires.map(Timestamp::from_micros),
         })
     }
 
@@ -418,6 +448,9 @@ mod tests {
             ("op", AttributeValue::B(Blob::new([1, 2, 3]))),
             ("b1", number("1")),
             ("v", AttributeValue::S("1".into())),
+            ("r", number("1")),
+            ("r", AttributeValue::Ns(vec!["1".into(), "-1".into()])),
+            ("r", AttributeValue::Ns(vec!["65536".into()])),
         ] {
             let mut stored = tile_key(&id);
             stored.insert(name.to_owned(), value);

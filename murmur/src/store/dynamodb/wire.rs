@@ -17,12 +17,10 @@ use super::format::Attributes;
 pub(super) struct Request(Vec<u8>);
 
 impl Request {
-    /// On a table, with the old item in place of a reason when the condition does not hold.
+    /// On a table.
     fn new(table: &str) -> Self {
         let mut out = Vec::with_capacity(1024);
-        out.extend_from_slice(
-            br#"{"ReturnValuesOnConditionCheckFailure":"ALL_OLD","ReturnConsumedCapacity":"TOTAL","TableName":"#,
-        );
+        out.extend_from_slice(br#"{"ReturnConsumedCapacity":"TOTAL","TableName":"#);
         push_text(&mut out, table);
         Self(out)
     }
@@ -40,8 +38,12 @@ impl Request {
         request.condition(condition)
     }
 
+    /// With the old item in place of a reason when the condition does not hold.
     fn condition(mut self, expression: &Expression) -> Self {
-        self.text("ConditionExpression", &expression.condition);
+        if !expression.condition.is_empty() {
+            self.text("ReturnValuesOnConditionCheckFailure", "ALL_OLD");
+            self.text("ConditionExpression", &expression.condition);
+        }
         // DynamoDB refuses maps of nothing.
         if !expression.names.is_empty() {
             self.name("ExpressionAttributeNames");
@@ -105,6 +107,16 @@ fn push_value(out: &mut Vec<u8>, value: &AttributeValue) {
             // There is room for exactly this.
             let _ = STANDARD.encode_slice(bytes, &mut out[start..]);
             out.extend_from_slice(br#""}"#);
+        }
+        AttributeValue::Ns(numbers) => {
+            out.extend_from_slice(br#"{"NS":["#);
+            for (n, digits) in numbers.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                push_text(out, digits);
+            }
+            out.extend_from_slice(b"]}");
         }
         AttributeValue::L(values) => {
             out.extend_from_slice(br#"{"L":["#);
@@ -207,6 +219,13 @@ fn read_value(value: Value) -> AttributeValue {
             (tag, Value::Array(values)) if tag == "L" => {
                 Some(AttributeValue::L(values.into_iter().map(read_value).collect()))
             }
+            (tag, Value::Array(values)) if tag == "NS" => {
+                let numbers = values.into_iter().map(|digits| match digits {
+                    Value::String(digits) => Some(digits),
+                    _ => None,
+                });
+                numbers.collect::<Option<_>>().map(AttributeValue::Ns)
+            }
             _ => None,
         }
     };
@@ -223,6 +242,7 @@ mod tests {
         let flat = prop_oneof![
             ".*".prop_map(AttributeValue::S),
             "-?[0-9]{1,38}".prop_map(AttributeValue::N),
+            prop::collection::vec("[0-9]{1,5}", 1..9).prop_map(AttributeValue::Ns),
             prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| AttributeValue::B(Blob::new(bytes))),
         ];
         flat.prop_recursive(2, 8, 3, |inner| prop::collection::vec(inner, 0..3).prop_map(AttributeValue::L))
@@ -253,7 +273,7 @@ mod tests {
         assert_eq!(read_done(br#"{"ConsumedCapacity":{"TableName":"t","CapacityUnits":2.5}}"#).unwrap(), Some(2.5));
         assert_eq!(read_done(b"{}").unwrap(), None);
         // A value of a kind that no tile has.
-        let refusal = Refusal::read(400, br#"{"Item":{"n1s0":{"NS":["1"]},"b0":{"B":"*"}}}"#);
+        let refusal = Refusal::read(400, br#"{"Item":{"n1s0":{"SS":["1"]},"b0":{"B":"*"},"r":{"NS":[1]}}}"#);
         let item = refusal.into_item().unwrap();
         assert!(item.values().all(|value| *value == AttributeValue::Null(true)), "{item:?}");
     }

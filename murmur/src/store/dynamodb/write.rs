@@ -41,12 +41,8 @@ impl Inner {
                 let Some(part) = &id.part else {
                     return Err(Error::new(ErrorKind::Internal, "a fold of no partition"));
                 };
-                let item = Item {
-                    offsets: vec![(part.clone(), *last)],
-                    numbers: Vec::new(),
-                    values: values.clone(),
-                    expires: *expires,
-                };
+                let (offsets, values) = (vec![(part.clone(), *last)], values.clone());
+                let item = Item { offsets, values, expires: *expires, ..Item::default() };
                 let attributes = format::encode_item(id, &item, None);
                 match self.put(table, id, attributes, Expression::put(part, *last), ITEM_BYTES - CLOSING_BYTES).await? {
                     Sent::Applied => Ok(Outcome::Applied),
@@ -58,20 +54,32 @@ impl Inner {
                     }
                 }
             }
-            Write::Add { id, numbers, applied, expires } => {
-                let Some(expression) = Expression::add(numbers, applied, *expires) else {
-                    return self.look_and_put(table, write, None).await;
-                };
-                match self.update(table, id, expression).await? {
-                    Some(Sent::Applied) => Ok(Outcome::Applied),
-                    Some(Sent::Refused(stands)) => self.look_and_put(table, write, Some(stands)).await,
-                    None => self.look_and_put(table, write, None).await,
+            Write::Add { numbers, applied, expires, .. } => {
+                self.update_or_put(table, write, Expression::add(numbers, applied, *expires)).await
+            }
+            Write::Roll { id, slots, numbers, values, expires } => {
+                let bytes = values.iter().map(|(_, value)| value.len()).sum();
+                if bytes > ITEM_BYTES {
+                    return Err(too_large(id, Some(bytes)));
                 }
+                self.update_or_put(table, write, Expression::roll(slots, numbers, values, *expires)).await
             }
         }
     }
 
-    /// Form A where DynamoDB cannot add by itself: read the item, add here, and put it if nobody wrote it meanwhile.
+    /// Carry out a write by this update, or without one where DynamoDB cannot.
+    async fn update_or_put(&self, table: &str, write: &Write, update: Option<Expression>) -> Result<Outcome> {
+        let Some(expression) = update else {
+            return self.look_and_put(table, write, None).await;
+        };
+        match self.update(table, write.id(), expression).await? {
+            Some(Sent::Applied) => Ok(Outcome::Applied),
+            Some(Sent::Refused(stands)) => self.look_and_put(table, write, Some(stands)).await,
+            None => self.look_and_put(table, write, None).await,
+        }
+    }
+
+    /// What DynamoDB cannot add or set by itself: read the item, do it here, and put it if nobody wrote it meanwhile.
     /// `stands` is what is known to stand there.
     async fn look_and_put(&self, table: &str, write: &Write, stands: Option<Option<Attributes>>) -> Result<Outcome> {
         let id = write.id();
@@ -101,7 +109,7 @@ impl Inner {
         Err(Error::new(ErrorKind::Unavailable, context))
     }
 
-    /// Add under a condition. `None` when the server cannot carry it out as it is: a number is of another kind, an
+    /// Update, under a condition if there is one. `None` when the server cannot carry it out as it is: a number is of another kind, an
     /// expression too long.
     async fn update(&self, table: &str, id: &TileId, expression: Expression) -> Result<Option<Sent>> {
         let _slot = self.limiter.enter(expression.bytes()).await;
@@ -113,7 +121,7 @@ impl Inner {
             }
             Answer::Refused(refusal) if refusal.is_too_large() => Err(too_large(id, None)),
             Answer::Refused(refusal) if refusal.is_invalid() => {
-                tracing::debug!(%id, ?refusal, "adding here what the table cannot add");
+                tracing::debug!(%id, ?refusal, "writing as a whole what the table cannot update");
                 Ok(None)
             }
             answer => Err(write_failure(answer, table, &self.place)),

@@ -3,7 +3,7 @@
 //! ```text
 //! PATH/lock         locked while open, holds the process id
 //! PATH/tiles.redb   one redb database:
-//!   meta            "format" -> 2
+//!   meta            "format" -> 3
 //!   sources         name -> record
 //!   tiles/<table>   row  -> item
 //!   records/<table> name -> record
@@ -12,10 +12,11 @@
 //! record version (8 bytes, little endian) | bytes | crc32 of all before (4 bytes, little endian)
 //! row    key, with 00 written 00 FF | 00 00 | letter of the level | start (8 bytes, order-preserving)
 //!        | nothing, or 01 and the name of the part
-//! item   01 | 00, or 01 and instant of expiry (8 bytes, little endian)
+//! item   02 | 00, or 01 and instant of expiry (8 bytes, little endian)
 //!        | varint n, n times: varint length, name of the partition, offset (`Offset::encode`)
 //!        | varint n, n times: varint slot step, varint field, varint part * 2 + float?, zigzag varint or two doubles
 //!        | varint n, n times: varint slot step, varint length, bytes
+//!        | varint n, n times: varint slot step of a slot that is rolled
 //!        | crc32 of all before (4 bytes, little endian)
 //! ```
 //!
@@ -34,7 +35,7 @@ use crate::store::{Item, Table, TileId};
 use crate::time::{Level, Slot, Tile, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
-pub(super) const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 3;
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Rows to items, and instants with rows to nothing.
@@ -77,7 +78,7 @@ impl ShelfName {
 }
 
 /// The version byte of an item.
-const ITEM: u8 = 1;
+const ITEM: u8 = 2;
 const CHECKSUM: usize = 4;
 
 pub(super) fn encode_row(id: &TileId) -> Vec<u8> {
@@ -214,6 +215,12 @@ pub(super) fn encode_item(item: &Item, out: &mut Vec<u8>) {
         before = slot.0;
         push_bytes(out, value);
     }
+    push_varint(out, item.rolled.len() as u128);
+    let mut before = 0;
+    for slot in &item.rolled {
+        push_varint(out, u128::from(slot.0 - before));
+        before = slot.0;
+    }
     seal(out);
 }
 
@@ -232,7 +239,7 @@ fn item_parts(bytes: &[u8], names: &mut PartitionNames) -> Option<Item> {
         1 => Some(Timestamp::from_micros(rest.try_get_i64_le().ok()?)),
         _ => return None,
     };
-    let count = take_count(&mut rest)?;
+    let count = take_count(&mut rest, 2)?;
     let mut offsets = Vec::with_capacity(count);
     for _ in 0..count {
         let partition = names.get(std::str::from_utf8(take_bytes(&mut rest)?).ok()?);
@@ -240,7 +247,7 @@ fn item_parts(bytes: &[u8], names: &mut PartitionNames) -> Option<Item> {
         rest.advance(length);
         offsets.push((partition, offset));
     }
-    let count = take_count(&mut rest)?;
+    let count = take_count(&mut rest, 2)?;
     let mut numbers = Vec::with_capacity(count);
     let mut slot = 0u16;
     for _ in 0..count {
@@ -255,14 +262,21 @@ fn item_parts(bytes: &[u8], names: &mut PartitionNames) -> Option<Item> {
         };
         numbers.push(((Slot(slot), Column { field, part: (part >> 1).try_into().ok()? }), number));
     }
-    let count = take_count(&mut rest)?;
+    let count = take_count(&mut rest, 2)?;
     let mut values = Vec::with_capacity(count);
     let mut slot = 0u16;
     for _ in 0..count {
         slot = slot.checked_add(take_varint(&mut rest)?.try_into().ok()?)?;
         values.push((Slot(slot), Bytes::copy_from_slice(take_bytes(&mut rest)?)));
     }
-    rest.is_empty().then_some(Item { offsets, numbers, values, expires })
+    let count = take_count(&mut rest, 1)?;
+    let mut rolled = Vec::with_capacity(count);
+    let mut slot = 0u16;
+    for _ in 0..count {
+        slot = slot.checked_add(take_varint(&mut rest)?.try_into().ok()?)?;
+        rolled.push(Slot(slot));
+    }
+    rest.is_empty().then_some(Item { offsets, numbers, values, rolled, expires })
 }
 
 pub(super) fn encode_record(bytes: &[u8], version: Version) -> Vec<u8> {
@@ -338,10 +352,10 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// A number of elements. Each takes two bytes or more, which bounds what a wrong count can make a reader reserve.
-fn take_count(rest: &mut &[u8]) -> Option<usize> {
+/// A number of elements. Each takes at least so many bytes, which bounds what a wrong count can make a reader reserve.
+fn take_count(rest: &mut &[u8], least: usize) -> Option<usize> {
     let count: usize = take_varint(rest)?.try_into().ok()?;
-    (count <= rest.len() / 2).then_some(count)
+    (count <= rest.len() / least).then_some(count)
 }
 
 /// Partitions' names that were met before: every tile repeats the same few.
@@ -394,13 +408,14 @@ mod tests {
         let offsets = prop::collection::btree_map(".*", offset, 0..5);
         let value = prop::collection::vec(any::<u8>(), 0..300);
         let values = prop::collection::btree_map(any::<u16>(), value, 0..5);
-        (offsets, numbers, values, prop::option::of(any::<i64>())).prop_map(|(offsets, numbers, values, expires)| {
-            Item {
-                offsets: offsets.into_iter().map(|(p, o)| (PartitionId::new(p), Offset::from_words(o))).collect(),
-                numbers: numbers.into_iter().collect(),
-                values: values.into_iter().map(|(slot, value)| (Slot(slot), value.into())).collect(),
-                expires: expires.map(Timestamp::from_micros),
-            }
+        let rolled = prop::collection::btree_set(prop_oneof![0u16..60, any::<u16>()], 0..70);
+        let parts = (offsets, numbers, values, rolled, prop::option::of(any::<i64>()));
+        parts.prop_map(|(offsets, numbers, values, rolled, expires)| Item {
+            offsets: offsets.into_iter().map(|(p, o)| (PartitionId::new(p), Offset::from_words(o))).collect(),
+            numbers: numbers.into_iter().collect(),
+            values: values.into_iter().map(|(slot, value)| (Slot(slot), value.into())).collect(),
+            rolled: rolled.into_iter().map(Slot).collect(),
+            expires: expires.map(Timestamp::from_micros),
         })
     }
 
@@ -469,6 +484,6 @@ mod tests {
             expires: Some(Timestamp::EPOCH),
             ..Item::default()
         };
-        assert!(encoded(&item).len() <= 340, "{} bytes", encoded(&item).len());
+        assert!(encoded(&item).len() <= 341, "{} bytes", encoded(&item).len());
     }
 }

@@ -152,6 +152,16 @@ fn fold(bytes: usize) -> Write {
     }
 }
 
+fn roll(number: Number) -> Write {
+    Write::Roll {
+        id: tile("=the-page"),
+        slots: vec![Slot(4), Slot(0)],
+        numbers: vec![((Slot(0), Column { field: 1, part: 0 }), number)],
+        values: Vec::new(),
+        expires: None,
+    }
+}
+
 async fn write(store: &DynamoStore, write: Write) -> Result<Outcome> {
     store.write(&Table::new("views", 1), &[write]).await.remove(0)
 }
@@ -163,7 +173,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 #[tokio::test]
 async fn a_write_is_sent_once_and_what_became_of_it_is_said_to_be_unknown() {
     for reply in [Reply::Cuts, Reply::Waits, error(500, "InternalServerError", "oops"), error(503, "X", "down")] {
-        for request in [add(Number::Int(1)), fold(10)] {
+        for request in [add(Number::Int(1)), fold(10), roll(Number::Int(1))] {
             let server = Server::start(vec![reply.clone()]);
             let store = server.store().await;
             assert_eq!(kind(write(&store, request).await), ErrorKind::Ambiguous);
@@ -345,6 +355,20 @@ async fn only_servers_behind_https_need_certificates() {
     let config = DynamoConfig { endpoint: Some(server.endpoint.replace("http:", "https:")), ..DynamoConfig::new() };
     let error = DynamoStore::open(&config).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Configuration && error.to_string().contains("SSL_CERT_FILE"), "{error}");
+}
+
+#[tokio::test]
+async fn a_roll_is_one_update_without_a_condition() {
+    for number in [Number::Int(7), Number::Float { sum: 0.5, rest: 0.0 }] {
+        let server = Server::start(vec![Reply::Says(200, "{}".into())]);
+        let store = server.store().await;
+        assert_eq!(write(&store, roll(number)).await.unwrap(), Outcome::Applied);
+        assert_eq!(server.operations(), ["updateitem"]);
+        let sent = server.asked.lock().unwrap()[0].1.clone();
+        assert!(sent.contains(r#""UpdateExpression":"ADD v :v, r :r SET n1s0 = :a0""#), "{sent}");
+        assert!(sent.contains(r#"":r":{"NS":["4","0"]}"#), "{sent}");
+        assert!(!sent.contains("Condition"), "there is none, and so no reason for one that fails: {sent}");
+    }
 }
 
 #[tokio::test]

@@ -137,17 +137,19 @@ async fn a_damaged_file_is_an_error_and_not_a_panic() {
 
 #[tokio::test]
 async fn a_store_of_another_format_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(open(folder.path()).unwrap());
-    {
-        let database = Database::open(folder.path().join("tiles.redb")).unwrap();
-        let transaction = database.begin_write().unwrap();
-        transaction.open_table(format::META).unwrap().insert("format", 99).unwrap();
-        transaction.commit().unwrap();
+    for other in [format::FORMAT - 1, 99] {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()).unwrap());
+        {
+            let database = Database::open(folder.path().join("tiles.redb")).unwrap();
+            let transaction = database.begin_write().unwrap();
+            transaction.open_table(format::META).unwrap().insert("format", other).unwrap();
+            transaction.commit().unwrap();
+        }
+        let error = open(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains(&format!("format {other}")), "{error}");
     }
-    let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().contains("format 99"), "{error}");
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("tiles.redb"), b"something else").unwrap();
