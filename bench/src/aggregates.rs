@@ -26,7 +26,7 @@ pub(crate) fn measure(
         &order,
         |at| Distinct::of(&elements[at]),
         |value: &Distinct| {
-            let estimate = value.reply();
+            let estimate = value.reply(&Question::default());
             // The bounds hold with 95 %; three times the width never fails for a right sketch of this seed.
             estimate.is_ok_and(|estimate| (estimate.value - distinct).abs() <= 1.5 * (estimate.upper - estimate.lower))
         },
@@ -37,7 +37,9 @@ pub(crate) fn measure(
         &order,
         |at| TopK::<10>::of(elements[at].as_str()),
         |value: &TopK<10>| {
-            value.reply().is_ok_and(|top| top.total == events && top.items.iter().all(|item| item.lower <= item.upper))
+            value
+                .reply(&Question::default())
+                .is_ok_and(|top| top.total == events && top.items.iter().all(|item| item.lower <= item.upper))
         },
     );
     report(top);

@@ -1,6 +1,6 @@
 //! Pipelines that show everything that goes wrong: one of each form, and one that leaves out what was sent twice.
 
-use murmur::aggregate::{Column, DecodeError, Form, Monoid, Number};
+use murmur::aggregate::{Column, DecodeError, Form, Monoid, Number, Question};
 use murmur::event::Event;
 use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use murmur::time::{Span, Timestamp, Window};
@@ -94,7 +94,7 @@ impl Monoid for Tally {
         Ok(())
     }
 
-    fn reply(&self) -> murmur::Result<u64> {
+    fn reply(&self, _: &Question) -> murmur::Result<u64> {
         Ok(self.count)
     }
 }
@@ -134,7 +134,7 @@ impl Monoid for Trail {
         Ok(Self { count: pair[0], hash: pair[1] })
     }
 
-    fn reply(&self) -> murmur::Result<u64> {
+    fn reply(&self, _: &Question) -> murmur::Result<u64> {
         Ok(self.hash)
     }
 }

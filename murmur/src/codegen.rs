@@ -112,7 +112,7 @@ macro_rules! no_aggregate {
                 ::core::unreachable!()
             }
 
-            fn reply(&self) -> ::core::result::Result<u64, $crate::Error> {
+            fn reply(&self, _: &$crate::aggregate::Question) -> ::core::result::Result<u64, $crate::Error> {
                 ::core::result::Result::Ok(0)
             }
         }

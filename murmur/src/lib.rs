@@ -120,7 +120,7 @@ pub use murmur_macros::value;
 /// }
 ///
 /// let traffic = Traffic { views: Count::one(), slowest: Max::of(20u64) };
-/// assert_eq!(traffic.reply()?, TrafficReply { views: 1, slowest: Some(20) });
+/// assert_eq!(traffic.reply(&Question::default())?, TrafficReply { views: 1, slowest: Some(20) });
 /// # Ok::<(), murmur::Error>(())
 /// ```
 ///

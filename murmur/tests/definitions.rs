@@ -109,7 +109,10 @@ fn a_function_is_a_pipeline() {
     assert_eq!((span.to_string(), slot.to_string()), ("90d".into(), "1m".into()));
     let applied = applied::<PageTraffic>(&view());
     assert_eq!(applied[0].0, "=/home");
-    assert_eq!(applied[0].1.reply().unwrap(), TrafficReply { views: 1, dwell_ms: 20, slowest: Some(20) });
+    assert_eq!(
+        applied[0].1.reply(&Question::default()).unwrap(),
+        TrafficReply { views: 1, dwell_ms: 20, slowest: Some(20) }
+    );
     assert_eq!(PageTrafficKey::decode("=/home").unwrap(), PageTrafficKey { page_id: "/home".into() });
 }
 
@@ -150,7 +153,7 @@ fn a_struct_says_by_its_fields_what_is_kept() {
     let (key, mut total) = first.remove(0);
     assert_eq!(key, "=b42");
     total.combine(applied::<Likes>(&like("ada", None)).remove(0).1);
-    let reply = total.reply().unwrap();
+    let reply = total.reply(&Question::default()).unwrap();
     assert_eq!((reply.count, reply.weight_sum, reply.weight_max), (2, 3, Some(3)));
     assert_eq!(reply.weight_average.mean, Some(3.0));
     assert_eq!(reply.user_id_distinct.value.round(), 1.0);

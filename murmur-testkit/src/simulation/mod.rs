@@ -130,7 +130,7 @@ pub fn simulate<P: Pipeline>(
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum;
-    use murmur::aggregate::{DecodeError, Form, Monoid};
+    use murmur::aggregate::{DecodeError, Form, Monoid, Question};
     use murmur::pipeline::{Emissions, Spec};
     use murmur::time::{Span, Window};
 
@@ -197,7 +197,7 @@ mod tests {
             Ok(Self(f64::from_le_bytes(bytes)))
         }
 
-        fn reply(&self) -> murmur::Result<f64> {
+        fn reply(&self, _: &Question) -> murmur::Result<f64> {
             Ok(self.0)
         }
     }

@@ -1,5 +1,5 @@
 use super::sum::{FloatTotal, Total};
-use super::{Column, Count, DecodeError, Form, Monoid, Number};
+use super::{Column, Count, DecodeError, Form, Monoid, Number, Question};
 use crate::wire::types;
 use crate::{Error, ErrorKind};
 
@@ -111,8 +111,8 @@ impl Monoid for Average {
         visit(field, Some("Average".into()));
     }
 
-    fn reply(&self) -> Result<types::Average, Error> {
-        let count = self.count.reply()?;
+    fn reply(&self, question: &Question) -> Result<types::Average, Error> {
+        let count = self.count.reply(question)?;
         let sum = self.sum.get();
         let sum = sum.ok_or_else(|| Error::new(ErrorKind::Overflow, "the sum of the average left the range of f64"))?;
         Ok(types::Average { mean: (count > 0).then(|| sum / count as f64), count, sum })

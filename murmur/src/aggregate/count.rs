@@ -1,4 +1,4 @@
-use super::{Column, DecodeError, Form, Monoid, Number};
+use super::{Column, DecodeError, Form, Monoid, Number, Question};
 use crate::{Error, ErrorKind};
 
 /// How many.
@@ -62,7 +62,7 @@ impl Monoid for Count {
         visit(field, Some("Count".into()));
     }
 
-    fn reply(&self) -> Result<u64, Error> {
+    fn reply(&self, _: &Question) -> Result<u64, Error> {
         if self.0 == u64::MAX {
             return Err(Error::new(ErrorKind::Overflow, "the count reached 2^64 - 1"));
         }

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use super::{DecodeError, Form, Given, Monoid, Value};
+use super::{DecodeError, Form, Given, Monoid, Question, Value};
 use crate::Error;
 
 /// The encoding of a value that may be missing: nothing, or a byte 1 and the value.
@@ -69,7 +69,7 @@ macro_rules! extreme {
                 visit(field, Some(format!("{}<{}>", stringify!($name), T::PROTO)));
             }
 
-            fn reply(&self) -> Result<Option<T>, Error> {
+            fn reply(&self, _: &Question) -> Result<Option<T>, Error> {
                 Ok(self.0.clone())
             }
         }

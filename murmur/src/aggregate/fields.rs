@@ -92,7 +92,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, DecodeError> {
 /// were removed.
 ///
 /// ```
-/// use murmur::aggregate::{Count, Max, Monoid};
+/// use murmur::aggregate::{Count, Max, Monoid, Question};
 ///
 /// #[derive(Clone, Debug)]
 /// pub struct Traffic {
@@ -114,7 +114,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, DecodeError> {
 ///
 /// let mut traffic = Traffic { views: Count::one(), slowest: Max::of(20u64) };
 /// traffic.combine(Traffic { views: Count::one(), slowest: Max::of(None::<u64>) });
-/// assert_eq!(traffic.reply()?, TrafficReply { views: 2, slowest: Some(20) });
+/// assert_eq!(traffic.reply(&Question::default())?, TrafficReply { views: 2, slowest: Some(20) });
 /// # Ok::<(), murmur::Error>(())
 /// ```
 #[macro_export]
@@ -210,9 +210,12 @@ macro_rules! aggregate_struct {
                 $(visit($retired, ::core::option::Option::None);)*
             }
 
-            fn reply(&self) -> ::core::result::Result<$reply, $crate::Error> {
+            fn reply(
+                &self,
+                question: &$crate::aggregate::Question,
+            ) -> ::core::result::Result<$reply, $crate::Error> {
                 ::core::result::Result::Ok($reply {
-                    $($field: $crate::aggregate::Monoid::reply(&self.$field).map_err(|error| {
+                    $($field: $crate::aggregate::Monoid::reply(&self.$field, question).map_err(|error| {
                         error.while_doing($crate::wire::plain_name(::core::stringify!($field)))
                     })?,)*
                 })

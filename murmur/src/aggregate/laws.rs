@@ -11,7 +11,8 @@
 //! is met (thousands of elements for a sketch). Groupings and orders are tried by a fixed pseudo-random sequence, so
 //! that a failure repeats.
 
-use super::{Column, Form, Monoid};
+use super::{Column, Form, Monoid, Probe, Question};
+use crate::time::Timestamp;
 
 /// How many times each law is tried with values chosen at random.
 const ROUNDS: usize = 100;
@@ -181,8 +182,9 @@ impl<M: Monoid> Laws<'_, M> {
     fn read(&self, bytes: &[u8]) -> Result<(), String> {
         if let Ok(read) = M::decode(bytes) {
             // May be out of range, but must not panic.
-            drop(read.reply());
-            drop(joined(&read, &read).reply());
+            let question = asked();
+            drop(read.reply(&question));
+            drop(joined(&read, &read).reply(&question));
             self.encoding(&read)?;
         }
         Ok(())
@@ -232,6 +234,16 @@ fn bytes<M: Monoid>(value: &M) -> Vec<u8> {
     let mut out = Vec::new();
     value.encode(&mut out);
     out
+}
+
+/// A bit of everything that can be asked.
+fn asked() -> Question {
+    Question {
+        as_of: Timestamp::from_seconds(1_700_000_000),
+        quantiles: vec![0.0, 0.5, 1.0],
+        ranks: vec![f64::NEG_INFINITY, 0.0, f64::MAX],
+        elements: vec![Probe::from("a"), Probe::from(7)],
+    }
 }
 
 /// A value for a message: sketches are long.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Column, Number};
+use super::{Column, Number, Question};
 use crate::wire::WireField;
 
 /// How a tile keeps an aggregate. Decides the form of its writes.
@@ -100,6 +100,6 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
         visit(field, Some("custom".into()));
     }
 
-    /// The answer; an error when the value left the range of the reply's type.
-    fn reply(&self) -> Result<Self::Reply, crate::Error>;
+    /// The answer, with what the question asks of it; an error when the value left the range of the reply's type.
+    fn reply(&self, question: &Question) -> Result<Self::Reply, crate::Error>;
 }

@@ -1,5 +1,5 @@
 use super::number::two_sum;
-use super::{Column, DecodeError, Form, Given, Monoid, Number};
+use super::{Column, DecodeError, Form, Given, Monoid, Number, Question};
 use crate::wire::WireField;
 use crate::{Error, ErrorKind};
 
@@ -236,7 +236,7 @@ impl<T: Addend> Monoid for Sum<T> {
         visit(field, Some(format!("Sum<{}>", T::PROTO)));
     }
 
-    fn reply(&self) -> Result<T, Error> {
+    fn reply(&self, _: &Question) -> Result<T, Error> {
         T::from_total(self.0).ok_or_else(|| {
             Error::new(ErrorKind::Overflow, format!("the sum {:?} does not fit in `{}`", self.0, T::PROTO))
         })

@@ -82,7 +82,7 @@ fn sums_keep_the_laws() {
 fn float_sums_keep_the_laws_to_the_last_digit() {
     let values = [0.1, 1e16, -1e16, 3.3e-9, -0.7, 1e9, 2.5].map(Sum::<f64>::of);
     laws::check_by(&values, |a, b| {
-        let (a, b) = (a.reply().unwrap(), b.reply().unwrap());
+        let (a, b) = (a.reply(&Question::default()).unwrap(), b.reply(&Question::default()).unwrap());
         // Two sums may lie on the two sides of a tie: one unit in the last place.
         (a - b).abs() <= f64::EPSILON * a.abs() + 1e-15
     });
@@ -164,7 +164,7 @@ fn broken_aggregates_are_caught() {
             }
         }
 
-        fn reply(&self) -> Result<u32, crate::Error> {
+        fn reply(&self, _: &Question) -> Result<u32, crate::Error> {
             Ok(self.0.into())
         }
     }
@@ -187,29 +187,32 @@ fn broken_aggregates_are_caught() {
 fn numbers_that_overflow_show_only_in_the_reply() {
     let mut sum = Sum::<u64>::of(u64::MAX);
     sum.combine(Sum::of(1u64));
-    assert_eq!(sum.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    assert_eq!(sum.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
     let mut sum = Sum::<i64>::of(i64::MAX);
     sum.combine(Sum::of(1i64));
-    assert_eq!(sum.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    assert_eq!(sum.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
     // And is taken back, as nothing was lost.
     sum.combine(Sum::of(-2i64));
-    assert_eq!(sum.reply().unwrap(), i64::MAX - 1);
+    assert_eq!(sum.reply(&Question::default()).unwrap(), i64::MAX - 1);
 
     let mut sum = Sum::<f64>::of(f64::MAX);
     sum.combine(Sum::of(f64::MAX));
     sum.combine(Sum::of(-f64::MAX));
-    assert_eq!(sum.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    assert_eq!(sum.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
     let mut average = Average::of(f64::MAX);
     average.combine(Average::of(f64::MAX));
-    assert_eq!(average.reply().unwrap_err().kind(), ErrorKind::Overflow);
+    assert_eq!(average.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
 }
 
 #[test]
 fn float_sums_lose_nothing_that_matters() {
     // Added one after the other, plain floats give 0.9999999999999999 and 0.
-    assert_eq!(fold((0..10).map(|_| Sum::<f64>::of(0.1))).reply().unwrap(), 1.0);
-    assert_eq!(fold([1e100, 1.0, -1e100].map(Sum::<f64>::of)).reply().unwrap(), 1.0);
-    assert_eq!(fold([u64::MAX, 1].map(Average::of)).reply().unwrap().mean, Some(9_223_372_036_854_775_808.0));
+    assert_eq!(fold((0..10).map(|_| Sum::<f64>::of(0.1))).reply(&Question::default()).unwrap(), 1.0);
+    assert_eq!(fold([1e100, 1.0, -1e100].map(Sum::<f64>::of)).reply(&Question::default()).unwrap(), 1.0);
+    assert_eq!(
+        fold([u64::MAX, 1].map(Average::of)).reply(&Question::default()).unwrap().mean,
+        Some(9_223_372_036_854_775_808.0)
+    );
 }
 
 #[test]
@@ -232,27 +235,35 @@ fn what_has_no_sum_or_order_is_refused() {
 #[test]
 fn averages_of_nothing_have_no_mean() {
     let average = Average::of(None::<u64>);
-    assert_eq!(average.reply().unwrap().mean, None);
-    let average = fold([Average::of(1u8), Average::of(Some(2i64)), Average::of(Some(&4.5f64))]).reply().unwrap();
+    assert_eq!(average.reply(&Question::default()).unwrap().mean, None);
+    let average = fold([Average::of(1u8), Average::of(Some(2i64)), Average::of(Some(&4.5f64))])
+        .reply(&Question::default())
+        .unwrap();
     assert_eq!((average.mean, average.count, average.sum), (Some(2.5), 3, 7.5));
 }
 
 #[test]
 fn of_equal_times_the_first_keeps_the_earlier_and_the_last_the_later() {
-    let first = fold(["a", "b"].map(|v| First::<String>::at(at(1), v))).reply().unwrap().unwrap();
-    let last = fold(["a", "b"].map(|v| Last::<String>::at(at(1), v))).reply().unwrap().unwrap();
+    let first = fold(["a", "b"].map(|v| First::<String>::at(at(1), v))).reply(&Question::default()).unwrap().unwrap();
+    let last = fold(["a", "b"].map(|v| Last::<String>::at(at(1), v))).reply(&Question::default()).unwrap().unwrap();
     assert_eq!((first.value.as_str(), last.value.as_str()), ("a", "b"));
     // Time decides before order does.
-    let first = fold([(2, "a"), (1, "b")].map(|(t, v)| First::<String>::at(at(t), v))).reply().unwrap().unwrap();
-    let last = fold([(2, "a"), (1, "b")].map(|(t, v)| Last::<String>::at(at(t), v))).reply().unwrap().unwrap();
+    let first = fold([(2, "a"), (1, "b")].map(|(t, v)| First::<String>::at(at(t), v)))
+        .reply(&Question::default())
+        .unwrap()
+        .unwrap();
+    let last = fold([(2, "a"), (1, "b")].map(|(t, v)| Last::<String>::at(at(t), v)))
+        .reply(&Question::default())
+        .unwrap()
+        .unwrap();
     assert_eq!((first.at, first.value.as_str()), (Some(at(1)), "b"));
     assert_eq!((last.at, last.value.as_str()), (Some(at(2)), "a"));
-    assert_eq!(First::<u32>::at(at(1), None::<u32>).reply().unwrap(), None);
+    assert_eq!(First::<u32>::at(at(1), None::<u32>).reply(&Question::default()).unwrap(), None);
 }
 
 #[test]
 fn a_struct_answers_with_all_its_fields() {
-    let reply = fold(traffic()).reply().unwrap();
+    let reply = fold(traffic()).reply(&Question::default()).unwrap();
     assert_eq!((reply.views, reply.slowest, reply.mean.sum), (20, Some(18), 190.0));
     assert_eq!(reply.last.unwrap().value, "19");
 }
@@ -273,7 +284,7 @@ fn fields_come_and_go() {
     let mut old = Vec::new();
     fields::write(1, &Count::of(3), &mut old);
     let read = Traffic::decode(&old).unwrap();
-    assert_eq!((read.views.get(), read.slowest.reply().unwrap()), (3, None));
+    assert_eq!((read.views.get(), read.slowest.reply(&Question::default()).unwrap()), (3, None));
     // A retired one is passed over.
     fields::write(7, &Count::of(9), &mut old);
     assert_eq!(Traffic::decode(&old).unwrap().views.get(), 3);

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use super::{DecodeError, Form, Given, Monoid, Value};
+use super::{DecodeError, Form, Given, Monoid, Question, Value};
 use crate::Error;
 use crate::time::Timestamp;
 
@@ -71,7 +71,7 @@ macro_rules! timed {
                 visit(field, Some(format!("{}<{}>", stringify!($name), T::PROTO)));
             }
 
-            fn reply(&self) -> Result<Option<T::Timed>, Error> {
+            fn reply(&self, _: &Question) -> Result<Option<T::Timed>, Error> {
                 Ok(self.0.as_ref().map(|(at, value)| value.timed(*at)))
             }
         }

@@ -1,18 +1,29 @@
-//! What a person asks about keys: an interval, turned into a method and its request.
+//! What a person asks about keys: an interval and what to ask of estimates, turned into a method and its request.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call::Json;
-use super::cli::IntervalArgs;
+use super::cli::{IntervalArgs, QuestionArgs};
 use super::entry::Entry;
+use crate::aggregate::{Probe, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::time::{Span, Timestamp};
+use crate::wire::types;
 use crate::{Error, ErrorKind, Result};
 
+/// A question about keys.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Ask {
+    interval: Interval,
+    /// What is asked of estimates, as `murmur.v1.Question`; null when nothing is.
+    question: Json,
+}
+
 /// The interval of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Interval {
     /// As it stands now.
+    #[default]
     Retention,
     /// The last stretch of time.
     Window(Span),
@@ -21,39 +32,41 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    pub(super) fn new(args: &IntervalArgs) -> Result<Self> {
-        match (args.window, args.from, args.to) {
-            (None, None, None) => Ok(Self::Retention),
-            (Some(window), None, None) => Ok(Self::Window(window)),
-            (None, Some(start), end) => Ok(Self::Range(start, end)),
-            _ => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "an interval is given by `--window`, or by `--from` with or without `--to`",
-            )),
-        }
+    pub(super) fn new(interval: &IntervalArgs, question: &QuestionArgs) -> Result<Self> {
+        let interval = match (interval.window, interval.from, interval.to) {
+            (None, None, None) => Interval::Retention,
+            (Some(window), None, None) => Interval::Window(window),
+            (None, Some(start), end) => Interval::Range(start, end),
+            _ => {
+                let context = "an interval is given by `--window`, or by `--from` with or without `--to`";
+                return Err(Error::new(ErrorKind::InvalidArgument, context));
+            }
+        };
+        Ok(Self { interval, question: asked(question)? })
     }
 
     /// The method for one key, or for many, and the rest of its request.
     pub(super) fn call(&self, many: bool) -> (&'static str, Json) {
         let name = |one, several| if many { several } else { one };
-        match *self {
-            Self::Retention => (name("Get", "GetMany"), json!({})),
-            Self::Window(window) => (name("GetWindow", "GetWindowMany"), json!({ "window": duration(window) })),
-            Self::Range(start, end) => {
+        let (method, request) = match self.interval {
+            Interval::Retention => (name("Get", "GetMany"), json!({})),
+            Interval::Window(window) => (name("GetWindow", "GetWindowMany"), json!({ "window": duration(window) })),
+            Interval::Range(start, end) => {
                 let end = end.unwrap_or_else(|| SystemClock.now());
                 let request = json!({ "start": start.to_string(), "end": end.to_string() });
                 (name("GetRange", "GetRangeMany"), request)
             }
-        }
+        };
+        (method, self.asking(request))
     }
 
     /// The request of a series of this interval.
     pub(super) fn series(&self, step: Span, entry: &Entry) -> Result<Json> {
         let now = SystemClock.now();
-        let (start, end) = match *self {
-            Self::Range(start, end) => (start, end.unwrap_or(now)),
-            Self::Window(window) => (now.saturating_sub(window), now),
-            Self::Retention => match entry.spec.window.horizon(now) {
+        let (start, end) = match self.interval {
+            Interval::Range(start, end) => (start, end.unwrap_or(now)),
+            Interval::Window(window) => (now.saturating_sub(window), now),
+            Interval::Retention => match entry.spec.window.horizon(now) {
                 Some(start) => (start, now),
                 None => {
                     let context =
@@ -62,11 +75,73 @@ impl Ask {
                 }
             },
         };
-        Ok(json!({ "start": start.to_string(), "end": end.to_string(), "step": duration(step) }))
+        Ok(self.asking(json!({ "start": start.to_string(), "end": end.to_string(), "step": duration(step) })))
     }
+
+    /// A request with the question in its options.
+    fn asking(&self, mut request: Json) -> Json {
+        if !self.question.is_null() {
+            request["options"] = json!({ "question": self.question });
+        }
+        request
+    }
+}
+
+/// The message of what is asked of estimates. What the server would refuse is refused here, without the way there.
+fn asked(args: &QuestionArgs) -> Result<Json> {
+    let QuestionArgs { quantile, rank, element } = args;
+    // As an element: what reads as a whole number is one, and `text:7` is the text.
+    let elements = element.iter().map(|element| match (element.strip_prefix("text:"), element.parse()) {
+        (None, Ok(number)) => Probe::Integer(number),
+        (text, _) => Probe::from(text.unwrap_or(element)),
+    });
+    let question = Question {
+        quantiles: quantile.clone(),
+        ranks: rank.clone(),
+        elements: elements.collect(),
+        ..Question::default()
+    };
+    if question == Question::default() {
+        return Ok(Value::Null);
+    }
+    question.check()?;
+    let types::Question { quantiles, ranks, texts, integers } = question.into();
+    // Infinities have no number in JSON; protobuf writes them as texts.
+    let floats = |numbers: Vec<f64>| -> Vec<Json> {
+        let infinite = |number: f64| json!(if number > 0.0 { "Infinity" } else { "-Infinity" });
+        numbers.into_iter().map(|number| if number.is_finite() { json!(number) } else { infinite(number) }).collect()
+    };
+    Ok(json!({ "quantiles": floats(quantiles), "ranks": floats(ranks), "texts": texts, "integers": integers }))
 }
 
 /// As protobuf's JSON writes a duration.
 fn duration(span: Span) -> String {
     format!("{}.{:06}s", span.as_seconds(), span.as_micros() % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval() -> IntervalArgs {
+        IntervalArgs { window: None, from: None, to: None }
+    }
+
+    fn request(quantile: &[f64], rank: &[f64], element: &[&str]) -> Result<Json> {
+        let element = element.iter().map(|&element| element.to_owned()).collect();
+        let question = QuestionArgs { quantile: quantile.to_vec(), rank: rank.to_vec(), element };
+        Ask::new(&interval(), &question).map(|ask| ask.call(false).1)
+    }
+
+    #[test]
+    fn questions_stand_in_the_options_of_a_request() {
+        assert_eq!(request(&[], &[], &[]).unwrap(), json!({}));
+        let question = json!({
+            "quantiles": [0.5, 1.0], "ranks": ["-Infinity", 2.5], "texts": ["/a", "7", "1.5"], "integers": [7, -1],
+        });
+        let asked = request(&[0.5, 1.0], &[f64::NEG_INFINITY, 2.5], &["/a", "7", "text:7", "1.5", "-1"]);
+        assert_eq!(asked.unwrap(), json!({ "options": { "question": question } }));
+        let error = request(&[1.5], &[], &[]).unwrap_err();
+        assert!(error.to_string().contains("`quantiles` has 1.5"), "{error}");
+    }
 }

@@ -212,6 +212,8 @@ pub(super) struct QueryArgs {
     pub(super) key: Vec<String>,
     #[command(flatten)]
     pub(super) interval: IntervalArgs,
+    #[command(flatten)]
+    pub(super) question: QuestionArgs,
     /// One value per step of this length
     #[arg(long, value_name = "SPAN", conflicts_with = "top")]
     pub(super) series: Option<Span>,
@@ -239,6 +241,20 @@ pub(super) struct IntervalArgs {
     /// End of the interval, itself outside; now when not given
     #[arg(long, value_name = "TIME", value_parser = instant, requires = "from")]
     pub(super) to: Option<Timestamp>,
+}
+
+/// What is asked of the estimates in a value.
+#[derive(Debug, Args)]
+pub(super) struct QuestionArgs {
+    /// A quantile of `Quantiles`, from 0 to 1, such as 0.99; may be given several times
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub(super) quantile: Vec<f64>,
+    /// A value whose rank to tell: the share of all values that do not exceed it; may be given several times
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pub(super) rank: Vec<f64>,
+    /// An element to look up; what reads as a whole number is one, unless written as text:7; may be given several times
+    #[arg(long, value_name = "ELEMENT", allow_negative_numbers = true)]
+    pub(super) element: Vec<String>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

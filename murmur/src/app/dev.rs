@@ -134,7 +134,7 @@ impl View {
         let terminal = terminal_height();
         let mut text = format!("{}\n", self.rate.line(&self.gauges.now()));
         for (entry, service) in &self.tables {
-            let rows = top::top(&*self.store, entry, service, &Ask::Retention, self.rows, None).await?;
+            let rows = top::top(&*self.store, entry, service, &Ask::default(), self.rows, None).await?;
             text.push_str(&format!(
                 "{}\n{}",
                 entry.spec.name,

@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 /// `query`: one key, the largest keys, or a series, from a running server or straight from a store.
 pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
     let entry = app.entry(&args.pipeline)?;
-    let ask = Ask::new(&args.interval)?;
+    let ask = Ask::new(&args.interval, &args.question)?;
     // Without a key clap has made sure of `--top`.
     let key = match args.top {
         None => (entry.parse_key)(&args.key).map_err(|error| {

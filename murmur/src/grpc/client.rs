@@ -15,6 +15,7 @@ use tonic_prost::ProstCodec;
 use super::handler::{Reply, service_name};
 use super::messages::*;
 use super::status;
+use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
 use crate::time::{Span, TimeRange, Timestamp};
 use crate::wire::types::ReadOptions;
@@ -79,7 +80,14 @@ impl<P: Pipeline> Client<P> {
     /// The same, reading the store strongly: everything acknowledged before a call is seen.
     #[must_use]
     pub fn strong(mut self) -> Self {
-        self.options = Some(ReadOptions { strong: true });
+        self.options.get_or_insert_default().strong = true;
+        self
+    }
+
+    /// The same, with a question to the estimates in its answers. Its instant is set by the server.
+    #[must_use]
+    pub fn asking(mut self, question: Question) -> Self {
+        self.options.get_or_insert_default().question = Some(question.into());
         self
     }
 
@@ -143,7 +151,7 @@ impl<P: Pipeline> Client<P> {
         key: P::Key,
         window: Option<Span>,
     ) -> Result<impl Stream<Item = Result<ValueResponse<Reply<P>>>> + Send + use<P>> {
-        let message = WatchRequest { key: Some(key), window };
+        let message = WatchRequest { key: Some(key), window, options: self.options.clone() };
         let response = self
             .retrying(|mut grpc, _| {
                 let (request, path) = (message.clone().into_request(), path::<P>("Watch"));

@@ -91,13 +91,25 @@ impl<P: Pipeline> Handler<P> {
         }
     }
 
+    /// How a request wants to be answered.
+    fn how(&self, options: Option<ReadOptions>) -> Result<(Reader<P>, Consistency), Status> {
+        let ReadOptions { strong, question } = options.unwrap_or_default();
+        let reader = match question {
+            None => self.reader.clone(),
+            Some(question) => self.reader.asking(question.into()).map_err(|e| status::of(&e))?,
+        };
+        Ok((reader, if strong { Consistency::Strong } else { Consistency::Eventual }))
+    }
+
     async fn value(&self, key: Option<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Vec<u8>, Status> {
-        let answer = self.reader.ask(&set(key, "key")?, ask, consistency(options)).await;
+        let (reader, consistency) = self.how(options)?;
+        let answer = reader.ask(&set(key, "key")?, ask, consistency).await;
         encode(&value_response(answer.map_err(|e| status::of(&e))?))
     }
 
     async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Vec<u8>, Status> {
-        let answers = self.reader.ask_many(&keys, ask, consistency(options)).await.map_err(|e| status::of(&e))?;
+        let (reader, consistency) = self.how(options)?;
+        let answers = reader.ask_many(&keys, ask, consistency).await.map_err(|e| status::of(&e))?;
         let entries = keys.into_iter().zip(answers).map(|(key, answer)| {
             let ValueResponse { value, present, answer } = value_response(answer);
             Entry { key: Some(key), value, present, answer }
@@ -108,7 +120,8 @@ impl<P: Pipeline> Handler<P> {
     async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Vec<u8>, Status> {
         let SeriesRequest { key, start, end, step, options } = request;
         let (key, start) = (set(key, "key")?, set(start, "start")?);
-        let series = self.reader.series(&key, start, end, step, consistency(options)).await;
+        let (reader, consistency) = self.how(options)?;
+        let series = reader.series(&key, start, end, step, consistency).await;
         let series = series.map_err(|e| status::of(&e))?;
         let points = series.points.into_iter().map(|point| Point {
             start: Some(point.range.start),
@@ -138,9 +151,10 @@ impl<P: Pipeline> Rpc for Handler<P> {
         if METHODS.get(at).is_none_or(|method| !method.streams) {
             return Err(Status::unimplemented("this method has no stream of replies"));
         }
-        let WatchRequest { key, window } = decode::<WatchRequest<P::Key>>(request)?;
+        let WatchRequest { key, window, options } = decode::<WatchRequest<P::Key>>(request)?;
         let ask = window.map_or(Ask::Retention, |span| Ask::Window { span, end: None });
-        Ok(watch::changes(self.reader.clone(), set(key, "key")?, ask, self.watching.clone()))
+        let (reader, consistency) = self.how(options)?;
+        Ok(watch::changes(reader, consistency, set(key, "key")?, ask, self.watching.clone()))
     }
 }
 
@@ -171,7 +185,8 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
                 }
             };
             let key = P::Key::parse(&key).map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
-            let answer = self.reader.ask(&key, ask, consistency(options)).await.map_err(|e| status::of(&e))?;
+            let (reader, consistency) = self.how(options)?;
+            let answer = reader.ask(&key, ask, consistency).await.map_err(|e| status::of(&e))?;
             let response = value_response(answer);
             let value = response.encode_to_vec();
             Ok(QueryResponse { value, present: response.present, answer: response.answer })
@@ -187,13 +202,6 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
 /// A field that a request must have.
 fn set<T>(field: Option<T>, name: &str) -> Result<T, Status> {
     field.ok_or_else(|| Status::invalid_argument(format!("`{name}` is not set")))
-}
-
-fn consistency(options: Option<ReadOptions>) -> Consistency {
-    match options {
-        Some(ReadOptions { strong: true }) => Consistency::Strong,
-        _ => Consistency::Eventual,
-    }
 }
 
 /// The message of an answer.

@@ -142,6 +142,8 @@ generic_message! {
         key: Option<K> = 1,
         /// The last stretch of time; as `Get` when unset.
         window: Option<Span> = 2,
+        /// How to read.
+        options: Option<ReadOptions> = 3,
     }
 
     /// Of `Get`, `GetWindow`, `GetRange` and, each, of `Watch`.

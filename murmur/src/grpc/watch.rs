@@ -55,8 +55,14 @@ impl Watching {
 
 /// The replies to a watcher: the answer as it stands, then each answer whose value or presence is another one. A
 /// watcher that is slow sees the newest and misses those between; nothing is kept for it.
-pub(super) fn changes<P: Pipeline>(reader: Reader<P>, key: P::Key, ask: Ask, watching: Watching) -> Replies {
-    let start = State { reader, key, ask, watching, last: None };
+pub(super) fn changes<P: Pipeline>(
+    reader: Reader<P>,
+    consistency: Consistency,
+    key: P::Key,
+    ask: Ask,
+    watching: Watching,
+) -> Replies {
+    let start = State { reader, consistency, key, ask, watching, last: None };
     stream::unfold(Some(start), |state| async move {
         let mut state = state?;
         match state.next().await {
@@ -69,6 +75,7 @@ pub(super) fn changes<P: Pipeline>(reader: Reader<P>, key: P::Key, ask: Ask, wat
 
 struct State<P: Pipeline> {
     reader: Reader<P>,
+    consistency: Consistency,
     key: P::Key,
     ask: Ask,
     watching: Watching,
@@ -81,7 +88,7 @@ impl<P: Pipeline> State<P> {
             if self.last.is_some() {
                 self.watching.next().await;
             }
-            let look = self.reader.ask(&self.key, self.ask, Consistency::Eventual);
+            let look = self.reader.ask(&self.key, self.ask, self.consistency);
             let answer = tokio::time::timeout(LOOK, look).await.map_err(|_| deadline::passed())?;
             let answer = answer.map_err(|error| status::of(&error))?;
             let now = (answer.presence, answer.value.clone());

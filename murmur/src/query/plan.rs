@@ -20,6 +20,17 @@ pub enum Ask {
     Range(TimeRange),
 }
 
+impl Ask {
+    /// Where the time that is asked about ends.
+    pub(super) fn end(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Retention => now,
+            Self::Window { end, .. } => end.unwrap_or(now),
+            Self::Range(range) => range.end,
+        }
+    }
+}
+
 /// Which tiles answer a request, and where they are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {

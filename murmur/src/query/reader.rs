@@ -10,7 +10,7 @@ use super::fold::{Fold, Folded};
 use super::plan::{self, Points, Step};
 use super::progress::Progress;
 use super::{Answer, Ask, Limits, Plan, Point, Presence, Series};
-use crate::aggregate::{Form, Monoid};
+use crate::aggregate::{Form, Monoid, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::key::{Key, KeyBuf};
 use crate::metrics::measured;
@@ -35,6 +35,7 @@ const KEYS_AT_ONCE: usize = 32;
 /// tile; [`Overflow`](ErrorKind::Overflow) names the key and the field whose value does not fit its reply.
 pub struct Reader<P> {
     inner: Arc<Inner>,
+    question: Arc<Question>,
     pipeline: PhantomData<fn() -> P>,
 }
 
@@ -55,7 +56,7 @@ struct Inner {
 
 impl<P> Clone for Reader<P> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), pipeline: PhantomData }
+        Self { inner: self.inner.clone(), question: self.question.clone(), pipeline: PhantomData }
     }
 }
 
@@ -70,21 +71,29 @@ impl<P: Pipeline> Reader<P> {
         let coalesce = Coalesce::new(store.clone(), table.clone());
         let progress = Progress::new(store.clone(), &table);
         let inner = Inner { store, table, coalesce, progress, clock, limits };
-        Self { inner: Arc::new(inner), pipeline: PhantomData }
+        Self { inner: Arc::new(inner), question: Arc::default(), pipeline: PhantomData }
     }
 
     /// The same with another clock, for tests and simulations.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         let Inner { store, table, limits, .. } = &*self.inner;
-        Self::with(store.clone(), table.clone(), clock, *limits)
+        Self { question: self.question, ..Self::with(store.clone(), table.clone(), clock, *limits) }
     }
 
     /// The same with other limits.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         let Inner { store, table, clock, .. } = &*self.inner;
-        Self::with(store.clone(), table.clone(), clock.clone(), limits)
+        Self { question: self.question, ..Self::with(store.clone(), table.clone(), clock.clone(), limits) }
+    }
+
+    /// The same with a question to the estimates in its answers, sharing the reads under way. The instant of the
+    /// question is set anew for each answer: to the end of the interval asked about, or to now where that is earlier.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a question without an answer.
+    pub fn asking(&self, question: Question) -> Result<Self> {
+        question.check()?;
+        Ok(Self { question: Arc::new(question), ..self.clone() })
     }
 
     /// The value as it stands now, see [`Ask::Retention`].
@@ -154,10 +163,12 @@ impl<P: Pipeline> Reader<P> {
         let budget = Budget { spent: AtomicUsize::new(0), keys: 1 };
         let folded = self.fold(&key, &plan, Some(points), &budget, consistency).await?;
         let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
+        let mut question = Question::clone(&self.question);
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
             let present = value.is_some();
-            let value =
-                reply::<P>(value).map_err(|error| error.while_doing(format_args!("{asked}, {}", range.start)))?;
+            question.as_of = range.end.min(now);
+            let value = reply::<P>(value, &question)
+                .map_err(|error| error.while_doing(format_args!("{asked}, {}", range.start)))?;
             Ok(Point { range, value, present })
         });
         Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of })
@@ -201,13 +212,16 @@ impl<P: Pipeline> Reader<P> {
         // Before the tiles: the answer then contains at least this.
         let as_of = self.inner.progress.as_of(now, consistency).await?;
         let folded = self.folds(&keys, &plan, consistency).await?;
+        let question = Question { as_of: ask.end(now).min(now), ..Question::clone(&self.question) };
         let answers = keys.into_iter().zip(folded).map(|(key, folded)| {
-            let (plan, as_of) = (&plan, &as_of);
+            let (plan, as_of, question) = (&plan, &as_of, &question);
             async move {
                 let presence = self.presence(&key, plan, &folded, now, consistency).await?;
-                let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten()) {
+                let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), question) {
                     Ok(value) => (value, None),
-                    Err(error) if error.kind() == ErrorKind::Overflow => (reply::<P>(None)?, Some(error.to_string())),
+                    Err(error) if error.kind() == ErrorKind::Overflow => {
+                        (reply::<P>(None, question)?, Some(error.to_string()))
+                    }
                     Err(error) => return Err(error),
                 };
                 Ok(Answer { value, problem, presence, interval: plan.interval, as_of: as_of.clone() })
@@ -340,6 +354,6 @@ fn shown<K: Key>(key: &K) -> String {
     }
 }
 
-fn reply<P: Pipeline>(value: Option<P::Aggregate>) -> Result<Reply<P>> {
-    value.unwrap_or_else(P::Aggregate::identity).reply()
+fn reply<P: Pipeline>(value: Option<P::Aggregate>, question: &Question) -> Result<Reply<P>> {
+    value.unwrap_or_else(P::Aggregate::identity).reply(question)
 }

@@ -57,23 +57,35 @@ scalar! {
     Vec<u8> => bytes, "bytes";
 }
 
-impl WireField for Vec<String> {
-    const PROTO: &'static str = "repeated string";
+/// Repeated scalars: texts one by one, numbers packed.
+macro_rules! repeated {
+    ($($ty:ty => $module:ident, $proto:literal, $encode:ident, $len:ident;)*) => {$(
+        impl WireField for Vec<$ty> {
+            const PROTO: &'static str = concat!("repeated ", $proto);
 
-    fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
-        prost::encoding::string::encode_repeated(number, self, buf);
-    }
+            fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
+                prost::encoding::$module::$encode(number, self, buf);
+            }
 
-    fn merge_field(
-        &mut self,
-        wire_type: WireType,
-        buf: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        prost::encoding::string::merge_repeated(wire_type, self, buf, context)
-    }
+            fn merge_field(
+                &mut self,
+                wire_type: WireType,
+                buf: &mut impl Buf,
+                context: DecodeContext,
+            ) -> Result<(), DecodeError> {
+                prost::encoding::$module::merge_repeated(wire_type, self, buf, context)
+            }
 
-    fn field_len(&self, number: u32) -> usize {
-        prost::encoding::string::encoded_len_repeated(number, self)
-    }
+            fn field_len(&self, number: u32) -> usize {
+                prost::encoding::$module::$len(number, self)
+            }
+        }
+    )*};
+}
+
+repeated! {
+    String => string, "string", encode_repeated, encoded_len_repeated;
+    u64 => uint64, "uint64", encode_packed, encoded_len_packed;
+    i64 => int64, "int64", encode_packed, encoded_len_packed;
+    f64 => double, "double", encode_packed, encoded_len_packed;
 }

@@ -53,6 +53,7 @@ pub(crate) fn ours<M: WireMessage>() -> (String, Vec<String>) {
 fn the_shared_messages_are_those_of_the_proto() {
     let types = [
         ours::<ReadOptions>(),
+        ours::<Question>(),
         ours::<Answer>(),
         ours::<AsOf>(),
         ours::<PartitionProgress>(),

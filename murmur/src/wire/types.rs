@@ -5,6 +5,7 @@ use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType};
 
 use super::{WireField, WireValue};
+use crate::aggregate as asked;
 use crate::time::{Span, Timestamp};
 
 /// What an answer is about. Absent, empty and out of retention are three different things.
@@ -76,11 +77,46 @@ impl WireValue for Presence {
     }
 }
 
+impl From<Question> for asked::Question {
+    fn from(Question { quantiles, ranks, texts, integers }: Question) -> Self {
+        let texts = texts.into_iter().map(asked::Probe::Text);
+        let elements = texts.chain(integers.into_iter().map(asked::Probe::Integer)).collect();
+        Self { quantiles, ranks, elements, ..Self::default() }
+    }
+}
+
+impl From<asked::Question> for Question {
+    fn from(asked::Question { as_of: _, quantiles, ranks, elements }: asked::Question) -> Self {
+        let mut question = Self { quantiles, ranks, ..Self::default() };
+        for element in elements {
+            match element {
+                asked::Probe::Text(text) => question.texts.push(text),
+                asked::Probe::Integer(number) => question.integers.push(number),
+            }
+        }
+        question
+    }
+}
+
 crate::message! {
     /// How a read is answered.
     pub struct ReadOptions: "murmur.v1.ReadOptions" {
         /// Read the store strongly: everything acknowledged before the call is seen.
         strong: bool = 1,
+        /// What to ask of the estimates in the value.
+        question: Option<Question> = 2,
+    }
+
+    /// What is asked of the estimates in a value, beside the value itself; see [`aggregate::Question`](asked::Question).
+    pub struct Question: "murmur.v1.Question" {
+        /// Quantiles, each a share from 0 to 1.
+        quantiles: Vec<f64> = 1,
+        /// Values whose rank to tell.
+        ranks: Vec<f64> = 2,
+        /// Elements to look up that are texts.
+        texts: Vec<String> = 3,
+        /// Elements to look up that are whole numbers.
+        integers: Vec<i64> = 4,
     }
 
     /// The truth about a reply.

@@ -4,7 +4,7 @@ use datasketches::common::NumStdDev;
 use datasketches::hll::HllSketch;
 use smallvec::{SmallVec, smallvec};
 
-use super::{DecodeError, Form, Monoid};
+use super::{DecodeError, Form, Monoid, Question};
 use crate::wire::types::Estimate;
 use crate::{Error, ErrorKind};
 
@@ -129,7 +129,7 @@ impl Monoid for Distinct {
         visit(field, Some(format!("Distinct<2^{LG_K}>")));
     }
 
-    fn reply(&self) -> Result<Estimate, Error> {
+    fn reply(&self, _: &Question) -> Result<Estimate, Error> {
         let mut bytes = Vec::with_capacity(Self::MAX_BYTES);
         self.encode(&mut bytes);
         let sketch = HllSketch::deserialize(&bytes).map_err(|error| {

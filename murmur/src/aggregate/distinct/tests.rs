@@ -39,7 +39,7 @@ fn it_estimates_as_the_datasketches_do() {
     for count in [0, 1, 2, 7, 8, 9, 24, 25, 100, 383, 384, 385, 386, 1_000, 5_000, 20_000, 300_000] {
         let ours = fold((0..count).map(Distinct::of));
         let theirs = theirs(0..count);
-        let reply = ours.reply().unwrap();
+        let reply = ours.reply(&Question::default()).unwrap();
         assert_eq!(reply.value, theirs.estimate(), "{count} elements");
         assert_eq!(reply.lower, theirs.lower_bound(NumStdDev::Two), "{count} elements");
         assert_eq!(reply.upper, theirs.upper_bound(NumStdDev::Two), "{count} elements");
@@ -80,7 +80,7 @@ fn it_counts_many_elements_within_its_bounds() {
     // Two standard deviations hold for about 95 of 100; a fixed set of elements either is among them or not.
     let mut outside = 0;
     for seed in 0..100i64 {
-        let reply = fold((0..3_000).map(|n| Distinct::of(seed << 32 | n))).reply().unwrap();
+        let reply = fold((0..3_000).map(|n| Distinct::of(seed << 32 | n))).reply(&Question::default()).unwrap();
         outside += i32::from(!(reply.lower..=reply.upper).contains(&3_000.0));
         assert!((reply.value / 3_000.0 - 1.0).abs() < 0.08, "{reply:?}");
     }

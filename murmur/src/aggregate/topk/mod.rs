@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::{DecodeError, Form, Monoid};
+use super::{DecodeError, Form, Monoid, Question};
 use crate::wire::types::{TopItem, TopItems};
 use crate::{Error, ErrorKind};
 
@@ -183,7 +183,7 @@ impl<const N: usize> Monoid for TopK<N> {
         visit(field, Some(format!("TopK<2^{} places>", Self::LG_PLACES)));
     }
 
-    fn reply(&self) -> Result<TopItems, Error> {
+    fn reply(&self, _: &Question) -> Result<TopItems, Error> {
         let mut sketch = self.clone();
         let Sketch { counts, offset, total } = sketch.0.sketch();
         if *total == u64::MAX {

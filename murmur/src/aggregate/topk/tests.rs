@@ -35,7 +35,7 @@ fn exact(length: u64) -> Exact<String, u64> {
 
 /// Bounds that hold, for every item.
 fn holds<const N: usize>(topk: &TopK<N>, exact: &Exact<String, u64>) {
-    let reply = topk.reply().unwrap();
+    let reply = topk.reply(&Question::default()).unwrap();
     assert_eq!(reply.total, exact.values().sum::<u64>());
     for item in &reply.items {
         assert!((item.lower..=item.upper).contains(&exact[&item.item]), "{item:?}, truly {}", exact[&item.item]);
@@ -65,7 +65,7 @@ fn it_keeps_the_laws_within_its_bounds_beyond() {
     let values: Vec<_> = stream(900).map(TopK::<2>::of).collect();
     // Two results of the same events have overlapping bounds for every item either lists.
     laws::check_by(&values, |a, b| {
-        let (a, b) = (a.reply().unwrap(), b.reply().unwrap());
+        let (a, b) = (a.reply(&Question::default()).unwrap(), b.reply(&Question::default()).unwrap());
         let overlap =
             |x: &TopItem| b.items.iter().all(|y| x.item != y.item || (x.lower <= y.upper && y.lower <= x.upper));
         a.total == b.total && a.items.iter().all(overlap)
@@ -94,12 +94,12 @@ fn storing_in_between_changes_nothing() {
         }
     }
     assert_eq!(bytes(&kept), bytes(&stored));
-    assert!(kept.reply().unwrap().maximum_error > 0, "the stream is too short to show anything");
+    assert!(kept.reply(&Question::default()).unwrap().maximum_error > 0, "the stream is too short to show anything");
 }
 
 #[test]
 fn few_items_are_counted_exactly() {
-    let reply = fold(["b", "a", "b", "c", "b", "a"].map(TopK::<2>::of)).reply().unwrap();
+    let reply = fold(["b", "a", "b", "c", "b", "a"].map(TopK::<2>::of)).reply(&Question::default()).unwrap();
     let rows: Vec<_> = reply.items.iter().map(|i| (i.item.as_str(), i.count, i.lower, i.upper)).collect();
     assert_eq!(rows, [("b", 3, 3, 3), ("a", 2, 2, 2)]);
     assert_eq!((reply.maximum_error, reply.total), (0, 6));
@@ -119,7 +119,7 @@ fn the_datasketches_read_and_write_the_same_bytes() {
     for length in [0, 1, 5, 6, 7, 50, 96, 97, 3_000] {
         let ours = fold(stream(length).map(TopK::<10>::of));
         let read = FrequentItemsSketch::<String>::deserialize(&bytes(&ours)).unwrap();
-        let reply = ours.reply().unwrap();
+        let reply = ours.reply(&Question::default()).unwrap();
         assert_eq!((read.total_weight(), read.maximum_error()), (reply.total, reply.maximum_error), "{length} items");
         assert_eq!(read.max_map_size(), 128);
         for item in &reply.items {
@@ -133,7 +133,7 @@ fn the_datasketches_read_and_write_the_same_bytes() {
         let ours = TopK::<10>::decode(&theirs.serialize()).unwrap();
         holds(&ours, &exact(length));
         let rows = theirs.frequent_items(ErrorType::NoFalseNegatives);
-        assert_eq!(ours.reply().unwrap().items.len(), rows.len().min(10));
+        assert_eq!(ours.reply(&Question::default()).unwrap().items.len(), rows.len().min(10));
     }
 }
 

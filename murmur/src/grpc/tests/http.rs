@@ -104,6 +104,20 @@ async fn json_answers_every_method_as_curl_would_ask() {
 }
 
 #[tokio::test]
+async fn json_asks_something_of_estimates() {
+    let world = World::new();
+    world.note(&note("a"), 1, "one").await;
+    let question = json!({"quantiles": [0.5], "ranks": [-3, "Infinity"], "texts": ["/"], "integers": [7]});
+    let request = json!({"key": {"id": "a"}, "options": {"question": question}});
+    let reply = post(&world, &format!("/{NOTES}/Get"), request).await.json();
+    assert_eq!(reply["value"], "one; [0.5] [-3.0, inf] [Text(\"/\"), Integer(7)] at 2026-03-01T12:30:00Z");
+    let request = json!({"key": {"id": "a"}, "options": {"question": {"quantiles": [1.5]}}});
+    let (status, code, message) = post(&world, &format!("/{NOTES}/Get"), request).await.error();
+    assert_eq!((status, code.as_str()), (400, "invalid_argument"));
+    assert!(message.contains("`quantiles` has 1.5"), "{message}");
+}
+
+#[tokio::test]
 async fn json_keeps_the_extremes_of_numbers_and_texts() {
     let world = World::new();
     let keys = [

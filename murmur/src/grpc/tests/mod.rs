@@ -2,6 +2,7 @@
 
 mod calls;
 mod http;
+mod questions;
 mod serving;
 mod watching;
 
@@ -17,7 +18,7 @@ use tonic::transport::Channel;
 
 use super::router::{Drain, Router};
 use super::{Client, Server, ServerBuilder};
-use crate::aggregate::{Column, Count, DecodeError, Form, Monoid, Number, envelope};
+use crate::aggregate::{Column, Count, DecodeError, Form, Monoid, Number, Question, envelope};
 use crate::event::Event;
 use crate::key::{Key, KeyBuf};
 use crate::pipeline::{Emissions, Pipeline, Spec};
@@ -86,8 +87,13 @@ impl Monoid for Text {
         String::from_utf8(bytes.to_vec()).map(Self).map_err(|e| DecodeError(e.to_string()))
     }
 
-    fn reply(&self) -> crate::Result<String> {
-        Ok(self.0.clone())
+    /// The text, and what was asked beside it.
+    fn reply(&self, question: &Question) -> crate::Result<String> {
+        let Question { as_of, quantiles, ranks, elements } = question;
+        if *question == Question::at(*as_of) {
+            return Ok(self.0.clone());
+        }
+        Ok(format!("{}; {quantiles:?} {ranks:?} {elements:?} at {as_of}", self.0))
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::grpc::Watching;
+use crate::store::Consistency;
 
 /// An interval that never comes: only notifications move a watcher.
 const NEVER: Duration = Duration::from_secs(86_400);
@@ -40,7 +41,13 @@ async fn a_slow_watcher_gets_the_newest_and_an_unchanged_value_is_not_sent() {
     let world = World::new();
     let watching = Watching::every(Duration::from_secs(1));
     let key = note("a");
-    let mut changes = crate::grpc::watch::changes(world.notes(), key.clone(), crate::query::Ask::Retention, watching);
+    let mut changes = crate::grpc::watch::changes(
+        world.notes(),
+        Consistency::Eventual,
+        key.clone(),
+        crate::query::Ask::Retention,
+        watching,
+    );
     let value = |reply: Result<Vec<u8>, tonic::Status>| {
         let reply: crate::grpc::messages::ValueResponse<String> = prost::Message::decode(&*reply.unwrap()).unwrap();
         reply.value

@@ -82,7 +82,7 @@ where
             (0, false, true) => Presence::Absent,
             (0, false, false) => Presence::Empty,
         };
-        (value.reply().unwrap(), presence)
+        (value.reply(&Question::default()).unwrap(), presence)
     }
 }
 
@@ -194,7 +194,7 @@ async fn series<W: Shape, A: OfEvent>(
     }
     for point in &series.points {
         let (value, count) = naive.fold("a", |at| point.range.contains(at));
-        prop_assert_eq!(&point.value, &value.reply().unwrap());
+        prop_assert_eq!(&point.value, &value.reply(&Question::default()).unwrap());
         prop_assert_eq!(point.present, count > 0);
     }
     Ok(())

@@ -4,13 +4,14 @@ mod against_naive;
 mod coalescing;
 mod edges;
 pub(crate) mod hooked;
+mod questions;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Reader;
-use crate::aggregate::{Count, DecodeError, Form, Monoid, envelope};
+use crate::aggregate::{Count, DecodeError, Form, Monoid, Question, envelope};
 use crate::engine::Clock;
 use crate::event::Event;
 use crate::key::{Key, KeyBuf};
@@ -76,7 +77,7 @@ impl<const MAX: usize> Monoid for Text<MAX> {
         String::from_utf8(bytes.to_vec()).map(Self).map_err(|e| DecodeError(e.to_string()))
     }
 
-    fn reply(&self) -> crate::Result<String> {
+    fn reply(&self, _: &Question) -> crate::Result<String> {
         Ok(self.0.clone())
     }
 }
