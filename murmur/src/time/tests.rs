@@ -1,3 +1,5 @@
+mod calendar;
+
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
