@@ -1,7 +1,8 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::plan::{Points, Step};
+use super::plan::Step;
+use super::points::Points;
 use crate::aggregate::{DecodeError, Form, Monoid, envelope};
 use crate::store::{Item, TileId};
 use crate::time::{Slot, Tiling};
@@ -25,7 +26,7 @@ pub(super) struct Folded<A> {
 
 impl<A: Monoid> Fold<A> {
     pub(super) fn new(tiling: Tiling, points: Option<Points>) -> Self {
-        let count = points.map_or(1, |points| points.count as usize);
+        let count = points.as_ref().map_or(1, |points| points.count() as usize);
         Self { tiling, points, values: (0..count).map(|_| None).collect(), known: false }
     }
 

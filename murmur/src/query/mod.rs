@@ -5,7 +5,8 @@
 //! ```
 //!
 //! - Intervals are cut exactly at slots: a side that does not lie on a slot's edge is moved outwards to the next one,
-//!   and the [`Answer`] says so. Nothing is approximated.
+//!   and the [`Answer`] says so. Nothing is approximated. Days, weeks and months of a time zone become such an interval
+//!   before anything is planned.
 //! - Slots are folded in the order of time, and within a slot the partitions in the order of their names.
 //! - Absent, empty and out of retention are three different answers, see [`Presence`].
 //! - Reads of the same tile that run at the same time share one call of the store; none of them can fail another.
@@ -15,6 +16,7 @@ mod coalesce;
 mod fold;
 mod limits;
 mod plan;
+mod points;
 mod progress;
 mod reader;
 #[cfg(test)]
@@ -23,4 +25,5 @@ pub(crate) mod tests;
 pub use answer::{Answer, AsOf, Interval, PartitionProgress, Point, Presence, Series};
 pub use limits::Limits;
 pub use plan::{Ask, Plan, Step};
+pub use points::Every;
 pub use reader::Reader;

@@ -1,5 +1,5 @@
 use super::Interval;
-use crate::time::{Level, Span, Tile, Tiling, TimeRange, Timestamp, Window};
+use crate::time::{CalendarUnits, Level, Span, Tile, Tiling, TimeRange, Timestamp, Window};
 use crate::{Error, ErrorKind, Result};
 
 /// Which time a request asks about.
@@ -18,6 +18,18 @@ pub enum Ask {
     },
     /// Between two instants.
     Range(TimeRange),
+    /// The last days, weeks or months of a time zone.
+    ///
+    /// What is refused for its length is refused every day: it is that of [`CalendarUnits::least`]. What retention then
+    /// cuts, since a month has 31 days or those that are over lie far back, is said by [`Interval::start_exact`].
+    Calendar {
+        /// How many of which, and where.
+        units: CalendarUnits,
+        /// Only those that are over at `end`. Otherwise the current one counts as the last of them, up to `end`.
+        whole: bool,
+        /// Where it ends; now, this instant included, when `None`.
+        end: Option<Timestamp>,
+    },
 }
 
 impl Ask {
@@ -78,6 +90,11 @@ impl Plan {
                 (TimeRange::new(end.saturating_sub(span), end), span, "window")
             }
             Ask::Range(range) => (range, range.end.since(range.start), "start"),
+            Ask::Calendar { units, whole, end } => {
+                let end = end.unwrap_or_else(|| now.saturating_add(Span::from_micros(1)));
+                let range = if whole { units.whole_before(end) } else { units.before(end) };
+                (range.map_err(refused)?, units.least(), "calendar")
+            }
         };
         let Some(keep) = window.retention() else {
             return Err(refused("this pipeline keeps one value over all time and no window; use `Get`"));
@@ -128,51 +145,6 @@ impl Plan {
             steps.push(Step { level: first.level, tiles: TimeRange::new(first.start, cut.end), slots: cut });
         }
         Self { interval, cut, origin: edges.start, steps, whole: false }
-    }
-
-    /// The steps of a series, each a whole number of slots, counted from where the request began.
-    pub(super) fn points(&self, tiling: &Tiling, step: Option<Span>) -> Result<Points> {
-        let Some(slot) = tiling.slot_length() else {
-            return Err(refused("this pipeline keeps one value over all time and no series; use `Get`"));
-        };
-        let step = step.unwrap_or(slot);
-        if step.is_zero() || step.as_micros() % slot.as_micros() != 0 {
-            return Err(refused(format!("`step` {step} is not a multiple of the slot, {slot}")));
-        }
-        if self.steps.is_empty() {
-            return Ok(Points { first: self.cut.start, step, cut: self.cut, count: 0 });
-        }
-        let skipped = self.cut.start.since(self.origin).as_micros() / step.as_micros();
-        let first = Timestamp::from_micros(self.origin.as_micros() + skipped * step.as_micros());
-        let count = (self.cut.end.since(first).as_micros() as u64).div_ceil(step.as_micros() as u64);
-        Ok(Points { first, step, cut: self.cut, count })
-    }
-}
-
-/// The steps of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Points {
-    /// Where the first one would start if retention had not cut it.
-    first: Timestamp,
-    step: Span,
-    cut: TimeRange,
-    /// How many.
-    pub(super) count: u64,
-}
-
-impl Points {
-    /// The step that this instant lies in.
-    pub(super) fn index(&self, at: Timestamp) -> usize {
-        (at.since(self.first).as_micros() / self.step.as_micros()) as usize
-    }
-
-    /// The interval of each.
-    pub(super) fn ranges(self) -> impl Iterator<Item = TimeRange> {
-        (0..self.count as i64).map(move |n| {
-            let at = |n: i64| self.first.as_micros().saturating_add(n.saturating_mul(self.step.as_micros()));
-            let at = |n: i64| Timestamp::from_micros(at(n));
-            TimeRange::new(at(n).max(self.cut.start), at(n + 1).min(self.cut.end))
-        })
     }
 }
 

@@ -7,9 +7,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::coalesce::{Coalesce, Read};
 use super::fold::{Fold, Folded};
-use super::plan::{self, Points, Step};
+use super::plan::{self, Step};
+use super::points::Points;
 use super::progress::Progress;
-use super::{Answer, Ask, Limits, Plan, Point, Presence, Series};
+use super::{Answer, Ask, Every, Limits, Plan, Point, Presence, Series};
 use crate::aggregate::{Form, Monoid, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::key::{Key, KeyBuf};
@@ -153,15 +154,26 @@ impl<P: Pipeline> Reader<P> {
         step: Option<Span>,
         consistency: Consistency,
     ) -> Result<Series<Reply<P>>> {
+        let end = end.unwrap_or_else(|| self.inner.clock.now());
+        let every = step.map_or(Every::Slot, Every::Span);
+        self.series_of(key, Ask::Range(TimeRange::new(start, end)), every, consistency).await
+    }
+
+    /// One value per step over the time that is asked about.
+    pub async fn series_of(
+        &self,
+        key: &P::Key,
+        ask: Ask,
+        every: Every,
+        consistency: Consistency,
+    ) -> Result<Series<Reply<P>>> {
         let now = self.inner.clock.now();
-        let ask = Ask::Range(TimeRange::new(start, end.unwrap_or(now)));
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
-        let points = plan.points(&P::tiling(), step)?;
-        self.inner.limits.check_points(points.count)?;
+        let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
         let as_of = self.inner.progress.as_of(now, consistency).await?;
         let (asked, key) = (shown(key), encode(key)?);
         let budget = Budget { spent: AtomicUsize::new(0), keys: 1 };
-        let folded = self.fold(&key, &plan, Some(points), &budget, consistency).await?;
+        let folded = self.fold(&key, &plan, Some(points.clone()), &budget, consistency).await?;
         let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
         let mut question = Question::clone(&self.question);
         let points = points.ranges().zip(folded.values).map(|(range, value)| {

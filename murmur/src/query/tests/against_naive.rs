@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::query::{Answer, Ask, Interval, Presence};
+use crate::ErrorKind;
+use crate::query::{Answer, Ask, Every, Interval, Presence};
 use crate::store::Consistency::Eventual;
-use crate::time::{Tiling, TimeRange};
+use crate::time::{CalendarUnit, CalendarUnits, Tiling, TimeRange};
 
 /// A case in units that fit every window: times are thousandths of the retention before now.
 #[derive(Debug, Clone)]
@@ -16,13 +17,39 @@ struct Case {
     length: i64,
     jitter: i64,
     points: i64,
+    units: CalendarUnits,
+    whole: bool,
+}
+
+/// Zones whose days begin at an edge of most slots, at one of few, and whose clocks change by less than any.
+const ZONES: [&str; 6] =
+    ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Santiago"];
+
+fn units() -> impl Strategy<Value = CalendarUnits> {
+    let unit = proptest::sample::select(&[CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month]);
+    (1..4u32, unit, proptest::sample::select(&ZONES)).prop_map(|(count, unit, zone)| CalendarUnits {
+        count: count.try_into().unwrap(),
+        unit,
+        zone: zone.parse().unwrap(),
+    })
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let event = (any::<bool>(), -1_400..30i64, 0..1_000i64, 0..3u8, prop::char::range('a', 'z'));
     let now = -300_000_000_000_000..2_500_000_000_000_000i64;
-    (now, prop::collection::vec(event, 0..40), -1_300..20i64, 1..1_000i64, -3_000_000..3_000_000i64, 1..6i64)
-        .prop_map(|(now, events, start, length, jitter, points)| Case { now, events, start, length, jitter, points })
+    let interval = (-1_300..20i64, 1..1_000i64, -3_000_000..3_000_000i64, 1..6i64);
+    (now, prop::collection::vec(event, 0..40), interval, units(), any::<bool>()).prop_map(
+        |(now, events, (start, length, jitter, points), units, whole)| Case {
+            now,
+            events,
+            start,
+            length,
+            jitter,
+            points,
+            units,
+            whole,
+        },
+    )
 }
 
 /// All that is kept of a test, folded without tiles.
@@ -72,6 +99,10 @@ where
                 TimeRange::new(tiling.floor_slot(end.saturating_sub(span)), tiling.ceil_slot(end))
             }
             Ask::Range(range) => TimeRange::new(tiling.floor_slot(range.start), tiling.ceil_slot(range.end)),
+            Ask::Calendar { .. } => {
+                let range = stretch(ask, self.now);
+                TimeRange::new(tiling.floor_slot(range.start), tiling.ceil_slot(range.end))
+            }
         };
         let kept = |at| range.contains(at) && floor.is_none_or(|floor| at >= floor);
         let (value, count) = self.fold(id, kept);
@@ -84,6 +115,13 @@ where
         };
         (value.reply(&Question::default()).unwrap(), presence)
     }
+}
+
+/// What a calendar makes of a question.
+fn stretch(ask: Ask, now: Timestamp) -> TimeRange {
+    let Ask::Calendar { units, whole, end } = ask else { panic!("{ask:?} is none of the calendar") };
+    let end = end.unwrap_or(now.saturating_add(Span::from_micros(1)));
+    if whole { units.whole_before(end).unwrap() } else { units.before(end).unwrap() }
 }
 
 async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
@@ -111,12 +149,22 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
         asks.push(Ask::Window { span, end: None });
         asks.push(Ask::Window { span, end: Some(start) });
         asks.push(Ask::Range(TimeRange::new(start, start.saturating_add(span))));
+        let Case { units, whole, .. } = *case;
+        for ask in [None, Some(start)].map(|end| Ask::Calendar { units, whole, end }) {
+            if units.least() <= W::WINDOW.retention().unwrap() {
+                asks.push(ask);
+            } else {
+                let refused = reader.ask(&keys[0], ask, Eventual).await.unwrap_err();
+                prop_assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+            }
+        }
     }
     for ask in asks {
         let answers = match ask {
             Ask::Retention => reader.get_many(&keys, Eventual).await,
             Ask::Window { span, end } => reader.window_many(&keys, span, end, Eventual).await,
             Ask::Range(range) => reader.range_many(&keys, range, Eventual).await,
+            Ask::Calendar { .. } => reader.ask_many(&keys, ask, Eventual).await,
         };
         let answers = answers.unwrap();
         prop_assert_eq!(answers.len(), keys.len());
@@ -128,6 +176,7 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
         }
         if let Ask::Range(range) = ask {
             series(&reader, &naive, range, case.points).await?;
+            calendar_series(&reader, &naive, range, case.units).await?;
         }
     }
     Ok(())
@@ -155,6 +204,7 @@ fn truthful<P: Pipeline>(answer: &Answer<impl std::fmt::Debug>, ask: Ask, now: T
             TimeRange::new(end.saturating_sub(span), end)
         }
         Ask::Range(range) => range,
+        Ask::Calendar { .. } => stretch(ask, now),
     };
     let tiling = P::tiling();
     let floor = P::SPEC.window.horizon(now).map(|horizon| tiling.floor_slot(horizon)).unwrap();
@@ -200,6 +250,45 @@ async fn series<W: Shape, A: OfEvent>(
     Ok(())
 }
 
+/// The points of a series by the calendar have no gaps, begin with the units of the zone, and each equals the fold over
+/// its own range; where a unit begins within a slot there is no series.
+async fn calendar_series<W: Shape, A: OfEvent>(
+    reader: &Reader<Test<W, A>>,
+    naive: &Naive<'_, Test<W, A>>,
+    range: TimeRange,
+    units: CalendarUnits,
+) -> Result<(), TestCaseError> {
+    let tiling = <Test<W, A>>::tiling();
+    let series = reader.series_of(&Id::new("a"), Ask::Range(range), Every::Calendar(units), Eventual).await;
+    let whole = reader.range(&Id::new("a"), range, Eventual).await.unwrap();
+    if whole.presence == Presence::OutOfRetention {
+        prop_assert!(series.unwrap().points.is_empty());
+        return Ok(());
+    }
+    let (start, end) = (whole.interval.start.unwrap(), whole.interval.end.unwrap());
+    let asked_from = tiling.floor_slot(range.start);
+    let edges: Vec<Timestamp> =
+        units.edges(asked_from).skip_while(|edge| *edge <= start).take_while(|edge| *edge < end).collect();
+    if edges.iter().any(|edge| tiling.floor_slot(*edge) != *edge) {
+        let refused = series.unwrap_err();
+        prop_assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+        prop_assert!(refused.to_string().contains("within a slot of"), "{}", refused);
+        return Ok(());
+    }
+    let series = series.unwrap();
+    prop_assert_eq!((series.presence, series.interval), (whole.presence, whole.interval));
+    let starts: Vec<Timestamp> = series.points.iter().map(|point| point.range.start).collect();
+    prop_assert_eq!(starts, std::iter::once(start).chain(edges).collect::<Vec<_>>());
+    let ends = series.points.iter().skip(1).map(|point| point.range.start).chain([end]);
+    for (point, end) in series.points.iter().zip(ends) {
+        prop_assert_eq!(point.range.end, end);
+        let (value, count) = naive.fold("a", |at| point.range.contains(at));
+        prop_assert_eq!(&point.value, &value.reply().unwrap());
+        prop_assert_eq!(point.present, count > 0);
+    }
+    Ok(())
+}
+
 /// Text in a packed tile, and text that stands alone.
 type Packed = Text<8>;
 type Alone = Text<{ usize::MAX }>;
@@ -233,6 +322,7 @@ every! {
     sliding_hours_equal_a_plain_fold: Hours;
     slots_of_an_hour_and_a_half_equal_a_plain_fold: HalfThirds;
     sliding_days_equal_a_plain_fold: Days;
+    a_month_of_quarters_of_an_hour_equals_a_plain_fold: MonthOfQuarters;
 }
 
 #[test]

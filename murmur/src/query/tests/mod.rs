@@ -1,6 +1,7 @@
 //! What the tests of this folder share: pipelines of any window, and tables filled from events.
 
 mod against_naive;
+mod calendar;
 mod coalescing;
 mod edges;
 pub(crate) mod hooked;
@@ -146,6 +147,8 @@ shapes! {
     Hours = sliding(2 * 86_400, 3_600);
     HalfThirds = sliding(12 * 3_600, 5_400);
     Days = sliding(90 * 86_400, 86_400);
+    MonthOfHours = sliding(30 * 86_400, 3_600);
+    MonthOfQuarters = sliding(30 * 86_400, 900);
 }
 
 /// A clock that stands.
