@@ -13,11 +13,12 @@ use tonic::{Code, IntoRequest, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::handler::{Reply, service_name};
+use super::interval;
 use super::messages::*;
 use super::status;
 use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
-use crate::time::{Span, TimeRange, Timestamp};
+use crate::time::{CalendarUnits, Span, TimeRange, Timestamp};
 use crate::wire::types::ReadOptions;
 use crate::{Error, ErrorKind, Result};
 
@@ -106,7 +107,8 @@ impl<P: Pipeline> Client<P> {
     /// The value over the last `window` before `end`, which is now when `None`.
     pub async fn window(&self, key: P::Key, window: Span, end: Option<Timestamp>) -> Result<ValueResponse<Reply<P>>> {
         let options = self.options.clone();
-        self.call("GetWindow", GetWindowRequest { key: Some(key), window: Some(window), end, options }).await
+        let (key, window) = (Some(key), Some(window));
+        self.call("GetWindow", GetWindowRequest { key, window, end, options, calendar: None }).await
     }
 
     /// As [`window`](Self::window), for many keys; entries come in the order of the keys.
@@ -117,7 +119,33 @@ impl<P: Pipeline> Client<P> {
         end: Option<Timestamp>,
     ) -> Result<Vec<Entry<P::Key, Reply<P>>>> {
         let options = self.options.clone();
-        self.entries("GetWindowMany", GetWindowManyRequest { keys, window: Some(window), end, options }).await
+        let window = Some(window);
+        self.entries("GetWindowMany", GetWindowManyRequest { keys, window, end, options, calendar: None }).await
+    }
+
+    /// The value over the last days, weeks or months of a time zone up to `end`, which is now when `None`: the current
+    /// one as the last of them, or, if `whole`, only those that are over.
+    pub async fn calendar(
+        &self,
+        key: P::Key,
+        units: CalendarUnits,
+        whole: bool,
+        end: Option<Timestamp>,
+    ) -> Result<ValueResponse<Reply<P>>> {
+        let (calendar, options) = (Some(interval::calendar(units, whole)), self.options.clone());
+        self.call("GetWindow", GetWindowRequest { key: Some(key), window: None, end, options, calendar }).await
+    }
+
+    /// As [`calendar`](Self::calendar), for many keys; entries come in the order of the keys.
+    pub async fn calendar_many(
+        &self,
+        keys: Vec<P::Key>,
+        units: CalendarUnits,
+        whole: bool,
+        end: Option<Timestamp>,
+    ) -> Result<Vec<Entry<P::Key, Reply<P>>>> {
+        let (calendar, options) = (Some(interval::calendar(units, whole)), self.options.clone());
+        self.entries("GetWindowMany", GetWindowManyRequest { keys, window: None, end, options, calendar }).await
     }
 
     /// The value over `range`.
@@ -141,7 +169,23 @@ impl<P: Pipeline> Client<P> {
         step: Option<Span>,
     ) -> Result<SeriesResponse<Reply<P>>> {
         let options = self.options.clone();
-        self.call("Series", SeriesRequest { key: Some(key), start: Some(start), end, step, options }).await
+        let (key, start) = (Some(key), Some(start));
+        let request = SeriesRequest { key, start, end, step, options, calendar: None, calendar_step: None };
+        self.call("Series", request).await
+    }
+
+    /// As [`calendar`](Self::calendar), with one value per `step`, which is one of the units when `None`.
+    pub async fn calendar_series(
+        &self,
+        key: P::Key,
+        units: CalendarUnits,
+        whole: bool,
+        end: Option<Timestamp>,
+        step: Option<CalendarUnits>,
+    ) -> Result<SeriesResponse<Reply<P>>> {
+        let (calendar, calendar_step) = (Some(interval::calendar(units, whole)), step.map(interval::calendar_step));
+        let (key, options) = (Some(key), self.options.clone());
+        self.call("Series", SeriesRequest { key, start: None, end, step: None, options, calendar, calendar_step }).await
     }
 
     /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes. The stream

@@ -5,6 +5,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use prost::Message;
 use tonic::Status;
 
+use super::interval::{self, set};
 use super::messages::*;
 use super::rpc::{Method, Replies, Rpc, decode, encode};
 use super::status;
@@ -14,7 +15,6 @@ use crate::key::Key;
 use crate::pipeline::{Pipeline, Spec};
 use crate::query::{self, Ask, Reader};
 use crate::store::Consistency;
-use crate::time::TimeRange;
 use crate::wire::WireField;
 use crate::wire::types::{Answer, AsOf, PartitionProgress, Presence, ReadOptions};
 
@@ -71,20 +71,21 @@ impl<P: Pipeline> Handler<P> {
                 self.entries(keys, Ask::Retention, options).await
             }
             Some("GetWindow") => {
-                let GetWindowRequest { key, window, end, options } = decode::<GetWindowRequest<P::Key>>(request)?;
-                self.value(key, Ask::Window { span: set(window, "window")?, end }, options).await
+                let GetWindowRequest { key, window, end, options, calendar } =
+                    decode::<GetWindowRequest<P::Key>>(request)?;
+                self.value(key, interval::last(window, calendar, end)?, options).await
             }
             Some("GetWindowMany") => {
-                let GetWindowManyRequest { keys, window, end, options } = decode(request)?;
-                self.entries(keys, Ask::Window { span: set(window, "window")?, end }, options).await
+                let GetWindowManyRequest { keys, window, end, options, calendar } = decode(request)?;
+                self.entries(keys, interval::last(window, calendar, end)?, options).await
             }
             Some("GetRange") => {
                 let GetRangeRequest { key, start, end, options } = decode::<GetRangeRequest<P::Key>>(request)?;
-                self.value(key, Ask::Range(TimeRange::new(set(start, "start")?, set(end, "end")?)), options).await
+                self.value(key, interval::range(start, end)?, options).await
             }
             Some("GetRangeMany") => {
                 let GetRangeManyRequest { keys, start, end, options } = decode(request)?;
-                self.entries(keys, Ask::Range(TimeRange::new(set(start, "start")?, set(end, "end")?)), options).await
+                self.entries(keys, interval::range(start, end)?, options).await
             }
             Some("Series") => self.series(decode(request)?).await,
             _ => Err(Status::unimplemented("this method has not one reply")),
@@ -118,10 +119,12 @@ impl<P: Pipeline> Handler<P> {
     }
 
     async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Vec<u8>, Status> {
-        let SeriesRequest { key, start, end, step, options } = request;
-        let (key, start) = (set(key, "key")?, set(start, "start")?);
+        let SeriesRequest { key, start, end, step, options, calendar, calendar_step } = request;
+        let key = set(key, "key")?;
         let (reader, consistency) = self.how(options)?;
-        let series = reader.series(&key, start, end, step, consistency).await;
+        let ask = interval::of_series(start, calendar.as_ref(), end, reader.now())?;
+        let every = interval::steps(step, calendar_step, calendar.as_ref())?;
+        let series = reader.series_of(&key, ask, every, consistency).await;
         let series = series.map_err(|e| status::of(&e))?;
         let points = series.points.into_iter().map(|point| Point {
             start: Some(point.range.start),
@@ -171,19 +174,8 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
 
     fn query(&self, request: QueryRequest) -> BoxFuture<'_, Result<QueryResponse, Status>> {
         async move {
-            let QueryRequest { pipeline: _, key, window, start, end, options } = request;
-            let ask = match (window, start, end) {
-                (None, None, None) => Ask::Retention,
-                (Some(span), None, end) => Ask::Window { span, end },
-                (None, Some(start), Some(end)) => Ask::Range(TimeRange::new(start, end)),
-                (Some(_), Some(_), _) => {
-                    return Err(Status::invalid_argument("`window` and `start` cannot both be set; take one of them"));
-                }
-                (None, Some(_), None) => return Err(Status::invalid_argument("`end` is not set")),
-                (None, None, Some(_)) => {
-                    return Err(Status::invalid_argument("`end` needs `window` or `start` beside it"));
-                }
-            };
+            let QueryRequest { pipeline: _, key, window, start, end, options, calendar } = request;
+            let ask = interval::any(window, calendar, start, end)?;
             let key = P::Key::parse(&key).map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
             let (reader, consistency) = self.how(options)?;
             let answer = reader.ask(&key, ask, consistency).await.map_err(|e| status::of(&e))?;
@@ -197,11 +189,6 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
     fn check(&self) -> BoxFuture<'_, crate::Result<()>> {
         self.reader.check().boxed()
     }
-}
-
-/// A field that a request must have.
-fn set<T>(field: Option<T>, name: &str) -> Result<T, Status> {
-    field.ok_or_else(|| Status::invalid_argument(format!("`{name}` is not set")))
 }
 
 /// The message of an answer.

@@ -8,7 +8,7 @@ use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType, skip_field};
 
 use crate::time::{Span, Timestamp};
-use crate::wire::types::{Answer, ReadOptions};
+use crate::wire::types::{Answer, Calendar, CalendarStep, ReadOptions};
 use crate::wire::{WireField, WireMessage};
 
 /// As [`message!`](crate::message), with type parameters.
@@ -84,6 +84,8 @@ generic_message! {
         end: Option<Timestamp> = 3,
         /// How to read.
         options: Option<ReadOptions> = 4,
+        /// Days, weeks or months instead of `window`.
+        calendar: Option<Calendar> = 5,
     }
 
     /// Of `GetWindowMany`.
@@ -96,6 +98,8 @@ generic_message! {
         end: Option<Timestamp> = 3,
         /// How to read.
         options: Option<ReadOptions> = 4,
+        /// Days, weeks or months instead of `window`.
+        calendar: Option<Calendar> = 5,
     }
 
     /// Of `GetRange`.
@@ -130,10 +134,14 @@ generic_message! {
         start: Option<Timestamp> = 2,
         /// First instant after it; now when unset.
         end: Option<Timestamp> = 3,
-        /// Length of each step; the slot when unset.
+        /// Length of each step; one unit of `calendar`, or the slot, when unset.
         step: Option<Span> = 4,
         /// How to read.
         options: Option<ReadOptions> = 5,
+        /// Days, weeks or months instead of `start`.
+        calendar: Option<Calendar> = 6,
+        /// Steps by the calendar instead of `step`.
+        calendar_step: Option<CalendarStep> = 7,
     }
 
     /// Of `Watch`.
@@ -262,6 +270,8 @@ crate::message! {
         end: Option<Timestamp> = 5,
         /// How to read.
         options: Option<ReadOptions> = 6,
+        /// Days, weeks or months instead of `window` or `start`.
+        calendar: Option<Calendar> = 7,
     }
 
     /// Of `murmur.v1.QueryService.Query`.

@@ -24,6 +24,7 @@ mod deadline;
 mod frame;
 mod handler;
 mod health;
+mod interval;
 mod json;
 pub mod messages;
 mod native;

@@ -154,7 +154,7 @@ impl<P: Pipeline> Reader<P> {
         step: Option<Span>,
         consistency: Consistency,
     ) -> Result<Series<Reply<P>>> {
-        let end = end.unwrap_or_else(|| self.inner.clock.now());
+        let end = end.unwrap_or_else(|| self.now());
         let every = step.map_or(Every::Slot, Every::Span);
         self.series_of(key, Ask::Range(TimeRange::new(start, end)), every, consistency).await
     }
@@ -167,7 +167,7 @@ impl<P: Pipeline> Reader<P> {
         every: Every,
         consistency: Consistency,
     ) -> Result<Series<Reply<P>>> {
-        let now = self.inner.clock.now();
+        let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
         let as_of = self.inner.progress.as_of(now, consistency).await?;
@@ -184,6 +184,11 @@ impl<P: Pipeline> Reader<P> {
             Ok(Point { range, value, present })
         });
         Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of })
+    }
+
+    /// What is now, by the reader's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     /// Whether the store can be reached.
@@ -207,7 +212,7 @@ impl<P: Pipeline> Reader<P> {
     /// is the [`problem`](Answer::problem) of its own answer.
     pub async fn ask_many(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
         self.inner.limits.check_keys(keys.len())?;
-        let now = self.inner.clock.now();
+        let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
         // A key that is asked for twice is read once.
         let mut places = HashMap::with_capacity(keys.len());

@@ -54,6 +54,8 @@ fn the_shared_messages_are_those_of_the_proto() {
     let types = [
         ours::<ReadOptions>(),
         ours::<Question>(),
+        ours::<Calendar>(),
+        ours::<CalendarStep>(),
         ours::<Answer>(),
         ours::<AsOf>(),
         ours::<PartitionProgress>(),

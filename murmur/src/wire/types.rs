@@ -119,6 +119,33 @@ crate::message! {
         integers: Vec<i64> = 4,
     }
 
+    /// The last days, weeks or months of a time zone. Exactly one of the three is set, from 1 on; the current unit counts
+    /// as the last one, up to now.
+    pub struct Calendar: "murmur.v1.Calendar" {
+        /// From midnight to midnight.
+        days: u32 = 1,
+        /// From Monday to Monday.
+        weeks: u32 = 2,
+        /// From the first to the first.
+        months: u32 = 3,
+        /// A name of the IANA database; UTC when empty.
+        zone: String = 4,
+        /// Only units that are over.
+        whole: bool = 5,
+    }
+
+    /// The steps of a series by the calendar of a time zone. Exactly one of days, weeks and months is set, from 1 on.
+    pub struct CalendarStep: "murmur.v1.CalendarStep" {
+        /// From midnight to midnight.
+        days: u32 = 1,
+        /// From Monday to Monday.
+        weeks: u32 = 2,
+        /// From the first to the first.
+        months: u32 = 3,
+        /// A name of the IANA database; when empty that of the calendar of the request, or UTC.
+        zone: String = 4,
+    }
+
     /// The truth about a reply.
     pub struct Answer: "murmur.v1.Answer" {
         /// What the answer is about.

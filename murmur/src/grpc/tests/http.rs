@@ -22,19 +22,19 @@ pub(super) async fn raw(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8_lossy(&response).into_owned()
 }
 
-struct Reply {
+pub(super) struct Reply {
     status: u16,
     headers: ::http::HeaderMap,
     body: Vec<u8>,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// The code and message of an error.
-    fn error(&self) -> (u16, String, String) {
+    pub(super) fn error(&self) -> (u16, String, String) {
         let json = self.json();
         assert_eq!(self.headers["content-type"], "application/json");
         (self.status, json["code"].as_str().unwrap().into(), json["message"].as_str().unwrap().into())
@@ -54,11 +54,11 @@ async fn send(world: &World, verb: &str, path: &str, headers: &[(&str, &str)], b
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
-async fn post(world: &World, path: &str, body: Value) -> Reply {
+pub(super) async fn post(world: &World, path: &str, body: Value) -> Reply {
     send(world, "POST", path, JSON, body.to_string()).await
 }
 
-fn path(method: &str) -> String {
+pub(super) fn path(method: &str) -> String {
     format!("/{STOCK}/{method}")
 }
 
