@@ -34,6 +34,7 @@ pub use count::Count;
 pub use distinct::{Coupon, Distinct, Element};
 pub use extreme::{Max, Min};
 pub use given::Given;
+pub(crate) use monoid::stored_numbers;
 pub use monoid::{DecodeError, Form, Monoid};
 pub use number::{Column, Number};
 pub use question::{Probe, Question};

@@ -103,3 +103,19 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
     /// The answer, with what the question asks of it; an error when the value left the range of the reply's type.
     fn reply(&self, question: &Question) -> Result<Self::Reply, crate::Error>;
 }
+
+/// Form A: the numbers to store of a value that events were counted in: those that are not zero. Where all of them are,
+/// one zero says that there were events.
+pub(crate) fn stored_numbers<A: Monoid>(value: &A, mut visit: impl FnMut(Column, Number)) {
+    let (mut first, mut any) = (None, false);
+    value.numbers(0, &mut |column, number| {
+        first.get_or_insert((column, number));
+        if !number.is_zero() {
+            any = true;
+            visit(column, number);
+        }
+    });
+    if let Some((column, number)) = first.filter(|_| !any) {
+        visit(column, number);
+    }
+}

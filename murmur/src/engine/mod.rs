@@ -44,6 +44,7 @@ pub use confluent::Confluent;
 pub use decode::{Decode, Decoder, Format, Json, Protobuf, json, protobuf};
 #[cfg(feature = "descriptor")]
 pub use described::{Described, Description};
+pub(crate) use frontier::Frontier;
 pub use options::Options;
 pub use ownership::readable;
 pub use progress::{PartitionStatus, Progress, Summary};

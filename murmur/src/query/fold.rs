@@ -5,14 +5,18 @@ use super::plan::Step;
 use super::points::Points;
 use crate::aggregate::{DecodeError, Form, Monoid, envelope};
 use crate::store::{Item, TileId};
-use crate::time::{Slot, Tiling};
+use crate::time::{Level, Slot, Tile, Tiling};
 use crate::{Error, ErrorKind, Result};
 
 /// Folds the items of one key into one value, or into one per point of a series.
+///
+/// What came late is folded apart, and behind all that came in time: so a value does not depend on whether finished tiles
+/// have been rolled, in which what came late is not.
 pub(super) struct Fold<A> {
     tiling: Tiling,
     points: Option<Points>,
     values: Vec<Option<A>>,
+    late: Vec<Option<A>>,
     known: bool,
 }
 
@@ -27,7 +31,37 @@ pub(super) struct Folded<A> {
 impl<A: Monoid> Fold<A> {
     pub(super) fn new(tiling: Tiling, points: Option<Points>) -> Self {
         let count = points.as_ref().map_or(1, |points| points.count() as usize);
-        Self { tiling, points, values: (0..count).map(|_| None).collect(), known: false }
+        Self { tiling, points, values: (0..count).map(|_| None).collect(), late: Vec::new(), known: false }
+    }
+
+    /// Take in one slot of a tile that was rolled.
+    pub(super) fn take_rolled(&mut self, id: &TileId, slot: Slot, item: &Item) -> Result<()> {
+        self.known = true;
+        let mut slots: Slots<A> = SmallVec::new();
+        let taken = match A::FORM {
+            Form::Add => numbers(item, |at| at == slot, &mut slots),
+            Form::Put => values(&item.values, |at| at == slot, &mut slots),
+        };
+        taken.map_err(|(slot, error)| corrupt(id, slot, &error))?;
+        slots.into_iter().for_each(|(slot, value)| self.add(id.tile, slot, value));
+        Ok(())
+    }
+
+    fn add(&mut self, tile: Tile, slot: Slot, value: A) {
+        let at = match &self.points {
+            Some(points) => points.index(self.tiling.slot_range(tile, slot).start),
+            None => 0,
+        };
+        let values = if tile.level == Level::Late {
+            self.late.resize(self.values.len(), None);
+            &mut self.late
+        } else {
+            &mut self.values
+        };
+        match &mut values[at] {
+            Some(held) => held.combine(value),
+            empty => *empty = Some(value),
+        }
     }
 
     /// Take in tiles in the order of time, each with all of its parts.
@@ -40,7 +74,7 @@ impl<A: Monoid> Fold<A> {
     }
 
     fn tile(&mut self, step: &Step, parts: &[(TileId, Item)]) -> Result<()> {
-        let mut slots: SmallVec<[(Slot, A); 4]> = SmallVec::new();
+        let mut slots: Slots<A> = SmallVec::new();
         for (id, item) in parts {
             let inside = |slot: Slot| step.slots.contains(self.tiling.slot_range(id.tile, slot).start);
             let taken = match A::FORM {
@@ -54,20 +88,18 @@ impl<A: Monoid> Fold<A> {
             slots.sort_by_key(|(slot, _)| *slot);
         }
         let Some(((id, _), _)) = parts.split_first() else { return Ok(()) };
-        for (slot, value) in slots {
-            let at = match &self.points {
-                Some(points) => points.index(self.tiling.slot_range(id.tile, slot).start),
-                None => 0,
-            };
-            match &mut self.values[at] {
-                Some(held) => held.combine(value),
-                empty => *empty = Some(value),
-            }
-        }
+        slots.into_iter().for_each(|(slot, value)| self.add(id.tile, slot, value));
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Folded<A> {
+    pub(super) fn finish(mut self) -> Folded<A> {
+        for (value, late) in self.values.iter_mut().zip(self.late) {
+            match (value, late) {
+                (Some(value), Some(late)) => value.combine(late),
+                (value @ None, late) => *value = late,
+                (Some(_), None) => {}
+            }
+        }
         Folded { values: self.values, known: self.known }
     }
 }

@@ -13,12 +13,15 @@
 
 mod answer;
 mod coalesce;
+mod cover;
 mod fold;
+mod gather;
 mod limits;
 mod plan;
 mod points;
 mod progress;
 mod reader;
+mod roll;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -33,12 +33,13 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// Where the time that is asked about ends.
-    pub(super) fn end(self, now: Timestamp) -> Timestamp {
+    /// Where the time that is asked about ends, as this plan has it.
+    pub(super) fn end(self, plan: &Plan, now: Timestamp) -> Timestamp {
         match self {
             Self::Retention => now,
             Self::Window { end, .. } => end.unwrap_or(now),
             Self::Range(range) => range.end,
+            Self::Calendar { .. } => plan.cut.end,
         }
     }
 }
@@ -52,16 +53,14 @@ pub struct Plan {
     pub cut: TimeRange,
     /// What was asked for before retention cut it, at edges of slots: where the steps of a series are counted from.
     pub origin: Timestamp,
-    /// What to read, in the order of time, no slot twice. None when the whole interval lies out of retention.
-    pub steps: Vec<Step>,
+    /// What to read of the finest level; `None` when the whole interval lies out of retention. Levels above it may answer
+    /// the inner part of it with fewer items.
+    pub finest: Option<Step>,
     /// Whether it covers everything that is stored.
     pub whole: bool,
 }
 
 /// Consecutive tiles of one level, and which of their slots count.
-///
-/// A plan over the finest level alone has one step. Levels above it answer the inner part of an interval with fewer
-/// items: they come as further steps between two edges of the finest one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Which level.
@@ -120,7 +119,7 @@ impl Plan {
             let interval = Interval { start: None, end: None, start_exact: true, end_exact: true };
             let cut = TimeRange::new(Timestamp::MIN, Timestamp::MAX);
             let step = Step { level: tiling.finest(), tiles: retained(tiling, None), slots: cut };
-            return Self { interval, cut, origin: cut.start, steps: vec![step], whole: true };
+            return Self { interval, cut, origin: cut.start, finest: Some(step), whole: true };
         };
         let asked = TimeRange::new(horizon, now);
         // An event of this very instant is not one of the future, at the edge of a slot neither.
@@ -139,12 +138,11 @@ impl Plan {
             start_exact: answered.start == asked.start,
             end_exact: answered.end == asked.end,
         };
-        let mut steps = Vec::new();
-        if !cut.is_empty() {
+        let finest = (!cut.is_empty()).then(|| {
             let first = tiling.locate(cut.start).0;
-            steps.push(Step { level: first.level, tiles: TimeRange::new(first.start, cut.end), slots: cut });
-        }
-        Self { interval, cut, origin: edges.start, steps, whole: false }
+            Step { level: first.level, tiles: TimeRange::new(first.start, cut.end), slots: cut }
+        });
+        Self { interval, cut, origin: edges.start, finest, whole: false }
     }
 }
 

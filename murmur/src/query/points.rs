@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Limits, Plan};
-use crate::time::{CalendarUnits, Span, Tiling, TimeRange, Timestamp};
+use crate::time::{CalendarUnits, Level, Span, Tiling, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// How long each step of a series is.
@@ -53,7 +53,7 @@ impl Points {
             return Err(refused(format!("`step` {step} is not a multiple of the slot, {slot}")));
         }
         let cut = plan.cut;
-        if plan.steps.is_empty() {
+        if plan.finest.is_none() {
             return Ok(Self::Even { first: cut.start, step, cut, count: 0 });
         }
         let skipped = cut.start.since(plan.origin).as_micros() / step.as_micros();
@@ -63,7 +63,7 @@ impl Points {
     }
 
     fn between(plan: &Plan, tiling: &Tiling, units: CalendarUnits, limits: &Limits) -> Result<Self> {
-        if plan.steps.is_empty() {
+        if plan.finest.is_none() {
             return Ok(Self::Between(Arc::default()));
         }
         let mut edges = vec![plan.cut.start];
@@ -101,6 +101,18 @@ impl Points {
         match self {
             Self::Even { first, step, .. } => (at.since(*first).as_micros() / step.as_micros()) as usize,
             Self::Between(edges) => edges.partition_point(|edge| *edge <= at).saturating_sub(1),
+        }
+    }
+
+    /// Whether no slot of this level lies in two steps.
+    pub(super) fn fit(&self, tiling: &Tiling, level: Level) -> bool {
+        let is_edge = |at: Timestamp| tiling.floor_unit(level, at) == at;
+        match self {
+            Self::Even { first, step, .. } => {
+                let unit = tiling.unit_length(level).map_or(0, |unit| unit.as_micros());
+                unit > 0 && step.as_micros() % unit == 0 && is_edge(*first)
+            }
+            Self::Between(edges) => edges.iter().all(|edge| is_edge(*edge)),
         }
     }
 

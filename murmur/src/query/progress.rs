@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cover::Settled;
 use super::{AsOf, PartitionProgress};
 use crate::Result;
 use crate::engine::PartitionRecord;
@@ -20,7 +21,7 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Progress {
     store: Arc<dyn Store>,
     shelf: Shelf,
-    known: Mutex<Option<(Instant, Arc<[PartitionProgress]>)>>,
+    known: Mutex<Option<(Instant, Known)>>,
     reading: tokio::sync::Mutex<()>,
 }
 
@@ -30,39 +31,49 @@ impl Progress {
     }
 
     /// What is known now; a strong caller has it read again.
-    pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency) -> Result<AsOf> {
-        let partitions = match self.recent() {
-            Some(partitions) if consistency == Consistency::Eventual => partitions,
+    pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency) -> Result<(AsOf, Settled)> {
+        let Known { partitions, settled } = match self.recent() {
+            Some(known) if consistency == Consistency::Eventual => known,
             _ => self.refresh(consistency).await?,
         };
         let watermark = partitions.iter().map(|p| p.watermark).min().flatten();
         let newest = partitions.iter().filter_map(|p| p.watermark).max();
-        Ok(AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions })
+        Ok((AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions }, settled))
     }
 
-    fn recent(&self) -> Option<Arc<[PartitionProgress]>> {
+    fn recent(&self) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, partitions)| partitions.clone())
+        known.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, known)| known.clone())
     }
 
-    async fn refresh(&self, consistency: Consistency) -> Result<Arc<[PartitionProgress]>> {
+    async fn refresh(&self, consistency: Consistency) -> Result<Known> {
         let _one_at_a_time = self.reading.lock().await;
         if consistency == Consistency::Eventual
-            && let Some(partitions) = self.recent()
+            && let Some(known) = self.recent()
         {
-            return Ok(partitions);
+            return Ok(known);
         }
         let at = Instant::now();
         let records = self.store.records(&self.shelf, PartitionRecord::PREFIX).await?;
-        let partitions = records.iter().map(|(name, record)| partition(name, record));
-        let partitions = partitions.collect::<Result<Arc<[PartitionProgress]>>>()?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, partitions.clone()));
-        Ok(partitions)
+        let records = records.iter().map(|(name, record)| partition(name, record)).collect::<Result<Vec<_>>>()?;
+        let settled = Settled::of(records.iter().map(|(_, reached)| *reached));
+        let known = Known { partitions: records.into_iter().map(|(partition, _)| partition).collect(), settled };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
+        Ok(known)
     }
 }
 
-fn partition(name: &str, record: &Record) -> Result<PartitionProgress> {
+/// What a reading of the records said.
+#[derive(Clone)]
+struct Known {
+    partitions: Arc<[PartitionProgress]>,
+    settled: Settled,
+}
+
+/// The progress of a partition, and what it has reached.
+fn partition(name: &str, record: &Record) -> Result<(PartitionProgress, Option<Timestamp>)> {
     let record = PartitionRecord::decode(&record.bytes).map_err(|e| e.while_doing(format!("record `{name}`")))?;
     let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
-    Ok(PartitionProgress { partition, watermark: record.watermark, offset: record.commit })
+    let progress = PartitionProgress { partition, watermark: record.watermark, offset: record.commit };
+    Ok((progress, record.reached()))
 }

@@ -1,33 +1,31 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::coalesce::{Coalesce, Read};
-use super::fold::{Fold, Folded};
-use super::plan::{self, Step};
+use super::fold::Folded;
+use super::gather::{Budget, Gather};
+use super::plan;
 use super::points::Points;
 use super::progress::Progress;
+use super::roll::Rolls;
 use super::{Answer, Ask, Every, Limits, Plan, Point, Presence, Series};
-use crate::aggregate::{Form, Monoid, Question};
+use crate::aggregate::{Monoid, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::key::{Key, KeyBuf};
 use crate::metrics::measured;
 use crate::pipeline::Pipeline;
 use crate::store::{Consistency, Store, Table, TileId};
-use crate::time::{Span, TimeRange, Timestamp};
+use crate::time::{Level, Span, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// What a pipeline answers.
 type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
 
-/// Items that one call of the store may bring; bounds the memory of a request.
-const PAGE: usize = 1_024;
-
 /// Keys of one request that are read at the same time.
-const KEYS_AT_ONCE: usize = 32;
+pub(super) const KEYS_AT_ONCE: usize = 32;
 
 /// Answers questions about one pipeline from its store. Clones are cheap and share the reads under way.
 ///
@@ -35,29 +33,25 @@ const KEYS_AT_ONCE: usize = 32;
 /// [`ResourceExhausted`](ErrorKind::ResourceExhausted) says which limit; [`Corrupt`](ErrorKind::Corrupt) names the
 /// tile; [`Overflow`](ErrorKind::Overflow) names the key and the field whose value does not fit its reply.
 pub struct Reader<P> {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     question: Arc<Question>,
+    pub(super) is_rolling: bool,
     pipeline: PhantomData<fn() -> P>,
 }
 
-/// What a request has read, for so many keys.
-struct Budget {
-    spent: AtomicUsize,
-    keys: usize,
-}
-
-struct Inner {
-    store: Arc<dyn Store>,
-    table: Table,
-    coalesce: Coalesce,
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) table: Table,
+    pub(super) coalesce: Coalesce,
     progress: Progress,
     clock: Arc<dyn Clock>,
-    limits: Limits,
+    pub(super) limits: Limits,
+    pub(super) rolls: Rolls,
 }
 
 impl<P> Clone for Reader<P> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), question: self.question.clone(), pipeline: PhantomData }
+        Self { inner: self.inner.clone(), question: self.question.clone(), ..*self }
     }
 }
 
@@ -71,22 +65,37 @@ impl<P: Pipeline> Reader<P> {
     fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         let coalesce = Coalesce::new(store.clone(), table.clone());
         let progress = Progress::new(store.clone(), &table);
-        let inner = Inner { store, table, coalesce, progress, clock, limits };
-        Self { inner: Arc::new(inner), question: Arc::default(), pipeline: PhantomData }
+        let inner = Inner { store, table, coalesce, progress, clock, limits, rolls: Rolls::default() };
+        Self { inner: Arc::new(inner), question: Arc::default(), is_rolling: false, pipeline: PhantomData }
     }
 
     /// The same with another clock, for tests and simulations.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         let Inner { store, table, limits, .. } = &*self.inner;
-        Self { question: self.question, ..Self::with(store.clone(), table.clone(), clock, *limits) }
+        Self {
+            question: self.question,
+            is_rolling: self.is_rolling,
+            ..Self::with(store.clone(), table.clone(), clock, *limits)
+        }
     }
 
     /// The same with other limits.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         let Inner { store, table, clock, .. } = &*self.inner;
-        Self { question: self.question, ..Self::with(store.clone(), table.clone(), clock.clone(), limits) }
+        Self {
+            question: self.question,
+            is_rolling: self.is_rolling,
+            ..Self::with(store.clone(), table.clone(), clock.clone(), limits)
+        }
+    }
+
+    /// The same, which has finished tiles rolled where its reads gain by it, in the background, on the runtime that it is
+    /// called on. It needs the right to write to the table; without it, it says so once and reads on.
+    #[must_use]
+    pub fn rolling(self) -> Self {
+        Self { is_rolling: true, ..self }
     }
 
     /// The same with a question to the estimates in its answers, sharing the reads under way. The instant of the
@@ -170,10 +179,12 @@ impl<P: Pipeline> Reader<P> {
         let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
-        let as_of = self.inner.progress.as_of(now, consistency).await?;
+        let (as_of, settled) = self.inner.progress.as_of(now, consistency).await?;
         let (asked, key) = (shown(key), encode(key)?);
-        let budget = Budget { spent: AtomicUsize::new(0), keys: 1 };
-        let folded = self.fold(&key, &plan, Some(points.clone()), &budget, consistency).await?;
+        let budget = Budget::new(1, self.inner.limits);
+        let tiling = P::tiling();
+        let gather = Gather { key: &key, budget: &budget, consistency, parents: tiling.parents() };
+        let folded = self.fold(&gather, &plan, settled, Some(points.clone())).await?;
         let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
         let mut question = Question::clone(&self.question);
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
@@ -227,9 +238,9 @@ impl<P: Pipeline> Reader<P> {
         }
         let keys = distinct;
         // Before the tiles: the answer then contains at least this.
-        let as_of = self.inner.progress.as_of(now, consistency).await?;
-        let folded = self.folds(&keys, &plan, consistency).await?;
-        let question = Question { as_of: ask.end(now).min(now), ..Question::clone(&self.question) };
+        let (as_of, settled) = self.inner.progress.as_of(now, consistency).await?;
+        let folded = self.folds(&keys, &plan, settled, consistency).await?;
+        let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.question) };
         let answers = keys.into_iter().zip(folded).map(|(key, folded)| {
             let (plan, as_of, question) = (&plan, &as_of, &question);
             async move {
@@ -251,74 +262,6 @@ impl<P: Pipeline> Reader<P> {
         Ok(asked.into_iter().map(|at| answers[at].clone()).collect())
     }
 
-    /// The fold of each key, in their order.
-    async fn folds(
-        &self,
-        keys: &[Arc<str>],
-        plan: &Plan,
-        consistency: Consistency,
-    ) -> Result<Vec<Folded<P::Aggregate>>> {
-        let budget = Budget { spent: AtomicUsize::new(0), keys: keys.len() };
-        if let [step] = plan.steps[..]
-            && let Some(reads) = single_tiles::<P>(keys, &step)
-        {
-            let found = self.inner.coalesce.many(reads, consistency).await?;
-            let folds = found.iter().map(|items| {
-                let mut fold = Fold::new(P::tiling(), None);
-                self.spend(&budget, items.len())?;
-                fold.take(&step, items)?;
-                Ok(fold.finish())
-            });
-            return folds.collect();
-        }
-        let budget = &budget;
-        let folds =
-            keys.iter().cloned().map(|key| async move { self.fold(&key, plan, None, budget, consistency).await });
-        stream::iter(folds).buffered(KEYS_AT_ONCE).try_collect().await
-    }
-
-    /// The fold of one key, a page of items at a time.
-    async fn fold(
-        &self,
-        key: &Arc<str>,
-        plan: &Plan,
-        points: Option<Points>,
-        budget: &Budget,
-        consistency: Consistency,
-    ) -> Result<Folded<P::Aggregate>> {
-        let mut fold = Fold::new(P::tiling(), points);
-        for step in &plan.steps {
-            let mut starts = step.tiles;
-            let mut limit = PAGE;
-            loop {
-                let read = Read::Tiles { key: key.clone(), level: step.level, starts, limit };
-                let items = self.inner.coalesce.one(read, consistency).await?;
-                // A full page may end within the parts of a tile: that tile belongs to the next page.
-                let next = items.last().filter(|_| items.len() >= limit).map(|(id, _)| id.tile.start);
-                let whole = next.map_or(items.len(), |next| items.partition_point(|(id, _)| id.tile.start < next));
-                self.spend(budget, whole)?;
-                fold.take(step, &items[..whole])?;
-                match next {
-                    None => break,
-                    Some(_) if whole == 0 => {
-                        self.inner.limits.check_items(limit, budget.keys)?;
-                        limit *= 2;
-                    }
-                    Some(next) => {
-                        starts.start = next;
-                        limit = PAGE;
-                    }
-                }
-            }
-        }
-        Ok(fold.finish())
-    }
-
-    fn spend(&self, budget: &Budget, items: usize) -> Result<()> {
-        let spent = budget.spent.fetch_add(items, Ordering::Relaxed) + items;
-        self.inner.limits.check_items(spent, budget.keys)
-    }
-
     /// What an answer is about. Only one without a value costs another read: whether the key is known at all.
     async fn presence(
         &self,
@@ -331,30 +274,24 @@ impl<P: Pipeline> Reader<P> {
         if folded.values.iter().any(Option::is_some) {
             return Ok(Presence::Present);
         }
-        if plan.steps.is_empty() {
+        if plan.finest.is_none() {
             return Ok(Presence::OutOfRetention);
         }
         let mut known = folded.known;
         if !known && !plan.whole {
             let tiling = P::tiling();
             let starts = plan::kept(&P::SPEC.window, &tiling, now);
-            let read = Read::Tiles { key: key.clone(), level: tiling.finest(), starts, limit: 1 };
-            known = !self.inner.coalesce.one(read, consistency).await?.is_empty();
+            for level in [tiling.finest(), Level::Late] {
+                let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
+                known = known || !self.inner.coalesce.one(read, consistency).await?.is_empty();
+            }
         }
         Ok(if known { Presence::Empty } else { Presence::Absent })
     }
 }
 
-/// One read per key, where a tile is one item and a step is one tile: the store takes them all in one call.
-fn single_tiles<P: Pipeline>(keys: &[Arc<str>], step: &Step) -> Option<Vec<Read>> {
-    if P::Aggregate::FORM != Form::Add {
-        return None;
-    }
-    let tile = step.single(&P::tiling())?;
-    Some(keys.iter().map(|key| Read::Tile(TileId { key: key.clone(), tile, part: None })).collect())
-}
-
-fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
+/// A key as the store has it.
+pub(super) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
     let mut buffer = KeyBuf::default();
     match Key::encode(key, &mut buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),

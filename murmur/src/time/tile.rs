@@ -144,7 +144,7 @@ impl Tiling {
         self.level
     }
 
-    /// The level of the twins of the finest tiles, which hold what came late.
+    /// The twin of a tile of the finest level, which holds what came late.
     pub const fn late(&self, tile: Tile) -> Tile {
         Tile { level: Level::Late, start: tile.start }
     }
@@ -153,6 +153,11 @@ impl Tiling {
     /// partition are late for it, and go to the tile's [twin](Self::late) instead. `None` when it never does.
     pub fn closes(&self, tile: Tile) -> Option<Timestamp> {
         (tile.level != Level::Forever).then(|| self.tile_range(tile).end.saturating_add(GRACE))
+    }
+
+    /// All tiles of the finest level that end by this instant are closed to a partition that has reached `reached`.
+    pub fn closed_by(&self, reached: Timestamp) -> Timestamp {
+        self.locate(reached.saturating_sub(GRACE)).0.start
     }
 
     /// The levels that rolling writes, the finer ones first; each is made of the tiles of the one before it.

@@ -7,7 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use super::closed::Closed;
 use super::entry::{Entries, Entry, Slots, Taken};
 use super::{At, Fold, Overlap, Settled};
-use crate::aggregate::{Form, Monoid, envelope};
+use crate::aggregate::{Form, Monoid, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
 use crate::engine::partition::Owned;
@@ -389,18 +389,7 @@ impl<P: Pipeline> FoldTable<P> {
         // With the capacity that nearly all need: there are as many of these as there are tiles in a flush.
         let mut numbers = Vec::with_capacity(entry.slots.len());
         for (slot, value) in &entry.slots {
-            let before = numbers.len();
-            let mut first = None;
-            value.numbers(0, &mut |column, number| {
-                first.get_or_insert(((*slot, column), number));
-                if !number.is_zero() {
-                    numbers.push(((*slot, column), number));
-                }
-            });
-            // A slot whose events sum to zero has events: one zero says so.
-            if numbers.len() == before {
-                numbers.extend(first);
-            }
+            stored_numbers(value, |column, number| numbers.push(((*slot, column), number)));
         }
         let mut applied = Vec::with_capacity(entry.spans.len());
         applied.extend(entry.spans.iter().filter(|span| span.pending).map(|span| Applied {

@@ -1,0 +1,170 @@
+//! Rolling: finished tiles become slots of the level above.
+//!
+//! It makes reads cheaper, and nothing depends on it: what is not rolled is read from the level below. A finished tile
+//! does not change any more (see `engine/frontier.rs`), so whoever rolls it writes the same; it can be done by several at
+//! once, be given up half-way, and be repeated.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cover::{Settled, cover};
+use super::fold::Fold;
+use super::gather::{Budget, Gather};
+use super::points::Points;
+use super::{Limits, Reader};
+use crate::aggregate::{Form, Monoid, envelope, stored_numbers};
+use crate::engine::Frontier;
+use crate::pipeline::Pipeline;
+use crate::store::{Consistency, TileId, Write};
+use crate::time::{Level, Span, TimeRange};
+use crate::{Error, ErrorKind, Result};
+
+/// Slots of one key and level to roll.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Job {
+    key: Arc<str>,
+    level: Level,
+    slots: TimeRange,
+}
+
+/// What reads have asked to be rolled.
+#[derive(Debug, Default)]
+pub(super) struct Rolls {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    known: HashSet<Job>,
+    /// Whether somebody works on them.
+    under_way: bool,
+    /// This program may not write.
+    denied: bool,
+}
+
+/// Jobs that wait at most: a read that finds more of them will ask again.
+const MOST: usize = 256;
+
+impl Rolls {
+    fn with<T>(&self, work: impl FnOnce(&mut Waiting) -> T) -> T {
+        // Nothing between lock and unlock can leave it half changed.
+        work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Note a job; whether nobody works on them yet.
+    fn add(&self, job: Job) -> bool {
+        self.with(|waiting| {
+            if waiting.denied || waiting.jobs.len() >= MOST || !waiting.known.insert(job.clone()) {
+                return false;
+            }
+            waiting.jobs.push_back(job);
+            !std::mem::replace(&mut waiting.under_way, true)
+        })
+    }
+
+    /// The next job, after the last one is done.
+    fn next(&self, done: Option<&Job>) -> Option<Job> {
+        self.with(|waiting| {
+            if let Some(done) = done {
+                waiting.known.remove(done);
+            }
+            let next = waiting.jobs.pop_front();
+            waiting.under_way = next.is_some();
+            next
+        })
+    }
+
+    fn deny(&self) {
+        self.with(|waiting| {
+            waiting.denied = true;
+            waiting.jobs.clear();
+            waiting.known.clear();
+        });
+    }
+}
+
+impl<P: Pipeline> Reader<P> {
+    /// Roll what of this key lies in `range` and is finished, level by level; how many slots that were.
+    ///
+    /// Errors are those of the store. There is no need to call this: a reader that is [`rolling`](Self::rolling) does it
+    /// where reads gain by it.
+    pub async fn roll(&self, key: &P::Key, range: TimeRange) -> Result<u64> {
+        let (tiling, key) = (P::tiling(), super::reader::encode(key)?);
+        let mut rolled = 0;
+        for level in tiling.parents() {
+            let slots = TimeRange::new(tiling.ceil_unit(*level, range.start), tiling.floor_unit(*level, range.end));
+            if !slots.is_empty() {
+                rolled += self.roll_level(&key, *level, slots).await?;
+            }
+        }
+        Ok(rolled)
+    }
+
+    /// Ask for slots to be rolled that a read had to put together from the level below.
+    pub(super) fn offer(&self, key: &Arc<str>, level: Level, slots: TimeRange) {
+        if !self.is_rolling || !self.inner.rolls.add(Job { key: key.clone(), level, slots }) {
+            return;
+        }
+        let reader = self.clone();
+        // One after the other: reads come first, and a level is made of the one below.
+        tokio::spawn(async move {
+            let mut done = None;
+            while let Some(job) = reader.inner.rolls.next(done.as_ref()) {
+                match reader.roll_level(&job.key, job.level, job.slots).await {
+                    Ok(slots) => tracing::debug!(level = ?job.level, slots, "rolled"),
+                    Err(error) if error.kind() == ErrorKind::Denied => {
+                        tracing::warn!(%error, "this program may not write, so it does not roll finished tiles");
+                        reader.inner.rolls.deny();
+                    }
+                    Err(error) => tracing::debug!(%error, "rolling failed; a later read asks for it again"),
+                }
+                done = Some(job);
+            }
+        });
+    }
+
+    /// Roll slots of one level: both sides are edges of its slots.
+    async fn roll_level(&self, key: &Arc<str>, level: Level, slots: TimeRange) -> Result<u64> {
+        let (tiling, window) = (P::tiling(), &P::SPEC.window);
+        let Some(unit) = tiling.unit_length(level) else { return Ok(0) };
+        let (last, _) = tiling.locate(slots.end.saturating_sub(Span::from_micros(1)));
+        let Some(closes) = tiling.closes(last) else { return Ok(0) };
+        if !Frontier::passes(&*self.inner.store, &self.inner.table, closes).await? {
+            return Ok(0);
+        }
+        let below = tiling.parents().iter().position(|parent| *parent == level).unwrap_or_default();
+        let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits });
+        let gather =
+            Gather { key, budget: &budget, consistency: Consistency::Strong, parents: &tiling.parents()[..below] };
+        let (mut rolled, mut at) = (0, slots.start);
+        while at < slots.end {
+            let tile = tiling.tile_of(level, at);
+            let part = TimeRange::new(at, tiling.tile_range(tile).end.min(slots.end));
+            let count = part.end.since(at).as_micros() / unit.as_micros();
+            let points = Points::Even { first: at, step: unit, cut: part, count: count as u64 };
+            let mut fold = Fold::new(tiling, Some(points.clone()));
+            self.gather(&gather, &cover(&tiling, gather.parents, part, Settled::ALL), &mut fold).await?;
+            let starts = points.ranges().map(|range| range.start);
+            let id = TileId { key: key.clone(), tile, part: None };
+            let (mut numbers, mut values, mut filled) = (Vec::new(), Vec::new(), Vec::new());
+            for (start, value) in starts.zip(fold.finish().values) {
+                let slot = tiling.slot_in(tile, start);
+                filled.push(slot);
+                let Some(value) = value else { continue };
+                match P::Aggregate::FORM {
+                    Form::Add => stored_numbers(&value, |column, number| numbers.push(((slot, column), number))),
+                    Form::Put => values.push((slot, envelope::seal(&value).into())),
+                }
+            }
+            rolled += filled.len() as u64;
+            let write = Write::Roll { id, slots: filled, numbers, values, expires: tiling.expiry(tile, window) };
+            match self.inner.store.write(&self.inner.table, &[write]).await.pop() {
+                Some(outcome) => outcome?,
+                None => return Err(Error::new(ErrorKind::Internal, "the store did not answer a write")),
+            };
+            at = part.end;
+        }
+        Ok(rolled)
+    }
+}
