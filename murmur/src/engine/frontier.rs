@@ -81,7 +81,7 @@ impl Frontier {
     }
 
     /// Give a partition that is new to the table the floor of its front, before the first of its events is looked at.
-    pub(super) async fn settle(
+    pub(crate) async fn settle(
         records: &dyn Records,
         table: &Table,
         partition: &PartitionId,

@@ -36,13 +36,14 @@ impl<A: Monoid> Fold<A> {
 
     /// Take in one slot of a tile that was rolled.
     pub(super) fn take_rolled(&mut self, id: &TileId, slot: Slot, item: &Item) -> Result<()> {
-        self.known = true;
         let mut slots: Slots<A> = SmallVec::new();
         let taken = match A::FORM {
             Form::Add => numbers(item, |at| at == slot, &mut slots),
             Form::Put => values(&item.values, |at| at == slot, &mut slots),
         };
         taken.map_err(|(slot, error)| corrupt(id, slot, &error))?;
+        // An empty one says nothing about the key.
+        self.known |= !slots.is_empty();
         slots.into_iter().for_each(|(slot, value)| self.add(id.tile, slot, value));
         Ok(())
     }

@@ -145,10 +145,16 @@ impl<P: Pipeline> Reader<P> {
             let points = Points::Even { first: at, step: unit, cut: part, count: count as u64 };
             let mut fold = Fold::new(tiling, Some(points.clone()));
             self.gather(&gather, &cover(&tiling, gather.parents, part, Settled::ALL), &mut fold).await?;
+            let folded = fold.finish().values;
+            if folded.iter().all(Option::is_none) {
+                // Nobody gains by it, and keys that do not exist must not cost writes.
+                at = part.end;
+                continue;
+            }
             let starts = points.ranges().map(|range| range.start);
             let id = TileId { key: key.clone(), tile, part: None };
             let (mut numbers, mut values, mut filled) = (Vec::new(), Vec::new(), Vec::new());
-            for (start, value) in starts.zip(fold.finish().values) {
+            for (start, value) in starts.zip(folded) {
                 let slot = tiling.slot_in(tile, start);
                 filled.push(slot);
                 let Some(value) = value else { continue };

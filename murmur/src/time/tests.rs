@@ -199,7 +199,7 @@ fn levels_and_their_letters_belong_together() {
     for level in days.into_iter().chain(others) {
         assert_eq!(Level::from_letter(level.letter()), Some(level));
     }
-    assert_eq!(Level::from_letter('x'), None);
+    assert_eq!(Level::from_letter('?'), None);
 }
 
 #[test]

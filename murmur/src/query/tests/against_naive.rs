@@ -19,6 +19,10 @@ struct Case {
     points: i64,
     units: CalendarUnits,
     whole: bool,
+    /// How many of the events there are before the rolls.
+    before: usize,
+    /// What is rolled: of which key, from where, how much.
+    rolls: Vec<(bool, i64, i64)>,
 }
 
 /// Zones whose days begin at an edge of most slots, at one of few, and whose clocks change by less than any.
@@ -38,8 +42,9 @@ fn case() -> impl Strategy<Value = Case> {
     let event = (any::<bool>(), -1_400..30i64, 0..1_000i64, 0..3u8, prop::char::range('a', 'z'));
     let now = -300_000_000_000_000..2_500_000_000_000_000i64;
     let interval = (-1_300..20i64, 1..1_000i64, -3_000_000..3_000_000i64, 1..6i64);
-    (now, prop::collection::vec(event, 0..40), interval, units(), any::<bool>()).prop_map(
-        |(now, events, (start, length, jitter, points), units, whole)| Case {
+    let rolls = (0..40usize, prop::collection::vec((any::<bool>(), -1_300..20i64, 1..1_300i64), 0..4));
+    (now, prop::collection::vec(event, 0..40), interval, units(), any::<bool>(), rolls).prop_map(
+        |(now, events, (start, length, jitter, points), units, whole, (before, rolls))| Case {
             now,
             events,
             start,
@@ -48,6 +53,8 @@ fn case() -> impl Strategy<Value = Case> {
             points,
             units,
             whole,
+            before,
+            rolls,
         },
     )
 }
@@ -55,6 +62,8 @@ fn case() -> impl Strategy<Value = Case> {
 /// All that is kept of a test, folded without tiles.
 struct Naive<'a, P> {
     events: &'a [Happening],
+    /// Which of them came late.
+    late: &'a [bool],
     now: Timestamp,
     pipeline: PhantomData<P>,
 }
@@ -67,13 +76,13 @@ where
     /// The events of a key that have not expired, in the order in which they are to be combined.
     fn kept(&self, id: &str) -> Vec<&Happening> {
         let tiling = P::tiling();
-        let kept = |event: &&Happening| {
+        let kept = |(event, _): &(&Happening, bool)| {
             let tile = tiling.locate(event.at).0;
             event.id == id && tiling.expiry(tile, &P::SPEC.window).is_none_or(|at| at > self.now)
         };
-        let mut kept: Vec<&Happening> = self.events.iter().filter(kept).collect();
-        kept.sort_by_key(|event| (tiling.floor_slot(event.at), event.partition));
-        kept
+        let mut kept: Vec<_> = self.events.iter().zip(self.late.iter().copied()).filter(kept).collect();
+        kept.sort_by_key(|(event, late)| (*late, tiling.floor_slot(event.at), event.partition));
+        kept.into_iter().map(|(event, _)| event).collect()
     }
 
     fn fold(&self, id: &str, within: impl Fn(Timestamp) -> bool) -> (P::Aggregate, usize) {
@@ -138,8 +147,17 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
             what,
         })
         .collect();
-    let reader = reader::<Test<W, A>>(&events, now).await;
-    let naive = Naive::<Test<W, A>> { events: &events, now, pipeline: PhantomData };
+    let store = Arc::new(MemoryStore::new());
+    let reader = Reader::<Test<W, A>>::new(store.clone(), 1).clock(Arc::new(Standing(now)));
+    let mut filler = Filler::<Test<W, A>>::new(&*store);
+    let (before, after) = events.split_at(case.before.min(events.len()));
+    let mut late = filler.take(before).await;
+    for &(other, from, length) in &case.rolls {
+        let id = Id::new(if other { "b" } else { "a" });
+        reader.roll(&id, TimeRange::new(at(from, case.jitter), at(from + length, 0))).await.unwrap();
+    }
+    late.extend(filler.take(after).await);
+    let naive = Naive::<Test<W, A>> { events: &events, late: &late, now, pipeline: PhantomData };
     let keys = ["a", "b", "nobody", "a"].map(Id::new);
 
     let mut asks = vec![Ask::Retention];
@@ -283,7 +301,7 @@ async fn calendar_series<W: Shape, A: OfEvent>(
     for (point, end) in series.points.iter().zip(ends) {
         prop_assert_eq!(point.range.end, end);
         let (value, count) = naive.fold("a", |at| point.range.contains(at));
-        prop_assert_eq!(&point.value, &value.reply().unwrap());
+        prop_assert_eq!(&point.value, &value.reply(&Question::default()).unwrap());
         prop_assert_eq!(point.present, count > 0);
     }
     Ok(())

@@ -4,12 +4,14 @@ mod against_naive;
 mod calendar;
 mod coalescing;
 mod edges;
+mod filler;
 pub(crate) mod hooked;
 mod questions;
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+use filler::Filler;
 
 use super::Reader;
 use crate::aggregate::{Count, DecodeError, Form, Monoid, Question, envelope};
@@ -167,49 +169,14 @@ pub(super) fn key_text(id: &str) -> Arc<str> {
     buffer.slice(range).into()
 }
 
-/// Write what a worker would have written for these events, each partition in its order.
+/// Write these events as if nothing were ever late, without a record of any partition.
 pub(super) async fn fill<P>(store: &dyn Store, events: &[Happening])
 where
     P: Pipeline<Event = Happening>,
     P::Aggregate: OfEvent,
 {
-    let tiling = P::tiling();
-    let form = P::Aggregate::FORM;
-    let mut tiles = BTreeMap::<TileId, (BTreeMap<_, P::Aggregate>, Vec<Applied>)>::new();
-    for (offset, event) in events.iter().enumerate() {
-        let (tile, slot) = tiling.locate(event.at);
-        let partition = PartitionId::new(format!("p{}", event.partition));
-        let part = (form == Form::Put).then(|| partition.clone());
-        let (slots, applied) = tiles.entry(TileId { key: key_text(&event.id), tile, part }).or_default();
-        slots.entry(slot).or_insert_with(P::Aggregate::identity).combine(OfEvent::of(event));
-        let offset = Offset::from_u64(offset as u64);
-        match applied.iter_mut().find(|a: &&mut Applied| a.partition == partition) {
-            Some(applied) => applied.last = offset,
-            None => applied.push(Applied { partition, first: offset, last: offset }),
-        }
-    }
-    let writes = tiles.into_iter().map(|(id, (slots, applied))| {
-        let expires = tiling.expiry(id.tile, &P::SPEC.window);
-        match form {
-            Form::Put => {
-                let values = slots.iter().map(|(slot, value)| (*slot, envelope::seal(value).into())).collect();
-                Write::Put { id, values, first: applied[0].first, last: applied[0].last, expires }
-            }
-            Form::Add => {
-                let mut numbers = Vec::new();
-                for (slot, value) in &slots {
-                    value.numbers(0, &mut |column, number| numbers.push(((*slot, column), number)));
-                }
-                let mut applied = applied;
-                applied.sort_by(|a, b| a.partition.cmp(&b.partition));
-                Write::Add { id, numbers, applied, expires }
-            }
-        }
-    });
-    let writes: Vec<Write> = writes.collect();
-    for outcome in store.write(&Table::new(P::SPEC.name, 1), &writes).await {
-        assert_eq!(outcome.unwrap(), Outcome::Applied);
-    }
+    let placed: Vec<_> = events.iter().map(|event| (event, P::tiling().locate(event.at).0)).collect();
+    Filler::<P>::new(store).write(&placed).await;
 }
 
 /// A reader over a memory store that holds these events.
