@@ -63,7 +63,7 @@ pub struct Unset {
 /// [`Oversize`](crate::ErrorKind::Oversize) means that nothing was written, and that the item has no room for it; a store
 /// keeps enough room for [`Write::closing`], where it can tell.
 pub trait Store: Records + 'static {
-    /// Carry out conditional writes; one result per write, in their order. Writes of one call are independent:
+    /// Carry out writes; one result per write, in their order. Writes of one call are independent:
     /// some may be applied and others not; each is of another tile. What is `Ok` is durable when the future completes.
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>>;
 

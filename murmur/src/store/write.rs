@@ -66,9 +66,9 @@ pub enum Write {
     /// ADD  the slots to the set of those that are rolled
     /// ```
     ///
-    /// Without a condition: whoever rolls a slot writes the same into it, so it may be repeated, and by several at once.
-    /// A slot is never seen as rolled without all that was written with it. Always [`Applied`](Outcome::Applied), or an
-    /// error.
+    /// Without a condition: whoever rolls a slot writes the same into it, so it may be repeated, and by several at
+    /// once. A slot is never seen as rolled without all that was written with it. Always
+    /// [`Applied`](Outcome::Applied), or an error.
     Roll {
         /// Which tile; `part` is `None`.
         id: TileId,
@@ -92,8 +92,8 @@ impl Write {
     }
 
     /// The write to send after this one was refused as [`Oversize`](crate::ErrorKind::Oversize): it closes the tile to
-    /// the partitions of this one, from their first events in it on. `None` when this is such a write itself, or a roll, without
-    /// which no event is lost.
+    /// the partitions of this one, from their first events in it on. `None` when this is such a write itself, or a
+    /// roll, without which no event is lost.
     ///
     /// ```text
     /// SET  o<p> = first<p>.closed()    for each p

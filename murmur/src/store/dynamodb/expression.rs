@@ -21,8 +21,8 @@ const BLIND_DELTA: i128 = 10i128.pow(26);
 /// Above this no number may be when the count of writes is below [`BLIND_WRITES`].
 const HIGH: i128 = 10i128.pow(37);
 /// As long as fewer writes than this were counted, no number of the item can leave its range by one more blind delta:
-/// it was at most [`HIGH`] when it was last looked at or set, and 10^11 times 10^26 was added since, which is 2 * 10^37 of
-/// the 10^38 that fit. An item with a number above [`HIGH`] is given a count beyond this one.
+/// it was at most [`HIGH`] when it was last looked at or set, and 10^11 times 10^26 was added since, which is 2 * 10^37
+/// of the 10^38 that fit. An item with a number above [`HIGH`] is given a count beyond this one.
 const BLIND_WRITES: u64 = 100_000_000_000;
 
 /// `ADD`, `SET` and their condition.
@@ -87,7 +87,7 @@ impl Expression {
             return None;
         }
         let mut out = Self::default();
-        // Whoever looks and puts meanwhile is to notice.
+        // The count is for whoever looks and puts meanwhile: they are to notice. Writing to a string cannot fail.
         let _ = write!(out.update, "ADD v :v, {} :r", format::ROLLED);
         out.values.insert(":v".to_owned(), AttributeValue::N("1".to_owned()));
         out.values.insert(":r".to_owned(), format::encode_slots(slots));

@@ -109,8 +109,8 @@ impl Inner {
         Err(Error::new(ErrorKind::Unavailable, context))
     }
 
-    /// Update, under a condition if there is one. `None` when the server cannot carry it out as it is: a number is of another kind, an
-    /// expression too long.
+    /// Update, under a condition if there is one. `None` when the server cannot carry it out as it is: a number is of
+    /// another kind, an expression too long.
     async fn update(&self, table: &str, id: &TileId, expression: Expression) -> Result<Option<Sent>> {
         let _slot = self.limiter.enter(expression.bytes()).await;
         let request = Request::update(table, &format::tile_key(id), &expression);
