@@ -98,6 +98,26 @@ async fn an_item_that_the_server_finds_full_is_closed_by_its_mark() {
 }
 
 #[tokio::test]
+async fn a_roll_into_an_item_that_the_server_finds_full_is_said() {
+    let (store, table) = (fresh().await, Table::new("views", 1));
+    store.ensure(&table.shelf(), &[]).await.unwrap();
+    let tile = Tile { level: Level::Month, start: Timestamp::EPOCH };
+    let id = TileId { key: "=the-page".into(), tile, part: None };
+    let roll = |slot: u16| Write::Roll {
+        id: id.clone(),
+        slots: vec![Slot(slot)],
+        numbers: Vec::new(),
+        values: vec![(Slot(slot), vec![0; 250_000].into())],
+        expires: None,
+    };
+    assert_eq!(store.write(&table, &[roll(0)]).await.remove(0).unwrap(), Outcome::Applied);
+    let error = store.write(&table, &[roll(1)]).await.remove(0).unwrap_err();
+    assert!(error.kind() == ErrorKind::Oversize && error.to_string().contains("=the-page"), "{error}");
+    let item = store.get(&table, std::slice::from_ref(&id), Consistency::Strong).await.unwrap().remove(0).unwrap();
+    assert_eq!((item.rolled, item.values.len()), (vec![Slot(0)], 1));
+}
+
+#[tokio::test]
 async fn whoever_reads_or_writes_where_there_is_no_table_is_told_the_way() {
     let prefix = prefix();
     let error = store(&prefix).await.record(&Table::new("views", 1).shelf(), "owner").await.unwrap_err();

@@ -21,6 +21,7 @@ mod model;
 mod random;
 mod reads;
 mod records;
+mod rolls;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,17 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     closing::a_closed_tile_takes_nothing_more_from_its_partition(subject().await).await;
     closing::a_closed_fold_stays_as_it_is(subject().await).await;
     closing::only_what_was_not_applied_is_closed(subject().await).await;
+
+    rolls::a_rolled_slot_comes_back_exactly(subject().await).await;
+    rolls::the_same_roll_again_changes_nothing(subject().await).await;
+    rolls::rolls_of_different_slots_all_stand(subject().await).await;
+    rolls::a_roll_leaves_other_slots_and_offsets(subject().await).await;
+    rolls::large_rolled_numbers_do_not_overflow_unnoticed(subject().await).await;
+    rolls::wide_rolls_are_one_write(subject().await).await;
+    rolls::concurrent_rolls_and_additions_all_stand(subject().await).await;
+    rolls::a_rolled_tile_expires_as_others_do(subject().await).await;
+    rolls::a_roll_without_room_is_said_and_leaves_no_trace(subject().await).await;
+    rolls::rolls_that_make_no_sense_are_refused(subject().await).await;
 
     reads::get_answers_in_the_order_asked(subject().await).await;
     reads::range_is_half_open_and_in_order(subject().await).await;

@@ -145,23 +145,44 @@ impl Dice {
             let last = self.offset();
             return Write::Put { id, values, first: last, last, expires };
         }
+        if self.below(4) == 0 {
+            return self.roll(id, expires);
+        }
         let partitions: BTreeSet<PartitionId> = (0..1 + self.below(3)).map(|_| self.partition()).collect();
         let applied = partitions.into_iter().map(|partition| {
             let (a, b) = (self.offset(), self.offset());
             Applied { partition, first: a.min(b), last: a.max(b) }
         });
         let applied = applied.collect();
-        // Column 2 holds floats, the others whole numbers.
-        let places: BTreeSet<(u16, u32)> =
-            (0..self.below(5)).map(|_| (self.below(60) as u16, self.below(4) as u32)).collect();
-        let numbers = places.into_iter().map(|(slot, field)| {
-            let number = match (field, self.below(1 << 40)) {
-                (2, n) => Number::Float { sum: (n as f64 - 5e11) / 4.0, rest: 0.0 },
-                (_, n) => Number::Int(i128::from(n) - (1 << 39)),
-            };
-            (place(slot, field, 0), number)
-        });
-        let numbers = numbers.collect();
+        let places: BTreeSet<(u16, u32)> = (0..self.below(5)).map(|_| (self.slot(), self.below(4) as u32)).collect();
+        let numbers = places.into_iter().map(|(slot, field)| (place(slot, field, 0), self.number(field))).collect();
         Write::Add { id, numbers, applied, expires }
+    }
+
+    /// Often one of a few, so that rolls meet additions and other rolls.
+    fn slot(&mut self) -> u16 {
+        let most = [3, 60][self.below(2) as usize];
+        self.below(most) as u16
+    }
+
+    /// Field 2 holds floats, the others whole numbers.
+    fn number(&mut self, field: u32) -> Number {
+        match (field, self.below(1 << 40)) {
+            (2, n) => Number::Float { sum: (n as f64 - 5e11) / 4.0, rest: 0.0 },
+            (_, n) => Number::Int(i128::from(n) - (1 << 39)),
+        }
+    }
+
+    fn roll(&mut self, id: TileId, expires: Option<Timestamp>) -> Write {
+        let slots: BTreeSet<u16> = (0..1 + self.below(3)).map(|_| self.slot()).collect();
+        let (mut numbers, mut values) = (Vec::new(), Vec::new());
+        for slot in &slots {
+            let fields: BTreeSet<u32> = (0..self.below(3)).map(|_| self.below(4) as u32).collect();
+            numbers.extend(fields.into_iter().map(|field| (place(*slot, field, 0), self.number(field))));
+            if self.below(3) == 0 {
+                values.push((Slot(*slot), Bytes::from(vec![*slot as u8; self.below(50) as usize])));
+            }
+        }
+        Write::Roll { id, slots: slots.into_iter().map(Slot).collect(), numbers, values, expires }
     }
 }

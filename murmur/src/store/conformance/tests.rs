@@ -25,6 +25,10 @@ enum Defect {
     ClosedRange,
     /// Loses when an item expires.
     ForgetsExpiry,
+    /// Loses which slots are rolled.
+    ForgetsRolls,
+    /// Adds the numbers of a rolled slot to those that stand there.
+    AddsRolls,
     /// Sets records whatever their version.
     BlindRecords,
 }
@@ -39,17 +43,44 @@ impl Defective {
             (Write::Add { applied, .. }, Defect::ComparesLast) => {
                 applied.iter_mut().for_each(|Applied { first, last, .. }| *first = *last);
             }
-            (Write::Add { expires, .. } | Write::Put { expires, .. }, Defect::ForgetsExpiry) => *expires = None,
+            (
+                Write::Add { expires, .. } | Write::Put { expires, .. } | Write::Roll { expires, .. },
+                Defect::ForgetsExpiry,
+            ) => *expires = None,
             _ => {}
         }
         write
+    }
+
+    /// The numbers of a roll, added to those that stand there.
+    async fn add_up(&self, table: &Table, write: &mut Write) -> Result<()> {
+        let Write::Roll { id, numbers, .. } = write else { return Ok(()) };
+        let stands = self.0.get(table, std::slice::from_ref(id), Consistency::Strong).await?.remove(0);
+        for ((slot, column), number) in numbers {
+            let before = stands.as_ref().and_then(|item| item.number(*slot, *column));
+            *number = before.and_then(|before| before.checked_add(*number)).unwrap_or(*number);
+        }
+        Ok(())
+    }
+
+    fn show(&self, item: &mut Item) {
+        if self.1 == Defect::ForgetsRolls {
+            item.rolled.clear();
+        }
     }
 }
 
 impl Store for Defective {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
-            let writes: Vec<Write> = writes.iter().map(|write| self.change(write)).collect();
+            let mut writes: Vec<Write> = writes.iter().map(|write| self.change(write)).collect();
+            if self.1 == Defect::AddsRolls {
+                for write in &mut writes {
+                    if let Err(error) = self.add_up(table, write).await {
+                        return writes.iter().map(|_| Err(error.again())).collect();
+                    }
+                }
+            }
             let mut outcomes = self.0.write(table, &writes).await;
             if self.1 == Defect::HidesRefusals {
                 outcomes.iter_mut().flatten().for_each(|outcome| *outcome = Outcome::Applied);
@@ -65,7 +96,12 @@ impl Store for Defective {
         ids: &'a [TileId],
         consistency: Consistency,
     ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
-        self.0.get(table, ids, consistency)
+        async move {
+            let mut items = self.0.get(table, ids, consistency).await?;
+            items.iter_mut().flatten().for_each(|item| self.show(item));
+            Ok(items)
+        }
+        .boxed()
     }
 
     fn range<'a>(
@@ -89,7 +125,12 @@ impl Store for Defective {
         after: Option<&'a TileId>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
-        self.0.scan(table, after, limit)
+        async move {
+            let mut items = self.0.scan(table, after, limit).await?;
+            items.iter_mut().for_each(|(_, item)| self.show(item));
+            Ok(items)
+        }
+        .boxed()
     }
 
     fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
@@ -126,7 +167,9 @@ impl Records for Defective {
 #[tokio::test]
 async fn every_defect_is_caught() {
     use Defect::*;
-    for defect in [HidesRefusals, ComparesLast, OnePartition, ClosedRange, ForgetsExpiry, BlindRecords] {
+    for defect in
+        [HidesRefusals, ComparesLast, OnePartition, ClosedRange, ForgetsExpiry, ForgetsRolls, AddsRolls, BlindRecords]
+    {
         let make = async || Arc::new(Defective(MemoryStore::new(), defect)) as _;
         assert!(AssertUnwindSafe(run(make)).catch_unwind().await.is_err(), "the suite must catch {defect:?}");
         // The random sequences write no records.

@@ -376,13 +376,24 @@ async fn an_item_that_is_too_large_names_its_tile() {
     let server =
         Server::start(vec![error(400, "ValidationException", "Item size has exceeded the maximum allowed size")]);
     let store = server.store().await;
-    let error = write(&store, fold(410_000)).await.unwrap_err();
-    assert!(server.operations().is_empty(), "known before it was sent");
-    assert_eq!(error.kind(), ErrorKind::Oversize);
-    assert!(error.to_string().contains("=the-page"), "{error}");
-    // What an addition makes of the item, only the server knows.
-    let error = write(&store, add(Number::Int(1))).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Oversize && error.to_string().contains("=the-page"), "{error}");
+    let large = Write::Roll {
+        id: tile("=the-page"),
+        slots: vec![Slot(0)],
+        numbers: Vec::new(),
+        values: vec![(Slot(0), Bytes::from(vec![0; 410_000]))],
+        expires: None,
+    };
+    for request in [fold(410_000), large] {
+        let error = write(&store, request).await.unwrap_err();
+        assert!(server.operations().is_empty(), "known before it was sent");
+        assert_eq!(error.kind(), ErrorKind::Oversize);
+        assert!(error.to_string().contains("=the-page"), "{error}");
+    }
+    // What an addition or a roll makes of the item, only the server knows.
+    for request in [add(Number::Int(1)), roll(Number::Int(1))] {
+        let error = write(&store, request).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Oversize && error.to_string().contains("=the-page"), "{error}");
+    }
 }
 
 #[tokio::test]
