@@ -12,7 +12,7 @@ use murmur::event::Event;
 use murmur::pipeline::{Emissions, Identity, Pipeline};
 use murmur::source::{Offset, PartitionId, Ruler};
 use murmur::store::{Item, Store, Table, TileId};
-use murmur::time::{Slot, Tile, Timestamp};
+use murmur::time::{Level, Slot, Tile, Timestamp};
 
 /// A slot of a tile; of one partition for Form B.
 pub(crate) type Place = (String, Tile, Slot, Option<PartitionId>);
@@ -60,6 +60,11 @@ impl<P: Pipeline> Truth<P> {
         let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
         let (reaches, fronts, met) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { kept, refused, expired: 0, reaches, fronts, met, ruler, repeated: 0, closed, decode, now }
+    }
+
+    /// Let the front of a partition begin here.
+    pub(crate) fn begin(&mut self, partition: &PartitionId, floor: Option<Timestamp>) {
+        self.fronts.insert(partition.clone(), floor);
     }
 
     /// Whether an event of this identity lies within the horizon.
@@ -155,13 +160,14 @@ pub(crate) async fn scan<P: Pipeline>(store: &dyn Store) -> murmur::Result<Vec<(
     }
 }
 
-/// What stands in these items; the error names one that cannot be read. `rename` says which partition a name stands for.
+/// What stands in these items that was not rolled; the error names one that cannot be read. `rename` says which partition a name stands for.
 pub(crate) fn read<P: Pipeline>(
     items: &[(TileId, Item)],
     rename: impl Fn(&PartitionId) -> PartitionId,
 ) -> Result<Kept<P>, String> {
     let mut kept = BTreeMap::new();
-    for (id, item) in items {
+    let finest = P::tiling().finest();
+    for (id, item) in items.iter().filter(|(id, _)| id.tile.level == finest || id.tile.level == Level::Late) {
         let part = id.part.as_ref().map(&rename);
         let place = |slot| (id.key.to_string(), id.tile, slot, part.clone());
         for ((slot, column), number) in &item.numbers {

@@ -17,6 +17,8 @@ use clap::ValueEnum;
 /// | `filtered-holds-commit` | events that concern no key are never acknowledged | W-D17 |
 /// | `identities-forgotten` | the ids of events that were sent twice live as long as the process | |
 /// | `closed-in-memory` | which tiles are full is known to their worker alone | |
+/// | `rolled-too-early` | a tile is rolled while one of the partitions may still add to it | |
+/// | `new-partition-unseen` | a partition that is new does not look at what was rolled before it came | |
 /// | `stale-base` | state is read eventually consistent, and written back | |
 ///
 /// The numbers are those of the rows about delivery in the study of the predecessor in Go.
@@ -46,6 +48,10 @@ pub enum Defect {
     IdentitiesForgotten,
     /// That a tile is closed is not written down.
     ClosedInMemory,
+    /// The roller takes every partition for finished.
+    RolledTooEarly,
+    /// Whoever takes a partition for the first time finds no frontier.
+    NewPartitionUnseen,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
 }

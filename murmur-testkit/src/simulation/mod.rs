@@ -5,6 +5,7 @@
 //! At the end one undisturbed worker reads the log to its end; then every slot of every tile must be what an
 //! independent fold of the log gives: never less, never more.
 
+mod answers;
 mod defect;
 mod log;
 mod schedule;
@@ -33,6 +34,8 @@ pub struct Report {
     pub rewinds: u64,
     /// Requests sent again.
     pub resent: u64,
+    /// Slots rolled.
+    pub rolled: u64,
     /// Times that a tile was full, and closed to a partition.
     pub closed: u64,
     /// The first schedule that ended wrong; running stops there.
@@ -142,7 +145,7 @@ mod tests {
         let report = simulate_own(1, 3_000, None);
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
-        assert!(report.closed > 500, "too tame: {report:?}");
+        assert!(report.closed > 500 && report.rolled > 500, "too tame: {report:?}");
     }
 
     #[test]

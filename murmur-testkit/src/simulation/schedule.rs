@@ -8,7 +8,7 @@ use std::time::Duration;
 use murmur::engine::{Clock, Options, Summary, Worker};
 use murmur::source::{Offset, PartitionId};
 use murmur::store::MemoryStore;
-use murmur::time::{Span, Timestamp};
+use murmur::time::{Span, TimeRange, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,14 +19,14 @@ use super::store::{Faults, FaultyStore, Room};
 use super::subject::Subject;
 
 /// The first time at which something happens: 2026-01-01T00:00:00Z.
-const BEGIN: i64 = 1_767_225_600;
-/// For how long things happen, in seconds: more than one tile of an hour.
-const DURATION: i64 = 5_400;
+pub(super) const BEGIN: i64 = 1_767_225_600;
+/// For how long things happen, in seconds: several tiles of an hour, and longer than one stays open.
+const DURATION: i64 = 4 * 3_600;
 /// Virtual time after which the last, undisturbed worker counts as stuck.
 const STUCK: Duration = Duration::from_secs(3_600);
 
 /// A clock that stands still after everything that happens, so that what has expired does not depend on who reads when.
-struct StandingClock;
+pub(super) struct StandingClock;
 
 impl Clock for StandingClock {
     fn now(&self) -> Timestamp {
@@ -42,6 +42,7 @@ struct World<'a, S> {
     defect: Option<Defect>,
     letters_forget: bool,
     alive: Vec<Running>,
+    rollers: Vec<JoinHandle<murmur::Result<u64>>>,
 }
 
 struct Running {
@@ -112,6 +113,7 @@ impl<'a, S: Subject> World<'a, S> {
             defect,
             letters_forget,
             alive: Vec::new(),
+            rollers: Vec::new(),
         }
     }
 
@@ -134,11 +136,28 @@ impl<'a, S: Subject> World<'a, S> {
                 let at = lock(&self.rng).usize(..self.alive.len());
                 self.alive[at].stop.send_replace(true);
             }
+            78..86 => self.roll().await,
+            86..88 if !self.rollers.is_empty() => {
+                let at = lock(&self.rng).usize(..self.rollers.len());
+                self.rollers.swap_remove(at).abort();
+            }
             _ => {
                 let pause = lock(&self.rng).u64(1..4_000);
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
         }
+    }
+
+    /// Let somebody roll something, which takes a while.
+    async fn roll(&mut self) {
+        let range = {
+            let mut rng = lock(&self.rng);
+            let from = rng.i64(0..DURATION);
+            let to = rng.i64(from..DURATION) + 3_600;
+            TimeRange::new(Timestamp::from_seconds(BEGIN + from - 3_600), Timestamp::from_seconds(BEGIN + to))
+        };
+        let roll = self.subject.roll(self.store.clone(), &self.store.inner, range, &self.rng).await;
+        self.rollers.extend(roll.map(tokio::spawn));
     }
 
     fn append(&self, report: &mut Report) {
@@ -149,7 +168,9 @@ impl<'a, S: Subject> World<'a, S> {
                 // Offsets have gaps, as a compacted topic has; wide ones lead beyond what earlier owners have announced.
                 let gap = if rng.u32(..20) == 0 { rng.u64(500..5_000) } else { rng.u64(1..4) };
                 let next = log.last().map_or(0, |entry| entry.offset.words()[3]) + gap;
-                let at = Timestamp::from_seconds(BEGIN + rng.i64(0..DURATION));
+                // Time goes on with the log, and is in no order.
+                let until = DURATION * (log.len().min(60) as i64 + 5) / 65;
+                let at = Timestamp::from_seconds(BEGIN + rng.i64(0..until));
                 // Now and then one is sent again, as long after as pipelines know of it, or longer.
                 let again = (rng.u32(..6) == 0).then(|| log.len().checked_sub(rng.usize(1..10))).flatten();
                 let payload = match again {
@@ -216,9 +237,14 @@ impl<'a, S: Subject> World<'a, S> {
             ended.map_err(|_| format!("STUCK: the last worker did not reach the end: {:?}", progress.borrow()))?;
         ended.map_err(|error| error.to_string())?.map_err(|error| format!("the last worker failed: {error}"))?;
         self.kill_all(report);
+        for roller in self.rollers.drain(..) {
+            if let Ok(Ok(Ok(slots))) = tokio::time::timeout(Duration::from_secs(60), roller).await {
+                report.rolled += slots;
+            }
+        }
         tokio::time::sleep(Duration::from_secs(60)).await;
         let broker = std::mem::take(&mut *lock(&self.broker));
-        report.closed += self.subject.judge(&broker, &self.store.inner, self.store.room, StandingClock.now()).await?;
+        report.closed += self.subject.judge(&broker, &self.store.inner, self.store.room).await?;
         match &broker.commits {
             // Whoever lives on moves commits back, as brokers let it.
             Some(commits) if !zombies_live_on => committed_to_the_end(&broker, commits),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
+use murmur::engine::PartitionRecord;
 use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Shelf, Version};
 use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
 use murmur::time::{Level, TimeRange, Timestamp};
@@ -232,9 +233,13 @@ impl FaultyStore {
 impl Records for FaultyStore {
     fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
         let (inner, shelf, name) = (self.inner.clone(), shelf.clone(), name.to_owned());
+        let unseen = self.defect == Some(Defect::NewPartitionUnseen);
         Box::pin(self.send(move || {
             let (inner, shelf, name) = (inner.clone(), shelf.clone(), name.clone());
-            async move { inner.record(&shelf, &name).await }
+            async move {
+                let record = inner.record(&shelf, &name).await?;
+                Ok(record.filter(|_| !(unseen && name == "rolled")))
+            }
         }))
     }
 
@@ -253,7 +258,19 @@ impl Records for FaultyStore {
     }
 
     fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
-        self.inner.records(shelf, prefix)
+        let records = self.inner.records(shelf, prefix);
+        if self.defect != Some(Defect::RolledTooEarly) || prefix != PartitionRecord::PREFIX {
+            return records;
+        }
+        Box::pin(async move {
+            let mut records = records.await?;
+            for (_, record) in &mut records {
+                let finished = Some(Timestamp::MAX);
+                let read = PartitionRecord::decode(&record.bytes)?;
+                record.bytes = PartitionRecord { front: finished, floor: finished, ..read }.encode();
+            }
+            Ok(records)
+        })
     }
 }
 

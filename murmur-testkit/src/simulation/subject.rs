@@ -1,15 +1,19 @@
 //! What is simulated: the pipelines, their events, and what must come out.
 
+use std::sync::{Arc, Mutex};
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use murmur::aggregate::Monoid;
-use murmur::engine::{Decode, PartitionRecord, Worker, WorkerBuilder};
+use murmur::engine::{Clock, Decode, PartitionRecord, Worker, WorkerBuilder};
 use murmur::pipeline::Pipeline;
 use murmur::source::PartitionId;
-use murmur::store::{MemoryStore, Table};
-use murmur::time::Timestamp;
+use murmur::store::{MemoryStore, Store, Table};
+use murmur::time::{TimeRange, Timestamp};
 
-use super::log::{Broker, Entry};
+use super::answers;
+use super::log::{Broker, Entry, lock};
+use super::schedule::{BEGIN, StandingClock};
 use super::store::Room;
 use crate::oracle::{Truth, closures, compare, read, scan};
 use crate::pipelines::{FILTERED, REFUSED, Singles, Tallies, Tick, Trails, decode};
@@ -28,13 +32,21 @@ pub(super) trait Subject {
     /// The pipeline that has a flush interval of its own, now and then.
     fn slow(&self) -> &'static str;
 
+    /// Roll something of one of the pipelines.
+    fn roll<'a>(
+        &'a self,
+        store: Arc<dyn Store>,
+        stored: &'a MemoryStore,
+        range: TimeRange,
+        rng: &'a Mutex<fastrand::Rng>,
+    ) -> BoxFuture<'a, Option<BoxFuture<'static, murmur::Result<u64>>>>;
+
     /// Compare what is stored with what the log gives; how many times a tile was closed to a partition, or what is wrong.
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
-        store: &'a MemoryStore,
+        store: &'a Arc<MemoryStore>,
         room: Option<Room>,
-        now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, String>>;
 }
 
@@ -66,17 +78,32 @@ impl Subject for Own {
         Trails::SPEC.name
     }
 
+    fn roll<'a>(
+        &'a self,
+        store: Arc<dyn Store>,
+        stored: &'a MemoryStore,
+        range: TimeRange,
+        rng: &'a Mutex<fastrand::Rng>,
+    ) -> BoxFuture<'a, Option<BoxFuture<'static, murmur::Result<u64>>>> {
+        let clock = Arc::new(StandingClock);
+        let which = lock(rng).u8(..3);
+        match which {
+            0 => answers::roll::<Tallies>(store, stored, clock, range, rng).boxed(),
+            1 => answers::roll::<Trails>(store, stored, clock, range, rng).boxed(),
+            _ => answers::roll::<Singles>(store, stored, clock, range, rng).boxed(),
+        }
+    }
+
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
-        store: &'a MemoryStore,
+        store: &'a Arc<MemoryStore>,
         room: Option<Room>,
-        now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, String>> {
         async move {
-            let tallies = judge_one::<Tallies>(broker, store, decode, room, now, |tally| Some(tally.count)).await?;
-            let trails = judge_one::<Trails>(broker, store, decode, room, now, |trail| Some(trail.count)).await?;
-            let singles = judge_one::<Singles>(broker, store, decode, room, now, |trail| Some(trail.count)).await?;
+            let tallies = judge_one::<Tallies>(broker, store, decode, room, |tally| Some(tally.count)).await?;
+            let trails = judge_one::<Trails>(broker, store, decode, room, |trail| Some(trail.count)).await?;
+            let singles = judge_one::<Singles>(broker, store, decode, room, |trail| Some(trail.count)).await?;
             Ok(tallies + trails + singles)
         }
         .boxed()
@@ -108,35 +135,46 @@ impl<P: Pipeline, F: Fn(&mut fastrand::Rng, Timestamp) -> Vec<u8> + Sync> Subjec
         P::SPEC.name
     }
 
+    fn roll<'a>(
+        &'a self,
+        store: Arc<dyn Store>,
+        stored: &'a MemoryStore,
+        range: TimeRange,
+        rng: &'a Mutex<fastrand::Rng>,
+    ) -> BoxFuture<'a, Option<BoxFuture<'static, murmur::Result<u64>>>> {
+        answers::roll::<P>(store, stored, Arc::new(StandingClock), range, rng).boxed()
+    }
+
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
-        store: &'a MemoryStore,
+        store: &'a Arc<MemoryStore>,
         room: Option<Room>,
-        now: Timestamp,
     ) -> BoxFuture<'a, Result<u64, String>> {
-        judge_one::<P>(broker, store, self.decode, room, now, |_| None).boxed()
+        judge_one::<P>(broker, store, self.decode, room, |_| None).boxed()
     }
 }
 
 async fn judge_one<P: Pipeline>(
     broker: &Broker,
-    store: &MemoryStore,
+    store: &Arc<MemoryStore>,
     decode: Decode<P::Event>,
     room: Option<Room>,
-    now: Timestamp,
     weigh: impl Fn(&P::Aggregate) -> Option<u64>,
 ) -> Result<u64, String> {
     let name = P::SPEC.name;
-    let items = scan::<P>(store).await.map_err(|error| error.to_string())?;
+    let items = scan::<P>(&**store).await.map_err(|error| error.to_string())?;
     let closed = closures(&items, PartitionId::clone);
     let times = closed.len() as u64;
     if let Some((key, tile, partition)) = closed.keys().find(|(key, ..)| room.is_none_or(|room| room.of(key).is_none()))
     {
         return Err(format!("`{name}` `{key}` {tile:?} has room, and is closed to {partition}"));
     }
-    let mut truth = Truth::<P>::new(decode, broker.ruler(), now, closed);
+    let mut truth = Truth::<P>::new(decode, broker.ruler(), StandingClock.now(), closed);
+    let table = Table::new(name, 1);
     for (partition, log) in &broker.partitions {
+        let standing = PartitionRecord::load(&**store, &table, partition).await.map_err(|error| error.to_string())?;
+        truth.begin(partition, standing.record.floor);
         for Entry { offset, payload } in log {
             truth.take(partition, *offset, payload);
             let at = (partition.clone(), *offset);
@@ -158,9 +196,9 @@ async fn judge_one<P: Pipeline>(
         };
         return Err(format!("{form:?} {verdict}: {first}"));
     }
-    let table = Table::new(name, 1);
+    answers::check::<P>(store, &found, Timestamp::from_seconds(BEGIN), Arc::new(StandingClock)).await?;
     for (partition, log) in &broker.partitions {
-        let standing = PartitionRecord::load(store, &table, partition).await.map_err(|error| error.to_string())?;
+        let standing = PartitionRecord::load(&**store, &table, partition).await.map_err(|error| error.to_string())?;
         let end = log.last().map(|entry| entry.offset);
         if standing.record.commit < end {
             return Err(format!(
