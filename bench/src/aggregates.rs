@@ -43,6 +43,30 @@ pub(crate) fn measure(
         },
     );
     report(top);
+    let sets = fold(
+        "distinct-set",
+        &order,
+        |at| DistinctSet::of(&elements[at]),
+        |value: &DistinctSet| {
+            let estimate = value.reply(&Question::default());
+            estimate.is_ok_and(|estimate| (estimate.value - distinct).abs() <= 1.5 * (estimate.upper - estimate.lower))
+        },
+    );
+    report(sets);
+    let quantiles = fold(
+        "quantiles",
+        &order,
+        |at| Quantiles::of(at as u64),
+        |value: &Quantiles| value.reply(&Question::default()).is_ok_and(|reply| reply.count == events),
+    );
+    report(quantiles);
+    let moments = fold(
+        "moments",
+        &order,
+        |at| Moments::of(at as u64),
+        |value: &Moments| value.reply(&Question::default()).is_ok_and(|reply| reply.count == events),
+    );
+    report(moments);
     let count = fold("count", &order, |_| Count::one(), |value: &Count| value.get() == events);
     report(count);
     Ok(())

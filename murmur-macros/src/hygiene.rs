@@ -131,12 +131,20 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
     Some(match monoid {
         Monoid::Count => quote!(#krate::aggregate::Count),
         Monoid::Average => quote!(#krate::aggregate::Average),
+        Monoid::Moments => quote!(#krate::aggregate::Moments),
+        Monoid::DistinctSet => quote!(#krate::aggregate::DistinctSet),
+        Monoid::Quantiles => quote!(#krate::aggregate::Quantiles),
         Monoid::Distinct => quote!(#krate::aggregate::Distinct),
         Monoid::Sum(kind) => of("Sum", kind),
         Monoid::Min(kind) => of("Min", kind),
         Monoid::Max(kind) => of("Max", kind),
         Monoid::First(kind) => of("First", kind),
         Monoid::Last(kind) => of("Last", kind),
+        Monoid::Latest(kind) => of("Latest", kind),
+        Monoid::Set(kind, most) => {
+            let (inner, most) = (plain(None, kind, krate), number(*most));
+            quote!(#krate::aggregate::Set<#inner, #most>)
+        }
         Monoid::TopK(items) => {
             let items = number(*items);
             quote!(#krate::aggregate::TopK<#items>)

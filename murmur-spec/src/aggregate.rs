@@ -150,18 +150,30 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
         }
     };
     match name.as_str() {
-        "Count" | "Average" | "Distinct" if !bare => {
+        "Count" | "Average" | "Moments" | "Quantiles" | "Distinct" | "DistinctSet" if !bare => {
             refuse(codes::AGGREGATE_OF, format!("`{name}` has no parameter; write `{name}`"))
         }
         "Count" => Some(Monoid::Count),
         "Average" => Some(Monoid::Average),
+        "Moments" => Some(Monoid::Moments),
+        "Quantiles" => Some(Monoid::Quantiles),
         "Distinct" => Some(Monoid::Distinct),
+        "DistinctSet" => Some(Monoid::DistinctSet),
         "Sum" => of(SUMMABLE, "`u64`, `i64` or `f64`").map(Monoid::Sum),
         "Min" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Min),
         "Max" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Max),
         "First" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::First),
         "Last" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Last),
-        "TopK" => match items(segment) {
+        "Latest" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Latest),
+        "Set" => match items(segment) {
+            Some(most) => of(MEMBERS, MEMBERS_LIST).map(|kind| Monoid::Set(kind, most)),
+            None => {
+                let message =
+                    format!("say of what and how many at most, as a number from 1 to {MOST_ITEMS}: `Set<String, 100>`");
+                refuse(codes::AGGREGATE_OF, message)
+            }
+        },
+        "TopK" => match items(segment).filter(|_| types.is_empty()) {
             Some(number) => Some(Monoid::TopK(number)),
             None => {
                 let message = format!("say how many items to keep as a number from 1 to {MOST_ITEMS}: `TopK<10>`");
@@ -184,16 +196,22 @@ const COMPARABLE: &[Kind] =
     &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
 const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
 
-/// The number of `TopK<10>`.
+/// The number of `TopK<10>`, and of `Set<String, 100>`: the last argument, and the only number.
 fn items(segment: &syn::PathSegment) -> Option<u32> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
-    let mut arguments = arguments.args.iter();
-    let literal = match (arguments.next()?, arguments.next()) {
-        (GenericArgument::Const(syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(literal), .. })), None) => literal,
+    let mut numbers = arguments.args.iter().rev();
+    let literal = match numbers.next()? {
+        GenericArgument::Const(syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(literal), .. })) => literal,
         _ => return None,
     };
+    if numbers.any(|argument| !matches!(argument, GenericArgument::Type(_))) {
+        return None;
+    }
     literal.base10_parse().ok().filter(|number| (1..=MOST_ITEMS).contains(number))
 }
 
-/// The most items that a `TopK` keeps: its sketch has to fit into one stored item.
+const MEMBERS: &[Kind] = &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::String, Kind::Timestamp];
+const MEMBERS_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `String` or `Timestamp`";
+
+/// The most items that a `TopK` or a `Set` keeps: it has to fit into one stored item.
 pub const MOST_ITEMS: u32 = 1_000;

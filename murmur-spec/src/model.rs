@@ -170,11 +170,17 @@ pub enum Monoid {
     /// Of `i64`, `u64` or `f64`.
     Sum(Kind),
     Average,
+    Moments,
+    Quantiles,
     Min(Kind),
     Max(Kind),
     First(Kind),
     Last(Kind),
+    Latest(Kind),
+    /// Of so many values at most.
+    Set(Kind, u32),
     Distinct,
+    DistinctSet,
     TopK(u32),
     /// The user's own; its reply is the protobuf type given by `#[murmur(as = "...")]`, `bytes` without.
     Custom {

@@ -3,9 +3,10 @@
 //! | key | fields | field of the reply |
 //! |---|---|---|
 //! | (always) | | `count` |
-//! | `sum`, `average` | numbers | `dwell_ms_sum`, `dwell_ms_average` |
+//! | `sum`, `average`, `moments`, `quantiles` | numbers | `dwell_ms_sum`, `dwell_ms_average` |
 //! | `min`, `max`, `first`, `last` | numbers, `bool`, `String`, `Timestamp` | `dwell_ms_max` |
-//! | `distinct` | numbers, `bool`, `String`, `Vec<u8>`, `Timestamp` | `user_id_distinct` |
+//! | `distinct`, `distinct_set` | numbers, `bool`, `String`, `Vec<u8>`, `Timestamp` | `user_id_distinct` |
+//! | `set(100)` | integers, `String`, `Timestamp` | `country_set` |
 //! | `top_k(10)` | `String` | `referrer_top_k` |
 //!
 //! An `Option` may stand around each: an absent value adds nothing.
@@ -36,11 +37,15 @@ pub struct Total {
 pub(crate) enum What {
     Sum,
     Average,
+    Moments,
+    Quantiles,
     Min,
     Max,
     First,
     Last,
     Distinct,
+    DistinctSet,
+    Set(u32),
     TopK(u32),
 }
 
@@ -49,19 +54,22 @@ pub(crate) fn what(entry: &Entry, ctxt: &Ctxt) -> Option<What> {
     let what = match entry.name().as_str() {
         "sum" => What::Sum,
         "average" => What::Average,
+        "moments" => What::Moments,
+        "quantiles" => What::Quantiles,
         "min" => What::Min,
         "max" => What::Max,
         "first" => What::First,
         "last" => What::Last,
         "distinct" => What::Distinct,
-        "top_k" => {
+        "distinct_set" => What::DistinctSet,
+        key @ ("top_k" | "set") => {
             let items = entry.count(ctxt)?;
             if !(1..=MOST_ITEMS).contains(&items) {
-                let message = format!("`top_k` keeps 1 to {MOST_ITEMS} items, not {items}");
+                let message = format!("`{key}` keeps 1 to {MOST_ITEMS} items, not {items}");
                 ctxt.push(Finding::new(codes::AGGREGATE_OF, entry.at(), message));
                 return None;
             }
-            return Some(What::TopK(items));
+            return Some(if key == "set" { What::Set(items) } else { What::TopK(items) });
         }
         _ => return None,
     };
@@ -92,9 +100,10 @@ pub(crate) fn of_field(field: &Ident, typed: &Typed, wanted: Vec<(Entry, What)>,
 
 fn takes(what: What) -> &'static str {
     match what {
-        What::Sum | What::Average => "numbers",
+        What::Sum | What::Average | What::Moments | What::Quantiles => "numbers",
         What::Min | What::Max | What::First | What::Last => "numbers, `bool`, `String` and `Timestamp`",
-        What::Distinct => "numbers, `bool`, `String`, `Vec<u8>` and `Timestamp`",
+        What::Set(_) => "integers, `String` and `Timestamp`",
+        What::Distinct | What::DistinctSet => "numbers, `bool`, `String`, `Vec<u8>` and `Timestamp`",
         What::TopK(_) => "`String`",
     }
 }
@@ -113,11 +122,15 @@ fn monoid(what: What, kind: &Kind) -> Option<Monoid> {
     match what {
         What::Sum if number => Some(Monoid::Sum(wide)),
         What::Average if number => Some(Monoid::Average),
+        What::Moments if number => Some(Monoid::Moments),
+        What::Quantiles if number => Some(Monoid::Quantiles),
         What::Min if comparable => Some(Monoid::Min(wide)),
         What::Max if comparable => Some(Monoid::Max(wide)),
         What::First if comparable => Some(Monoid::First(wide)),
         What::Last if comparable => Some(Monoid::Last(wide)),
         What::Distinct if countable => Some(Monoid::Distinct),
+        What::DistinctSet if countable => Some(Monoid::DistinctSet),
+        What::Set(items) if comparable && !matches!(wide, Kind::F64 | Kind::Bool) => Some(Monoid::Set(wide, items)),
         What::TopK(items) if wide == Kind::String => Some(Monoid::TopK(items)),
         _ => None,
     }

@@ -14,9 +14,12 @@
 //! | `Count` | `uint64` |
 //! | `Sum<i64>`, `Sum<u64>`, `Sum<f64>` | `int64`, `uint64`, `double` |
 //! | `Average` | `murmur.v1.Average` |
-//! | `Min<T>`, `Max<T>` | `optional` T |
+//! | `Moments` | `murmur.v1.Moments` |
+//! | `Quantiles` | `murmur.v1.Quantiles` |
+//! | `Min<T>`, `Max<T>`, `Latest<T>` | `optional` T |
 //! | `First<T>`, `Last<T>` | `murmur.v1.TimedString`, `TimedUint64`, ... |
-//! | `Distinct` | `murmur.v1.Estimate` |
+//! | `Set<T, N>` | `murmur.v1.StringSet`, `Uint64Set`, `Int64Set`, `TimestampSet` |
+//! | `Distinct`, `DistinctSet` | `murmur.v1.Estimate` |
 //! | `TopK<N>` | `murmur.v1.TopItems` |
 //! | the user's own | the scalar it names |
 
@@ -148,9 +151,14 @@ impl Lower<'_> {
             Monoid::Count => Shape::plain(Type::scalar("uint64")),
             Monoid::Sum(kind) => Shape::plain(self.kind(kind)),
             Monoid::Average => Shape::plain(Type::foreign("murmur.v1.Average")),
-            Monoid::Min(kind) | Monoid::Max(kind) => Shape::new(Cardinality::Optional, self.kind(kind)),
+            Monoid::Moments => Shape::plain(Type::foreign("murmur.v1.Moments")),
+            Monoid::Quantiles => Shape::plain(Type::foreign("murmur.v1.Quantiles")),
+            Monoid::Min(kind) | Monoid::Max(kind) | Monoid::Latest(kind) => {
+                Shape::new(Cardinality::Optional, self.kind(kind))
+            }
+            Monoid::Set(kind, _) => Shape::plain(Type::foreign(set(&self.kind(kind)))),
             Monoid::First(kind) | Monoid::Last(kind) => Shape::plain(Type::foreign(timed(&self.kind(kind)))),
-            Monoid::Distinct => Shape::plain(Type::foreign("murmur.v1.Estimate")),
+            Monoid::Distinct | Monoid::DistinctSet => Shape::plain(Type::foreign("murmur.v1.Estimate")),
             Monoid::TopK(_) => Shape::plain(Type::foreign("murmur.v1.TopItems")),
             Monoid::Custom { reply, .. } => Shape::plain(Type::scalar(reply)),
         }
@@ -216,7 +224,8 @@ impl Lower<'_> {
     }
 
     fn form(&self, output: &Output) -> Form {
-        let adds = |monoid: &Monoid| matches!(monoid, Monoid::Count | Monoid::Sum(_) | Monoid::Average);
+        let adds =
+            |monoid: &Monoid| matches!(monoid, Monoid::Count | Monoid::Sum(_) | Monoid::Average | Monoid::Moments);
         let all = match output {
             Output::Single(monoid) => adds(monoid),
             Output::Struct(name) => self
@@ -258,18 +267,33 @@ fn timed(ty: &Type) -> &'static str {
     }
 }
 
-/// The monoid as its type is written. The size of a `TopK` is left out: sketches of all sizes merge.
+/// The message of a set of values. Integers travel at full width there.
+fn set(ty: &Type) -> &'static str {
+    match ty.name() {
+        "uint32" | "uint64" => "murmur.v1.Uint64Set",
+        "int32" | "int64" => "murmur.v1.Int64Set",
+        "google.protobuf.Timestamp" => "murmur.v1.TimestampSet",
+        _ => "murmur.v1.StringSet",
+    }
+}
+
+/// The monoid as its type is written. The sizes of a `TopK` and a `Set` are left out: those of all sizes merge.
 fn monoid_text(monoid: &Monoid) -> String {
     let of = |name: &str, kind: &Kind| format!("{name}<{}>", kind_text(kind));
     match monoid {
         Monoid::Count => "Count".into(),
         Monoid::Sum(kind) => of("Sum", kind),
         Monoid::Average => "Average".into(),
+        Monoid::Moments => "Moments".into(),
+        Monoid::Quantiles => "Quantiles".into(),
         Monoid::Min(kind) => of("Min", kind),
         Monoid::Max(kind) => of("Max", kind),
         Monoid::First(kind) => of("First", kind),
         Monoid::Last(kind) => of("Last", kind),
+        Monoid::Latest(kind) => of("Latest", kind),
+        Monoid::Set(kind, _) => of("Set", kind),
         Monoid::Distinct => "Distinct".into(),
+        Monoid::DistinctSet => "DistinctSet".into(),
         Monoid::TopK(_) => "TopK".into(),
         Monoid::Custom { rust, .. } => rust.clone(),
     }

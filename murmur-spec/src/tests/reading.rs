@@ -71,8 +71,8 @@ fn a_struct_is_event_and_pipeline_at_once() {
         pub struct Like {
             #[murmur(key)] pub post_id: String,
             #[murmur(time)] pub at: Timestamp,
-            #[murmur(distinct, top_k(5))] pub user_id: String,
-            #[murmur(sum, max, average)] pub weight: Option<u16>,
+            #[murmur(distinct, top_k(5), distinct_set, set(20))] pub user_id: String,
+            #[murmur(sum, max, average, quantiles, moments)] pub weight: Option<u16>,
         }
         "#,
     );
@@ -86,9 +86,13 @@ fn a_struct_is_event_and_pipeline_at_once() {
         "count: Count",
         "user_id_distinct: Distinct",
         "user_id_top_k: TopK(5)",
+        "user_id_distinct_set: DistinctSet",
+        "user_id_set: Set(String, 20)",
         "weight_sum: Sum(U64)",
         "weight_max: Max(U64)",
         "weight_average: Average",
+        "weight_quantiles: Quantiles",
+        "weight_moments: Moments",
     ];
     assert_eq!(totals, want);
     assert_eq!(package.aggregates[0].name, "LikesTotals");

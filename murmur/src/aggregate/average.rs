@@ -20,8 +20,12 @@ impl Average {
     }
 }
 
-/// A number that [`Average`] takes: integers and floats, references to them, and `Option` of either.
-#[diagnostic::on_unimplemented(message = "`{Self}` has no average", label = "averages are of integers and floats")]
+/// A number that [`Average`], [`Moments`](super::Moments) and [`Quantiles`](super::Quantiles) take: integers and floats,
+/// references to them, and `Option` of either.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a number",
+    label = "averages, moments and quantiles are of integers and floats"
+)]
 pub trait Term {
     /// As a sum of one, with all its digits; `None` when there is no value.
     fn term(&self) -> Option<FloatTotal>;

@@ -10,7 +10,7 @@
 use super::{DecodeError, Monoid};
 
 /// Bytes of a number as a varint.
-const fn varint_len(number: u64) -> usize {
+pub(super) const fn varint_len(number: u64) -> usize {
     match number {
         0 => 1,
         _ => (70 - number.leading_zeros() as usize) / 7,

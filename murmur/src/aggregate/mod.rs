@@ -8,22 +8,33 @@
 //! | [`Count`] | | `u64` | a number |
 //! | [`Sum`] | `i64`, `u64`, `f64` | the same | a number |
 //! | [`Average`] | numbers | mean, count, sum | two numbers |
+//! | [`Moments`] | numbers | mean, variance, deviation | three numbers |
 //! | [`Min`], [`Max`] | a [`Value`] | optional value | bytes |
 //! | [`First`], [`Last`] | a [`Value`] | optional value and time | bytes |
+//! | [`Latest`] | a [`Version`] and a [`Value`] | optional value | bytes |
+//! | [`Set`] | a [`Member`] | values, and whether there were more | bytes |
+//! | [`Quantiles`] | numbers | quantiles and ranks with bounds | bytes |
 //! | [`Distinct`] | an [`Element`] | estimate with bounds | bytes |
+//! | [`DistinctSet`] | an [`Element`] | estimate with bounds, set algebra | bytes |
 //! | [`TopK`] | an [`Item`] | items with bounds | bytes |
 
 mod average;
 mod count;
 mod distinct;
+mod distinct_set;
 pub mod envelope;
 mod extreme;
 pub mod fields;
 mod given;
+mod latest;
 pub mod laws;
+mod moments;
 mod monoid;
+mod murmur3;
 mod number;
+mod quantiles;
 mod question;
+mod set;
 mod sum;
 mod timed;
 mod topk;
@@ -32,12 +43,17 @@ mod value;
 pub use average::{Average, Term};
 pub use count::Count;
 pub use distinct::{Coupon, Distinct, Element};
+pub use distinct_set::DistinctSet;
 pub use extreme::{Max, Min};
 pub use given::Given;
+pub use latest::{Latest, Version};
+pub use moments::Moments;
 pub(crate) use monoid::stored_numbers;
 pub use monoid::{DecodeError, Form, Monoid};
 pub use number::{Column, Number};
+pub use quantiles::Quantiles;
 pub use question::{Probe, Question};
+pub use set::{MAX_MEMBER_BYTES, Member, Set};
 pub use sum::{Addend, FloatTotal, Sum, Total};
 pub use timed::{First, Last};
 pub use topk::{Item, MAX_ITEM_BYTES, TopK};

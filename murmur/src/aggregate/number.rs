@@ -66,6 +66,21 @@ impl Number {
     }
 }
 
+/// Product of two numbers, and what rounding lost of it: exactly, unless that lies below the smallest numbers. Halves
+/// of 26 bits (Veltkamp's split) have products without rounding.
+pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
+    let split = |x: f64| {
+        let far = x * 134_217_729.0;
+        let high = far - (far - x);
+        (high, x - high)
+    };
+    let product = a * b;
+    let ((a_high, a_low), (b_high, b_low)) = (split(a), split(b));
+    let lost = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    // Only factors beyond 1e300 have no halves; their products have no digits to lose.
+    (product, if lost.is_finite() { lost } else { 0.0 })
+}
+
 /// Sum of two unevaluated pairs `(sum, rest)`, itself such a pair; not finite when the sum left the range.
 pub(super) fn two_sum((a, a_rest): (f64, f64), (b, b_rest): (f64, f64)) -> (f64, f64) {
     let sum = a + b;

@@ -1,4 +1,4 @@
-use super::{Coupon, Element};
+use super::Element;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
@@ -41,10 +41,10 @@ impl From<i64> for Probe {
 }
 
 impl Element for Probe {
-    fn coupon(&self) -> Option<Coupon> {
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
         match self {
-            Self::Text(text) => text.coupon(),
-            Self::Integer(number) => number.coupon(),
+            Self::Text(text) => text.hashed(hash),
+            Self::Integer(number) => number.hashed(hash),
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::number::two_sum;
+use super::number::{two_product, two_sum};
 use super::{Column, DecodeError, Form, Given, Monoid, Number, Question};
 use crate::wire::WireField;
 use crate::{Error, ErrorKind};
@@ -109,6 +109,22 @@ impl FloatTotal {
 
     fn or_overflow(self) -> Self {
         if self.sum.is_finite() && self.rest.is_finite() { self } else { Self::OVERFLOW }
+    }
+
+    /// The product, with what rounding lost of it (Dekker 1971); not finite when it leaves the range.
+    pub(super) fn times(self, other: Self) -> Self {
+        let (sum, rest) = two_product(self.sum, other.sum);
+        Self { sum: 0.0, rest: rest + self.sum * other.rest + self.rest * other.sum }.plus(sum.into()).or_overflow()
+    }
+
+    /// With the other sign.
+    pub(super) fn negated(self) -> Self {
+        Self { sum: 0.0 - self.sum, rest: 0.0 - self.rest }
+    }
+
+    /// The sum, rounded; not finite when it left the range, or was of a single value that is not.
+    pub(super) fn rounded(self) -> f64 {
+        self.sum
     }
 
     /// The sum; `None` when it left the range.

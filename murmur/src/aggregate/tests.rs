@@ -116,6 +116,39 @@ fn first_and_last_keep_the_laws() {
 }
 
 #[test]
+fn moments_keep_the_laws() {
+    laws::check(&[Moments::of(3u64), Moments::of(-2i64), Moments::of(Some(0.25f32)), Moments::of(None::<i32>)]);
+    let values = [0.1, 1e8, -1e8, 3.3e-9, -0.7, 1e9, 2.5].map(Moments::of);
+    laws::check_by(&values, |a, b| {
+        let (Ok(a), Ok(b)) = (a.reply(&Question::default()), b.reply(&Question::default())) else {
+            // Made of damaged bytes: both are out of range, or neither is.
+            return a.reply(&Question::default()).is_err() && b.reply(&Question::default()).is_err();
+        };
+        let near = |a: Option<f64>, b: Option<f64>| {
+            a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * a.abs() + 1e-9)
+        };
+        a.count == b.count && near(a.mean, b.mean) && near(a.variance, b.variance)
+    });
+}
+
+#[test]
+fn latest_keeps_the_laws() {
+    laws::check(&(0..12u64).map(|n| Latest::<String>::of(n % 3, n.to_string())).collect::<Vec<_>>());
+    laws::check(&[Latest::<f64>::of(u64::MAX, -0.0), Latest::of(i64::MIN, 1.0), Latest::of(0, None::<f64>)]);
+    laws::check(&[Latest::<bool>::of(at(1), true), Latest::of(&at(1), false), Latest::of(at(-7), true)]);
+}
+
+#[test]
+fn sets_keep_the_laws() {
+    laws::check(&["b", "a", "", "é", "b"].map(Set::<String, 3>::of));
+    laws::check(&(0..12u64).map(|n| Set::<u64, 4>::of((n != 5).then_some(n * 7 % 10))).collect::<Vec<_>>());
+    laws::check(&[Set::<i32, 1>::of(-3i8), Set::of(i32::MAX), Set::of(-3)]);
+    laws::check(&[Set::<Timestamp, 1000>::of(at(-5)), Set::of(Timestamp::MAX)]);
+    laws::check(&[Set::<u32, 2>::of(7u16), Set::of(1u32), Set::of(u32::MAX)]);
+    laws::check(&[Set::<i64, 2>::of(i64::MIN), Set::of(0i64), Set::of(1i64)]);
+}
+
+#[test]
 fn structs_keep_the_laws() {
     laws::check(&traffic());
     let totals = |n: i64| Totals { r#type: Count::one(), sum: Sum::of(-n), mean: Average::of(n) };
@@ -243,6 +276,81 @@ fn averages_of_nothing_have_no_mean() {
 }
 
 #[test]
+fn moments_are_those_of_the_numbers() {
+    let reply = |values: &[f64]| fold(values.iter().map(Moments::of)).reply(&Question::default()).unwrap();
+    let moments = reply(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
+    assert_eq!((moments.count, moments.sum, moments.mean), (8, 40.0, Some(5.0)));
+    assert_eq!((moments.population_variance, moments.variance), (Some(4.0), Some(32.0 / 7.0)));
+    assert_eq!(moments.standard_deviation, Some((32.0f64 / 7.0).sqrt()));
+    let one = reply(&[0.1]);
+    assert_eq!((one.mean, one.population_variance, one.variance), (Some(0.1), Some(0.0), None));
+    assert_eq!(one.standard_deviation, None);
+    assert_eq!(reply(&[]), crate::wire::types::Moments::default());
+    // What is all the same has no variance, but for what 106 bits cannot hold.
+    assert!(reply(&[0.1; 1_000]).variance.unwrap() < 1e-32);
+}
+
+#[test]
+fn a_variance_is_right_far_from_zero() {
+    // Sums in plain floats give a variance of hundreds here, or below zero.
+    let far = fold((0..10_000).map(|n| Moments::of(1e9 + f64::from(n % 2)))).reply(&Question::default()).unwrap();
+    assert!((far.population_variance.unwrap() - 0.25).abs() < 1e-9, "{far:?}");
+    let ids = fold((0..10_000u64).map(|n| Moments::of((1 << 40) + n % 2))).reply(&Question::default()).unwrap();
+    assert!((ids.population_variance.unwrap() - 0.25).abs() < 1e-4, "{ids:?}");
+}
+
+#[test]
+fn what_leaves_the_range_of_squares_is_refused() {
+    for bad in [f64::NAN, f64::INFINITY, 2e154, -2e154, f64::MAX] {
+        assert!(Moments::of(bad).refusal().is_some_and(|why| why.contains("cannot be added")), "{bad}");
+    }
+    assert_eq!(Moments::of(1e154).refusal(), None);
+    let much = fold([1e154; 3].map(Moments::of)).reply(&Question::default());
+    assert_eq!(much.unwrap_err().kind(), ErrorKind::Overflow);
+}
+
+#[test]
+fn the_greatest_version_stays_and_of_equal_ones_the_greater_value() {
+    let reply = |values: &[(u64, &str)]| {
+        let whole = fold(values.iter().map(|(version, value)| Latest::<String>::of(version, *value)));
+        whole.reply(&Question::default()).unwrap()
+    };
+    assert_eq!(reply(&[(2, "a"), (1, "b")]).as_deref(), Some("a"));
+    assert_eq!(reply(&[(2, "a"), (2, "b"), (2, "a"), (1, "z")]).as_deref(), Some("b"));
+    assert_eq!(reply(&[]), None);
+    assert_eq!(Latest::<u32>::of(9, None::<u32>).reply(&Question::default()).unwrap(), None);
+    assert!(Latest::<f64>::of(1, f64::NAN).refusal().is_some());
+}
+
+#[test]
+fn a_set_keeps_the_smallest_and_says_that_there_were_more() {
+    let reply = |values: &[u64]| {
+        let reply = fold(values.iter().map(Set::<u64, 3>::of)).reply(&Question::default()).unwrap();
+        (reply.values, reply.truncated)
+    };
+    assert_eq!(reply(&[5, 1, 5, 3]), (vec![1, 3, 5], false));
+    assert_eq!(reply(&[5, 1, 9, 3]), (vec![1, 3, 5], true));
+    assert_eq!(reply(&[9, 5, 3, 1]), (vec![1, 3, 5], true));
+    assert_eq!(reply(&[]), (vec![], false));
+    // Of another size later: cut, or still cut.
+    let four = fold([4, 2, 3, 1].map(Set::<i64, 4>::of));
+    let two = Set::<i64, 2>::decode(&bytes(&four)).unwrap();
+    assert_eq!(two, fold([1, 2, 3].map(Set::<i64, 2>::of)));
+    let wider = Set::<i64, 4>::decode(&bytes(&two)).unwrap().reply(&Question::default()).unwrap();
+    assert_eq!((wider.values, wider.truncated), (vec![1, 2], true));
+
+    let long = "x".repeat(MAX_MEMBER_BYTES + 1);
+    assert!(Set::<String, 3>::of(&long).refusal().unwrap().contains("257 bytes"));
+    assert_eq!(Set::<String, 3>::of(&long[1..]).refusal(), None);
+    let refusal = |bytes: &[u8]| Set::<String, 3>::decode(bytes).unwrap_err().to_string();
+    assert!(refusal(&[]).contains("begin with 0 or 1"));
+    assert!(refusal(b"\0\x01b\x01a").contains("not in order"));
+    assert!(refusal(b"\0\x01a\x01a").contains("not in order"));
+    assert!(refusal(b"\0\x02a").contains("cut off"));
+    assert!(refusal(&bytes(&Set::<String, 3>::of(long))).contains("257 bytes"));
+}
+
+#[test]
 fn of_equal_times_the_first_keeps_the_earlier_and_the_last_the_later() {
     let first = fold(["a", "b"].map(|v| First::<String>::at(at(1), v))).reply(&Question::default()).unwrap().unwrap();
     let last = fold(["a", "b"].map(|v| Last::<String>::at(at(1), v))).reply(&Question::default()).unwrap().unwrap();
@@ -335,6 +443,16 @@ fn stored_bytes_never_change() {
         hex(fold(["abc", "é", ""].map(Distinct::of))),
         hex(fold(["b", "a", "b"].map(TopK::<10>::of))),
         hex(Traffic::identity()),
+        hex(Quantiles::of(None::<f64>)),
+        hex(Quantiles::of(2)),
+        hex(fold([2.5, -1.0, 0.5].map(Quantiles::of))),
+        hex(Moments::of(-3)),
+        hex(Latest::<String>::of(258u64, "hé")),
+        hex(fold(["b", "a", "b"].map(Set::<String, 2>::of))),
+        hex(fold([3u32, 1, 2].map(Set::<u32, 2>::of))),
+        hex(DistinctSet::of(None::<u8>)),
+        hex(DistinctSet::of("abc")),
+        hex(fold(["abc", "é", ""].map(DistinctSet::of))),
     ];
     let expected = [
         "0201000000000000",
@@ -349,6 +467,16 @@ fn stored_bytes_never_change() {
         "0201070c03080308218d87048cfde005b91b490a",
         "04010a07030000000200000000000000030000000000000000000000000000000100000000000000020000000000000001000000610100000062",
         "0108000000000000000004000300c80118000000000000000000000000000000000000000000000000",
+        "02010f03c8000800",
+        "02020f06c80008000000000000000040",
+        "05010f02c80008000300000000000000c8000100c5000000000000000000f0bf0000000000000440000000000000f0bf000000000000e03f0000000000000440",
+        "010000000000000000000000000008c0000000000000000000000000000022400000000000000000",
+        "0201000000000000000000000000000068c3a9",
+        "0001610162",
+        "0104010000000402000000",
+        "01030300001e0000",
+        "01030300001acc9390c643ec3689ab65",
+        "02030300001acc930300000000000000dc8d24339151380fc67ef0665b33013f90c643ec3689ab65",
     ];
     assert_eq!(stored.as_slice(), expected);
 }

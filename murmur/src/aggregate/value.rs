@@ -1,4 +1,4 @@
-//! The values that `Min`, `Max`, `First` and `Last` keep.
+//! The values that `Min`, `Max`, `First`, `Last` and `Latest` keep.
 
 use std::cmp::Ordering;
 
@@ -9,9 +9,10 @@ use crate::wire::{WireMessage, WireValue, types};
 /// Longest text that is kept, in bytes.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
-/// A value that `Min`, `Max`, `First` and `Last` keep: `String`, integers of 32 and 64 bits, `f64`, `bool`, `Timestamp`.
+/// A value that `Min`, `Max`, `First`, `Last` and `Latest` keep: `String`, integers of 32 and 64 bits, `f64`, `bool`,
+/// `Timestamp`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be kept by `Min`, `Max`, `First` or `Last`",
+    message = "`{Self}` cannot be kept by `Min`, `Max`, `First`, `Last` or `Latest`",
     label = "not a value that is kept",
     note = "these are `String`, `u32`, `u64`, `i32`, `i64`, `f64`, `bool` and `Timestamp`; narrower numbers can be given to a wider one as they are"
 )]

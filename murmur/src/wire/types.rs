@@ -205,6 +205,94 @@ crate::message! {
         sum: f64 = 3,
     }
 
+    /// Mean and spread of numbers.
+    pub struct Moments: "murmur.v1.Moments" {
+        /// How many numbers.
+        count: u64 = 1,
+        /// Their sum.
+        sum: f64 = 2,
+        /// Sum divided by count; unset when nothing was counted.
+        mean: Option<f64> = 3,
+        /// Of a sample: the sum of squared distances from the mean, divided by count - 1; unset below two numbers.
+        variance: Option<f64> = 4,
+        /// The same, divided by count; unset when nothing was counted.
+        population_variance: Option<f64> = 5,
+        /// The root of `variance`.
+        standard_deviation: Option<f64> = 6,
+    }
+
+    /// Different texts.
+    pub struct StringSet: "murmur.v1.StringSet" {
+        /// In the order of their bytes.
+        values: Vec<String> = 1,
+        /// There were more; these are the smallest.
+        truncated: bool = 2,
+    }
+
+    /// Different whole numbers that are not negative.
+    pub struct Uint64Set: "murmur.v1.Uint64Set" {
+        /// In order.
+        values: Vec<u64> = 1,
+        /// There were more; these are the smallest.
+        truncated: bool = 2,
+    }
+
+    /// Different whole numbers.
+    pub struct Int64Set: "murmur.v1.Int64Set" {
+        /// In order.
+        values: Vec<i64> = 1,
+        /// There were more; these are the smallest.
+        truncated: bool = 2,
+    }
+
+    /// Different times.
+    pub struct TimestampSet: "murmur.v1.TimestampSet" {
+        /// In order.
+        values: Vec<Timestamp> = 1,
+        /// There were more; these are the earliest.
+        truncated: bool = 2,
+    }
+
+    /// Quantiles and ranks of numbers.
+    pub struct Quantiles: "murmur.v1.Quantiles" {
+        /// How many numbers.
+        count: u64 = 1,
+        /// The smallest, exactly; unset when there was none.
+        min: Option<f64> = 2,
+        /// The largest, exactly; unset when there was none.
+        max: Option<f64> = 3,
+        /// How far a rank may be off, as a share of all numbers, with 99 % confidence; 0 while everything is exact.
+        rank_error: f64 = 4,
+        /// Those that were asked for, in that order; 0.5, 0.9, 0.95 and 0.99 without. None of no numbers.
+        quantiles: Vec<QuantilePoint> = 5,
+        /// Those that were asked for, in that order.
+        ranks: Vec<RankPoint> = 6,
+    }
+
+    /// A quantile.
+    pub struct QuantilePoint: "murmur.v1.QuantilePoint" {
+        /// The share that was asked about.
+        quantile: f64 = 1,
+        /// The smallest number that so large a share of all numbers does not exceed.
+        value: f64 = 2,
+        /// The true one lies between this and `upper` with 99 % confidence.
+        lower: f64 = 3,
+        /// See `lower`.
+        upper: f64 = 4,
+    }
+
+    /// A rank.
+    pub struct RankPoint: "murmur.v1.RankPoint" {
+        /// The value that was asked about.
+        value: f64 = 1,
+        /// The share of all numbers that do not exceed it.
+        rank: f64 = 2,
+        /// The true share lies between this and `upper` with 99 % confidence.
+        lower: f64 = 3,
+        /// See `lower`.
+        upper: f64 = 4,
+    }
+
     /// The most frequent items, most frequent first.
     pub struct TopItems: "murmur.v1.TopItems" {
         /// The items.

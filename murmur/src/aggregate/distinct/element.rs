@@ -1,6 +1,6 @@
 use std::hash::{Hash, Hasher};
 
-use datasketches::hash::value::{canonical_float, raw_bytes};
+use datasketches::hash::value::raw_bytes;
 
 use crate::time::Timestamp;
 
@@ -9,12 +9,12 @@ use crate::time::Timestamp;
 pub struct Coupon(u32);
 
 impl Coupon {
-    /// Hash a value that is written as the other DataSketches write it. Not for other types: `Hash` of Rust adds
-    /// lengths and terminators, so that the same text would be two elements to Rust and to Spark.
+    /// Hash bytes as they are: `Hash` of Rust adds lengths and terminators, so that the same text would be two elements
+    /// to Rust and to Spark.
     #[inline]
-    fn of(value: impl Hash) -> Self {
+    fn of(bytes: &[u8]) -> Self {
         let mut raw = Raw(0);
-        datasketches::hll::Coupon::from_value(value).hash(&mut raw);
+        datasketches::hll::Coupon::from_value(raw_bytes::from_slice(bytes)).hash(&mut raw);
         Self(raw.0)
     }
 
@@ -50,8 +50,8 @@ impl Hasher for Raw {
     }
 }
 
-/// Something that [`Distinct`](super::Distinct) counts: texts, bytes, integers, floats, `bool`, `Timestamp`, references
-/// to them, and `Option`.
+/// Something that [`Distinct`](super::Distinct) and [`DistinctSet`](super::DistinctSet) count: texts, bytes, integers,
+/// floats, `bool`, `Timestamp`, references to them, and `Option`.
 ///
 /// Hashed as Spark and the other DataSketches hash it: texts and bytes as they are, integers and `bool` as 64-bit
 /// integers, floats as `f64` with one zero and one NaN, times as microseconds.
@@ -61,42 +61,51 @@ impl Hasher for Raw {
     note = "elements are texts, bytes, integers, floats, `bool` and `Timestamp`, references to them and `Option` of them"
 )]
 pub trait Element {
-    /// Its hash; `None` when there is no element.
-    fn coupon(&self) -> Option<Coupon>;
+    /// Hash it: `hash` is given the bytes that all DataSketches hash. `None` when there is no element.
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H>;
+
+    /// Its hash in a [`Distinct`](super::Distinct); `None` when there is no element.
+    #[inline]
+    fn coupon(&self) -> Option<Coupon> {
+        self.hashed(Coupon::of)
+    }
 }
 
 impl Element for str {
     #[inline]
-    fn coupon(&self) -> Option<Coupon> {
-        Some(Coupon::of(raw_bytes::from_str(self)))
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+        Some(hash(self.as_bytes()))
     }
 }
 
 impl Element for String {
     #[inline]
-    fn coupon(&self) -> Option<Coupon> {
-        self.as_str().coupon()
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+        Some(hash(self.as_bytes()))
     }
 }
 
 impl Element for [u8] {
-    fn coupon(&self) -> Option<Coupon> {
-        Some(Coupon::of(raw_bytes::from_slice(self)))
+    #[inline]
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+        Some(hash(self))
     }
 }
 
 impl Element for Vec<u8> {
-    fn coupon(&self) -> Option<Coupon> {
-        self.as_slice().coupon()
+    #[inline]
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+        Some(hash(self))
     }
 }
 
+/// What is hashed as the 64 bits of an integer, or of a float.
 macro_rules! element {
-    ($($ty:ty: $as_hashed:expr;)*) => {$(
+    ($($ty:ty: $bits:expr;)*) => {$(
         impl Element for $ty {
             #[inline]
-            fn coupon(&self) -> Option<Coupon> {
-                Some(Coupon::of($as_hashed(*self)))
+            fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+                Some(hash(&$bits(*self).to_le_bytes()))
             }
         }
     )*};
@@ -112,21 +121,30 @@ element! {
     i16: i64::from;
     i32: i64::from;
     i64: i64::from;
-    f32: canonical_float::from_f32;
-    f64: canonical_float::from_f64;
+    f32: bits_of_f32;
+    f64: bits;
     Timestamp: Timestamp::as_micros;
+}
+
+/// Those of Java's `doubleToLongBits`, with one zero.
+fn bits(float: f64) -> u64 {
+    if float.is_nan() { 0x7ff8 << 48 } else { (float + 0.0).to_bits() }
+}
+
+fn bits_of_f32(float: f32) -> u64 {
+    bits(float.into())
 }
 
 impl<E: Element + ?Sized> Element for &E {
     #[inline]
-    fn coupon(&self) -> Option<Coupon> {
-        (**self).coupon()
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+        (**self).hashed(hash)
     }
 }
 
 impl<E: Element> Element for Option<E> {
     #[inline]
-    fn coupon(&self) -> Option<Coupon> {
-        self.as_ref()?.coupon()
+    fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
+        self.as_ref()?.hashed(hash)
     }
 }
