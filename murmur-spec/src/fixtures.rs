@@ -112,13 +112,21 @@ pub(crate) fn everything() -> Package {
         kept("average", Monoid::Average),
         kept("distinct", Monoid::Distinct),
         kept("top", Monoid::TopK(5)),
+        kept("moments", Monoid::Moments),
+        kept("quantiles", Monoid::Quantiles),
+        kept("distinct_set", Monoid::DistinctSet),
+        kept("set_s", Monoid::Set(Kind::String, 5)),
+        kept("set_i", Monoid::Set(Kind::I32, 5)),
+        kept("set_u", Monoid::Set(Kind::U64, 5)),
+        kept("set_t", Monoid::Set(Kind::Timestamp, 5)),
         kept("own", Monoid::Custom { rust: "my::Monoid".into(), reply: "bytes".into() }),
     ];
     for (at, kind) in of.into_iter().enumerate() {
         aggregated.push(kept(&format!("min_{at}"), Monoid::Min(kind.clone())));
         aggregated.push(kept(&format!("max_{at}"), Monoid::Max(kind.clone())));
         aggregated.push(kept(&format!("first_{at}"), Monoid::First(kind.clone())));
-        aggregated.push(kept(&format!("last_{at}"), Monoid::Last(kind)));
+        aggregated.push(kept(&format!("last_{at}"), Monoid::Last(kind.clone())));
+        aggregated.push(kept(&format!("latest_{at}"), Monoid::Latest(kind)));
     }
     let pipeline = |name: &str, output, window| Pipeline {
         name: name.into(),

@@ -37,6 +37,25 @@ pub struct Traffic {
     pub slowest: Max<u64>,
 }
 
+/// One of each.
+#[murmur::aggregate]
+pub struct Everything {
+    pub count: Count,
+    pub sum: Sum<f64>,
+    pub average: Average,
+    pub moments: Moments,
+    pub min: Min<i64>,
+    pub max: Max<String>,
+    pub first: First<u32>,
+    pub last: Last<bool>,
+    pub latest: Latest<String>,
+    pub set: Set<String, 100>,
+    pub quantiles: Quantiles,
+    pub distinct: Distinct,
+    pub distinct_set: DistinctSet,
+    pub top: TopK<10>,
+}
+
 /// Traffic per page,
 /// over any window of up to 90 days.
 ///
@@ -69,9 +88,9 @@ pub struct Like {
     pub post_id: u32,
     #[murmur(time)]
     pub at: std::time::SystemTime,
-    #[murmur(distinct, top_k(3))]
+    #[murmur(distinct, top_k(3), distinct_set, set(2))]
     pub user_id: String,
-    #[murmur(sum, average, max, last)]
+    #[murmur(sum, average, max, last, moments, quantiles)]
     pub weight: Option<u16>,
 }
 
@@ -146,6 +165,32 @@ fn filters_leave_events_out_and_rollups_count_each_set_of_fields() {
 }
 
 #[test]
+fn one_of_each_answers_in_one_struct() {
+    let at = Timestamp::from_millis(5);
+    let everything = Everything {
+        count: Count::one(),
+        sum: Sum::of(0.5),
+        average: Average::of(2),
+        moments: Moments::of(2),
+        min: Min::of(-1),
+        max: Max::of("a"),
+        first: First::at(at, 1u32),
+        last: Last::at(at, true),
+        latest: Latest::of(7u64, "new"),
+        set: Set::of("b"),
+        quantiles: Quantiles::of(3),
+        distinct: Distinct::of("a"),
+        distinct_set: DistinctSet::of("a"),
+        top: TopK::of("a"),
+    };
+    let question = Question { quantiles: vec![0.25], ..Question::default() };
+    let reply = everything.reply(&question).unwrap();
+    assert_eq!((reply.latest.as_deref(), reply.set.values), (Some("new"), vec!["b".to_owned()]));
+    assert_eq!((reply.quantiles.quantiles[0].quantile, reply.quantiles.quantiles[0].value), (0.25, 3.0));
+    assert_eq!((reply.distinct_set.value, reply.moments.population_variance), (1.0, Some(0.0)));
+}
+
+#[test]
 fn a_struct_says_by_its_fields_what_is_kept() {
     let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(5);
     let like = |user: &str, weight| Like { post_id: 42, at, user_id: user.into(), weight };
@@ -158,6 +203,10 @@ fn a_struct_says_by_its_fields_what_is_kept() {
     assert_eq!(reply.weight_average.mean, Some(3.0));
     assert_eq!(reply.user_id_distinct.value.round(), 1.0);
     assert_eq!(reply.user_id_top_k.items[0].count, 2);
+    assert_eq!(reply.user_id_distinct_set.value, 1.0);
+    assert_eq!((reply.user_id_set.values, reply.user_id_set.truncated), (vec!["ada".to_owned()], false));
+    assert_eq!((reply.weight_moments.count, reply.weight_moments.mean), (1, Some(3.0)));
+    assert_eq!((reply.weight_quantiles.count, reply.weight_quantiles.max), (1, Some(3.0)));
     assert_eq!(reply.weight_last.unwrap().at, Some(Timestamp::from_millis(5)));
     assert_eq!(LikesKey { post_id: 42 }, LikesKey::parse(&["42".into()]).unwrap());
 }

@@ -1,4 +1,4 @@
-use murmur::aggregate::{Average, Count, Sum, TopK};
+use murmur::aggregate::{Average, Count, Set, Sum, TopK};
 
 #[murmur::aggregate]
 pub struct Traffic {
@@ -6,6 +6,7 @@ pub struct Traffic {
     pub dwell: Sum<u32>,
     pub referrers: TopK<0>,
     pub mean: Average<f64>,
+    pub countries: Set<String>,
     #[murmur(as = "uint64")]
     pub count: Count,
 }

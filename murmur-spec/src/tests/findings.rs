@@ -25,6 +25,32 @@ fn several_mistakes_of_an_item_come_at_once() {
 }
 
 #[test]
+fn what_an_aggregate_can_be_of_is_said() {
+    let found = findings(
+        r#"
+        #[murmur::aggregate]
+        struct A {
+            a: Set<String>, b: Set<String, 0>, c: Set<f64, 5>, d: Set<5>, e: Moments<f64>, f: DistinctSet<12>,
+            g: Latest, h: Latest<u8>, i: TopK<String, 5>, j: Set<u64, 1000>, k: Latest<Timestamp>,
+        }
+        "#,
+    );
+    let set = "M0402: say of what and how many at most, as a number from 1 to 1000: `Set<String, 100>`";
+    let want = [
+        set,
+        set,
+        "M0402: `Set` can be of `u32`, `u64`, `i32`, `i64`, `String` or `Timestamp`, not of `f64`",
+        "M0402: say what `Set` is of: `u32`, `u64`, `i32`, `i64`, `String` or `Timestamp`",
+        "M0402: `Moments` has no parameter; write `Moments`",
+        "M0402: `DistinctSet` has no parameter; write `DistinctSet`",
+        "M0402: say what `Latest` is of: `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`",
+        "M0402: `Latest` can be of `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`, not of `u8`",
+        "M0402: say how many items to keep as a number from 1 to 1000: `TopK<10>`",
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
 fn what_needs_the_whole_package_is_said_of_a_part_of_an_item() {
     let found = findings(
         r#"
