@@ -100,6 +100,26 @@ impl PartitionRecord {
         Standing::of(record).map_err(|error| error.while_doing(format!("reading record `{name}`")))
     }
 
+    /// Read the record of a partition as the one who reads on from it. It is written back as it is: a raise that is still
+    /// on its way, from a process that was killed or a flush that was dropped, fails from then on. The letters beyond the
+    /// commit are forgotten next, so the commit must not pass them before they are there again.
+    pub(super) async fn take_over(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Standing> {
+        let mut standing = Self::load(records, table, partition).await?;
+        // A first commit comes after a first horizon, so nothing can pass letters where there is no record.
+        while let Some(version) = standing.version {
+            let name = Self::name(partition);
+            let bytes = standing.record.encode();
+            match records.put_record(&table.shelf(), &name, bytes, Some(version)).await? {
+                RecordOutcome::Written(version) => {
+                    standing.version = Some(version);
+                    break;
+                }
+                RecordOutcome::Refused(current) => standing = Standing::of(current)?,
+            }
+        }
+        Ok(standing)
+    }
+
     /// Raise the stored record to at least `self`; what stands there afterwards. Where nobody else has written since it
     /// was `standing`, that takes one request.
     pub async fn raise(
@@ -185,6 +205,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::MemoryStore;
 
     fn offset() -> impl Strategy<Value = Option<Offset>> {
         proptest::option::of(any::<[u64; 4]>().prop_map(Offset::from_words))
@@ -192,6 +213,23 @@ mod tests {
 
     fn time() -> impl Strategy<Value = Option<Timestamp>> {
         proptest::option::of(any::<i64>().prop_map(Timestamp::from_micros))
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_is_still_on_its_way_fails_once_the_partition_was_taken_over() {
+        let (store, table, partition) = (MemoryStore::new(), Table::new("t", 1), PartitionId::new("p"));
+        let nothing = PartitionRecord::take_over(&store, &table, &partition).await.unwrap();
+        assert_eq!(nothing, Standing::default());
+        assert_eq!(store.record(&table.shelf(), "partition/p").await.unwrap(), None, "and nothing is made of it");
+        let horizon = PartitionRecord { horizon: Some(Offset::from_u64(9)), ..PartitionRecord::default() };
+        let before = horizon.raise(&store, &table, &partition, nothing).await.unwrap();
+        let commit = PartitionRecord { commit: Some(Offset::from_u64(5)), ..horizon };
+        let after = PartitionRecord::take_over(&store, &table, &partition).await.unwrap();
+        assert_eq!(after.record, horizon);
+        let late = store.put_record(&table.shelf(), "partition/p", commit.encode(), before.version).await.unwrap();
+        assert!(matches!(late, RecordOutcome::Refused(_)), "{late:?}");
+        // Whoever lives on finds out what stands there, and what stands there is merged.
+        assert_eq!(commit.raise(&store, &table, &partition, before).await.unwrap().record, commit);
     }
 
     proptest! {

@@ -248,7 +248,7 @@ impl<E: Event> Worker<E> {
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
             let (store, table) = (&*self.store, fold.table());
-            let standing = retry(|| PartitionRecord::load(store, table, &id)).await?;
+            let standing = retry(|| PartitionRecord::take_over(store, table, &id)).await?;
             records.push(retry(|| Frontier::settle(store, table, &id, standing)).await?);
         }
         let mut owned = Owned::new(id, source_commit, records);
