@@ -54,8 +54,8 @@ pub(crate) struct Truth<P: Pipeline> {
 }
 
 impl<P: Pipeline> Truth<P> {
-    /// Of an empty log, in which distances are measured by `ruler`; tiles that expire by `now` are left out, and an event
-    /// belongs to a tile that is closed to it as a dead letter.
+    /// Of an empty log, in which distances are measured by `ruler`; tiles that expire by `now` are left out. An event whose
+    /// tile is closed to it, or refuses it, is to be a dead letter.
     pub(crate) fn new(decode: Decode<P::Event>, ruler: Ruler, now: Timestamp, closed: Closures) -> Self {
         let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
         let (reaches, fronts, met) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -120,7 +120,12 @@ impl<P: Pipeline> Truth<P> {
                 continue;
             }
             let place = (key.to_owned(), tile, slot, part.clone());
-            self.kept.entry(place).or_insert_with(P::Aggregate::identity).combine(value);
+            let kept = self.kept.entry(place).or_insert_with(P::Aggregate::identity);
+            if P::Aggregate::FORM == Form::Put && kept.refuses(&value).is_some() {
+                self.refused.insert((partition.clone(), offset));
+                continue;
+            }
+            kept.combine(value);
         }
     }
 }

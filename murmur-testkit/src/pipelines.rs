@@ -1,6 +1,7 @@
-//! Pipelines that show everything that goes wrong: one of each form, and one that leaves out what was sent twice.
+//! Pipelines that show everything that goes wrong: one of each form, one that leaves out what was sent twice, and one
+//! whose sums are near the ends of their types.
 
-use murmur::aggregate::{Column, DecodeError, Form, Monoid, Number, Question};
+use murmur::aggregate::{Column, Count, DecodeError, Form, Last, Max, Monoid, Number, Question, Sum};
 use murmur::event::Event;
 use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use murmur::time::{Span, Timestamp, Window};
@@ -228,5 +229,73 @@ impl Pipeline for Singles {
 
     fn apply(event: &Tick, out: &mut Emissions<Trail>) {
         Trails::apply(event, out);
+    }
+}
+
+/// Form B, with sums that leave their types at every third or so event: which events are refused depends on all that were
+/// taken before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Balance {
+    count: Count,
+    cents: Sum<i64>,
+    heat: Sum<f64>,
+    largest: Max<u64>,
+    last: Last<u64>,
+}
+
+murmur::aggregate_struct! {
+    impl Balance;
+    /// What is in an account.
+    pub(crate) struct BalanceReply: "testkit.v1.Balance" {
+        /// Bookings.
+        count: Count = 1,
+        /// Their sum.
+        cents: Sum<i64> = 2,
+        /// Another one.
+        heat: Sum<f64> = 3,
+        /// The largest amount.
+        largest: Max<u64> = 4,
+        /// The last one.
+        last: Last<u64> = 5,
+    }
+    retired [];
+}
+
+/// Sums near the ends of their types; every fifth amount goes to two keys.
+pub(crate) struct Balances;
+
+impl Pipeline for Balances {
+    type Event = Tick;
+    type Key = TickKey;
+    type Aggregate = Balance;
+    const SPEC: Spec = Spec {
+        // One slot an hour, so that many events meet in it.
+        window: Window::Sliding { span: Span::from_seconds(86_400), slot: Span::from_seconds(3_600) },
+        ..spec("balances")
+    };
+
+    fn apply(event: &Tick, out: &mut Emissions<Balance>) {
+        let amount = event.amount;
+        let cents = match amount % 4 {
+            0 => i64::MAX / 2 - amount as i64,
+            1 => i64::MIN / 3,
+            _ => amount as i64,
+        };
+        let heat = match amount % 7 {
+            0 => f64::MAX / 2.5,
+            1 => f64::MIN / 3.0,
+            _ => amount as f64,
+        };
+        let second = amount.is_multiple_of(5).then(|| format!("{}+", event.key));
+        for key in [Some(event.key.clone()), second].into_iter().flatten() {
+            out.begin("").field(&key);
+            out.emit(Balance {
+                count: Count::one(),
+                cents: Sum::of(cents),
+                heat: Sum::of(heat),
+                largest: Max::of(amount),
+                last: Last::at(event.at, amount),
+            });
+        }
     }
 }

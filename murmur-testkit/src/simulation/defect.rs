@@ -19,6 +19,7 @@ use clap::ValueEnum;
 /// | `closed-in-memory` | which tiles are full is known to their worker alone | |
 /// | `rolled-too-early` | a tile is rolled while one of the partitions may still add to it | |
 /// | `new-partition-unseen` | a partition that is new does not look at what was rolled before it came | |
+/// | `refusals-in-memory` | which events a sum did not take is known to their worker alone | |
 /// | `stale-base` | state is read eventually consistent, and written back | |
 ///
 /// The numbers are those of the rows about delivery in the study of the predecessor in Go.
@@ -52,6 +53,8 @@ pub enum Defect {
     RolledTooEarly,
     /// Whoever takes a partition for the first time finds no frontier.
     NewPartitionUnseen,
+    /// That an event was refused is not written down.
+    RefusalsInMemory,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
 }

@@ -77,9 +77,7 @@ fn run<S: Subject>(subject: &S, seed: u64, schedules: u64, defect: Option<Defect
 /// `payload` makes the next message of the log, about something that happened at the time it is given. It may make
 /// messages that do not decode. `decode` is [`json`](murmur::engine::json), or what else turns a payload into the event.
 ///
-/// Values of Form B are compared by their bytes, floats of Form A in their first nine digits. An aggregate whose result
-/// depends on how events are grouped into flushes (a `TopK` with more keys than it has room for) has no one right
-/// answer, and fails.
+/// Values of Form B are compared by their bytes, floats of Form A in their first nine digits.
 ///
 /// ```
 /// use murmur::engine::json;
@@ -171,10 +169,10 @@ mod tests {
     #[test]
     fn a_pipeline_of_the_user_is_simulated() {
         let report = simulate::<Trails>(decode, payload, 200);
-        assert!(report.schedules == 200 && report.crashes > 100 && report.rewinds > 10, "too tame: {report:?}");
+        assert!(report.schedules == 200 && report.crashes > 100 && report.resent > 100, "too tame: {report:?}");
     }
 
-    /// Keeps the mean of two means, which depends on how the events are grouped.
+    /// Keeps the mean of two means: not associative, as a `TopK` with more keys than it has room for is not in its bytes.
     #[derive(Debug, Clone, Copy)]
     struct MeanOfMeans(f64);
 
@@ -223,8 +221,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "`means` under the schedule of MURMUR_SEED=")]
-    fn an_aggregate_that_depends_on_how_events_are_grouped_is_found() {
+    fn an_aggregate_that_depends_on_how_events_are_grouped_is_folded_event_by_event() {
         simulate::<Means>(decode, payload, 500);
     }
 }

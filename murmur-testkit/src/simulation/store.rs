@@ -3,8 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
+use murmur::aggregate::{Monoid, envelope};
 use murmur::engine::PartitionRecord;
+use murmur::pipeline::Pipeline;
 use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Shelf, Version};
 use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
 use murmur::time::{Level, TimeRange, Timestamp};
@@ -13,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::defect::Defect;
 use super::log::{Shared, lock};
+use crate::pipelines::{Balance, Balances};
 
 /// How much goes wrong, as chances between 0 and 1.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,6 +89,13 @@ pub(super) struct FaultyStore {
     pub(super) unanswered: Shared<HashSet<String>>,
     /// Whether the end of the log was said, for `end-without-flush`.
     pub(super) at_end: Arc<AtomicBool>,
+}
+
+/// A stored value that says of no event that it is not in it.
+fn without_refusals(stored: &[u8]) -> Result<Bytes> {
+    let balance = envelope::unseal(stored).and_then(Balance::decode);
+    let balance = balance.map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))?;
+    Ok(envelope::seal(&balance).into())
 }
 
 fn lost() -> Error {
@@ -211,6 +222,14 @@ impl FaultyStore {
                     self.send_write(table, self.without_condition(&add)).await?;
                 }
                 Ok(claimed)
+            }
+            (Some(Defect::RefusalsInMemory), Write::Put { id, values, first, last, expires })
+                if *table == Table::new(Balances::SPEC.name, 1) =>
+            {
+                let values = values.iter().map(|(slot, bytes)| Ok((*slot, without_refusals(bytes)?)));
+                let values = values.collect::<Result<_>>()?;
+                let put = Write::Put { id: id.clone(), values, first: *first, last: *last, expires: *expires };
+                self.send_write(table, put).await
             }
             (Some(Defect::Unconditional), _) => self.send_write(table, self.without_condition(write)).await,
             (Some(Defect::RetryWithoutCondition), _) if lock(&self.unanswered).contains(&name) => {

@@ -16,7 +16,7 @@ use super::log::{Broker, Entry, lock};
 use super::schedule::{BEGIN, StandingClock};
 use super::store::Room;
 use crate::oracle::{Truth, closures, compare, read, scan};
-use crate::pipelines::{FILTERED, REFUSED, Singles, Tallies, Tick, Trails, decode};
+use crate::pipelines::{Balances, FILTERED, REFUSED, Singles, Tallies, Tick, Trails, decode};
 
 /// The pipelines of a simulation, over one kind of event.
 pub(super) trait Subject {
@@ -71,7 +71,7 @@ impl Subject for Own {
     }
 
     fn build(&self, builder: WorkerBuilder<Tick>) -> Worker<Tick> {
-        builder.pipeline::<Tallies>().pipeline::<Trails>().pipeline::<Singles>().build()
+        builder.pipeline::<Tallies>().pipeline::<Trails>().pipeline::<Singles>().pipeline::<Balances>().build()
     }
 
     fn slow(&self) -> &'static str {
@@ -104,7 +104,8 @@ impl Subject for Own {
             let tallies = judge_one::<Tallies>(broker, store, decode, room, |tally| Some(tally.count)).await?;
             let trails = judge_one::<Trails>(broker, store, decode, room, |trail| Some(trail.count)).await?;
             let singles = judge_one::<Singles>(broker, store, decode, room, |trail| Some(trail.count)).await?;
-            Ok(tallies + trails + singles)
+            let balances = judge_one::<Balances>(broker, store, decode, room, |_| None).await?;
+            Ok(tallies + trails + singles + balances)
         }
         .boxed()
     }

@@ -85,6 +85,12 @@ impl Monoid for Average {
         self.sum.refusal()
     }
 
+    fn refuses(&self, later: &Self) -> Option<String> {
+        let sum = self.sum.plus(later.sum).get();
+        let why = || sum.is_none().then(|| "the sum of the average would leave the range of `double`".into());
+        self.count.refuses(&later.count).or_else(why)
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         self.count.encode(out);
         out.extend_from_slice(&self.sum.to_bytes());

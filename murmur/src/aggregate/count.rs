@@ -35,6 +35,15 @@ impl Monoid for Count {
         self.0 = self.0.saturating_add(later.0);
     }
 
+    fn refusal(&self) -> Option<String> {
+        (self.0 == u64::MAX).then(|| "2^64 - 1 is more than can be counted".into())
+    }
+
+    fn refuses(&self, later: &Self) -> Option<String> {
+        let count = self.0.checked_add(later.0).filter(|count| *count < u64::MAX);
+        count.is_none().then(|| "the count would reach 2^64 - 1".into())
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.0.to_le_bytes());
     }

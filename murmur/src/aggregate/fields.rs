@@ -166,6 +166,16 @@ macro_rules! aggregate_struct {
                 ::core::option::Option::None
             }
 
+            fn refuses(&self, later: &Self) -> ::core::option::Option<::std::string::String> {
+                $(if let ::core::option::Option::Some(reason) =
+                    $crate::aggregate::Monoid::refuses(&self.$field, &later.$field)
+                {
+                    let name = $crate::wire::plain_name(::core::stringify!($field));
+                    return ::core::option::Option::Some(::std::format!("in `{name}`, {reason}"));
+                })*
+                ::core::option::Option::None
+            }
+
             fn encode(&self, out: &mut ::std::vec::Vec<u8>) {
                 $($crate::aggregate::fields::write($number, &self.$field, out);)*
             }

@@ -45,6 +45,10 @@ pub fn verify<M: Monoid>(values: &[M], same: &dyn Fn(&M, &M) -> bool) -> Result<
     if let Some((value, reason)) = values.iter().find_map(|value| Some((value, value.refusal()?))) {
         return Err(format!("a sample value is refused ({reason}): {}", shown(value)));
     }
+    let starts = |value: &&M| M::identity().refuses(value).is_none();
+    if let Some(value) = values.iter().find(|value| !starts(value)) {
+        return Err(format!("the identity refuses what may be counted: {}", shown(value)));
+    }
     let laws = Laws { values, same };
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..ROUNDS.min(values.len() * 10) {

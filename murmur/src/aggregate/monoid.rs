@@ -73,6 +73,14 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Form B: why `later`, the value of one event, must not be put after `self`, the fold of the events before it (a sum
+    /// would leave its type); `None` when it may. It depends on these two alone, and the identity takes whatever
+    /// [`refusal`](Self::refusal) does. Form A is not asked: nobody reads before the store adds.
+    fn refuses(&self, later: &Self) -> Option<String> {
+        let _ = later;
+        None
+    }
+
     /// Append the value's own bytes. What is stored around them carries a version and a checksum.
     fn encode(&self, out: &mut Vec<u8>);
 

@@ -7,7 +7,8 @@ use crate::{Error, ErrorKind};
 ///
 /// Whole numbers are added in 128 bits, which no stream can overflow; a sum that does not fit its type shows in the
 /// reply, as an error. Floats are added with what rounding lost beside them (about 106 bits), so that the order of
-/// additions does not show; infinities and NaN are refused.
+/// additions does not show; infinities and NaN are refused. Beside a sketch, an extreme, a first or a last value, an
+/// event that would take the stored sum of its slot and partition out of its type is refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sum<T: Addend>(T::Total);
 
@@ -222,6 +223,11 @@ impl<T: Addend> Monoid for Sum<T> {
 
     fn refusal(&self) -> Option<String> {
         self.0.refusal()
+    }
+
+    fn refuses(&self, later: &Self) -> Option<String> {
+        let sum = T::from_total(self.0.plus(later.0));
+        sum.is_none().then(|| format!("the sum would leave the range of `{}`", T::PROTO))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ErrorKind;
+use crate::source::Offset;
 use crate::time::Timestamp;
 
 #[derive(Clone, Debug)]
@@ -237,6 +238,31 @@ fn numbers_that_overflow_show_only_in_the_reply() {
     assert_eq!(average.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
 }
 
+/// Whether `later` is refused after `held`, and that its reply is an error just then.
+fn refuses<M: Monoid>(held: M, later: M) -> Option<String> {
+    let whole = fold([held.clone(), later.clone()]);
+    let why = held.refuses(&later);
+    assert_eq!(why.is_some(), whole.reply().is_err(), "{held:?} and {later:?}");
+    why
+}
+
+#[test]
+fn sums_refuse_what_would_take_them_out_of_their_type() {
+    assert_eq!(refuses(Sum::<u64>::of(u64::MAX - 1), Sum::of(1u64)), None);
+    let why = refuses(Sum::<u64>::of(u64::MAX), Sum::of(1u64)).unwrap();
+    assert_eq!(why, "the sum would leave the range of `uint64`");
+    assert!(refuses(Sum::<i64>::of(i64::MIN), Sum::of(-1i64)).unwrap().contains("`int64`"));
+    assert_eq!(refuses(Sum::<i64>::of(i64::MIN), Sum::of(i64::MAX)), None);
+    assert!(refuses(Sum::<f64>::of(f64::MAX), Sum::of(f64::MAX)).unwrap().contains("`double`"));
+    assert_eq!(refuses(Sum::<f64>::of(f64::MAX), Sum::of(-f64::MAX)), None);
+    assert!(refuses(Average::of(f64::MIN), Average::of(f64::MIN)).unwrap().contains("average"));
+    assert_eq!(refuses(Count::of(u64::MAX - 2), Count::one()), None);
+    assert!(refuses(Count::of(u64::MAX - 2), Count::of(2)).unwrap().contains("2^64 - 1"));
+    assert!(Count::of(u64::MAX).refusal().is_some());
+    let [a, b] = [f64::MAX, f64::MAX].map(|x| Traffic { mean: Average::of(x), ..traffic()[0].clone() });
+    assert!(refuses(a, b).unwrap().starts_with("in `mean`, the sum"));
+}
+
 #[test]
 fn float_sums_lose_nothing_that_matters() {
     // Added one after the other, plain floats give 0.9999999999999999 and 0.
@@ -419,9 +445,39 @@ fn sealed_values_are_opened_only_unharmed() {
         assert!(envelope::unseal(&sealed[..at]).is_err(), "cut at {at}");
     }
     let mut newer = sealed[..sealed.len() - 4].to_vec();
-    newer[0] = 2;
+    newer[0] = 3;
     newer.extend(crc32fast::hash(&newer).to_le_bytes());
-    assert!(envelope::unseal(&newer).unwrap_err().0.contains("version 2"));
+    assert!(envelope::unseal(&newer).unwrap_err().0.contains("version 3"));
+}
+
+#[test]
+fn a_sealed_value_tells_which_events_it_refused() {
+    let value = fold(traffic());
+    let mut refused = Refused::default();
+    let [a, b, c] = [Offset::from_u64(300), Offset::from_pair(1, 2), Offset::from_words([1, 2, 3, 4])];
+    refused.note("too much", a);
+    refused.note("too little", b);
+    refused.note("too much", c);
+    refused.note("too much", c);
+    let sealed = envelope::seal_with(&value, &refused);
+    let (inner, read) = envelope::unseal_with(&sealed).unwrap();
+    assert_eq!((inner, &read), (bytes(&value).as_slice(), &refused));
+    assert_eq!(envelope::unseal(&sealed).unwrap(), inner);
+    let why = [a, b, c, Offset::from_u64(301)].map(|offset| read.why(offset).map(str::to_owned));
+    assert_eq!(why, [Some("too much".into()), Some("too little".into()), Some("too much".into()), None]);
+    // Damage that has the right checksum is refused as well, or read as something else, and never more.
+    let start = sealed.len() - 4 - inner.len();
+    for at in 1..start {
+        let mut cut = sealed[..at].to_vec();
+        cut.extend(crc32fast::hash(&cut).to_le_bytes());
+        assert!(envelope::unseal_with(&cut).unwrap_err().0.contains("refused events"), "cut at {at}");
+        let mut harmed = sealed[..sealed.len() - 4].to_vec();
+        harmed[at] = 0xff;
+        harmed.extend(crc32fast::hash(&harmed).to_le_bytes());
+        drop(envelope::unseal_with(&harmed));
+    }
+    // What has no refused events is what it always was.
+    assert_eq!(envelope::seal_with(&value, &Refused::default()), envelope::seal(&value));
 }
 
 #[test]

@@ -207,13 +207,17 @@ impl<E: Event> Worker<E> {
         self.progress.newest = self.progress.newest.max(time);
     }
 
-    /// Fold the batch, after comparing with the store what an earlier owner may have written. What falls into tiles that
-    /// are closed is added to the letters.
+    /// Fold the batch, after comparing with the store what an earlier owner may have written. What tiles do not take is
+    /// added to the letters.
     async fn settle(&mut self, batch: &Batch, letters: &mut Vec<Letter>) -> Result<()> {
         let mut shut_out = Vec::new();
         for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
-            let items = read_all(&*self.store, fold.table(), &wanted).await?;
+            let reading = read_all(&*self.store, fold.table(), &wanted);
+            let items = match &mut self.flight {
+                Some(flight) if !wanted.is_empty() => flight.beside(reading).await?,
+                _ => reading.await?,
+            };
             let settled = fold.settle(items, &self.owned)?;
             self.progress.already_applied += settled.already_applied;
             tally.already_applied += settled.already_applied;
@@ -221,7 +225,7 @@ impl<E: Event> Worker<E> {
             let pipeline = fold.pipeline();
             shut_out.extend(settled.shut_out.into_iter().map(|(offset, reason)| (offset, pipeline, reason)));
         }
-        // A full tile says nothing about the source, so the breaker does not hear of it.
+        // A full tile, or a sum near its end, says nothing about the source, so the breaker does not hear of it.
         let mut dead: BTreeSet<Offset> = letters.iter().map(|letter| letter.offset).collect();
         for (offset, pipeline, reason) in shut_out {
             let Ok(n) = batch.payloads.binary_search_by_key(&offset, |payload| payload.offset) else { continue };

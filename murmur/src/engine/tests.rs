@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
+mod sums;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::decode::Decoder;
 use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
-use super::flush::{Backoff, Flushed, read_all, retry};
+use super::flush::{Backoff, Flushed, retry};
 use super::fold::Fold;
 use super::frontier::Frontier;
 use super::meter::{Meter, Tally};
@@ -303,14 +303,15 @@ impl<E: Event> Worker<E> {
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
     /// committed, and the partitions are read again from their commits.
     async fn flush(&mut self) -> Result<Flushed> {
-        if self.land().await? == Flushed::Conflict || self.start_flush(|_| true).await? == Flushed::Conflict {
+        if self.land().await? == Flushed::Conflict {
             return Ok(Flushed::Conflict);
         }
+        self.start_flush(|_| true).await?;
         self.land().await
     }
 
     /// Send what the chosen pipelines have folded on its way.
-    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<Flushed> {
+    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<()> {
         let mut shipments = Vec::new();
         let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(&self.lanes[*at])).collect();
         for &at in &chosen {
@@ -323,13 +324,6 @@ impl<E: Event> Worker<E> {
             }
             self.sync_letters().await?;
             let Lane { fold, since_flush, .. } = &mut self.lanes[at];
-            let baseless = fold.baseless(&self.owned);
-            if !baseless.is_empty() {
-                let items = read_all(&*self.store, fold.table(), &baseless).await?;
-                if fold.rebase(items)?.is_err() {
-                    return self.give_way().await;
-                }
-            }
             // Raised ahead of the next few flushes, so that they need no write of their own for it.
             let events = std::mem::take(since_flush);
             let ahead = events.saturating_mul(4) + 1_024;
@@ -349,7 +343,7 @@ impl<E: Event> Worker<E> {
         if !shipments.is_empty() {
             self.flight = Some(Flight::start(self.store.clone(), shipments));
         }
-        Ok(Flushed::Durable)
+        Ok(())
     }
 
     /// Wait for the flush that is on its way, if there is one, and commit what it made durable.

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
-use crate::aggregate::Monoid;
+use crate::aggregate::{Form, Monoid, Refused};
 use crate::source::Offset;
 use crate::time::{Slot, Tile};
 
@@ -21,12 +21,12 @@ pub(super) struct Entry<A> {
     /// Form B: whose fold this is.
     pub(super) partition: Option<u16>,
     pub(super) dirty: bool,
-    /// Form B: whether `slots` is the absolute fold; otherwise it is a delta on a base not yet read.
-    pub(super) absolute: bool,
     pub(super) slots: Slots<A>,
     pub(super) spans: SmallVec<[Span; 1]>,
     /// Form B: what is known to be stored. Rarely asked for, so it lies elsewhere.
     pub(super) stored: Option<Box<Stored>>,
+    /// Form B: which events were refused. Rarely there, so it lies elsewhere.
+    pub(super) refused: Option<Box<Refusals>>,
 }
 
 /// The stored form of a fold.
@@ -36,6 +36,28 @@ pub(super) struct Stored {
     pub(super) hash: Option<u64>,
     /// How many bytes, which is about what the value takes here.
     pub(super) bytes: usize,
+}
+
+/// The events that a tile refused.
+#[derive(Default)]
+pub(super) struct Refusals {
+    slots: Vec<(Slot, Refused)>,
+    /// The first one that no write has told of.
+    pub(super) first: Option<Offset>,
+}
+
+impl Refusals {
+    pub(super) fn of(&self, slot: Slot) -> Option<&Refused> {
+        self.slots.iter().find(|(at, _)| *at == slot).map(|(_, refused)| refused)
+    }
+
+    fn of_mut(&mut self, slot: Slot) -> &mut Refused {
+        let at = self.slots.iter().position(|(at, _)| *at == slot).unwrap_or_else(|| {
+            self.slots.push((slot, Refused::default()));
+            self.slots.len() - 1
+        });
+        &mut self.slots[at].1
+    }
 }
 
 /// What a tile holds of one partition.
@@ -72,24 +94,39 @@ impl<A> Entry<A> {
 }
 
 /// What became of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
     Folded,
     /// The store holds it already.
     Held,
     /// The tile is closed to it, from this offset on.
     Closed(Offset),
+    /// The value in the tile does not take it, for this reason.
+    Refused(String),
 }
 
 impl<A: Monoid> Entry<A> {
     /// Fold one value in, unless the store holds it already, or never will.
     pub(super) fn take(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> Taken {
-        let span = self.span(partition);
-        if let Some(floor) = span.floor.as_ref().and_then(|floor| **floor)
+        let floor = self.span(partition).floor.as_ref().and_then(|floor| **floor);
+        if let Some(floor) = floor
             && offset <= floor
         {
-            return floor.closed_from().filter(|from| offset >= *from).map_or(Taken::Held, Taken::Closed);
+            return match floor.closed_from() {
+                Some(from) if offset >= from => Taken::Closed(from),
+                _ => self.refused_before(slot, offset).map_or(Taken::Held, Taken::Refused),
+            };
         }
+        if A::FORM == Form::Put
+            && let Some((_, held)) = self.slots.iter().rev().find(|(at, _)| *at == slot)
+            && let Some(why) = held.refuses(&value)
+        {
+            let refusals = self.refused.get_or_insert_default();
+            refusals.of_mut(slot).note(&why, offset);
+            refusals.first.get_or_insert(offset);
+            return Taken::Refused(why);
+        }
+        let span = self.span(partition);
         if !span.pending {
             span.pending = true;
             span.first = offset;
@@ -106,16 +143,17 @@ impl<A: Monoid> Entry<A> {
         Taken::Folded
     }
 
-    /// Put what the store holds before what was folded here.
-    pub(super) fn base_on(&mut self, base: Slots<A>) {
-        let delta = std::mem::replace(&mut self.slots, base);
-        for (slot, value) in delta {
-            match self.slots.binary_search_by_key(&slot, |(at, _)| *at) {
-                Ok(at) => self.slots[at].1.combine(value),
-                Err(at) => self.slots.insert(at, (slot, value)),
-            }
+    /// Why this event, which lies before the offset of the stored fold, is not in it.
+    fn refused_before(&self, slot: Slot, offset: Offset) -> Option<String> {
+        self.refused.as_ref()?.of(slot)?.why(offset).map(str::to_owned)
+    }
+
+    /// Form B: go on from what the store holds. Nothing was folded here yet.
+    pub(super) fn base_on(&mut self, base: Slots<A>, refused: Vec<(Slot, Refused)>) {
+        self.slots = base;
+        if !refused.is_empty() {
+            self.refused = Some(Box::new(Refusals { slots: refused, first: None }));
         }
-        self.absolute = true;
     }
 }
 
@@ -158,10 +196,10 @@ impl<A> Entries<A> {
             tile,
             partition,
             dirty: false,
-            absolute: false,
             slots: SmallVec::new(),
             spans: SmallVec::new(),
             stored: None,
+            refused: None,
         });
         self.key_bytes += key.len();
         let list = &self.list;
@@ -173,6 +211,18 @@ impl<A> Entries<A> {
         self.index.clear();
         self.list.clear();
         self.key_bytes = 0;
+    }
+
+    /// Keep only what has something to write. The others move.
+    pub(super) fn keep_dirty(&mut self) {
+        self.list.retain(|entry| entry.dirty);
+        self.index.clear();
+        self.key_bytes = 0;
+        let list = &self.list;
+        for (at, entry) in list.iter().enumerate() {
+            self.index.insert_unique(entry.hash, at as u32, |at| list[*at as usize].hash);
+            self.key_bytes += entry.key.len();
+        }
     }
 
     /// Approximate bytes held, without what the values hold elsewhere.

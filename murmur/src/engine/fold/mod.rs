@@ -7,6 +7,8 @@
 mod closed;
 mod entry;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(super) use table::FoldTable;
 
@@ -30,16 +32,13 @@ pub(super) struct At {
     pub(super) front: Option<Timestamp>,
 }
 
-/// An earlier write overlaps the unflushed delta: someone else writes these partitions.
-#[derive(Debug)]
-pub(super) struct Overlap;
-
 /// What [`Fold::settle`] did not fold.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// Emissions that the store holds already.
     pub(super) already_applied: u64,
-    /// Events with an emission that no store will ever hold, in their order, each once; and why.
+    /// Events with an emission that no store will ever hold, in their order, each once; and why: its tile is closed, or
+    /// refused it.
     pub(super) shut_out: Vec<(Offset, String)>,
 }
 
@@ -62,21 +61,16 @@ pub(super) trait Fold<E>: Send + Sync {
     /// their tile has expired.
     fn stage(&mut self, event: &E, at: At, now: Timestamp) -> std::result::Result<u64, Refusal>;
 
-    /// The tiles that staged events need to be compared with, each once.
+    /// The tiles that staged events need to be compared with, or to go on from, each once. The answer must show every
+    /// write of this worker, as those stay known that may still be under way.
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId>;
 
     /// Fold what is staged, unless the items of [`wanted`](Self::wanted), here in its order, hold it already or are
     /// closed to it.
     fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<Settled>;
 
-    /// Form B: the tiles whose stored fold is needed before the next flush.
-    fn baseless(&mut self, owned: &[Owned]) -> Vec<TileId>;
-
-    /// Form B: put the deltas on top of the items of [`baseless`](Self::baseless), in its order.
-    fn rebase(&mut self, items: Vec<Option<Item>>) -> Result<std::result::Result<(), Overlap>>;
-
     /// The writes that make everything folded so far durable. They are taken out of the table: either all of them
-    /// end up durable, or the table must be cleared.
+    /// end up durable, or the table must be cleared. Those of the last time must be durable by now.
     fn writes(&mut self, owned: &[Owned]) -> Vec<Write>;
 
     /// Tiles that have something to write.

@@ -6,8 +6,8 @@ use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
 use super::entry::{Entries, Entry, Slots, Taken};
-use super::{At, Fold, Overlap, Settled};
-use crate::aggregate::{Form, Monoid, envelope, stored_numbers};
+use super::{At, Fold, Settled};
+use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
 use crate::engine::partition::Owned;
@@ -119,7 +119,8 @@ impl<P: Pipeline> FoldTable<P> {
 
     /// Tell the entries that are new in this batch which partitions their tiles are closed to.
     fn recall_closed(&mut self, owned: &[Owned]) {
-        if self.closed.is_empty() {
+        // Form B reads every tile that is new here: only its item knows which events were refused before it was closed.
+        if self.closed.is_empty() || P::Aggregate::FORM == Form::Put {
             return;
         }
         for at in self.staged.iter().filter_map(|staged| staged.entry) {
@@ -129,16 +130,18 @@ impl<P: Pipeline> FoldTable<P> {
             }
             for (partition, closed) in self.closed.of(&entry.text(), entry.tile) {
                 let place = owned.iter().position(|owned| owned.id == *partition).map(|place| place as u16);
-                let Some(place) = place.filter(|place| entry.partition.is_none_or(|own| own == *place)) else {
-                    continue;
-                };
-                entry.span(place).floor = Some(Box::new(Some(*closed)));
+                if let Some(place) = place {
+                    entry.span(place).floor = Some(Box::new(Some(*closed)));
+                }
             }
         }
     }
 
     /// Remember what the store says of tiles that are closed.
     fn note_closed(&mut self, at: u32, owned: &[Owned]) {
+        if P::Aggregate::FORM == Form::Put {
+            return;
+        }
         let entry = &self.entries.list[at as usize];
         for span in &entry.spans {
             if let Some(closed) = span.floor.as_ref().and_then(|floor| **floor)
@@ -150,13 +153,15 @@ impl<P: Pipeline> FoldTable<P> {
     }
 
     /// Why an emission into this entry is not counted.
-    fn shut_out(&self, entry: &Entry<P::Aggregate>, from: Offset, owned: &[Owned]) -> String {
+    fn shut_out(&self, entry: &Entry<P::Aggregate>, why: &ShutOut, owned: &[Owned]) -> String {
         let id = self.id(entry, owned);
-        format!(
-            "`{}`: {id} is full, and takes nothing more of this partition from offset {from} on; what the event adds to \
-             other tiles is counted",
-            P::SPEC.name
-        )
+        let why = match why {
+            ShutOut::Closed(from) => {
+                format!("is full, and takes nothing more of this partition from offset {from} on")
+            }
+            ShutOut::Refused(why) => format!("does not take the event: {why}"),
+        };
+        format!("`{}`: {id} {why}; what the event adds to other tiles is counted", P::SPEC.name)
     }
 
     fn id(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> TileId {
@@ -165,19 +170,28 @@ impl<P: Pipeline> FoldTable<P> {
     }
 }
 
-fn decode_slots<A: Monoid>(entry: &Entry<A>, item: &Item) -> Result<Slots<A>> {
-    item.values
-        .iter()
-        .map(|(slot, bytes)| {
-            let value = envelope::unseal(bytes).and_then(A::decode);
-            value.map(|value| (*slot, value)).map_err(|error| {
-                Error::new(
-                    ErrorKind::Corrupt,
-                    format!("tile {:?} of key {:?}, slot {}: {error}", entry.tile, entry.text(), slot.0),
-                )
-            })
-        })
-        .collect()
+/// Why an emission belongs to the dead letters.
+enum ShutOut {
+    Closed(Offset),
+    Refused(String),
+}
+
+/// Form B: go on from what the store holds.
+fn base<A: Monoid>(entry: &mut Entry<A>, item: &Item) -> Result<()> {
+    let (mut slots, mut all_refused) = (Slots::new(), Vec::new());
+    for (slot, bytes) in &item.values {
+        let opened = envelope::unseal_with(bytes).and_then(|(value, refused)| Ok((A::decode(value)?, refused)));
+        let (value, refused) = opened.map_err(|error| {
+            let at = format!("tile {:?} of key {:?}, slot {}", entry.tile, entry.text(), slot.0);
+            Error::new(ErrorKind::Corrupt, format!("{at}: {error}"))
+        })?;
+        slots.push((*slot, value));
+        if !refused.is_empty() {
+            all_refused.push((*slot, refused));
+        }
+    }
+    entry.base_on(slots, all_refused);
+    Ok(())
 }
 
 impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
@@ -222,8 +236,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.place();
         self.recall_closed(owned);
         self.asked.clear();
-        if self.catching_up {
-            let behind = self.staged.iter().filter(|staged| staged.at.catching_up);
+        // Form B folds onto what is there from the first event on, since it depends on that whether an event is taken.
+        let is_put = P::Aggregate::FORM == Form::Put;
+        if is_put || self.catching_up {
+            let behind = self.staged.iter().filter(|staged| is_put || staged.at.catching_up);
             let unknown = behind.filter_map(|staged| {
                 let at = staged.entry?;
                 (!self.entries.list[at as usize].is_compared(staged.at.partition)).then_some(at)
@@ -243,9 +259,8 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 Some(partition) => {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
                     if let Some(item) = &item {
-                        entry.base_on(decode_slots(entry, item)?);
+                        base(entry, item)?;
                     }
-                    entry.absolute = true;
                     entry.span(partition).floor = Some(Box::new(floor));
                 }
                 // Form A: the item tells of all partitions at once.
@@ -263,7 +278,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             self.note_closed(at, owned);
         }
         let mut settled = Settled::default();
-        let mut shut_out: Vec<(u32, At, Offset)> = Vec::new();
+        let mut shut_out: Vec<(u32, At, ShutOut)> = Vec::new();
         for (Staged { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
             let Some(place) = place else { continue };
             let entry = &mut self.entries.list[place as usize];
@@ -274,15 +289,19 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 }
                 Taken::Folded => {}
                 Taken::Held => settled.already_applied += 1,
-                Taken::Closed(from) => shut_out.push((place, at, from)),
+                Taken::Closed(from) => shut_out.push((place, at, ShutOut::Closed(from))),
+                Taken::Refused(why) => shut_out.push((place, at, ShutOut::Refused(why))),
             }
         }
-        for (place, at, from) in shut_out {
-            let why = self.shut_out(&self.entries.list[place as usize], from, owned);
+        for (place, at, why) in shut_out {
+            let why = self.shut_out(&self.entries.list[place as usize], &why, owned);
             match settled.shut_out.last_mut() {
                 Some((offset, all)) if *offset == at.offset => {
-                    all.push_str("; ");
-                    all.push_str(&why);
+                    // An event that adds to one tile twice says so once.
+                    if !all.contains(&why) {
+                        all.push_str("; ");
+                        all.push_str(&why);
+                    }
                 }
                 _ => settled.shut_out.push((at.offset, why)),
             }
@@ -291,42 +310,6 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.emissions.clear();
         self.catching_up = false;
         Ok(settled)
-    }
-
-    fn baseless(&mut self, owned: &[Owned]) -> Vec<TileId> {
-        self.asked.clear();
-        if P::Aggregate::FORM == Form::Put {
-            let without = self.entries.list.iter().enumerate().filter(|(_, entry)| entry.dirty && !entry.absolute);
-            self.asked.extend(without.map(|(at, _)| at as u32));
-        }
-        self.asked_ids(owned)
-    }
-
-    fn rebase(&mut self, items: Vec<Option<Item>>) -> Result<std::result::Result<(), Overlap>> {
-        for (&at, item) in self.asked.iter().zip(items) {
-            let entry = &mut self.entries.list[at as usize];
-            let Some(item) = item else {
-                entry.absolute = true;
-                continue;
-            };
-            let base = decode_slots(entry, &item)?;
-            let stored = item.offsets.first().map(|(_, offset)| *offset);
-            let span = &mut entry.spans[0];
-            span.floor = Some(Box::new(stored));
-            if span.pending && item.offsets.first().is_some_and(|(partition, _)| item.holds(partition, span.last)) {
-                // The delta is in there already, all of it.
-                span.pending = false;
-                entry.slots = base;
-                entry.absolute = true;
-                entry.dirty = false;
-                self.dirty -= 1;
-            } else if span.pending && stored >= Some(span.first) {
-                return Ok(Err(Overlap));
-            } else {
-                entry.base_on(base);
-            }
-        }
-        Ok(Ok(()))
     }
 
     fn writes(&mut self, owned: &[Owned]) -> Vec<Write> {
@@ -338,16 +321,17 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 self.entries.clear();
             }
             Form::Put => {
+                // What is clean only saves a read. A read would not show what is still being written, but those writes
+                // are durable by now.
+                if self.bytes() > RESIDENT_BYTES {
+                    self.drop_clean();
+                }
                 let mut entries = std::mem::take(&mut self.entries.list);
                 for entry in entries.iter_mut().filter(|entry| entry.dirty) {
                     entry.dirty = false;
                     writes.extend(self.put(entry, owned));
                 }
                 self.entries.list = entries;
-                // What is clean only saves a read later.
-                if self.bytes() > RESIDENT_BYTES {
-                    self.clear();
-                }
             }
         }
         self.dirty = 0;
@@ -375,10 +359,16 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 }
 
-/// Bytes of clean Form B tiles above which they are dropped after a flush, to be read again when touched.
+/// Bytes of Form B tiles above which the clean ones are dropped at the next flush, to be read again when touched.
 const RESIDENT_BYTES: usize = 256 << 20;
 
 impl<P: Pipeline> FoldTable<P> {
+    fn drop_clean(&mut self) {
+        self.entries.keep_dirty();
+        self.asked.clear();
+        self.value_bytes = self.entries.list.iter().filter_map(|entry| entry.stored.as_ref()).map(|it| it.bytes).sum();
+    }
+
     fn asked_ids(&self, owned: &[Owned]) -> Vec<TileId> {
         let ids = self.asked.iter().map(|at| self.id(&self.entries.list[*at as usize], owned));
         ids.collect()
@@ -410,9 +400,17 @@ impl<P: Pipeline> FoldTable<P> {
     fn put(&mut self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
         let span = entry.spans.first_mut().filter(|span| span.pending)?;
         span.pending = false;
-        let (first, last) = (span.first, span.last);
-        let values: Vec<(Slot, Bytes)> =
-            entry.slots.iter().map(|(slot, value)| (*slot, Bytes::from(envelope::seal(value)))).collect();
+        let (mut first, last) = (span.first, span.last);
+        if let Some(refused) = &mut entry.refused {
+            // When the fold is too large no item tells of these, so the tile is closed to them as well.
+            first = first.min(refused.first.take().unwrap_or(first));
+        }
+        let none = Refused::default();
+        let seal = |(slot, value): &(Slot, P::Aggregate)| {
+            let refused = entry.refused.as_ref().and_then(|refused| refused.of(*slot)).unwrap_or(&none);
+            (*slot, Bytes::from(envelope::seal_with(value, refused)))
+        };
+        let values: Vec<(Slot, Bytes)> = entry.slots.iter().map(seal).collect();
         let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
         let hash = self.hasher.hash_one(&values);
         let stored = entry.stored.get_or_insert_default();

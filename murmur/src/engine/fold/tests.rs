@@ -1,0 +1,171 @@
+//! What Form B takes, refuses and writes.
+
+use super::*;
+use crate::aggregate::{Max, Monoid, Sum, envelope};
+use crate::engine::record::Standing;
+use crate::event::Event;
+use crate::pipeline::{Emissions, Pipeline, Spec};
+use crate::source::PartitionId;
+use crate::time::{Span, Window};
+
+/// Whose, when (in hours) and how much.
+struct Booking(&'static str, i64, u64);
+
+impl Event for Booking {
+    const NAME: &'static str = "Booking";
+    const FIELDS: &'static [&'static str] = &["key", "amount"];
+
+    fn time(&self) -> Option<Timestamp> {
+        Some(Timestamp::from_seconds(self.1 * 3_600))
+    }
+}
+
+crate::key! {
+    /// An account.
+    struct AccountKey: "test.v1.AccountKey" {
+        /// Its name.
+        name: String = 1,
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Account {
+    total: Sum<u64>,
+    largest: Max<u64>,
+}
+
+crate::aggregate_struct! {
+    impl Account;
+    struct AccountReply: "test.v1.Account" {
+        total: Sum<u64> = 1,
+        largest: Max<u64> = 2,
+    }
+    retired [];
+}
+
+struct Accounts;
+
+impl Pipeline for Accounts {
+    type Event = Booking;
+    type Key = AccountKey;
+    type Aggregate = Account;
+    const SPEC: Spec = Spec {
+        name: "accounts",
+        package: "test.v1",
+        service: "AccountsService",
+        about: "",
+        window: Window::Tumbling { size: Span::from_seconds(3_600), keep: Span::from_seconds(864_000) },
+        fingerprint: 0,
+    };
+
+    fn apply(Booking(key, _, amount): &Booking, out: &mut Emissions<Account>) {
+        out.begin("").field(&(*key).to_owned());
+        out.emit(Account { total: Sum::of(*amount), largest: Max::of(*amount) });
+    }
+}
+
+/// One partition.
+fn owned() -> Vec<Owned> {
+    vec![Owned::new(PartitionId::new("p"), None, vec![Standing::default()])]
+}
+
+/// Fold one event onto what `item` is, if that is asked for; why it is not taken.
+fn take(table: &mut FoldTable<Accounts>, item: Option<&Item>, offset: u64, booking: &Booking) -> Option<String> {
+    let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false };
+    assert_eq!(table.stage(booking, at, Timestamp::EPOCH), Ok(0));
+    let wanted = table.wanted(&owned());
+    let mut settled = table.settle(wanted.iter().map(|_| item.cloned()).collect(), &owned()).unwrap();
+    settled.shut_out.pop().map(|(of, why)| {
+        assert_eq!(of, at.offset);
+        why
+    })
+}
+
+fn put(table: &mut FoldTable<Accounts>) -> (Item, Offset) {
+    match table.writes(&owned()).pop() {
+        Some(Write::Put { id, values, first, last, .. }) => {
+            (Item { offsets: vec![(id.part.unwrap(), last)], values, ..Item::default() }, first)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn totals(item: &Item) -> Vec<u64> {
+    let read = |bytes| envelope::unseal(bytes).and_then(Account::decode).unwrap().reply().unwrap().total;
+    item.values.iter().map(|(_, bytes)| read(bytes)).collect()
+}
+
+const MOST: u64 = u64::MAX;
+
+#[test]
+fn an_event_that_a_sum_does_not_take_is_refused_and_a_smaller_one_is_taken() {
+    let mut table = FoldTable::<Accounts>::new(1);
+    assert_eq!(take(&mut table, None, 1, &Booking("a", 0, MOST - 5)), None);
+    let why = take(&mut table, None, 2, &Booking("a", 0, 6)).unwrap();
+    assert!(why.contains("in `total`, the sum would leave the range of `uint64`"), "{why}");
+    assert_eq!(take(&mut table, None, 3, &Booking("a", 0, 5)), None);
+    assert!(take(&mut table, None, 4, &Booking("a", 0, 1)).is_some());
+    // Another slot has a sum of its own.
+    assert_eq!(take(&mut table, None, 5, &Booking("a", 1, MOST)), None);
+    assert_eq!(totals(&put(&mut table).0), [MOST, MOST]);
+}
+
+#[test]
+fn an_item_tells_whoever_reads_it_which_events_are_not_in_it() {
+    let bookings = [MOST - 1, 2, 1, 7, 0].map(|amount| Booking("a", 0, amount));
+    let mut table = FoldTable::<Accounts>::new(1);
+    let fold = |table: &mut FoldTable<Accounts>, item: Option<&Item>| -> Vec<bool> {
+        (1..).zip(&bookings).map(|(at, booking)| take(table, item, at, booking).is_some()).collect()
+    };
+    let right = [false, true, false, true, false];
+    assert_eq!(fold(&mut table, None), right);
+    let (item, _) = put(&mut table);
+    let mut later = FoldTable::<Accounts>::new(1);
+    assert_eq!(fold(&mut later, Some(&item)), right, "all of it is in the item, or refused");
+    assert_eq!(later.dirty(), 0);
+    // And it goes on saying so.
+    assert_eq!(take(&mut later, Some(&item), 6, &Booking("a", 0, 0)), None);
+    let (item, _) = put(&mut later);
+    assert_eq!(fold(&mut FoldTable::new(1), Some(&item)), right);
+}
+
+#[test]
+fn a_fold_that_is_too_large_is_closed_to_the_events_that_it_refused_since_the_last_write() {
+    let mut table = FoldTable::<Accounts>::new(1);
+    take(&mut table, None, 1, &Booking("a", 0, MOST));
+    assert_eq!(put(&mut table).1, Offset::from_u64(1));
+    assert!(take(&mut table, None, 2, &Booking("a", 0, 1)).is_some());
+    take(&mut table, None, 3, &Booking("a", 0, 0));
+    let (full, first) = put(&mut table);
+    assert_eq!(first, Offset::from_u64(2), "no item tells of the second event");
+    take(&mut table, None, 4, &Booking("a", 0, 0));
+    assert_eq!(table.writes(&owned()).len(), 0, "what changes nothing is not written");
+    // Whoever reads the closed item meets the second event as one behind the mark, and the first as one that is in it.
+    let closed = Item { offsets: vec![(PartitionId::new("p"), first.closed())], ..full };
+    let mut later = FoldTable::<Accounts>::new(1);
+    assert_eq!(take(&mut later, Some(&closed), 1, &Booking("a", 0, MOST)), None);
+    assert!(take(&mut later, Some(&closed), 2, &Booking("a", 0, 1)).unwrap().contains("is full"));
+    assert_eq!(later.dirty(), 0);
+}
+
+#[test]
+fn what_has_something_to_write_is_found_again_when_the_rest_is_dropped() {
+    let tiling = Accounts::tiling();
+    let tile = tiling.locate(Timestamp::EPOCH).0;
+    let mut entries = entry::Entries::<Account>::new();
+    let keys: Vec<String> = (0..1_000).map(|n| format!("key {n}")).collect();
+    for (n, key) in keys.iter().enumerate() {
+        let hash = entries.hash(key, tile, Some(0));
+        let at = entries.of(hash, None, key, tile, Some(0));
+        entries.list[at as usize].dirty = n % 3 == 0;
+    }
+    let before = entries.bytes();
+    entries.keep_dirty();
+    assert!(entries.list.len() == 334 && entries.bytes() < before / 2);
+    for (n, key) in keys.iter().enumerate() {
+        let hash = entries.hash(key, tile, Some(0));
+        let at = entries.of(hash, None, key, tile, Some(0));
+        assert_eq!((&*entries.list[at as usize].text(), entries.list[at as usize].dirty), (key.as_str(), n % 3 == 0));
+    }
+    assert_eq!(entries.list.len(), 1_000);
+}
