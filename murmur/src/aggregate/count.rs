@@ -61,9 +61,11 @@ impl Monoid for Count {
         if column != (Column { field, part: 0 }) {
             return Ok(());
         }
-        let Number::Int(n) = number else { return Err(DecodeError("a count is stored as a whole number".into())) };
-        let n = u64::try_from(n).ok().and_then(|n| self.0.checked_add(n));
-        self.0 = n.ok_or_else(|| DecodeError(format!("the count {number:?} does not fit in 64 bits")))?;
+        let Number::Int(n @ 0..) = number else {
+            return Err(DecodeError(format!("a count is stored as a whole number, not as {number:?}")));
+        };
+        // What does not fit shows in the reply.
+        self.0 = self.0.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
         Ok(())
     }
 

@@ -50,7 +50,7 @@ pub(super) enum Flushed {
     Durable,
     /// A condition failed and the item does not hold our delta: someone else writes these partitions.
     Conflict,
-    /// Tiles were full, and are closed now: their events have to be met again, as they belong to the dead letters.
+    /// Tiles took no more, and are closed now: their events have to be met again, as they belong to the dead letters.
     Closed,
 }
 
@@ -68,7 +68,7 @@ impl Flushed {
 /// Write until every write has a definite outcome, and how many had to be sent again. An ambiguous write is sent again
 /// as it was: its condition makes the second one harmless.
 ///
-/// A tile that has no room for its delta is closed to the partitions of the delta before anyone may say so in a dead
+/// A tile that has no room for its delta, or where a number would leave its range by it, is closed to the partitions of the delta before anyone may say so in a dead
 /// letter. What the item says then decides for all times and owners which events are in it and which are letters: a
 /// smaller delta, which might fit after a restart, and a late copy of one are refused by their conditions.
 pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<Write>) -> Result<(Flushed, u64)> {
@@ -93,13 +93,15 @@ pub(super) async fn write_all(store: &dyn Store, table: &Table, mut writes: Vec<
                     }
                     again.push(write);
                 }
-                Err(error) if error.kind() == ErrorKind::Oversize => match write.closing() {
-                    Some(close) => {
-                        tracing::warn!(%error, "a tile is full; its further events go to the dead letters");
-                        closing.push(close);
+                Err(error) if matches!(error.kind(), ErrorKind::Oversize | ErrorKind::Overflow) => {
+                    match write.closing() {
+                        Some(close) => {
+                            tracing::warn!(%error, "a tile takes no more; its further events go to the dead letters");
+                            closing.push(close);
+                        }
+                        None => return Err(error.while_doing(format!("closing a tile of `{}`", table.as_str()))),
                     }
-                    None => return Err(error.while_doing(format!("closing a tile of `{}`", table.as_str()))),
-                },
+                }
                 Err(error) => return Err(error.while_doing(format!("writing to `{}`", table.as_str()))),
             }
         }

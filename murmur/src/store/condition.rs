@@ -14,7 +14,8 @@ use crate::{Error, ErrorKind, Result};
 /// [`Applied`](Outcome::Applied), `item` is unchanged.
 ///
 /// Errors leave the item unchanged too: a write that makes no sense is [`InvalidArgument`](ErrorKind::InvalidArgument),
-/// a number that would leave its range [`Overflow`](ErrorKind::Overflow).
+/// a number that would leave its range [`Overflow`](ErrorKind::Overflow), one of another kind than what stands there
+/// [`Foreign`](ErrorKind::Foreign).
 pub(super) fn apply(write: &Write, item: &mut Item) -> Result<Outcome> {
     check(write)?;
     match write {
@@ -122,8 +123,10 @@ pub(super) fn check(write: &Write) -> Result<()> {
 
 fn check_range(write: &Write, numbers: &[((Slot, Column), Number)]) -> Result<()> {
     match numbers.iter().map(|(_, number)| number).find(|number| !number.is_in_range()) {
-        Some(Number::Float { .. }) => Err(senseless(write, "a number that is not finite")),
-        Some(Number::Int(_)) => Err(overflow(write)),
+        Some(Number::Float { sum, rest }) if sum.is_nan() || rest.is_nan() => {
+            Err(senseless(write, "a number that is none"))
+        }
+        Some(_) => Err(overflow(write)),
         None => Ok(()),
     }
 }
@@ -147,7 +150,7 @@ fn unsummable(write: &Write, stands: Number, delta: Number) -> Error {
         (Number::Int(_), Number::Int(_)) | (Number::Float { .. }, Number::Float { .. }) => overflow(write),
         _ => {
             let what = "a whole number and a float cannot be added; a changed type needs a new generation";
-            Error::new(ErrorKind::Overflow, format!("cannot add to {}: {what}", write.id()))
+            Error::new(ErrorKind::Foreign, format!("cannot add to {}: {what}", write.id()))
         }
     }
 }

@@ -91,9 +91,9 @@ impl Write {
         }
     }
 
-    /// The write to send after this one was refused as [`Oversize`](crate::ErrorKind::Oversize): it closes the tile to
-    /// the partitions of this one, from their first events in it on. `None` when this is such a write itself, or a
-    /// roll, without which no event is lost.
+    /// The write to send after this one was refused as [`Oversize`](crate::ErrorKind::Oversize) or
+    /// [`Overflow`](crate::ErrorKind::Overflow): it closes the tile to the partitions of this one, from their first events
+    /// in it on. `None` when this is such a write itself, or a roll, without which no event is lost.
     ///
     /// ```text
     /// SET  o<p> = first<p>.closed()    for each p

@@ -157,7 +157,10 @@ impl<P: Pipeline> FoldTable<P> {
         let id = self.id(entry, owned);
         let why = match why {
             ShutOut::Closed(from) => {
-                format!("is full, and takes nothing more of this partition from offset {from} on")
+                format!(
+                    "is closed to this partition from offset {from} on, as it was full or a number in it would have left \
+                     its range"
+                )
             }
             ShutOut::Refused(why) => format!("does not take the event: {why}"),
         };

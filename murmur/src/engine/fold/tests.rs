@@ -144,7 +144,7 @@ fn a_fold_that_is_too_large_is_closed_to_the_events_that_it_refused_since_the_la
     let closed = Item { offsets: vec![(PartitionId::new("p"), first.closed())], ..full };
     let mut later = FoldTable::<Accounts>::new(1);
     assert_eq!(take(&mut later, Some(&closed), 1, &Booking("a", 0, MOST)), None);
-    assert!(take(&mut later, Some(&closed), 2, &Booking("a", 0, 1)).unwrap().contains("is full"));
+    assert!(take(&mut later, Some(&closed), 2, &Booking("a", 0, 1)).unwrap().contains("is closed"));
     assert_eq!(later.dirty(), 0);
 }
 

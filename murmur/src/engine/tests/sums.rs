@@ -88,3 +88,44 @@ async fn an_event_that_a_sum_does_not_take_is_a_dead_letter_whenever_the_worker_
         }
     }
 }
+
+/// Sums of floats, which the store adds up.
+struct Floats;
+
+impl Pipeline for Floats {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Sum<f64>;
+    const SPEC: Spec = spec("floats", Window::AllTime);
+
+    fn apply(event: &Word, out: &mut Emissions<Sum<f64>>) {
+        let (key, number) = event.text.split_once(' ').unwrap();
+        out.begin("").field(&key.to_owned());
+        out.emit(Sum::of(number.parse::<f64>().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_float_that_leaves_its_range_in_the_store_closes_its_tile_and_the_worker_goes_on() {
+    let payloads = ["a 1e308", "b 1", "a 1e308", "a 1", "b 2"];
+    // In one flush nothing of it can be written; after each event there is one that was.
+    for (interval, kept, dead) in [(3_600, None, vec![1, 3, 4]), (0, Some(1e308), vec![3, 4])] {
+        let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+        for round in 0..2 {
+            let options = Options { flush_interval: Span::from_seconds(interval), ..Options::default() };
+            let summary = to_the_end(worker(&store, &payloads, &letters).options(options).pipeline::<Floats>()).await;
+            assert_eq!(summary.progress.read == 0, round == 1, "the second one finds nothing to do");
+        }
+        let items = store.scan(&Table::new("floats", 1), None, 10).await.unwrap();
+        let of = |key: &str| {
+            let item = items.iter().find(|(id, _)| *id.key == *key).map(|(_, item)| item)?;
+            let (_, number) = item.numbers.first()?;
+            Some(*number)
+        };
+        let float = |sum| crate::store::Number::Float { sum, rest: 0.0 };
+        assert_eq!((of("=a"), of("=b")), (kept.map(float), Some(float(3.0))));
+        let letters = letters.0.lock().unwrap();
+        assert_eq!(letters.iter().map(|letter| letter.offset.words()[3]).collect::<Vec<_>>(), dead);
+        assert!(letters.iter().all(|letter| letter.reason.contains("a number in it would have left its range")));
+    }
+}

@@ -95,7 +95,7 @@ pub(super) async fn overflow_names_the_tile_and_changes_nothing(subject: Subject
         (Number::Int(1), Number::Int(-1)),
         (Number::Int(Number::MAX_INT), Number::Int(1)),
         (Number::Int(i128::MAX), Number::Int(1)),
-        (Number::Float { sum: 1.0, rest: 0.0 }, Number::Int(1)),
+        (Number::Int(1), Number::Float { sum: f64::INFINITY, rest: 0.0 }),
     ] {
         let error = match subject.write(both(a, b, 2)).await {
             Err(error) => error,
@@ -106,6 +106,9 @@ pub(super) async fn overflow_names_the_tile_and_changes_nothing(subject: Subject
         assert!(!error.is_retryable());
         assert_eq!(subject.get(&id).await, stands, "nothing has changed, neither numbers nor offsets");
     }
+    let float = subject.write(both(Number::Float { sum: 1.0, rest: 0.0 }, Number::Int(1), 2)).await;
+    assert!(matches!(&float, Err(error) if error.kind() == ErrorKind::Foreign), "{float:?}");
+    assert_eq!(subject.get(&id).await, stands);
 }
 
 /// Up to the last number that fits, by small and by large steps.
@@ -179,7 +182,7 @@ pub(super) async fn writes_that_make_no_sense_are_refused(subject: Subject) {
         put(&id, b"value", 1),
         twice,
         number(f64::NAN, 0.0),
-        number(f64::INFINITY, 0.0),
+        number(f64::INFINITY, f64::NAN),
         number(0.0, f64::NAN),
     ];
     for write in senseless {
