@@ -7,7 +7,8 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_admin_op_t as Op;
 
-use super::{Consumer, Position, c_string, entries, failed_with, millis, text_of};
+use super::position::{c_string, entries};
+use super::{Consumer, Position, failed_with, millis, text_of};
 use crate::source::kafka::failure::Failure;
 
 /// What a broker says of a topic.

@@ -16,15 +16,17 @@
 #![allow(unsafe_code, reason = "librdkafka's batch calls have no safe wrapper; each block says why it is sound")]
 
 mod admin;
+mod callbacks;
+mod message;
 mod outage;
+mod position;
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
@@ -33,16 +35,12 @@ use tokio::sync::Notify;
 
 use super::failure::Failure;
 pub(super) use admin::Member;
+use callbacks::{on_commit, on_error, on_log, on_ready, on_rebalance};
+use message::Owned;
+pub(super) use message::{Message, Slots};
 use outage::Outage;
-
-/// A partition of a topic, and an offset in it where there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) topic: String,
-    pub(super) partition: i32,
-    /// `None` for none; what it means is up to the call.
-    pub(super) offset: Option<i64>,
-}
+pub(super) use position::Position;
+use position::{List, c_string};
 
 /// What the group and the cluster have to say, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,225 +329,6 @@ impl Drop for Consumer {
     }
 }
 
-/// Room for the messages of one call.
-#[derive(Debug)]
-pub(super) struct Slots(Vec<*mut sys::rd_kafka_message_t>);
-
-// SAFETY: between two calls of `Consumer::take` all pointers are null.
-unsafe impl Send for Slots {}
-// SAFETY: a shared reference gives nothing away.
-unsafe impl Sync for Slots {}
-
-impl Slots {
-    pub(super) fn new(count: usize) -> Self {
-        Self(vec![ptr::null_mut(); count])
-    }
-}
-
-struct Owned(*mut sys::rd_kafka_message_t);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // SAFETY: the message came from `rd_kafka_consume_batch_queue`, and this is its only owner.
-        unsafe { sys::rd_kafka_message_destroy(self.0) };
-    }
-}
-
-/// A message, or an error, while it is looked at.
-#[derive(Clone, Copy)]
-pub(super) struct Message<'a> {
-    raw: &'a sys::rd_kafka_message_t,
-}
-
-impl<'a> Message<'a> {
-    /// The topic; empty for an error that is about none.
-    pub(super) fn topic(&self) -> &'a CStr {
-        if self.raw.rkt.is_null() {
-            return c"";
-        }
-        // SAFETY: the message holds the topic, whose name is a string that lives as long as it does.
-        unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.raw.rkt)) }
-    }
-
-    pub(super) fn has_topic(&self) -> bool {
-        !self.raw.rkt.is_null()
-    }
-
-    /// Tells topics apart without reading their names; holds within one call of [`Consumer::take`], in which every
-    /// topic is kept by its messages.
-    pub(super) fn topic_token(&self) -> usize {
-        self.raw.rkt.addr()
-    }
-
-    pub(super) fn partition(&self) -> i32 {
-        self.raw.partition
-    }
-
-    pub(super) fn offset(&self) -> i64 {
-        self.raw.offset
-    }
-
-    /// Why this is no message.
-    pub(super) fn failure(&self) -> Option<Failure> {
-        if self.raw.err == Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return None;
-        }
-        // SAFETY: for a message with an error it is a string that lives as long as the message.
-        let text = text_of(unsafe { sys::rd_kafka_message_errstr(self.raw) });
-        Some(Failure::new(self.raw.err.into(), text))
-    }
-
-    pub(super) fn payload(&self) -> &'a [u8] {
-        bytes(self.raw, self.raw.payload, self.raw.len).unwrap_or_default()
-    }
-
-    pub(super) fn key(&self) -> Option<&'a [u8]> {
-        bytes(self.raw, self.raw.key, self.raw.key_len)
-    }
-
-    /// When the producer made it or the broker got it, by the topic's settings: milliseconds since 1970.
-    pub(super) fn stamped(&self) -> Option<i64> {
-        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message and the target live through the call.
-        let millis = unsafe { sys::rd_kafka_message_timestamp(self.raw, &mut kind) };
-        (kind != sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && millis >= 0).then_some(millis)
-    }
-
-    /// Name and value of each header.
-    pub(super) fn headers(&self, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
-        let mut headers = ptr::null_mut();
-        // SAFETY: the message and the target live through the call. The headers belong to the message; that they are
-        // parsed inside it at the first call is covered, as nobody else has this message.
-        let found = unsafe { sys::rd_kafka_message_headers(self.raw, &mut headers) };
-        if found != Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return;
-        }
-        for at in 0.. {
-            let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: the headers live as long as the message, and the targets through the call.
-            let found = unsafe { sys::rd_kafka_header_get_all(headers, at, &mut name, &mut value, &mut length) };
-            if found != Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return;
-            }
-            // SAFETY: on success it is a string that belongs to the headers.
-            let name = unsafe { CStr::from_ptr(name) };
-            each(name.to_bytes(), bytes(self.raw, value, length));
-        }
-    }
-}
-
-#[cfg(test)]
-impl<'a> Message<'a> {
-    /// A message as it is before anything but its payload is looked at.
-    pub(super) fn sample(raw: &'a sys::rd_kafka_message_t) -> Self {
-        Self { raw }
-    }
-
-    /// What [`sample`](Self::sample) needs: the payload outlives it.
-    pub(super) fn sample_of(offset: i64, payload: &'a [u8]) -> sys::rd_kafka_message_t {
-        sys::rd_kafka_message_t {
-            err: Raw::RD_KAFKA_RESP_ERR_NO_ERROR,
-            rkt: ptr::null_mut(),
-            partition: 0,
-            payload: payload.as_ptr().cast_mut().cast(),
-            len: payload.len(),
-            key: ptr::null_mut(),
-            key_len: 0,
-            offset,
-            _private: ptr::null_mut(),
-        }
-    }
-}
-
-/// `length` bytes that belong to `owner`; `None` for a null pointer.
-fn bytes(_owner: &sys::rd_kafka_message_t, start: *const c_void, length: usize) -> Option<&[u8]> {
-    if start.is_null() {
-        return None;
-    }
-    // SAFETY: start and length are those of a payload, a key or a header of the owner, which keeps them unchanged as
-    // long as it lives.
-    Some(unsafe { std::slice::from_raw_parts(start.cast(), length) })
-}
-
-/// A list of partitions on the C side.
-struct List(NonNull<sys::rd_kafka_topic_partition_list_t>, PhantomData<*mut ()>);
-
-impl List {
-    fn of<'a>(entries: impl IntoIterator<Item = (&'a str, i32, Option<i64>)>) -> Result<Self, Failure> {
-        // SAFETY: makes a list that is ours.
-        let list = unsafe { sys::rd_kafka_topic_partition_list_new(0) };
-        let Some(list) = NonNull::new(list) else {
-            return Err(Failure::new(Code::CriticalSystemResource, "out of memory".to_owned()));
-        };
-        let list = Self(list, PhantomData);
-        for (topic, partition, offset) in entries {
-            let topic = c_string(topic)?;
-            // SAFETY: the list is ours and the string lives through the call, which copies it; the entry that it
-            // returns is valid until the next one is added.
-            unsafe {
-                let entry = sys::rd_kafka_topic_partition_list_add(list.as_ptr(), topic.as_ptr(), partition);
-                if let (Some(entry), Some(offset)) = (entry.as_mut(), offset) {
-                    entry.offset = offset;
-                }
-            }
-        }
-        Ok(list)
-    }
-
-    fn of_positions(positions: &[Position]) -> Result<Self, Failure> {
-        Self::of(positions.iter().map(|at| (at.topic.as_str(), at.partition, at.offset)))
-    }
-
-    fn as_ptr(&self) -> *mut sys::rd_kafka_topic_partition_list_t {
-        self.0.as_ptr()
-    }
-
-    /// What stands in it; the first error of an entry, if one has one.
-    fn read(&self) -> Result<Vec<Position>, Failure> {
-        // SAFETY: the list is ours.
-        let entries = unsafe { entries(self.as_ptr()) };
-        entries.into_iter().map(|(position, raw)| failed_with(raw, &position.to_string()).map(|()| position)).collect()
-    }
-}
-
-impl Drop for List {
-    fn drop(&mut self) {
-        // SAFETY: the list is ours and not used again.
-        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.as_ptr()) };
-    }
-}
-
-impl std::fmt::Display for Position {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}[{}]", self.topic, self.partition)
-    }
-}
-
-/// What stands in a list. Negative offsets are the library's way to say that there is none.
-///
-/// # Safety
-/// `list` is null or a valid list that nobody changes meanwhile.
-unsafe fn entries(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<(Position, Raw)> {
-    // SAFETY: the caller's promise.
-    let Some(list) = (unsafe { list.as_ref() }) else { return Vec::new() };
-    let count = usize::try_from(list.cnt).unwrap_or(0);
-    if count == 0 {
-        return Vec::new();
-    }
-    // SAFETY: `elems` has `cnt` entries, which is not 0.
-    let elems = unsafe { std::slice::from_raw_parts(list.elems, count) };
-    let position = |entry: &sys::rd_kafka_topic_partition_t| Position {
-        topic: text_of(entry.topic),
-        partition: entry.partition,
-        offset: Some(entry.offset).filter(|offset| *offset >= 0),
-    };
-    elems.iter().map(|entry| (position(entry), entry.err)).collect()
-}
-
-fn c_string(text: &str) -> Result<CString, Failure> {
-    CString::new(text).map_err(|_| Failure::new(Code::InvalidArgument, format!("`{text}` contains a NUL")))
-}
-
 /// A copy of one of the library's strings.
 fn text_of(text: *const c_char) -> String {
     if text.is_null() {
@@ -592,99 +371,4 @@ fn fatal(rk: *mut sys::rd_kafka_t) -> Option<Failure> {
 fn is_cooperative(rk: *mut sys::rd_kafka_t) -> bool {
     // SAFETY: callers have a valid handle; the string is a constant of the library.
     text_of(unsafe { sys::rd_kafka_rebalance_protocol(rk) }) == "COOPERATIVE"
-}
-
-/// # Safety
-/// `opaque` is the pointer given to librdkafka in [`Consumer::new`].
-unsafe fn shared<'a>(opaque: *mut c_void) -> &'a Shared {
-    // SAFETY: it points into the `Arc` that `Consumer` keeps until the client is destroyed; callbacks end before that.
-    unsafe { &*opaque.cast::<Shared>() }
-}
-
-/// Called inside [`Consumer::take`], or inside the drop. Neither assigns nor unassigns: the engine flushes first.
-unsafe extern "C" fn on_rebalance(
-    rk: *mut sys::rd_kafka_t,
-    err: Raw,
-    list: *mut sys::rd_kafka_topic_partition_list_t,
-    opaque: *mut c_void,
-) {
-    // SAFETY: librdkafka calls with what it was given.
-    let shared = unsafe { shared(opaque) };
-    if shared.closing.load(Ordering::SeqCst) {
-        // SAFETY: the handle is valid. A closing consumer takes every answer for "let everything go".
-        unsafe { sys::rd_kafka_assign(rk, ptr::null()) };
-        return;
-    }
-    // SAFETY: the list is the library's for the time of this call.
-    let positions: Vec<Position> = unsafe { entries(list) }.into_iter().map(|(position, _)| position).collect();
-    shared.push(match err {
-        Raw::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Event::Assigned(positions),
-        Raw::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
-            // SAFETY: the handle is valid.
-            let lost = unsafe { sys::rd_kafka_assignment_lost(rk) } != 0;
-            if lost { Event::Lost(positions) } else { Event::Revoked(positions) }
-        }
-        _ => Event::Fatal(Failure::new(err.into(), "the group cannot rebalance".to_owned())),
-    });
-}
-
-/// Called inside [`Consumer::take`], or inside the drop, with what came of a commit.
-unsafe extern "C" fn on_commit(
-    _: *mut sys::rd_kafka_t,
-    err: Raw,
-    list: *mut sys::rd_kafka_topic_partition_list_t,
-    opaque: *mut c_void,
-) {
-    if err == Raw::RD_KAFKA_RESP_ERR__NO_OFFSET {
-        return;
-    }
-    // SAFETY: librdkafka calls with what it was given.
-    let shared = unsafe { shared(opaque) };
-    // SAFETY: the list is the library's for the time of this call.
-    for (position, own) in unsafe { entries(list) } {
-        let raw = if own == Raw::RD_KAFKA_RESP_ERR_NO_ERROR { err } else { own };
-        if raw != Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
-            tracing::warn!(partition = %position, offset = position.offset, error = %Code::from(raw), "a commit failed; the store has the position");
-            shared.push(Event::Uncommitted(position));
-        }
-    }
-}
-
-/// Called inside [`Consumer::take`].
-unsafe extern "C" fn on_error(rk: *mut sys::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
-    let reason = text_of(reason);
-    // SAFETY: librdkafka calls with what it was given.
-    let shared = unsafe { shared(opaque) };
-    if err == Raw::RD_KAFKA_RESP_ERR__FATAL as c_int {
-        shared.push(Event::Fatal(fatal(rk).unwrap_or_else(|| Failure::new(Code::Fatal, reason))));
-        return;
-    }
-    let is_down = err == Raw::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as c_int;
-    if !is_down || shared.outage.lock().unwrap_or_else(PoisonError::into_inner).is_to_be_said(Instant::now()) {
-        tracing::warn!("kafka: {reason}");
-    }
-    let refusals =
-        [(Raw::RD_KAFKA_RESP_ERR__SSL, Code::SSL), (Raw::RD_KAFKA_RESP_ERR__AUTHENTICATION, Code::Authentication)];
-    if let Some((_, code)) = refusals.into_iter().find(|(raw, _)| *raw as c_int == err) {
-        let refusal = Failure::new(code, reason).refusal();
-        let mut last = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = refusal.or(last.take());
-    }
-}
-
-/// Called from any thread of librdkafka, with levels as in syslog.
-unsafe extern "C" fn on_log(_: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
-    let (facility, text) = (text_of(facility), text_of(text));
-    match level {
-        ..=3 => tracing::error!(target: "librdkafka", "{facility}: {text}"),
-        4 => tracing::warn!(target: "librdkafka", "{facility}: {text}"),
-        5 | 6 => tracing::info!(target: "librdkafka", "{facility}: {text}"),
-        _ => tracing::debug!(target: "librdkafka", "{facility}: {text}"),
-    }
-}
-
-/// Called from any thread of librdkafka when the queue is no longer empty.
-unsafe extern "C" fn on_ready(_: *mut sys::rd_kafka_t, opaque: *mut c_void) {
-    // SAFETY: librdkafka calls with what it was given.
-    unsafe { shared(opaque) }.ready.notify_one();
 }
