@@ -1,0 +1,198 @@
+//! Stops, sources that are away, partitions that are lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+
+/// A sink that makes no letter durable.
+enum Stuck {
+    /// As its disk is full.
+    Full,
+    /// And says nothing.
+    Silent,
+}
+
+impl DeadLetters for Stuck {
+    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn put(&mut self, _: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
+        match self {
+            Self::Full => Box::pin(async { Err(Error::new(ErrorKind::Io, "no space left")) }),
+            Self::Silent => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_committed_past_a_letter_that_is_not_durable() {
+    let store = Arc::new(MemoryStore::new());
+    let full =
+        Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Stuck::Full)).pipeline::<Words>();
+    let (_stop, stopped) = watch::channel(false);
+    assert_eq!(full.build().run(stopped).await.unwrap_err().kind(), ErrorKind::Io);
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
+    assert_eq!(record.commit, None);
+    assert!(record.horizon >= Some(Offset::from_u64(2)), "raised before anything could be written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_not_held_up_by_a_flush_that_waits_for_ever() {
+    let store = Arc::new(MemoryStore::new());
+    let worker =
+        Worker::builder(store.clone(), List::new(&["a", "!"]), decode, Box::new(Stuck::Silent)).pipeline::<Words>();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.build().run(stopped));
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    assert!(!running.is_finished(), "without a request it waits");
+    stop.send_replace(true);
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(error.to_string().contains("25s"), "{error}");
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
+    assert_eq!(record.commit, None);
+}
+
+/// A list that cannot be reached behind its first payload, neither to read nor to commit, until it is back.
+struct Away {
+    list: Box<List>,
+    back: Arc<AtomicBool>,
+}
+
+impl Away {
+    fn fails(&self) -> Option<Error> {
+        let is_away = self.list.next > 0 && !self.back.load(Ordering::SeqCst);
+        is_away.then(|| Error::new(ErrorKind::Unavailable, "away"))
+    }
+}
+
+impl Source for Away {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        match self.fails() {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.list.poll(),
+        }
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.list.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        match self.fails() {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.list.commit(commits),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_flushed_while_the_source_is_away_and_the_rest_is_read_when_it_is_back() {
+    let (store, back) = (Arc::new(MemoryStore::new()), Arc::new(AtomicBool::new(false)));
+    let source = Box::new(Away { list: List::new(&["a", "b"]), back: back.clone() });
+    let worker = Worker::builder(store.clone(), source, decode, Box::new(Letters::default())).pipeline::<Words>();
+    let worker = worker.build();
+    let mut progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let durable = progress.wait_for(|progress| progress.partitions.iter().any(|status| status.commit.is_some()));
+    // The clock of the test goes on by itself while nobody can do anything.
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(600), durable).await;
+    assert_eq!(waited.expect("it waits for the source").unwrap().writes, 1);
+    assert_eq!(count(&store, "words", "a").await, 1);
+    back.store(true, Ordering::SeqCst);
+    let summary = running.await.unwrap().unwrap();
+    assert!(summary.ended);
+    assert_eq!((summary.progress.read, summary.progress.rewinds), (2, 0));
+    assert_eq!((count(&store, "words", "a").await, count(&store, "words", "b").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_request_to_stop_makes_everything_read_durable_and_committed() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let worker = worker(&store, &["a", "b", "c", "d"], &letters).pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.read >= 1).await.unwrap();
+    stop.send_replace(true);
+    let summary = running.await.unwrap().unwrap();
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
+    assert_eq!(record.commit, Some(Offset::from_u64(summary.progress.read)));
+    let rest = to_the_end(super::worker(&store, &["a", "b", "c", "d"], &letters).pipeline::<Words>()).await;
+    assert_eq!(rest.progress.read + summary.progress.read, 4);
+    assert_eq!(count(&store, "words", "d").await, 1);
+}
+
+/// One partition with two payloads, which is lost while the flush of them is under way.
+struct Losing {
+    step: usize,
+    gone: bool,
+}
+
+impl Source for Losing {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            self.step += 1;
+            Ok(match self.step {
+                1 => Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Committed(None) }]),
+                2 => {
+                    let payload = |at: u64| Payload { offset: Offset::from_u64(at), bytes: 0..1, broken: None };
+                    let payloads = vec![payload(1), payload(2)];
+                    Poll::Batch(Batch {
+                        partition: Some(partition()),
+                        buffer: b"a".to_vec(),
+                        payloads,
+                        ..Batch::default()
+                    })
+                }
+                3 => {
+                    // Meanwhile the flush finds its conflict.
+                    for _ in 0..100 {
+                        tokio::task::yield_now().await;
+                    }
+                    self.gone = true;
+                    Poll::Lost(vec![partition()])
+                }
+                _ => Poll::End,
+            })
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        let gone = self.gone;
+        Box::pin(async move {
+            if gone {
+                return Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` is not assigned")));
+            }
+            Ok(())
+        })
+    }
+
+    fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_that_is_found_with_the_loss_of_the_partition_is_no_error() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
+    let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
+    let applied = vec![crate::store::Applied { partition: partition(), first, last }];
+    let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
+    assert!(store.write(&Table::new("words", 1), &[write]).await.remove(0).is_ok());
+    let options = Options { flush_interval: Span::from_micros(0), ..Options::default() };
+    let source = Box::new(Losing { step: 0, gone: false });
+    let builder = Worker::builder(store.clone(), source, decode, Box::new(letters)).options(options);
+    to_the_end(builder.pipeline::<Words>()).await;
+}
