@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::certificates;
 use crate::kafka::Cluster;
 
 /// Whom it knows, and by which password.
@@ -34,7 +35,7 @@ impl SecuredKafka {
     /// Ready when it returns.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
-        certify(folder.path());
+        furnish(folder.path());
         let [open, tls, sasl, both, controller] = free_ports().map(|port| format!("127.0.0.1:{port}"));
         let settings = settings(folder.path(), [&open, &tls, &sasl, &both, &controller]);
         fs::write(folder.path().join("server.properties"), settings).unwrap_or_else(|error| panic!("{error}"));
@@ -101,29 +102,15 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// Two authorities, and a certificate for 127.0.0.1 by the first one.
-fn certify(folder: &Path) {
-    let openssl = |arguments: &str| {
-        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
-        let output = output.unwrap_or_else(|error| panic!("openssl, which makes certificates: {error}"));
-        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    for name in ["ca", "other"] {
-        openssl(&format!(
-            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests-{name} -keyout {name}.key -out {name}.pem"
-        ));
-    }
-    openssl("req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout broker.key -out broker.csr");
+/// What it and its clients need: certificates, and passwords.
+fn furnish(folder: &Path) {
+    certificates::make(folder);
     let write = |name: &str, text: &str| {
         fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
     };
-    write("broker.ext", "subjectAltName=IP:127.0.0.1\n");
-    openssl(
-        "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile broker.ext -out broker.crt",
-    );
     // One file with the key and what vouches for it.
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    write("broker.pem", &(read("broker.key") + &read("broker.crt") + &read("ca.pem")));
+    write("broker.pem", &(read("server.key") + &read("server.crt") + &read("ca.pem")));
     write("password", &format!("{PASSWORD}\n"));
     write("wrong", "off with her head\n");
 }

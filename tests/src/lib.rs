@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the examples as processes, the addresses of the real services, and an oracle that
 //! computes the answers from the input alone, without any code of Murmur.
 
+pub mod certificates;
 pub mod forward;
 pub mod http;
 pub mod kafka;

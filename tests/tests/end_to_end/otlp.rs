@@ -1,7 +1,11 @@
 //! Spans and metrics over OTLP, taken in by a collector in this process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
 
+use murmur_tests::certificates;
 use murmur_tests::process::{self, command, example};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
@@ -17,6 +21,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::page_views::Stream;
@@ -50,26 +56,31 @@ impl MetricsService for Collector {
     }
 }
 
-/// What a worker has sent, and its summary, after reading so many events to the end.
-async fn sent(events: u64) -> (Vec<ResourceSpans>, Vec<ResourceMetrics>, Json) {
+/// What a worker has sent to a collector, and what it said, after reading so many events to the end.
+async fn sent_to(
+    mut server: Server,
+    scheme: &str,
+    environment: Vec<(&'static str, PathBuf)>,
+    events: u64,
+) -> (Vec<ResourceSpans>, Vec<ResourceMetrics>, Output) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
     let ((spans, mut some_spans), (metrics, mut some_metrics)) = (unbounded_channel(), unbounded_channel());
     let collector = Collector { spans, metrics };
-    let server = tonic::transport::Server::builder()
+    let server = server
         .add_service(TraceServiceServer::new(collector.clone()))
         .add_service(MetricsServiceServer::new(collector));
-    tokio::spawn(server.serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let worked = tokio::task::spawn_blocking(move || {
         let stream = Stream::generate(events, 20, 5);
         let (source, store) = (stream.source(), process::store(&stream.store("state")));
         command(example("page-traffic"), &["run", "--until-end", "-o", "json", "--source", &source, "--store", &store])
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .envs(environment)
             .output()
             .unwrap()
     });
     let output = worked.await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (mut spans, mut metrics) = (Vec::new(), Vec::new());
     while let Ok(some) = some_spans.try_recv() {
         spans.push(some);
@@ -77,6 +88,13 @@ async fn sent(events: u64) -> (Vec<ResourceSpans>, Vec<ResourceMetrics>, Json) {
     while let Ok(some) = some_metrics.try_recv() {
         metrics.push(some);
     }
+    (spans, metrics, output)
+}
+
+/// What a worker has sent, and its summary.
+async fn sent(events: u64) -> (Vec<ResourceSpans>, Vec<ResourceMetrics>, Json) {
+    let (spans, metrics, output) = sent_to(Server::builder(), "http", Vec::new(), events).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     (spans, metrics, serde_json::from_slice(&output.stdout).unwrap())
 }
 
@@ -131,4 +149,47 @@ async fn metrics_say_what_the_summary_says() {
     assert!(durable.explicit_bounds.contains(&0.25), "the catalogue's bounds: {:?}", durable.explicit_bounds);
     assert!(!flush.description.is_empty() && flush.unit == "s", "{flush:?}");
     assert!(matches!(metrics["murmur_freshness_seconds"].data, Some(Data::Gauge(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_with_tls_is_known_by_the_authorities_that_the_environment_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    certificates::make(folder.path());
+    let server = || {
+        let read = |name: &str| fs::read(file(name)).unwrap();
+        let identity = Identity::from_pem(read("server.crt"), read("server.key"));
+        Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap()
+    };
+    let certificate = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+    // One for everything, one for each kind, and those of the machine.
+    for known in [
+        vec![(certificate, file("ca.pem"))],
+        vec![
+            (certificate, file("other.pem")),
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", file("ca.pem")),
+            ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", file("ca.pem")),
+        ],
+        vec![("SSL_CERT_FILE", file("ca.pem"))],
+    ] {
+        let (spans, metrics, output) = sent_to(server(), "https", known.clone(), 500).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !said.contains("could not be sent"), "{known:?}: {said}");
+        assert!(!spans.is_empty() && !metrics.is_empty(), "{known:?}: {said}");
+    }
+    // Nothing goes to a stranger, and the worker works all the same.
+    for unknown in [vec![(certificate, file("other.pem"))], Vec::new()] {
+        let (spans, metrics, output) = sent_to(server(), "https", unknown.clone(), 500).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("the last spans or metrics could not be sent"), "{said}");
+        assert!(spans.is_empty() && metrics.is_empty(), "{unknown:?}");
+        let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["read"], 500);
+    }
+    // A file that is not there, or none of certificates, is said at the start.
+    for (name, why) in [("nowhere.pem", "which cannot be read"), ("server.key", "where no certificate is")] {
+        let (_, _, output) = sent_to(server(), "https", vec![(certificate, file(name))], 500).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(certificate) && said.contains(why), "{said}");
+    }
 }

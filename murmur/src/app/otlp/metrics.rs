@@ -23,7 +23,7 @@ pub(in crate::app) fn install(program: &'static str) -> Result<Prometheus> {
     let runtime = runtime()?;
     let exporter = {
         let _inside = runtime.enter();
-        MetricExporter::builder().with_tonic().build().map_err(refused)?
+        Signal::Metrics.secured(MetricExporter::builder().with_tonic())?.build().map_err(refused)?
     };
     let provider =
         SdkMeterProvider::builder().with_periodic_exporter(exporter).with_resource(resource(program)).build();

@@ -3,7 +3,8 @@
 //!
 //! | variable | what |
 //! |---|---|
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or one with `_TRACES_` or `_METRICS_` before `ENDPOINT` | where to, as `http://127.0.0.1:4317`; nothing is sent when none is set |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or one with `_TRACES_` or `_METRICS_` before `ENDPOINT` | where to, as `http://127.0.0.1:4317`, or with `https` by TLS; nothing is sent when none is set |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE`, or one with `_TRACES_` or `_METRICS_` before `CERTIFICATE` | a file (PEM) with the authorities that a collector with TLS is known by; those of this machine when not set |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL`, or one with `_TRACES_` or `_METRICS_` before `PROTOCOL` | `grpc`, or not set |
 //! | `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none`, `OTEL_METRICS_EXPORTER=none` | nothing is sent, or not of that kind |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends; the name of the program when not set |
@@ -12,6 +13,7 @@
 
 mod metrics;
 mod spans;
+mod tls;
 
 use opentelemetry_sdk::Resource;
 use tokio::runtime::Runtime;
@@ -37,21 +39,24 @@ impl Signal {
         }
     }
 
+    /// What the environment says of it, or of everything that is sent: the variable and its value.
+    fn variable(self, what: &str) -> Option<(String, String)> {
+        let names = [format!("OTEL_EXPORTER_OTLP_{}_{what}", self.name()), format!("OTEL_EXPORTER_OTLP_{what}")];
+        names.into_iter().find_map(|name| set(&name).map(|value| (name, value)))
+    }
+
     /// Whether the environment asks for it.
     fn is_wanted(self) -> Result<bool> {
         let name = self.name();
-        let of_kind = |what: &str| {
-            set(&format!("OTEL_EXPORTER_OTLP_{name}_{what}")).or(set(&format!("OTEL_EXPORTER_OTLP_{what}")))
-        };
         let off = set("OTEL_SDK_DISABLED").is_some_and(|disabled| disabled.eq_ignore_ascii_case("true"))
             || set(&format!("OTEL_{name}_EXPORTER")).is_some_and(|exporter| exporter == "none");
-        if of_kind("ENDPOINT").is_none() || off {
+        if self.variable("ENDPOINT").is_none() || off {
             return Ok(false);
         }
-        match of_kind("PROTOCOL").filter(|protocol| protocol != "grpc") {
+        match self.variable("PROTOCOL").filter(|(_, protocol)| protocol != "grpc") {
             None => Ok(true),
-            Some(protocol) => {
-                let context = format!("OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`; Murmur sends by `grpc` only");
+            Some((variable, protocol)) => {
+                let context = format!("{variable} is `{protocol}`; Murmur sends by `grpc` only");
                 Err(Error::new(ErrorKind::Configuration, context))
             }
         }

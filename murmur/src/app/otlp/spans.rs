@@ -27,7 +27,7 @@ where
     let runtime = runtime()?;
     let exporter = {
         let _inside = runtime.enter();
-        SpanExporter::builder().with_tonic().build().map_err(refused)?
+        Signal::Spans.secured(SpanExporter::builder().with_tonic())?.build().map_err(refused)?
     };
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(program)).build();
     let tracer = provider.tracer("murmur");
