@@ -358,7 +358,7 @@ impl KafkaSource {
         let (topics, committed) = self
             .ask(move |consumer| Ok((look_up(consumer, &names)?, consumer.committed(&partitions, PATIENCE)?)))
             .await?;
-        self.topics = topics;
+        self.adopt(topics)?;
         let mut assignments = Vec::new();
         for at in &committed {
             let Some(topic) = self.topics.get(&at.topic) else { continue };

@@ -52,6 +52,14 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// Take these for what the topics are from now on. Not where one has another id: what is held of the old one would
+    /// go on with the messages of the new one, and no later check would find out.
+    pub(super) fn adopt(&mut self, topics: Topics) -> Result<()> {
+        self.check_same(&topics)?;
+        self.topics = topics;
+        Ok(())
+    }
+
     /// An error when one of our topics has another id now.
     pub(super) fn check_same(&self, topics: &Topics) -> Result<()> {
         let is_other = |(name, topic): &(&String, &Topic)| self.topics.get(*name).is_some_and(|own| own.id != topic.id);
@@ -98,4 +106,24 @@ pub(super) fn ends(consumer: &Consumer, partitions: Vec<Position>) -> Result<Vec
         Ok(Position { offset: Some(high), ..at })
     };
     partitions.into_iter().map(end).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::kafka::KafkaConfig;
+
+    #[tokio::test]
+    async fn a_topic_that_is_another_one_now_is_not_taken_for_the_one_that_is_read() {
+        let topics =
+            |id, partitions| Topics::from([("views".to_owned(), Topic { id: TopicId::of([id; 16]), partitions })]);
+        let config = KafkaConfig::parse("kafka://127.0.0.1:1/views?group=g").unwrap();
+        let mut source = KafkaSource::new(config).unwrap();
+        source.adopt(topics(1, 2)).unwrap();
+        source.adopt(topics(1, 3)).unwrap();
+        let error = source.adopt(topics(2, 3)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.to_string().contains("`views`"), "{error}");
+        assert!(source.adopt(topics(2, 3)).is_err(), "what was refused is still another one");
+    }
 }
