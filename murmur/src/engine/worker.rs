@@ -303,15 +303,14 @@ impl<E: Event> Worker<E> {
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
     /// committed, and the partitions are read again from their commits.
     async fn flush(&mut self) -> Result<Flushed> {
-        if self.land().await? == Flushed::Conflict {
+        if self.land().await? == Flushed::Conflict || self.start_flush(|_| true).await? == Flushed::Conflict {
             return Ok(Flushed::Conflict);
         }
-        self.start_flush(|_| true).await?;
         self.land().await
     }
 
     /// Send what the chosen pipelines have folded on its way.
-    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<()> {
+    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<Flushed> {
         let mut shipments = Vec::new();
         let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(&self.lanes[*at])).collect();
         for &at in &chosen {
@@ -343,7 +342,7 @@ impl<E: Event> Worker<E> {
         if !shipments.is_empty() {
             self.flight = Some(Flight::start(self.store.clone(), shipments));
         }
-        Ok(())
+        Ok(Flushed::Durable)
     }
 
     /// Wait for the flush that is on its way, if there is one, and commit what it made durable.
