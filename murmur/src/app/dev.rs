@@ -64,7 +64,8 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
         options: open::options(&args.worker, &entries)?,
     };
 
-    let limits = Limits::new(&args.worker.limits, &entries, gauges.clone());
+    let source_name = args.source.as_ref().map_or_else(|| "of made-up events".to_owned(), open::public_name);
+    let limits = Limits::new(&args.worker.limits, &entries, source_name, gauges.clone());
     let ListenArgs { listen, exposure } = &args.listen;
     let server = serve::spawn(app, store.clone(), *listen, exposure, Some(limits), &stop).await?;
     print::note(format_args!("state in {location}; Ctrl-C ends it"));

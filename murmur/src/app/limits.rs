@@ -1,27 +1,50 @@
 use super::cli::LimitArgs;
 use super::entry::Entry;
 use super::team::Gauges;
-use crate::engine::{Clock, Progress, SystemClock};
+use crate::engine::{Clock, Contact, Progress, SystemClock};
 use crate::time::Timestamp;
 
-/// How far a worker may be behind and still count as ready.
+/// What a worker must have, and how far it may be behind, to count as ready.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     args: LimitArgs,
     /// Of the pipelines that the worker keeps.
     pipelines: Vec<&'static str>,
+    /// What they read, as anybody may know it.
+    source: String,
     gauges: Gauges,
 }
 
 impl Limits {
-    pub(super) fn new(args: &LimitArgs, entries: &[Entry], gauges: Gauges) -> Self {
-        Self { args: *args, pipelines: entries.iter().map(|entry| entry.spec.name).collect(), gauges }
+    pub(super) fn new(args: &LimitArgs, entries: &[Entry], source: String, gauges: Gauges) -> Self {
+        Self { args: *args, pipelines: entries.iter().map(|entry| entry.spec.name).collect(), source, gauges }
     }
 
-    /// Which limit the pipeline is beyond, in words.
+    /// Why the pipeline is not ready as far as its worker goes, in words.
     pub(super) fn exceeded(&self, pipeline: &str) -> Option<String> {
-        let worked = self.pipelines.contains(&pipeline);
-        worked.then(|| self.args.exceeded(&self.gauges.now(), SystemClock.now())).flatten()
+        if !self.pipelines.contains(&pipeline) {
+            return None;
+        }
+        let progress = self.gauges.now();
+        silent(&self.source, progress.contact).or_else(|| self.args.exceeded(&progress, SystemClock.now()))
+    }
+}
+
+/// Why nothing is read, and the way out.
+fn silent(source: &str, contact: Contact) -> Option<String> {
+    match contact {
+        Contact::Made => None,
+        Contact::Lost => Some(format!(
+            "the source {source} does not answer any more; reading goes on when it can be reached again, so check what              `--source` names; the log says more"
+        )),
+        Contact::Awaited => Some(format!(
+            "the source {source} has not said yet what this worker is to read; check that what `--source` names can be \
+             reached from here, and lets this process in; the log says more"
+        )),
+        Contact::Unasked => Some(format!(
+            "the source {source} is not read yet: this worker's tables and the place of its dead letters \
+             (`--dead-letters`) have to be there first; the log says more"
+        )),
     }
 }
 
@@ -45,6 +68,17 @@ impl LimitArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_not_heard_from_its_source_names_it_and_the_way_out() {
+        assert_eq!(silent("`kafka://…/views`", Contact::Made), None);
+        for (contact, way_out) in
+            [(Contact::Unasked, "--dead-letters"), (Contact::Awaited, "--source"), (Contact::Lost, "--source")]
+        {
+            let reason = silent("`kafka://…/views`", contact).unwrap();
+            assert!(reason.contains("`kafka://…/views`") && reason.contains(way_out), "{reason}");
+        }
+    }
 
     #[test]
     fn the_reason_names_the_limit() {

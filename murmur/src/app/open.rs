@@ -93,6 +93,15 @@ pub(super) fn must_stand(source: &Location) -> Result<()> {
     Ok(())
 }
 
+/// A source as anybody may know it who asks whether its worker is ready: without the addresses of servers.
+pub(super) fn public_name(source: &Location) -> String {
+    match (source.scheme(), source.path().split_once('/')) {
+        (None | Some("file"), _) => format!("`{}`", source.path()),
+        (Some(scheme), Some((_, path))) => format!("`{scheme}://…/{path}`"),
+        (Some(scheme), None) => format!("`{scheme}://…`"),
+    }
+}
+
 /// How many workers there are: one a core where the source has a share for each.
 pub(super) fn threads(args: &WorkerArgs, source: &Location) -> Result<u32> {
     let has_shares = source.scheme() == Some("kafka");
@@ -289,6 +298,18 @@ mod tests {
         }
         for url in ["-", "kafka://broker/views", &folder.path().display().to_string()] {
             assert!(must_stand(&url.parse().unwrap()).is_ok());
+        }
+    }
+
+    #[test]
+    fn addresses_and_options_of_a_source_are_not_for_everybody() {
+        for (url, name) in [
+            ("kafka://a:9092,b:9092/views,clicks?group=g", "`kafka://…/views,clicks`"),
+            ("kafka://a:9092", "`kafka://…`"),
+            ("file:///data/views?every=1s", "`/data/views`"),
+            ("-", "`-`"),
+        ] {
+            assert_eq!(public_name(&url.parse().unwrap()), name);
         }
     }
 

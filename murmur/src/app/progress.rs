@@ -118,6 +118,8 @@ impl fmt::Display for Numbers<'_> {
 /// A summary for programs.
 pub(super) fn json(summary: &Summary) -> Json {
     let Progress {
+        // A thing of readiness; at the end it is over.
+        contact: _,
         read,
         applied,
         dead,

@@ -24,7 +24,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
         options: open::options(&args.worker, &entries)?,
     };
-    let limits = Limits::new(&args.worker.limits, &entries, gauges.clone());
+    let limits = Limits::new(&args.worker.limits, &entries, open::public_name(&args.source), gauges.clone());
     let mut servers = Vec::new();
     if let Some(address) = args.listen {
         let limits = limits.clone();

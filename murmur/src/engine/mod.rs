@@ -47,6 +47,6 @@ pub use described::{Described, Description};
 pub(crate) use frontier::Frontier;
 pub use options::Options;
 pub use ownership::readable;
-pub use progress::{PartitionStatus, Progress, Summary};
+pub use progress::{Contact, PartitionStatus, Progress, Summary};
 pub use record::{PartitionRecord, Standing};
 pub use worker::Worker;

@@ -1,9 +1,36 @@
 use crate::source::{Offset, PartitionId};
 use crate::time::{Span, Timestamp};
 
+/// How a worker stands with its source; the worse, the greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contact {
+    /// The source has said what is this worker's, if only nothing, and answers.
+    Made,
+    /// It has said so, and does not answer any more.
+    Lost,
+    /// It has not said so yet.
+    Awaited,
+    /// It was not asked yet: the tables and the place of the dead letters come first.
+    #[default]
+    Unasked,
+}
+
+impl Contact {
+    /// After a look that found the source answering, or not.
+    pub(super) fn after(self, answers: bool) -> Self {
+        match (self, answers) {
+            (Self::Made | Self::Lost, true) => Self::Made,
+            (Self::Made | Self::Lost, false) => Self::Lost,
+            (Self::Awaited | Self::Unasked, _) => self,
+        }
+    }
+}
+
 /// How far a worker is. Counters count since its start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
+    /// How it stands with its source.
+    pub contact: Contact,
     /// Payloads read, those that were read again after a rewind too.
     pub read: u64,
     /// Payloads that every pipeline has taken in or filtered out.
@@ -41,6 +68,7 @@ impl Progress {
     /// This and another worker's together.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
+        self.contact = self.contact.max(other.contact);
         let Self { read, applied, dead, ahead, expired, already_applied, repeated, .. } = other;
         let Self { flushes, writes, rewinds, resent, .. } = other;
         self.read += read;
@@ -103,6 +131,16 @@ mod tests {
     fn status(partition: &str, read: u64, lag: Option<u64>) -> PartitionStatus {
         let read = Some(Offset::from_u64(read));
         PartitionStatus { partition: PartitionId::new(partition), commit: read, read, lag }
+    }
+
+    #[test]
+    fn workers_together_stand_as_the_one_that_stands_worst() {
+        let stands = |contact| Progress { contact, ..Progress::default() };
+        let together = |one, other| stands(one).with(stands(other)).contact;
+        assert_eq!(together(Contact::Made, Contact::Made), Contact::Made);
+        assert_eq!(together(Contact::Lost, Contact::Made), Contact::Lost);
+        assert_eq!(together(Contact::Lost, Contact::Awaited), Contact::Awaited);
+        assert_eq!(together(Contact::default(), Contact::Awaited), Contact::Unasked);
     }
 
     #[test]

@@ -29,7 +29,8 @@ use crate::Result;
 #[derive(Debug)]
 pub enum Poll {
     /// These partitions are this reader's from now on. Reading one starts only when the engine has called
-    /// [`Source::seek`] for it.
+    /// [`Source::seek`] for it. A source says so at least once, with none where it has none for this reader: until then
+    /// the worker does not count as ready.
     Assigned(Vec<Assignment>),
     /// These partitions are to be given up: flush and commit what is owned, then call [`Source::release`].
     Revoked(Vec<PartitionId>),
@@ -152,6 +153,11 @@ pub trait Source: Send {
     /// A batch that was polled and is done with; a source can use its buffers again.
     fn recycle(&mut self, batch: Batch) {
         drop(batch);
+    }
+
+    /// Whether what it reads from can be reached, as far as it knows where [`poll`](Self::poll) gives no error.
+    fn answers(&self) -> bool {
+        true
     }
 
     /// Where a person finds the payload at `offset` (file and line); `None` when the source cannot say more than the

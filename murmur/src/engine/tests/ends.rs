@@ -196,3 +196,64 @@ async fn a_conflict_that_is_found_with_the_loss_of_the_partition_is_no_error() {
     let builder = Worker::builder(store.clone(), source, decode, Box::new(letters)).options(options);
     to_the_end(builder.pipeline::<Words>()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_says_when_it_has_heard_from_its_source_when_it_lost_it_and_when_it_has_it_back() {
+    let (store, back) = (Arc::new(MemoryStore::new()), Arc::new(AtomicBool::new(false)));
+    let source = Box::new(Away { list: List::new(&["a", "b"]), back: back.clone() });
+    let worker = Worker::builder(store, source, decode, Box::new(Letters::default())).pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    assert_eq!(progress.borrow().contact, Contact::Unasked);
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    // Who was never heard from cannot be lost.
+    progress.wait_for(|progress| progress.contact == Contact::Lost).await.unwrap();
+    back.store(true, Ordering::SeqCst);
+    progress.wait_for(|progress| progress.contact == Contact::Made).await.unwrap();
+    assert!(running.await.unwrap().unwrap().ended);
+}
+
+/// A source that has nothing for this reader, after a while in which it could not be asked.
+struct Nothing(usize);
+
+impl Source for Nothing {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            self.0 += 1;
+            match self.0 {
+                ..=3 => Err(Error::new(ErrorKind::Unavailable, "not there")),
+                4 => Ok(Poll::Idle),
+                5 => Ok(Poll::Assigned(Vec::new())),
+                _ => Ok(Poll::Idle),
+            }
+        })
+    }
+
+    fn seek<'a>(&'a mut self, _: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_gets_nothing_has_heard_from_its_source_once_it_is_told_so() {
+    let store = Arc::new(MemoryStore::new());
+    let worker = Worker::builder(store, Box::new(Nothing(0)), decode, Box::new(Letters::default()));
+    let worker = worker.pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let mut seen = vec![progress.borrow_and_update().contact];
+    while seen.last() != Some(&Contact::Made) {
+        progress.changed().await.unwrap();
+        seen.push(progress.borrow_and_update().contact);
+    }
+    seen.dedup();
+    assert_eq!(seen, [Contact::Unasked, Contact::Awaited, Contact::Made]);
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}

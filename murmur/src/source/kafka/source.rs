@@ -54,6 +54,8 @@ pub(super) struct KafkaSource {
     pub(super) spare: Vec<Batch>,
     pub(super) check: Option<JoinHandle<Result<Check, Failure>>>,
     pub(super) check_due: Instant,
+    /// The last check got no answer from any broker.
+    pub(super) unanswered: bool,
     pub(super) orphans: Orphans,
 }
 
@@ -78,6 +80,7 @@ impl KafkaSource {
             spare: Vec::new(),
             check: None,
             check_due: Instant::now() + CHECK,
+            unanswered: false,
             orphans: Orphans::default(),
         })
     }
@@ -352,7 +355,7 @@ impl KafkaSource {
         if partitions.is_empty() {
             self.consumer.answer_assigned(&[])?;
             self.assigned = true;
-            return Ok(None);
+            return Ok(Some(Poll::Assigned(Vec::new())));
         }
         let names = self.config.topics.clone();
         let (topics, committed) = self
@@ -500,6 +503,10 @@ impl Source for KafkaSource {
             let Batch { buffer, payloads, beside, .. } = batch;
             self.spare.push(Batch { buffer, payloads, beside, ..Batch::default() });
         }
+    }
+
+    fn answers(&self) -> bool {
+        !self.unanswered
     }
 
     fn place(&self, partition: &PartitionId, offset: Offset) -> Option<String> {

@@ -33,9 +33,15 @@ impl KafkaSource {
             && let Some(check) = self.check.take()
         {
             self.check_due = Instant::now() + CHECK;
-            if let Ok(Ok((topics, members))) = check.await {
-                self.check_same(&topics)?;
-                self.check_owners(&topics, members)?;
+            match check.await {
+                Ok(Ok((topics, members))) => {
+                    self.unanswered = false;
+                    self.check_same(&topics)?;
+                    self.check_owners(&topics, members)?;
+                }
+                Ok(Err(failure)) => self.unanswered = failure.is_passing(),
+                // It broke down, and says nothing about the brokers.
+                Err(_) => {}
             }
         }
         if self.check.is_none() && Instant::now() >= self.check_due {
