@@ -1,1 +1,2 @@
-
+use super::partition::{Ledger, Owned};
+use super::progress::{Contact, PartitionStatus, Progress, Summary};

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::engine::progress::Contact;
 
 /// A sink that makes no letter durable.
 enum Stuck {
