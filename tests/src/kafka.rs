@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -93,6 +95,14 @@ impl Cluster {
             }
         }
         panic!("`{name}` is there already");
+    }
+
+    /// Change the settings of a topic that it has of its own to this one.
+    pub async fn alter(&self, name: &str, setting: &str, value: &str) {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(name)).set(setting, value);
+        let altered = self.admin().alter_configs([&config], &AdminOptions::new()).await;
+        let altered = altered.unwrap_or_else(|error| panic!("cannot alter `{name}`: {error}"));
+        assert!(altered.iter().all(Result::is_ok), "{altered:?}");
     }
 
     /// Add partitions to a topic, up to this number.

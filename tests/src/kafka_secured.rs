@@ -1,4 +1,5 @@
-//! A broker of one's own that wants TLS and passwords, with an authority that nobody else knows.
+//! A broker of one's own that wants TLS and passwords, with an authority that nobody else knows. Other than that of the
+//! services, it makes topics that somebody wants to write to.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -135,7 +136,7 @@ fn settings(folder: &Path, [open, tls, sasl, both, controller]: [&String; 5]) ->
          listener.security.protocol.map=OPEN:PLAINTEXT,TLS:SSL,WORD:SASL_PLAINTEXT,BOTH:SASL_SSL,CONTROLLER:PLAINTEXT\n\
          ssl.keystore.type=PEM\nssl.keystore.location={folder}/broker.pem\n{}{}\
          log.dirs={folder}/data\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
-         group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n",
+         group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=true\n",
         login("word"),
         login("both")
     )

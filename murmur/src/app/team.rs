@@ -118,6 +118,10 @@ impl Team {
 struct SharedLetters(Arc<Mutex<Box<dyn DeadLetters>>>);
 
 impl DeadLetters for SharedLetters {
+    fn prepare(&mut self) -> BoxFuture<'_, Result<()>> {
+        async move { self.0.lock().await.prepare().await }.boxed()
+    }
+
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
         async move { self.0.lock().await.rewind(partition, commits).await }.boxed()
     }

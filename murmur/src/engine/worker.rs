@@ -1,2 +1,488 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::breaker::Breaker;
+use super::clock::Clock;
+use super::decode::Decoder;
+use super::dedup::Memory;
+use super::flight::{Durable, Flight, Reached, Sent, Shipment};
+use super::flush::{Backoff, Flushed, retry};
+use super::fold::Fold;
+use super::frontier::Frontier;
+use super::meter::{Meter, Tally};
+use super::options::Options;
 use super::partition::{Ledger, Owned};
 use super::progress::{Contact, PartitionStatus, Progress, Summary};
+use super::record::PartitionRecord;
+use crate::event::Event;
+use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
+use crate::store::Store;
+use crate::time::Span;
+use crate::{Error, ErrorKind, Result};
+
+/// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
+pub struct Worker<E> {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) source: Box<dyn Source>,
+    pub(super) decode: Decoder<E>,
+    pub(super) dead_letters: Box<dyn DeadLetters>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) options: Options,
+    pub(super) lanes: Vec<Lane<E>>,
+    pub(super) owned: Vec<Owned>,
+    pub(super) flight: Option<Flight>,
+    pub(super) letters: Letters,
+    pub(super) breaker: Breaker,
+    pub(super) progress: Progress,
+    pub(super) meter: Meter,
+    pub(super) watch: watch::Sender<Progress>,
+    pub(super) seed: u64,
+}
+
+/// Dead letters on their way to their place: before the next flush, or when they are many.
+#[derive(Default)]
+pub(super) struct Letters {
+    pub(super) waiting: Vec<Letter>,
+    bytes: usize,
+}
+
+/// Bytes of dead letters that do not wait for the next flush.
+const LETTER_BYTES: usize = 16 << 20;
+/// About what a letter has beside its payload.
+const LETTER_OVERHEAD: usize = 256;
+
+impl Letters {
+    pub(super) fn append(&mut self, letters: &mut Vec<Letter>) {
+        self.bytes += letters.iter().map(|letter| letter.payload.len() + LETTER_OVERHEAD).sum::<usize>();
+        self.waiting.append(letters);
+    }
+}
+
+/// One pipeline within a worker.
+pub(super) struct Lane<E> {
+    pub(super) fold: Box<dyn Fold<E>>,
+    /// Longest time between two flushes.
+    pub(super) interval: Duration,
+    pub(super) due: Instant,
+    /// Payloads read since the last flush: how far the next horizon is raised.
+    pub(super) since_flush: u64,
+    pub(super) tally: Tally,
+}
+
+impl<E> Lane<E> {
+    /// Whether a flush should not wait for the interval.
+    fn is_full(&self, options: &Options) -> bool {
+        let dirty = self.fold.dirty();
+        dirty >= options.flush_tiles || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
+    }
+}
+
+impl<E: Event> Worker<E> {
+    /// How far it is, as it goes.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.watch.subscribe()
+    }
+
+    /// Say how far it is there, instead of in a channel of its own.
+    #[must_use]
+    pub fn report_to(mut self, gauge: watch::Sender<Progress>) -> Self {
+        self.watch = gauge;
+        self
+    }
+
+    /// Work until the source ends or `shutdown` becomes true (or its sender is gone), then flush, commit and stop.
+    ///
+    /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
+    /// table belongs to another pipeline, or to a definition that this one cannot go on with;
+    /// [`Configuration`](ErrorKind::Configuration) when the source does not have what events need beside their payloads.
+    pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+        let ages = self.meter.grow_older(self.progress(), self.clock.clone());
+        let overdue = overdue(shutdown.clone(), self.options.drain_budget);
+        tokio::select! {
+            biased;
+            ended = self.work(shutdown) => ended,
+            never = ages => match never {},
+            error = overdue => Err(error),
+        }
+    }
+
+    async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+        self.ask_for_beside()?;
+        let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
+        let mut asked = shutdown.clone();
+        tokio::select! {
+            // In this order, so that a simulation with a seed runs the same way again.
+            biased;
+            claimed = self.claim() => claimed?,
+            _ = asked.wait_for(|stop| *stop) => return Ok(self.summary(false)),
+        }
+        self.progress.contact = Contact::Awaited;
+        self.watch.send_modify(|progress| progress.contact = Contact::Awaited);
+        let mut backoff = Backoff::new();
+        loop {
+            if stop() {
+                return self.drain().await;
+            }
+            let polled = self.poll().await;
+            self.progress.contact = match &polled {
+                Ok(Poll::Assigned(_)) => Contact::Made,
+                _ => self.progress.contact.after(polled.is_ok() && self.source.answers()),
+            };
+            if let Ok(Poll::Lost(partitions)) = &polled {
+                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
+                self.lose(partitions).await?;
+                self.publish();
+                continue;
+            }
+            if self.flight.as_ref().is_some_and(Flight::has_ended) && self.land().await? == Flushed::Conflict {
+                // What was polled is void: the source goes back to the commit. What was said about partitions is not.
+                if let Ok(Poll::Batch(_) | Poll::Idle | Poll::Settle | Poll::End) = polled {
+                    continue;
+                }
+            }
+            match polled {
+                Ok(Poll::Batch(batch)) => self.take(batch).await?,
+                Ok(Poll::Assigned(assignments)) => self.assign(assignments).await?,
+                Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
+                Ok(Poll::Lost(_) | Poll::Idle) => {}
+                // After a conflict the source was sent back, and says it again.
+                Ok(Poll::Settle) => {
+                    self.flush().await?;
+                }
+                Ok(Poll::End) => {
+                    self.breaker.check_at_the_end()?;
+                    // A conflict sends the source back to the commit; then this was not the end.
+                    if self.flush().await? == Flushed::Durable {
+                        return Ok(self.summary(true));
+                    }
+                }
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "reading the source failed; trying again");
+                    // However long that goes on: what was read does not wait for what comes next.
+                    self.flush_what_is_due().await?;
+                    self.publish();
+                    match &mut self.flight {
+                        None => backoff.pause().await,
+                        Some(flight) => flight.beside(backoff.pause()).await,
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            backoff = Backoff::new();
+            self.flush_what_is_due().await?;
+            self.publish();
+        }
+    }
+
+    /// What the source says next, while a flush is on its way.
+    async fn poll(&mut self) -> Result<Poll> {
+        match &mut self.flight {
+            None => self.source.poll().await,
+            Some(flight) => {
+                // A source that always has something would leave no time to those who carry the flush.
+                tokio::task::yield_now().await;
+                flight.beside(self.source.poll()).await
+            }
+        }
+    }
+
+    /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
+    async fn flush_what_is_due(&mut self) -> Result<()> {
+        if self.letters.bytes >= LETTER_BYTES {
+            self.sync_letters().await?;
+        }
+        let full = self.lanes.iter().any(|lane| lane.is_full(&self.options));
+        if full && self.land().await? == Flushed::Conflict {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if self.flight.is_none() && (full || self.lanes.iter().any(|lane| now >= lane.due)) {
+            let options = self.options.clone();
+            self.start_flush(|lane| now >= lane.due || lane.is_full(&options)).await?;
+        }
+        Ok(())
+    }
+
+    /// Make sure that the tables are these pipelines' own, before anything is read from or written to them; and that what
+    /// cannot be counted has a place.
+    async fn claim(&mut self) -> Result<()> {
+        for Lane { fold, .. } in &self.lanes {
+            fold.ownership().claim(&*self.store, fold.table()).await?;
+        }
+        let mut backoff = Backoff::new();
+        loop {
+            match self.dead_letters.prepare().await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "the place of the dead letters cannot be looked at; trying again");
+                    backoff.pause().await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// SIGTERM: what was read becomes durable and committed, inside the budget or not at all.
+    async fn drain(mut self) -> Result<Summary> {
+        self.flush().await?;
+        let partitions: Vec<PartitionId> = self.owned.iter().map(|owned| owned.id.clone()).collect();
+        self.source.release(&partitions).await?;
+        Ok(self.summary(false))
+    }
+
+    fn summary(&mut self, ended: bool) -> Summary {
+        self.publish();
+        Summary { progress: self.progress.clone(), ended }
+    }
+
+    async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
+        for Assignment { partition, start } in assignments {
+            if self.owned.iter().any(|owned| owned.id == partition) {
+                continue;
+            }
+            if self.owned.len() >= usize::from(u16::MAX) {
+                return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
+            }
+            let source_commit = match start {
+                Start::Stored => None,
+                Start::Committed(commit) => commit,
+            };
+            let at = self.owned.len();
+            self.owned.push(Owned::new(partition, source_commit, Vec::new()));
+            self.start(at).await?;
+        }
+        Ok(())
+    }
+
+    /// Begin to read a partition from its commit.
+    async fn start(&mut self, at: usize) -> Result<()> {
+        let Owned { id, source_commit, .. } = &self.owned[at];
+        let (id, source_commit) = (id.clone(), *source_commit);
+        let mut records = Vec::with_capacity(self.lanes.len());
+        for Lane { fold, .. } in &self.lanes {
+            let (store, table) = (&*self.store, fold.table());
+            let standing = retry(|| PartitionRecord::take_over(store, table, &id)).await?;
+            records.push(retry(|| Frontier::settle(store, table, &id, standing)).await?);
+        }
+        let mut owned = Owned::new(id, source_commit, records);
+        self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
+        let within = self.lanes.iter().map(|lane| lane.fold.within());
+        match within.clone().max().flatten() {
+            None => self.source.seek(&owned.id, owned.commit()).await?,
+            Some(horizon) => {
+                owned.memory = Memory::new(self.source.ruler(), within);
+                self.source.seek_before(&owned.id, owned.commit(), horizon).await?;
+            }
+        }
+        self.owned[at] = owned;
+        Ok(())
+    }
+
+    async fn revoke(&mut self, partitions: &[PartitionId]) -> Result<()> {
+        self.flush().await?;
+        super::failpoint::reach("in_revoke");
+        self.source.release(partitions).await?;
+        let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
+        self.owned.retain(|owned| !partitions.contains(&owned.id));
+        // Entries know partitions by their place in `owned`, which has moved.
+        if uncommitted {
+            return self.rewind().await;
+        }
+        self.forget();
+        Ok(())
+    }
+
+    async fn lose(&mut self, partitions: &[PartitionId]) -> Result<()> {
+        // Deltas of several partitions lie in one tile; without the lost ones they cannot be written any more.
+        self.owned.retain(|owned| !partitions.contains(&owned.id));
+        self.rewind().await
+    }
+
+    fn forget(&mut self) {
+        self.flight = None;
+        self.lanes.iter_mut().for_each(|lane| lane.fold.clear());
+    }
+
+    /// Drop everything unflushed and read all partitions again from their commits.
+    async fn rewind(&mut self) -> Result<()> {
+        self.forget();
+        self.letters = Letters::default();
+        for at in 0..self.owned.len() {
+            self.start(at).await?;
+        }
+        Ok(())
+    }
+
+    /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
+    /// committed, and the partitions are read again from their commits.
+    async fn flush(&mut self) -> Result<Flushed> {
+        if self.land().await? == Flushed::Conflict || self.start_flush(|_| true).await? == Flushed::Conflict {
+            return Ok(Flushed::Conflict);
+        }
+        self.land().await
+    }
+
+    /// Send what the chosen pipelines have folded on its way.
+    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<Flushed> {
+        let mut shipments = Vec::new();
+        let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(&self.lanes[*at])).collect();
+        for &at in &chosen {
+            self.lanes[at].due = Instant::now() + self.lanes[at].interval;
+            if !self.owned.iter().any(|owned| owned.read > owned.ledgers[at].commit) {
+                continue;
+            }
+            if !self.raise_horizon(at).await? {
+                return self.give_way().await;
+            }
+            self.sync_letters().await?;
+            let Lane { fold, since_flush, .. } = &mut self.lanes[at];
+            // Raised ahead of the next few flushes, so that they need no write of their own for it.
+            let events = std::mem::take(since_flush);
+            let ahead = events.saturating_mul(4) + 1_024;
+            let behind = self.owned.iter().filter(|owned| owned.read > owned.ledgers[at].commit);
+            let reached = behind.map(|owned| {
+                let horizon = owned.read.map(|read| read.ahead(ahead));
+                let Ledger { standing, front, .. } = owned.ledgers[at];
+                let record =
+                    PartitionRecord { commit: owned.read, horizon, watermark: owned.watermark, front, floor: None };
+                Reached { partition: owned.id.clone(), record, standing }
+            });
+            let reached = reached.collect();
+            let writes = fold.writes(&self.owned);
+            self.meter.combined(at, events, writes.len());
+            shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
+        }
+        if !shipments.is_empty() {
+            self.flight = Some(Flight::start(self.store.clone(), shipments));
+        }
+        Ok(Flushed::Durable)
+    }
+
+    /// Wait for the flush that is on its way, if there is one, and commit what it made durable.
+    async fn land(&mut self) -> Result<Flushed> {
+        let Some(flight) = self.flight.take() else { return Ok(Flushed::Durable) };
+        let Sent { flushed, writes, resent, reached } = flight.end().await?;
+        self.progress.resent += resent;
+        match flushed {
+            Flushed::Durable => {}
+            Flushed::Conflict => return self.give_way().await,
+            Flushed::Closed => {
+                self.rewind().await?;
+                return Ok(Flushed::Conflict);
+            }
+        }
+        self.progress.writes += writes;
+        self.progress.flushes += 1;
+        let before: Vec<Option<Offset>> = self.owned.iter().map(Owned::commit).collect();
+        for Durable { lane, partition, commit, standing } in reached {
+            if let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == partition) {
+                let ledger = &mut owned.ledgers[lane];
+                ledger.commit = ledger.commit.max(commit);
+                ledger.standing = standing;
+            }
+        }
+        let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
+        let moved: Vec<&Owned> = moved.map(|(owned, _)| owned).collect();
+        for owned in &moved {
+            self.dead_letters.passed(&owned.id, &commits_of(&self.lanes, owned)).await;
+        }
+        let commits: Vec<_> = moved.into_iter().filter_map(|owned| Some((owned.id.clone(), owned.commit()?))).collect();
+        super::failpoint::reach("before_commit");
+        match self.source.commit(&commits).await {
+            // The store has the positions, and whoever starts takes the larger one.
+            Err(error) if error.is_retryable() => tracing::warn!(%error, "the source did not take the commit"),
+            done => done?,
+        }
+        Ok(Flushed::Durable)
+    }
+
+    /// Someone else writes these partitions: drop everything and start again from the commits.
+    async fn give_way(&mut self) -> Result<Flushed> {
+        self.progress.rewinds += 1;
+        tracing::info!("another owner writes these partitions; reading again from the commit");
+        self.pause_after_conflict().await;
+        self.rewind().await?;
+        Ok(Flushed::Conflict)
+    }
+
+    /// Before a flush may be sent, the record says so. Not when the floor of a front was raised meanwhile: then events
+    /// were taken for ones in time that are late.
+    async fn raise_horizon(&mut self, at: usize) -> Result<bool> {
+        let table = self.lanes[at].fold.table();
+        for owned in &mut self.owned {
+            let ledger = &mut owned.ledgers[at];
+            if owned.read > ledger.standing.record.horizon {
+                let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
+                let standing = ledger.standing;
+                ledger.standing = retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
+                if ledger.standing.record.floor != standing.record.floor {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn sync_letters(&mut self) -> Result<()> {
+        if self.letters.waiting.is_empty() {
+            return Ok(());
+        }
+        self.dead_letters.put(std::mem::take(&mut self.letters).waiting).await?;
+        self.dead_letters.sync().await?;
+        super::failpoint::reach("after_dead_letters");
+        Ok(())
+    }
+
+    /// Two owners that run into each other must not do so in step for ever.
+    async fn pause_after_conflict(&mut self) {
+        // Xorshift (Marsaglia 2003) is enough for a pause.
+        let mut x = self.seed | 1;
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.seed = x;
+        tokio::time::sleep(Duration::from_millis(x % 500)).await;
+    }
+
+    fn publish(&mut self) {
+        self.progress.partitions.clear();
+        self.progress.lag = Some(0);
+        self.progress.uncommitted_since = None;
+        let now = self.clock.now();
+        for owned in &mut self.owned {
+            let since = owned.age.note(owned.read, owned.commit(), now);
+            let oldest = self.progress.uncommitted_since;
+            self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
+            self.progress.lag = self.progress.lag.zip(owned.lag).map(|(sum, lag)| sum + lag);
+            self.progress.partitions.push(PartitionStatus {
+                partition: owned.id.clone(),
+                commit: owned.commit(),
+                read: owned.read,
+                lag: owned.lag,
+            });
+        }
+        self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
+        self.watch.send_replace(self.progress.clone());
+    }
+}
+
+/// How far each pipeline has a partition durable.
+fn commits_of<E>(lanes: &[Lane<E>], owned: &Owned) -> Vec<(&'static str, Option<Offset>)> {
+    lanes.iter().map(|lane| lane.fold.pipeline()).zip(owned.ledgers.iter().map(|ledger| ledger.commit)).collect()
+}
+
+/// Completes when the time after a request to stop is over, whatever the worker waits for by then: a flush, a store that
+/// cannot be reached, the place of the dead letters.
+async fn overdue(mut shutdown: watch::Receiver<bool>, budget: Span) -> Error {
+    // A sender that is gone asks too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+    tokio::time::sleep(budget.to_std()).await;
+    let context = format!(
+        "the last flush did not finish within the drain budget of {budget}; nothing was committed that is not durable, \
+         and what is missing will be read again"
+    );
+    Error::new(ErrorKind::DeadlineExceeded, context)
+}

@@ -10,6 +10,7 @@ mod formats_kafka;
 mod git_activity;
 mod kafka_secured;
 mod kill;
+mod letters_kafka;
 mod observed;
 mod otlp;
 mod page_views;

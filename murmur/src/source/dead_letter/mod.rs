@@ -42,6 +42,12 @@ pub type Commits<'a> = &'a [(&'static str, Option<Offset>)];
 /// The owner of a partition calls [`rewind`](Self::rewind) whenever it takes the partition at its commits, as it will
 /// meet the same bad payloads after them again; so each of them is here once for each pipeline that lacks it.
 pub trait DeadLetters: Send {
+    /// Make sure that letters can be put here. Comes before anything is read, and again after an error that is
+    /// retryable.
+    fn prepare(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Forget that these pipelines lack what lies beyond their commits in `partition`. A letter stays for the pipelines
     /// that are not named, and for those whose commit has passed it.
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>>;

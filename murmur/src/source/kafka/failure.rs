@@ -16,25 +16,25 @@ pub(super) enum Exclusion {
 
 /// What librdkafka or a broker refused, with its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(in crate::source) struct Failure {
     pub(super) code: Code,
     text: String,
 }
 
 impl Failure {
-    pub(super) fn new(code: Code, text: String) -> Self {
+    pub(in crate::source) fn new(code: Code, text: String) -> Self {
         Self { code, text }
     }
 
     /// Say in front of the text what was being done.
     #[must_use]
-    pub(super) fn while_doing(mut self, what: impl std::fmt::Display) -> Self {
+    pub(in crate::source) fn while_doing(mut self, what: impl std::fmt::Display) -> Self {
         self.text = if self.text.is_empty() { what.to_string() } else { format!("{what}: {}", self.text) };
         self
     }
 
     /// The same as what is wrong with the settings, where it is that and not a connection that broke off.
-    pub(super) fn refusal(self) -> Option<Self> {
+    pub(in crate::source) fn refusal(self) -> Option<Self> {
         let check = match self.code {
             Code::Authentication => {
                 "the brokers do not let us in; check `librdkafka.sasl.mechanism`, `librdkafka.sasl.username` and the \
@@ -93,7 +93,7 @@ impl Failure {
     }
 
     /// Whether the topic is not there; it may have been deleted, and then the group will say so.
-    pub(super) fn is_missing_topic(&self) -> bool {
+    pub(in crate::source) fn is_missing_topic(&self) -> bool {
         self.kind() == ErrorKind::NotFound
     }
 
@@ -129,7 +129,7 @@ impl Failure {
 
     /// Whether it goes away by itself: brokers that restart, leaders and coordinators that move, requests that time
     /// out, a group that rebalances.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(in crate::source) fn is_passing(&self) -> bool {
         matches!(
             self.code,
             Code::BrokerTransportFailure

@@ -14,6 +14,7 @@ mod source;
 mod topics;
 
 pub use config::{Begin, Isolation, KafkaConfig, Rebalance};
+pub(in crate::source) use failure::Failure;
 pub(in crate::source) use identity::Place;
 pub(in crate::source) use properties::{PREFIX, SECRET_FILES, brokers_and_topics, passed_through};
 use source::KafkaSource;
