@@ -14,6 +14,7 @@ mod letters_kafka;
 mod observed;
 mod otlp;
 mod page_views;
+mod readiness_kafka;
 mod rust_client;
 mod services;
 mod size;
