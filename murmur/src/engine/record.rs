@@ -177,8 +177,10 @@ impl PartitionRecord {
         let mut offset = || {
             let (present, tail) = rest.split_first()?;
             rest = tail;
-            if *present == 0 {
-                return Some(None);
+            match present {
+                0 => return Some(None),
+                1 => {}
+                _ => return None,
             }
             let (offset, length) = Offset::decode(rest)?;
             rest = rest.get(length..)?;
@@ -188,12 +190,14 @@ impl PartitionRecord {
         let mut time = || {
             let (present, tail) = rest.split_first()?;
             rest = tail;
-            if *present == 0 {
-                return Some(None);
+            match present {
+                0 => return Some(None),
+                1 => {}
+                _ => return None,
             }
             let (micros, tail) = rest.split_first_chunk::<8>()?;
             rest = tail;
-            Some(Some(Timestamp::from_micros(i64::from_le_bytes(*micros))))
+            Timestamp::exactly(i64::from_le_bytes(*micros)).map(Some)
         };
         let (watermark, front, floor) = (time()?, time()?, time()?);
         rest.is_empty().then_some(Self { commit, horizon, watermark, front, floor })
@@ -206,6 +210,22 @@ mod tests {
 
     use super::*;
     use crate::store::MemoryStore;
+
+    fn summed(body: &[u8]) -> Vec<u8> {
+        [body, &crc32fast::hash(body).to_le_bytes()].concat()
+    }
+
+    #[test]
+    fn what_is_not_written_is_not_read() {
+        for body in
+            [&[2, 0, 0, 0, 0, 0, 7][..], &[2, 2, 0, 0, 0, 0], &[2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[2, 0, 0]]
+        {
+            assert!(PartitionRecord::decode(&summed(body)).is_err(), "{body:?}");
+        }
+        let late = [&[2, 0, 0, 1][..], &i64::MAX.to_le_bytes(), &[0, 0]].concat();
+        assert!(PartitionRecord::decode(&summed(&late)).is_err(), "a time after the year 9999");
+        assert_eq!(PartitionRecord::decode(&summed(&[2, 0, 0, 0, 0, 0])).unwrap(), PartitionRecord::default());
+    }
 
     fn offset() -> impl Strategy<Value = Option<Offset>> {
         proptest::option::of(any::<[u64; 4]>().prop_map(Offset::from_words))
@@ -247,6 +267,14 @@ mod tests {
             let at = at % bytes.len();
             bytes[at] ^= flip;
             prop_assert!(PartitionRecord::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_record_has_one_spelling(body in proptest::collection::vec(0u8..4, 0..24), version in 0u8..2) {
+            let bytes = summed(&[&[version], body.as_slice()].concat());
+            if let Ok(record) = PartitionRecord::decode(&bytes) {
+                prop_assert_eq!(record.encode(), bytes);
+            }
         }
 
         #[test]

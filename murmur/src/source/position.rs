@@ -120,7 +120,8 @@ impl Offset {
     pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
         let length = *bytes.first()?;
         let significant = usize::from(length & !CLOSED_MARK);
-        let body = bytes.get(1..1 + significant).filter(|_| significant <= 32)?;
+        // Without a zero in front: the bytes are compared in place of the offsets.
+        let body = bytes.get(1..1 + significant).filter(|body| significant <= 32 && body.first() != Some(&0))?;
         let mut padded = [0u8; 32];
         padded[32 - significant..].copy_from_slice(body);
         let mut words = [0u64; 4];
@@ -212,6 +213,13 @@ mod tests {
             };
             prop_assert_eq!(bytes(a).cmp(&bytes(b)), a.cmp(&b));
         }
+    }
+
+    #[test]
+    fn an_offset_has_one_form_in_bytes() {
+        assert_eq!(Offset::decode(&[1, 7]), Some((Offset::from_u64(7), 2)));
+        assert_eq!(Offset::decode(&[2, 0, 7]), None);
+        assert_eq!(Offset::decode(&[CLOSED_MARK | 1, 0]), None);
     }
 
     #[test]
