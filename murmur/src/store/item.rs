@@ -73,6 +73,14 @@ pub struct Item {
 }
 
 impl Item {
+    /// Whether the vectors are sorted, without repeats: what everything here goes by.
+    #[cfg_attr(not(feature = "embedded"), allow(dead_code, reason = "one store has bytes that can say otherwise"))]
+    pub(super) fn is_ordered(&self) -> bool {
+        self.offsets.is_sorted_by(|(a, _), (b, _)| a < b)
+            && self.numbers.is_sorted_by(|(a, _), (b, _)| a < b)
+            && self.values.is_sorted_by(|(a, _), (b, _)| a < b)
+    }
+
     /// How far `partition` has been applied; `None` when nothing of it has.
     pub fn offset(&self, partition: &PartitionId) -> Option<Offset> {
         self.offsets.binary_search_by(|(p, _)| p.cmp(partition)).ok().map(|at| self.offsets[at].1)

@@ -137,7 +137,7 @@ fn row_parts(row: &[u8]) -> Option<TileId> {
     }
     let key = String::from_utf8(key).ok()?.into();
     let level = Level::from_letter(char::from(rest.try_get_u8().ok()?))?;
-    let start = instant(rest.try_get_u64().ok()?);
+    let start = Timestamp::exactly(unordered(rest.try_get_u64().ok()?))?;
     let part = match rest {
         [] => None,
         [1, name @ ..] => Some(PartitionId::new(std::str::from_utf8(name).ok()?)),
@@ -169,8 +169,8 @@ fn ordered(at: Timestamp) -> u64 {
     at.as_micros() as u64 ^ (1 << 63)
 }
 
-fn instant(ordered: u64) -> Timestamp {
-    Timestamp::from_micros((ordered ^ (1 << 63)) as i64)
+fn unordered(ordered: u64) -> i64 {
+    (ordered ^ (1 << 63)) as i64
 }
 
 /// Write an item into `out`, which is emptied first.
@@ -276,7 +276,8 @@ fn item_parts(bytes: &[u8], names: &mut PartitionNames) -> Option<Item> {
         slot = slot.checked_add(take_varint(&mut rest)?.try_into().ok()?)?;
         rolled.push(Slot(slot));
     }
-    rest.is_empty().then_some(Item { offsets, numbers, values, rolled, expires })
+    let item = Item { offsets, numbers, values, rolled, expires };
+    (rest.is_empty() && item.is_ordered()).then_some(item)
 }
 
 pub(super) fn encode_record(bytes: &[u8], version: Version) -> Vec<u8> {
@@ -472,6 +473,29 @@ mod tests {
             let stored = encode_record(&bytes, Version(version));
             prop_assert_eq!(decode_record("a", &stored).unwrap(), Record { bytes, version: Version(version) });
             prop_assert!(decode_record("a", &stored[1..]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_row_outside_of_time_is_no_row() {
+        let id = |start| TileId { key: "a".into(), tile: Tile { level: Level::Hour, start }, part: None };
+        let mut row = encode_row(&id(Timestamp::MAX));
+        assert_eq!(row_parts(&row), Some(id(Timestamp::MAX)));
+        let end = row.len();
+        row[end - 8..].fill(0xff);
+        assert_eq!(row_parts(&row), None);
+    }
+
+    #[test]
+    fn an_item_out_of_order_or_with_repeats_is_no_item() {
+        let number = |slot| ((Slot(slot), Column { field: 1, part: 0 }), Number::Int(1));
+        let part = |name| (PartitionId::new(name), Offset::ZERO);
+        for item in [
+            Item { numbers: vec![number(3), number(3)], ..Item::default() },
+            Item { values: vec![(Slot(3), Bytes::new()), (Slot(3), Bytes::new())], ..Item::default() },
+            Item { offsets: vec![part("b"), part("a")], ..Item::default() },
+        ] {
+            assert_eq!(decoded(&encoded(&item)), None, "{item:?}");
         }
     }
 
