@@ -163,10 +163,16 @@ pub(super) fn push_number_name(out: &mut String, slot: Slot, column: Column) {
 fn decode_number_name(name: &str) -> Option<(Slot, Column)> {
     let (column, slot) = name.split_once('s')?;
     let (field, part) = match column.split_once('p') {
-        Some((field, part)) => (field, part.parse().ok()?),
+        // The first number has no `p`.
+        Some((field, part)) => (field, decode_part(part).filter(|part| *part > 0)?),
         None => (column, 0),
     };
-    Some((Slot(slot.parse().ok()?), Column { field: field.parse().ok()?, part }))
+    Some((Slot(decode_part(slot)?), Column { field: decode_part(field)?, part }))
+}
+
+/// A number in a name, in the one spelling it has: two names of one number would be two of them.
+fn decode_part<T: std::str::FromStr>(text: &str) -> Option<T> {
+    (text == "0" || !text.starts_with(['0', '+'])).then(|| text.parse().ok()).flatten()
 }
 
 pub(super) fn encode_number(number: Number) -> AttributeValue {
@@ -188,7 +194,7 @@ fn encode_float(float: f64) -> AttributeValue {
 
 fn decode_number(value: &AttributeValue) -> Option<Number> {
     match value {
-        AttributeValue::N(text) => decode_whole(text).map(Number::Int),
+        AttributeValue::N(text) => decode_whole(text).map(Number::Int).filter(|number| number.is_in_range()),
         AttributeValue::L(pair) => {
             let [sum, rest] = pair.as_slice() else { return None };
             Some(Number::Float { sum: decode_float(sum)?, rest: decode_float(rest)? })
@@ -269,7 +275,8 @@ pub(super) fn decode_item(id: &TileId, attributes: Attributes) -> Result<(Item, 
         };
         read.ok_or_else(|| corrupt(&id.to_string(), &format!("attribute `{}`", name.escape_debug())))?;
     }
-    item.expires = seconds.map(|seconds| Timestamp::from_micros(seconds.saturating_mul(1_000_000) - earlier));
+    item.expires =
+        seconds.map(|seconds| Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_sub(earlier)));
     item.offsets.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     item.numbers.sort_unstable_by_key(|(place, _)| *place);
     item.values.sort_unstable_by_key(|(slot, _)| *slot);
@@ -290,7 +297,7 @@ fn attribute(item: &mut Item, name: &str, value: AttributeValue) -> Option<()> {
             Some(())
         }
         (("b", slot), AttributeValue::B(bytes)) => {
-            item.values.push((Slot(slot.parse().ok()?), Bytes::from(bytes.into_inner())));
+            item.values.push((Slot(decode_part(slot)?), Bytes::from(bytes.into_inner())));
             Some(())
         }
         _ => None,
@@ -444,6 +451,11 @@ mod tests {
             ("other", number("1")),
             ("n1", number("1")),
             ("n1s1", number("1.5")),
+            ("n1s1", number("170141183460469231731687303715884105727")),
+            ("n01s1", number("1")),
+            ("n1s+1", number("1")),
+            ("n1p0s1", number("1")),
+            ("b01", AttributeValue::B(Blob::new([1]))),
             ("n1s1", AttributeValue::L(vec![number("1")])),
             ("op", AttributeValue::B(Blob::new([1, 2, 3]))),
             ("b1", number("1")),
@@ -457,6 +469,22 @@ mod tests {
             let error = decode_item(&id, stored).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}");
             assert!(error.to_string().contains("=page") && error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_beyond_all_time_is_the_end_of_time() {
+        let id = TileId { key: "=page".into(), tile: Tile { level: Level::Hour, start: Timestamp::EPOCH }, part: None };
+        let number = |n: i64| AttributeValue::N(n.to_string());
+        for (seconds, earlier, expires) in [
+            (i64::MIN, i64::MAX, Timestamp::MIN),
+            (i64::MAX, i64::MIN, Timestamp::MAX),
+            (2, 500_000, Timestamp::from_micros(1_500_000)),
+        ] {
+            let mut stored = tile_key(&id);
+            stored.insert(EXPIRES.to_owned(), number(seconds));
+            stored.insert(EARLIER.to_owned(), number(earlier));
+            assert_eq!(decode_item(&id, stored).unwrap().0.expires, Some(expires));
         }
     }
 
