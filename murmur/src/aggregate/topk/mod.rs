@@ -94,8 +94,12 @@ impl Sketch {
         self.total = total;
     }
 
-    /// Take the median from every count, when there are more than `capacity`: at least half of the items go.
+    /// Take the median from every count, when there are more than `capacity`: at least half of the items go. Of more
+    /// occurrences than can be counted nothing is known, not even which counts were too low.
     fn purge(&mut self, capacity: usize) {
+        if self.total == u64::MAX {
+            *self = Self { total: u64::MAX, ..Self::default() };
+        }
         if self.counts.len() <= capacity {
             return;
         }

@@ -115,6 +115,31 @@ fn items_over_the_limit_are_refused() {
 }
 
 #[test]
+fn counts_beyond_all_bounds_stay_readable_and_have_no_answer() {
+    let image = |counts: [u64; 2]| {
+        let mut many = fold(["a", "b"].map(TopK::<3>::of));
+        let State::Many(sketch) = &mut many.0 else { unreachable!("two items") };
+        sketch.total = counts.iter().sum();
+        for (item, count) in [&b"a"[..], b"b"].into_iter().zip(counts) {
+            sketch.counts.insert(item.into(), count);
+        }
+        many
+    };
+    let large = image([1 << 63, 1 << 62]);
+    let mut twice = large.clone();
+    twice.combine(large.clone());
+    assert_eq!(TopK::<3>::decode(&bytes(&twice)).as_ref(), Ok(&twice));
+    assert_eq!(twice.reply().unwrap_err().kind(), crate::ErrorKind::Overflow);
+    // It stays as it is, however it came about.
+    let mut more = twice.clone();
+    more.combine(TopK::of("c"));
+    assert_eq!(more, twice);
+    let mut other = TopK::of("c");
+    other.combine(twice.clone());
+    assert_eq!(other, twice);
+}
+
+#[test]
 fn the_datasketches_read_and_write_the_same_bytes() {
     for length in [0, 1, 5, 6, 7, 50, 96, 97, 3_000] {
         let ours = fold(stream(length).map(TopK::<10>::of));
