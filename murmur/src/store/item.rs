@@ -79,6 +79,7 @@ impl Item {
         self.offsets.is_sorted_by(|(a, _), (b, _)| a < b)
             && self.numbers.is_sorted_by(|(a, _), (b, _)| a < b)
             && self.values.is_sorted_by(|(a, _), (b, _)| a < b)
+            && self.rolled.is_sorted_by(|a, b| a < b)
     }
 
     /// How far `partition` has been applied; `None` when nothing of it has.
