@@ -242,7 +242,7 @@ fn numbers_that_overflow_show_only_in_the_reply() {
 fn refuses<M: Monoid>(held: M, later: M) -> Option<String> {
     let whole = fold([held.clone(), later.clone()]);
     let why = held.refuses(&later);
-    assert_eq!(why.is_some(), whole.reply().is_err(), "{held:?} and {later:?}");
+    assert_eq!(why.is_some(), whole.reply(&Question::default()).is_err(), "{held:?} and {later:?}");
     why
 }
 

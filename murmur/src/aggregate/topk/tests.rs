@@ -129,7 +129,7 @@ fn counts_beyond_all_bounds_stay_readable_and_have_no_answer() {
     let mut twice = large.clone();
     twice.combine(large.clone());
     assert_eq!(TopK::<3>::decode(&bytes(&twice)).as_ref(), Ok(&twice));
-    assert_eq!(twice.reply().unwrap_err().kind(), crate::ErrorKind::Overflow);
+    assert_eq!(twice.reply(&Question::default()).unwrap_err().kind(), crate::ErrorKind::Overflow);
     // It stays as it is, however it came about.
     let mut more = twice.clone();
     more.combine(TopK::of("c"));

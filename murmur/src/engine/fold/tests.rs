@@ -71,7 +71,7 @@ fn owned() -> Vec<Owned> {
 
 /// Fold one event onto what `item` is, if that is asked for; why it is not taken.
 fn take(table: &mut FoldTable<Accounts>, item: Option<&Item>, offset: u64, booking: &Booking) -> Option<String> {
-    let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false };
+    let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None };
     assert_eq!(table.stage(booking, at, Timestamp::EPOCH), Ok(0));
     let wanted = table.wanted(&owned());
     let mut settled = table.settle(wanted.iter().map(|_| item.cloned()).collect(), &owned()).unwrap();
@@ -91,7 +91,7 @@ fn put(table: &mut FoldTable<Accounts>) -> (Item, Offset) {
 }
 
 fn totals(item: &Item) -> Vec<u64> {
-    let read = |bytes| envelope::unseal(bytes).and_then(Account::decode).unwrap().reply().unwrap().total;
+    let read = |bytes| envelope::unseal(bytes).and_then(Account::decode).unwrap().reply(&crate::aggregate::Question::default()).unwrap().total;
     item.values.iter().map(|(_, bytes)| read(bytes)).collect()
 }
 

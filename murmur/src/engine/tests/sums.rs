@@ -47,7 +47,7 @@ async fn kept(store: &MemoryStore) -> Vec<(String, AccountReply)> {
     let read = |(id, item): (TileId, crate::store::Item)| {
         let [(_, bytes)] = &item.values[..] else { panic!("{item:?}") };
         let account = envelope::unseal(bytes).and_then(Account::decode).unwrap();
-        (id.key.to_string(), account.reply().unwrap())
+        (id.key.to_string(), account.reply(&crate::aggregate::Question::default()).unwrap())
     };
     items.into_iter().map(read).collect()
 }
