@@ -136,7 +136,7 @@ fn moments_keep_the_laws() {
 fn latest_keeps_the_laws() {
     laws::check(&(0..12u64).map(|n| Latest::<String>::of(n % 3, n.to_string())).collect::<Vec<_>>());
     laws::check(&[Latest::<f64>::of(u64::MAX, -0.0), Latest::of(i64::MIN, 1.0), Latest::of(0, None::<f64>)]);
-    laws::check(&[Latest::<bool>::of(at(1), true), Latest::of(&at(1), false), Latest::of(at(-7), true)]);
+    laws::check(&[Latest::<bool>::of(at(1), true), Latest::of(at(1), false), Latest::of(at(-7), true)]);
 }
 
 #[test]

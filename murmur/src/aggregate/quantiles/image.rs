@@ -106,7 +106,8 @@ fn read_levels(bytes: &[u8], sorted: bool) -> Result<Sketch, String> {
     let numbers: Vec<f64> = numbers.iter().map(|number| f64::from_le_bytes(*number) + 0.0).collect();
     let &[min, max, ref numbers @ ..] = numbers.as_slice() else { return Err(short()) };
     // A NaN lies between nothing.
-    if !(min <= max) || !numbers.iter().all(|number| (min..=max).contains(number)) {
+    let within = min <= max && numbers.iter().all(|number| (min..=max).contains(number));
+    if !within {
         return Err(format!("not all numbers lie between its smallest, {min}, and its largest, {max}"));
     }
     let of_level = |pair: &[usize]| numbers[pair[0] - edges[0]..pair[1] - edges[0]].to_vec();
