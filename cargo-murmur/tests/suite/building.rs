@@ -237,8 +237,8 @@ pub async fn visitors(url: &'static str) -> Option<f64> {
     let request = PageTrafficServiceGetWindowRequest {
         key: Some(PageTrafficKey { page_id: "/home".into() }),
         window: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
-        end: None,
         options: Some(murmur::v1::ReadOptions { strong: true, question: None }),
+        ..Default::default()
     };
     let reply = client.get_window(request).await.ok()?.into_inner();
     Some(reply.value?.visitors?.value)

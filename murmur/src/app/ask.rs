@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::call::Json;
 use super::cli::{IntervalArgs, QuestionArgs};
 use super::entry::Entry;
+use super::units::{Step, Units};
 use crate::aggregate::{Probe, Question};
 use crate::engine::{Clock, SystemClock};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, Zone};
 use crate::wire::types;
 use crate::{Error, ErrorKind, Result};
 
@@ -29,16 +30,21 @@ enum Interval {
     Window(Span),
     /// `[start, end)`; `end` is now when `None`.
     Range(Timestamp, Option<Timestamp>),
+    /// The last units of a zone's calendar, or the last of those that are over.
+    Calendar { units: Units, zone: Zone, whole: bool },
 }
 
 impl Ask {
-    pub(super) fn new(interval: &IntervalArgs, question: &QuestionArgs) -> Result<Self> {
-        let interval = match (interval.window, interval.from, interval.to) {
-            (None, None, None) => Interval::Retention,
-            (Some(window), None, None) => Interval::Window(window),
-            (None, Some(start), end) => Interval::Range(start, end),
+    pub(super) fn new(args: &IntervalArgs, question: &QuestionArgs) -> Result<Self> {
+        let zone = args.zone.unwrap_or_default();
+        let interval = match (args.window, args.calendar, args.from, args.to) {
+            (None, None, None, None) => Interval::Retention,
+            (Some(window), None, None, None) => Interval::Window(window),
+            (None, Some(units), None, None) => Interval::Calendar { units, zone, whole: args.whole },
+            (None, None, Some(start), end) => Interval::Range(start, end),
             _ => {
-                let context = "an interval is given by `--window`, or by `--from` with or without `--to`";
+                let context =
+                    "an interval is given by `--window`, by `--calendar`, or by `--from` with or without `--to`";
                 return Err(Error::new(ErrorKind::InvalidArgument, context));
             }
         };
@@ -56,14 +62,29 @@ impl Ask {
                 let request = json!({ "start": start.to_string(), "end": end.to_string() });
                 (name("GetRange", "GetRangeMany"), request)
             }
+            Interval::Calendar { units, zone, whole } => {
+                (name("GetWindow", "GetWindowMany"), json!({ "calendar": calendar(units, zone, whole) }))
+            }
         };
         (method, self.asking(request))
     }
 
-    /// The request of a series of this interval.
-    pub(super) fn series(&self, step: Span, entry: &Entry) -> Result<Json> {
+    /// The request of a series of this interval; steps of a calendar are those of `zone`.
+    pub(super) fn series(&self, step: Step, zone: Zone, entry: &Entry) -> Result<Json> {
+        let mut request = self.of_series(entry)?;
+        match step {
+            Step::Span(step) => request["step"] = duration(step).into(),
+            Step::Calendar(units) => request["calendar_step"] = units.request(zone),
+        }
+        Ok(self.asking(request))
+    }
+
+    fn of_series(&self, entry: &Entry) -> Result<Json> {
         let now = SystemClock.now();
         let (start, end) = match self.interval {
+            Interval::Calendar { units, zone, whole } => {
+                return Ok(json!({ "calendar": calendar(units, zone, whole) }));
+            }
             Interval::Range(start, end) => (start, end.unwrap_or(now)),
             Interval::Window(window) => (now.saturating_sub(window), now),
             Interval::Retention => match entry.spec.window.horizon(now) {
@@ -75,7 +96,7 @@ impl Ask {
                 }
             },
         };
-        Ok(self.asking(json!({ "start": start.to_string(), "end": end.to_string(), "step": duration(step) })))
+        Ok(json!({ "start": start.to_string(), "end": end.to_string() }))
     }
 
     /// A request with the question in its options.
@@ -112,6 +133,12 @@ fn asked(args: &QuestionArgs) -> Result<Json> {
         numbers.into_iter().map(|number| if number.is_finite() { json!(number) } else { infinite(number) }).collect()
     };
     Ok(json!({ "quantiles": floats(quantiles), "ranks": floats(ranks), "texts": texts, "integers": integers }))
+}
+
+fn calendar(units: Units, zone: Zone, whole: bool) -> Json {
+    let mut request = units.request(zone);
+    request["whole"] = whole.into();
+    request
 }
 
 /// As protobuf's JSON writes a duration.

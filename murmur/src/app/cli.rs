@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::generator::Generate;
 use super::logs::LogFormat;
 use super::print::Output;
+use super::units::{Step, Units};
 use crate::engine::{Clock, DeadLetterLimit, SystemClock};
 use crate::location::Location;
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, Zone};
 
 /// Where a server listens, and where a query looks for one.
 const LISTEN: &str = "127.0.0.1:50051";
@@ -214,9 +215,9 @@ pub(super) struct QueryArgs {
     pub(super) interval: IntervalArgs,
     #[command(flatten)]
     pub(super) question: QuestionArgs,
-    /// One value per step of this length
-    #[arg(long, value_name = "SPAN", conflicts_with = "top")]
-    pub(super) series: Option<Span>,
+    /// One value per step of this length, or per day, week or month of the calendar: 1h, day
+    #[arg(long, value_name = "STEP", conflicts_with = "top")]
+    pub(super) series: Option<Step>,
     /// The N largest keys instead of one; looks at the whole store
     #[arg(long, value_name = "N", conflicts_with = "key", value_parser = at_least_one)]
     pub(super) top: Option<usize>,
@@ -233,8 +234,17 @@ pub(super) struct QueryArgs {
 #[derive(Debug, Args)]
 pub(super) struct IntervalArgs {
     /// The last stretch of time, such as 7d
-    #[arg(long, value_name = "SPAN", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["calendar", "from", "to"])]
     pub(super) window: Option<Span>,
+    /// The last days, weeks or months of the calendar, the current one up to now among them: 7d, 4w, 3mo, day, month
+    #[arg(long, value_name = "UNITS", conflicts_with_all = ["from", "to"])]
+    pub(super) calendar: Option<Units>,
+    /// Only days, weeks or months that are over
+    #[arg(long, requires = "calendar")]
+    pub(super) whole: bool,
+    /// Whose calendar, by its name in the IANA database: Europe/Berlin; UTC when not given
+    #[arg(long, value_name = "ZONE")]
+    pub(super) zone: Option<Zone>,
     /// Beginning of the interval: 2026-05-16 or 2026-05-16T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub(super) from: Option<Timestamp>,

@@ -57,6 +57,7 @@ mod signals;
 mod table;
 mod team;
 mod top;
+mod units;
 
 pub use contracts::Contracts;
 pub use generator::{Generate, Line};

@@ -3,9 +3,9 @@ use serde_json::json;
 use super::ask::Ask;
 use super::call::{Json, Server, Service};
 use super::cli::QueryArgs;
-use super::entry::Entry;
 use super::exit::Exit;
 use super::print::{self, Cell, Output};
+use super::units::Step;
 use super::{App, open, serve, top};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
@@ -14,6 +14,11 @@ use crate::{Error, ErrorKind, Result};
 pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
     let entry = app.entry(&args.pipeline)?;
     let ask = Ask::new(&args.interval, &args.question)?;
+    let by_calendar = args.interval.calendar.is_some() || matches!(args.series, Some(Step::Calendar(_)));
+    if args.interval.zone.is_some() && !by_calendar {
+        let context = "`--zone` is of a calendar; give it with `--calendar`, or with `--series day`, `week` or `month`";
+        return Err(Error::new(ErrorKind::InvalidArgument, context));
+    }
     // Without a key clap has made sure of `--top`.
     let key = match args.top {
         None => (entry.parse_key)(&args.key).map_err(|error| {
@@ -40,7 +45,10 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     match args.series {
-        Some(step) => series(&service, entry, &key, &ask, step, args.output).await?,
+        Some(step) => {
+            let request = ask.series(step, args.interval.zone.unwrap_or_default(), entry)?;
+            series(&service, &key, request, args.output).await?;
+        }
         None => {
             let (method, request) = ask.call(false);
             let mut row = service.ask(method, &key, request).await?;
@@ -54,8 +62,8 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn series(service: &Service, entry: &Entry, key: &[u8], ask: &Ask, step: Span, output: Output) -> Result<()> {
-    let reply = service.ask("Series", key, ask.series(step, entry)?).await?;
+async fn series(service: &Service, key: &[u8], request: Json, output: Output) -> Result<()> {
+    let reply = service.ask("Series", key, request).await?;
     let points = reply.get("points").and_then(Json::as_array).cloned().unwrap_or_default();
     if output == Output::Json {
         let mut reply = reply;

@@ -97,6 +97,30 @@ fn a_query_of_a_server_and_of_a_store_is_the_same() {
 }
 
 #[test]
+fn a_query_by_the_calendar_is_the_range_that_it_says() {
+    let served = served();
+    let url = served.server.url();
+    let query = |arguments: &[&str]| {
+        let query = ["query", "page_traffic", "/home", "--at", &url, "-o", "json"];
+        process::json(example("page-traffic"), &[&query, arguments].concat())
+    };
+    let month = query(&["--calendar", "1 month", "--zone", "europe/berlin"]);
+    let side = |side: &str| month["answer"][side].as_str().unwrap().to_owned();
+    let range = query(&["--from", &side("start"), "--to", &side("end")]);
+    assert_eq!((&month["value"], &month["present"]), (&range["value"], &range["present"]));
+    assert_eq!(month["answer"]["start_exact"], true);
+    let days = query(&["--calendar", "month", "--zone", "Europe/Berlin", "--series", "day"]);
+    let points = days["points"].as_array().unwrap();
+    assert!((1..=31).contains(&points.len()) && points[0]["start"] == side("start"), "{days}");
+
+    let code = |arguments: &[&str]| code(&[&["query", "page_traffic", "/home", "--at", &url], arguments].concat());
+    assert_eq!(code(&["--calendar", "day", "--zone", "Mars/Base"]), Some(2));
+    assert_eq!(code(&["--zone", "UTC"]), Some(2), "a zone without a calendar says nothing");
+    assert_eq!(code(&["--calendar", "day", "--window", "1d"]), Some(2));
+    assert_eq!(code(&["--whole"]), Some(2));
+}
+
+#[test]
 fn a_key_without_an_answer_does_not_hide_the_others() {
     let folder = TempDir::new().unwrap();
     let (views, store) = (folder.path().join("views.jsonl"), process::store(&folder.path().join("state")));

@@ -185,6 +185,25 @@ fn curl_with_json() {
     served.assert_right(&Value::Object(replies.collect()));
 }
 
+#[test]
+fn curl_asks_for_today_in_a_time_zone() {
+    let served = served();
+    let url = |method: &str| format!("{}/{SERVICE}/{method}", served.server.url());
+    let key = json!({ "page_id": served.pages[0] });
+    let end = jiff::Timestamp::from_second(served.end).unwrap();
+    for zone in ["Europe/Berlin", "Asia/Kathmandu", "America/New_York"] {
+        let midnight = end.in_tz(zone).unwrap().start_of_day().unwrap().timestamp();
+        let calendar = json!({ "days": 1, "zone": zone });
+        let reply = post(&url("GetWindow"), &json!({ "key": key, "calendar": calendar, "end": end.to_string() }));
+        let today = served.truth(midnight.as_second(), served.end);
+        assert_reply(zone, &snake(&reply), today.get(&served.pages[0]));
+        assert_eq!(reply["answer"]["start"], midnight.to_string());
+        assert_eq!((&reply["answer"]["startExact"], &reply["answer"]["endExact"]), (&json!(true), &json!(true)));
+        let series = post(&url("Series"), &json!({ "key": key, "calendar": calendar, "end": end.to_string() }));
+        assert_reply(zone, &snake(&series["points"][0]), today.get(&served.pages[0]));
+    }
+}
+
 fn post(url: &str, request: &Value) -> Value {
     let body = request.to_string();
     process::json("curl", &["-sS", "--fail-with-body", "-H", "content-type: application/json", "-d", &body, url])

@@ -91,7 +91,14 @@ fn put(table: &mut FoldTable<Accounts>) -> (Item, Offset) {
 }
 
 fn totals(item: &Item) -> Vec<u64> {
-    let read = |bytes| envelope::unseal(bytes).and_then(Account::decode).unwrap().reply(&crate::aggregate::Question::default()).unwrap().total;
+    let read = |bytes| {
+        envelope::unseal(bytes)
+            .and_then(Account::decode)
+            .unwrap()
+            .reply(&crate::aggregate::Question::default())
+            .unwrap()
+            .total
+    };
     item.values.iter().map(|(_, bytes)| read(bytes)).collect()
 }
 
