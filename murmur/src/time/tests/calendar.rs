@@ -106,6 +106,15 @@ fn weeks_begin_on_monday_and_months_on_the_first() {
     assert_eq!(month(14).before(at("2026-01-31T22:00:00Z")).unwrap().start, at("2024-11-30T23:00:00Z"));
 }
 
+/// Its clock was set back from a minute after midnight: an hour later the date was that of yesterday still.
+#[test]
+fn a_day_that_has_begun_does_not_end_when_its_date_does() {
+    let evening_again = at("2006-10-29T03:00:00Z");
+    let today = days(1, "America/St_Johns");
+    assert_eq!(today.before(evening_again), Ok(range("2006-10-29T02:30:00Z", "2006-10-29T03:00:00Z")));
+    assert_eq!(today.whole_before(evening_again), Ok(range("2006-10-28T02:30:00Z", "2006-10-29T02:30:00Z")));
+}
+
 #[test]
 fn a_day_that_was_left_out_is_no_yesterday() {
     // Samoa went from the 29th to the 31st of December 2011.
