@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use murmur_tests::forward::Forward;
 use murmur_tests::http;
 use murmur_tests::process::{self, Server, example};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::page_views::Stream;
 use crate::store_dynamodb::{endpoint, prefix};
@@ -37,7 +37,7 @@ impl Samples {
 }
 
 /// Look again until it is so.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {
         match look() {
@@ -46,6 +46,14 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) 
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Wait until `/readyz` gives this status, with this in it: the whole answer. A server looks every few seconds.
+pub(crate) fn ready(worker: &Server, wanted: u16, part: &str) -> Value {
+    until(&format!("/readyz says {wanted} and `{part}`"), || match http::get(&worker.address, "/readyz") {
+        (status, body) if status == wanted && body.contains(part) => Ok(serde_json::from_str(&body).unwrap()),
+        other => Err(format!("{other:?}")),
+    })
 }
 
 #[test]
@@ -63,7 +71,7 @@ fn the_metrics_of_a_worker_say_what_its_summary_says() {
         if done { Ok(samples) } else { Err(format!("{:?}", samples.0)) }
     });
     assert_eq!(http::get(&worker.address, "/healthz").0, 200);
-    assert_eq!(http::get(&worker.address, "/readyz"), (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+    assert_eq!(ready(&worker, 200, ""), json!({ "ready": true, "reasons": [] }));
     assert_eq!(http::get(&worker.address, "/murmur.v1.QueryService/ListPipelines").0, 404, "no queries on this port");
 
     let (status, output) = worker.finish();
@@ -103,13 +111,7 @@ fn a_worker_is_ready_while_its_store_can_be_reached() {
     let arguments =
         ["run", "--create-tables", "--source", &source, "--store", &store, "--dead-letters", &letters, "-o", "json"];
     let worker = Server::start(example("page-traffic"), &arguments);
-    let ready = |wanted: u16| {
-        until(&format!("/readyz says {wanted}"), || match http::get(&worker.address, "/readyz") {
-            (status, body) if status == wanted => Ok(serde_json::from_str::<Value>(&body).unwrap()),
-            other => Err(format!("{other:?}")),
-        })
-    };
-    assert_eq!(ready(200)["ready"], true);
+    assert_eq!(ready(&worker, 200, "")["ready"], true);
     let samples = until("all is read and committed", || {
         let samples = Samples::of(&worker);
         let done = samples.get("murmur_events_received_total") == Some(500.0)
@@ -121,7 +123,7 @@ fn a_worker_is_ready_while_its_store_can_be_reached() {
     assert_eq!(samples.get("murmur_store_throttled_total{of=\"table\"}"), Some(0.0));
 
     way.close();
-    let down = ready(503);
+    let down = ready(&worker, 503, "");
     let reason = &down["reasons"][0];
     assert_eq!(down["ready"], false);
     assert_eq!(reason["service"], "page_traffic.v1.PageTrafficService");
@@ -129,6 +131,6 @@ fn a_worker_is_ready_while_its_store_can_be_reached() {
     assert_eq!(http::get(&worker.address, "/healthz"), (200, r#"{"live":true}"#.to_owned()), "it lives all the same");
 
     way.open();
-    assert_eq!(ready(200)["reasons"], Value::Array(Vec::new()));
+    assert_eq!(ready(&worker, 200, "")["reasons"], Value::Array(Vec::new()));
     assert!(worker.stop().success());
 }

@@ -5,19 +5,8 @@ use murmur_tests::http;
 use murmur_tests::kafka::Cluster;
 use murmur_tests::kafka_secured::SecuredKafka;
 use murmur_tests::process::{Server, example};
-use serde_json::Value;
 
-use crate::observed::until;
-
-/// Wait until it is as ready as that: the reasons.
-fn ready(worker: &Server, wanted: u16, part: &str) -> String {
-    until(&format!("/readyz says {wanted} and `{part}`"), || match http::get(&worker.address, "/readyz") {
-        (status, body) if status == wanted && body.contains(part) => {
-            Ok(serde_json::from_str::<Value>(&body).unwrap()["reasons"].to_string())
-        }
-        other => Err(format!("{other:?}")),
-    })
-}
+use crate::observed::ready;
 
 #[tokio::test]
 async fn a_worker_is_ready_when_its_group_has_said_what_it_reads_and_while_a_broker_answers() {
@@ -35,7 +24,7 @@ async fn a_worker_is_ready_when_its_group_has_said_what_it_reads_and_while_a_bro
     let in_folder = start(&folder.path().display().to_string());
     let in_topic = start(&format!("kafka://{}/{topic}-dead", way.address));
     for (worker, way_out) in [(&in_folder, "--source"), (&in_topic, "--dead-letters")] {
-        let reasons = ready(worker, 503, way_out);
+        let reasons = ready(worker, 503, way_out)["reasons"].to_string();
         assert!(reasons.contains(&format!("kafka://…/{topic}")), "{reasons}");
         assert!(reasons.contains("page_traffic.v1.PageTrafficService"), "{reasons}");
         assert!(!reasons.contains(&way.address.to_string()), "addresses are not for everybody: {reasons}");
