@@ -5,7 +5,6 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 /// Passes on every connection to an address; closed when dropped.
 #[derive(Debug)]
@@ -36,18 +35,17 @@ impl Forward {
     pub fn open(&mut self) {
         let listener = TcpListener::bind(self.address).unwrap_or_else(|error| panic!("cannot listen: {error}"));
         self.address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
-        listener.set_nonblocking(true).unwrap_or_else(|error| panic!("cannot wait for connections: {error}"));
         let closed = Arc::new(AtomicBool::new(false));
         let streams = Arc::new(Mutex::new(Vec::new()));
         let accepting = thread::spawn({
             let (closed, streams, target) = (closed.clone(), streams.clone(), self.target.clone());
             move || {
-                while !closed.load(Ordering::Relaxed) {
-                    match listener.accept() {
-                        // A connection that does not come about looks to the client like a server that went away.
-                        Ok((stream, _)) => drop(connect(stream, &target, &streams)),
-                        Err(_) => thread::sleep(Duration::from_millis(2)),
+                for stream in listener.incoming() {
+                    if closed.load(Ordering::SeqCst) {
+                        return;
                     }
+                    // A connection that does not come about looks to the client like a server that went away.
+                    drop(stream.and_then(|stream| connect(stream, &target, &streams)));
                 }
             }
         });
@@ -57,7 +55,9 @@ impl Forward {
     /// Close it: the port refuses, and connections end.
     pub fn close(&mut self) {
         let Some(Way { closed, streams, accepting }) = self.way.take() else { return };
-        closed.store(true, Ordering::Relaxed);
+        closed.store(true, Ordering::SeqCst);
+        // A connection wakes it up. Where none comes about it is not listening any more.
+        drop(TcpStream::connect(self.address));
         // It does not panic, and if it did the listener would be gone all the same.
         let _ = accepting.join();
         for stream in streams.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -74,7 +74,6 @@ impl Drop for Forward {
 }
 
 fn connect(client: TcpStream, target: &str, streams: &Mutex<Vec<TcpStream>>) -> io::Result<()> {
-    client.set_nonblocking(false)?;
     let server = TcpStream::connect(target)?;
     for (mut from, mut to) in [(client.try_clone()?, server.try_clone()?), (server.try_clone()?, client.try_clone()?)] {
         thread::spawn(move || {
