@@ -1,23 +1,18 @@
 //! A real cluster to test with: its topics, and what is in them. Does not use any code of Murmur.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
-};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use murmur_testkit::faults::{Failure, kafka};
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,21 +48,13 @@ impl Cluster {
         Self { brokers }
     }
 
-    fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers);
-        config
-    }
-
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        self.config().create().unwrap_or_else(|error| panic!("no admin client: {error}"))
+    fn kit(&self) -> kafka::Cluster {
+        kafka::Cluster(self.brokers.clone())
     }
 
     /// A name that nobody else has.
     pub fn name(hint: &str) -> String {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        format!("{hint}-{now:x}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+        kafka::name(hint)
     }
 
     /// Make a topic with a name of its own.
@@ -79,85 +66,45 @@ impl Cluster {
 
     /// Make a topic.
     pub async fn create(&self, name: &str, partitions: i32) {
-        self.create_with(name, partitions, "compression.type", "producer").await;
+        done(self.kit().create(name, partitions, &[]).await);
     }
 
     /// Make a topic with a setting of its own.
     pub async fn create_with(&self, name: &str, partitions: i32, setting: &str, value: &str) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set(setting, value);
-        for _ in 0..100 {
-            let results = self.admin().create_topics([&topic], &AdminOptions::new()).await;
-            match results.unwrap_or_else(|error| panic!("cannot create `{name}`: {error}")).pop() {
-                Some(Ok(_)) => return self.wait_for(name, true),
-                // It is still being deleted.
-                Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => std::thread::sleep(Duration::from_millis(100)),
-                other => panic!("cannot create `{name}`: {other:?}"),
-            }
-        }
-        panic!("`{name}` is there already");
+        done(self.kit().create(name, partitions, &[(setting, value)]).await);
     }
 
     /// Change the settings of a topic that it has of its own to this one.
     pub async fn alter(&self, name: &str, setting: &str, value: &str) {
         let config = AlterConfig::new(ResourceSpecifier::Topic(name)).set(setting, value);
-        let altered = self.admin().alter_configs([&config], &AdminOptions::new()).await;
+        let altered = done(self.kit().admin()).alter_configs([&config], &AdminOptions::new()).await;
         let altered = altered.unwrap_or_else(|error| panic!("cannot alter `{name}`: {error}"));
         assert!(altered.iter().all(Result::is_ok), "{altered:?}");
     }
 
     /// Add partitions to a topic, up to this number.
-    pub async fn grow(&self, name: &str, partitions: usize) {
-        let added = self.admin().create_partitions([&NewPartitions::new(name, partitions)], &AdminOptions::new()).await;
-        let added = added.unwrap_or_else(|error| panic!("cannot add to `{name}`: {error}"));
-        assert!(added.iter().all(Result::is_ok), "{added:?}");
-        self.wait_for(name, true);
+    pub async fn grow(&self, name: &str, partitions: i32) {
+        done(self.kit().grow(name, partitions).await);
     }
 
     /// Delete a topic.
     pub async fn delete(&self, name: &str) {
-        let results = self.admin().delete_topics(&[name], &AdminOptions::new()).await;
-        let results = results.unwrap_or_else(|error| panic!("cannot delete `{name}`: {error}"));
-        assert!(results.iter().all(Result::is_ok), "{results:?}");
-        self.wait_for(name, false);
-    }
-
-    fn wait_for(&self, name: &str, there: bool) {
-        for _ in 0..200 {
-            let metadata = self.admin().inner().fetch_metadata(Some(name), PATIENCE);
-            let topics = metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
-            let is_there = topics.iter().any(|topic| {
-                topic.error().is_none()
-                    && !topic.partitions().is_empty()
-                    && topic.partitions().iter().all(|partition| partition.error().is_none() && partition.leader() >= 0)
-            });
-            if is_there == there {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("`{name}` is there: {}", !there);
+        self.kit().delete(&[name]).await;
+        done(self.kit().wait_for(name, 0).await);
     }
 
     /// Delete what lies before this offset.
     pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
-        let mut offsets = TopicPartitionList::new();
-        offsets
-            .add_partition_offset(topic, partition, Offset::Offset(before))
-            .unwrap_or_else(|error| panic!("bad offset: {error}"));
-        let done = self.admin().delete_records(&offsets, &AdminOptions::new()).await;
-        done.unwrap_or_else(|error| panic!("cannot delete records: {error}"));
+        done(self.kit().delete_records(topic, partition, before).await);
     }
 
     /// Send messages, spread over the partitions in turn, and wait until all are there.
     pub fn send(&self, topic: &str, partitions: i32, payloads: impl IntoIterator<Item = String>) {
-        let mut config = self.config();
-        config.set("linger.ms", "5").set("acks", "all").set("queue.buffering.max.messages", "1000000");
-        let producer: BaseProducer = config.create().unwrap_or_else(|error| panic!("no producer: {error}"));
+        let sender = done(self.kit().sender());
         for (n, payload) in payloads.into_iter().enumerate() {
-            let record = BaseRecord::<(), str>::to(topic).payload(&payload).partition(n as i32 % partitions);
-            produce(&producer, record);
+            done(sender.send(topic, n as i32 % partitions, payload.as_bytes()));
         }
-        flush(&producer);
+        done(sender.flush());
     }
 
     /// Send one message with its key and headers.
@@ -169,9 +116,7 @@ impl Cluster {
 
     /// Send messages with what stands beside them, spread over the partitions in turn, and wait until all are there.
     pub fn send_all(&self, topic: &str, partitions: i32, messages: impl IntoIterator<Item = Sent>) {
-        let mut config = self.config();
-        config.set("linger.ms", "5").set("acks", "all").set("queue.buffering.max.messages", "1000000");
-        let producer: BaseProducer = config.create().unwrap_or_else(|error| panic!("no producer: {error}"));
+        let sender = done(self.kit().sender());
         for (n, sent) in messages.into_iter().enumerate() {
             let mut record = BaseRecord::<str, [u8]>::to(topic).payload(&sent.payload).partition(n as i32 % partitions);
             let mut headers = OwnedHeaders::new();
@@ -181,44 +126,44 @@ impl Cluster {
             record = record.headers(headers);
             record.key = sent.key.as_deref();
             record.timestamp = sent.millis;
-            produce(&producer, record);
+            done(sender.send_whole(record));
         }
-        flush(&producer);
+        done(sender.flush());
     }
 
     /// Send messages to partition 0 in a transaction, which is committed or aborted.
     pub fn transaction(&self, topic: &str, payloads: &[&str], commit: bool) {
-        let mut config = self.config();
+        let mut config = self.kit().config();
         config.set("transactional.id", Self::name("transaction"));
         let producer: BaseProducer = config.create().unwrap_or_else(|error| panic!("no producer: {error}"));
-        let done = || -> Result<(), KafkaError> {
+        let carry_out = || -> Result<(), Failure> {
             producer.init_transactions(PATIENCE)?;
             producer.begin_transaction()?;
             for payload in payloads {
-                produce(&producer, BaseRecord::<(), str>::to(topic).payload(*payload).partition(0));
+                kafka::produce(&producer, BaseRecord::<(), str>::to(topic).payload(*payload).partition(0))?;
             }
             // Aborted ones as well have to be in the log first.
             producer.flush(PATIENCE)?;
-            if commit { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) }
+            let ended =
+                if commit { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) };
+            Ok(ended?)
         };
-        done().unwrap_or_else(|error| panic!("the transaction failed: {error}"));
-    }
-
-    fn consumer(&self, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
-        let mut config = self.config();
-        config.set("group.id", group).set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-        for (name, value) in settings {
-            config.set(*name, *value);
-        }
-        config.create().unwrap_or_else(|error| panic!("no consumer: {error}"))
+        done(carry_out());
     }
 
     /// Join a group for a topic, cooperatively, as someone who is not Murmur: takes what it is given, and commits nothing
     /// by itself.
     pub fn outsider(&self, group: &str, topic: &str, settings: &[(&str, &str)]) -> Outsider {
-        let mut all = vec![("partition.assignment.strategy", "cooperative-sticky"), ("heartbeat.interval.ms", "500")];
-        all.extend_from_slice(settings);
-        let consumer = Arc::new(self.consumer(group, &all));
+        let mut config = self.kit().config();
+        config.set("group.id", group).set("enable.auto.commit", "false").set("heartbeat.interval.ms", "500");
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        for (name, value) in settings {
+            config.set(*name, *value);
+        }
+        let has = Arc::new(Has::default());
+        let consumer: BaseConsumer<Told> =
+            config.create_with_context(Told(has.clone())).unwrap_or_else(|error| panic!("no consumer: {error}"));
+        let consumer = Arc::new(consumer);
         consumer.subscribe(&[topic]).unwrap_or_else(|error| panic!("cannot subscribe: {error}"));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -229,12 +174,12 @@ impl Cluster {
                 }
             })
         };
-        Outsider { consumer, stop, thread: Some(thread) }
+        Outsider { consumer, has, stop, thread: Some(thread) }
     }
 
-    /// Wait until a group has so many members and is not rebalancing.
+    /// Wait until a group has so many members and is not rebalancing. Brokers tell that only who asks.
     pub fn wait_for_group(&self, group: &str, members: usize) {
-        let consumer = self.consumer(group, &[]);
+        let consumer = done(self.kit().consumer(group));
         for _ in 0..600 {
             let found = consumer.fetch_group_list(Some(group), PATIENCE);
             let found = found.unwrap_or_else(|error| panic!("no group: {error}"));
@@ -252,15 +197,7 @@ impl Cluster {
 
     /// The commits of a group, by partition.
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
-        let mut asked = TopicPartitionList::new();
-        asked.add_partition_range(topic, 0, partitions - 1);
-        let committed = self.consumer(group, &[]).committed_offsets(asked, PATIENCE);
-        let committed = committed.unwrap_or_else(|error| panic!("no commits: {error}"));
-        let elements = committed.elements();
-        elements
-            .iter()
-            .filter_map(|element| Some((element.partition(), element.offset().to_raw().filter(|offset| *offset >= 0)?)))
-            .collect()
+        done(self.kit().commits(group, topic, partitions).and_then(|commits| commits.now()))
     }
 
     /// Move the commit of a group.
@@ -269,37 +206,46 @@ impl Cluster {
         offsets
             .add_partition_offset(topic, partition, Offset::Offset(offset))
             .unwrap_or_else(|error| panic!("bad offset: {error}"));
-        let done = self.consumer(group, &[]).commit(&offsets, CommitMode::Sync);
-        done.unwrap_or_else(|error| panic!("cannot commit: {error}"));
+        let committed = done(self.kit().consumer(group)).commit(&offsets, CommitMode::Sync);
+        committed.unwrap_or_else(|error| panic!("cannot commit: {error}"));
     }
 
     /// The offset after the last one of a partition, transaction markers included.
     pub fn end(&self, topic: &str, partition: i32) -> i64 {
-        let range = self.consumer("end", &[]).fetch_watermarks(topic, partition, PATIENCE);
+        let range = done(self.kit().consumer("end")).fetch_watermarks(topic, partition, PATIENCE);
         range.unwrap_or_else(|error| panic!("no range: {error}")).1
     }
 
     /// All messages of partition 0.
     pub fn messages(&self, topic: &str) -> Vec<OwnedMessage> {
-        let consumer = self.consumer("messages", &[]);
-        let mut from = TopicPartitionList::new();
-        from.add_partition_offset(topic, 0, Offset::Beginning).unwrap_or_else(|error| panic!("bad offset: {error}"));
-        consumer.assign(&from).unwrap_or_else(|error| panic!("cannot read: {error}"));
-        let mut messages = Vec::new();
-        loop {
-            match consumer.poll(PATIENCE) {
-                Some(Ok(message)) => messages.push(message.detach()),
-                Some(Err(KafkaError::PartitionEOF(_))) => return messages,
-                Some(Err(error)) => panic!("cannot read `{topic}`: {error}"),
-                None => {}
-            }
-        }
+        done(self.kit().messages(topic))
+    }
+}
+
+/// How many partitions someone has, and the news of that.
+#[derive(Default)]
+struct Has {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Is told of every rebalance.
+struct Told(Arc<Has>);
+
+impl ClientContext for Told {}
+
+impl ConsumerContext for Told {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, _: &Rebalance<'_>) {
+        let assigned = consumer.assignment().map_or(0, |assigned| assigned.count());
+        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) = assigned;
+        self.0.changed.notify_all();
     }
 }
 
 /// A member of a group that is not Murmur's. It leaves when it is dropped, unless it has a name.
 pub struct Outsider {
-    consumer: Arc<BaseConsumer>,
+    consumer: Arc<BaseConsumer<Told>>,
+    has: Arc<Has>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -307,14 +253,10 @@ pub struct Outsider {
 impl Outsider {
     /// Wait until it has so many partitions.
     pub fn until_it_has(&self, count: usize) {
-        for _ in 0..600 {
-            let assigned = self.consumer.assignment().unwrap_or_else(|error| panic!("no assignment: {error}"));
-            if assigned.count() == count {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("it does not get {count} partitions");
+        let has = self.has.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.has.changed.wait_timeout_while(has, PATIENCE, |has| *has != count);
+        let (has, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*has, count, "partitions that it was to get");
     }
 
     /// Do nothing any more about what the group says; the group still takes it for alive.
@@ -351,23 +293,7 @@ impl Drop for Outsider {
     }
 }
 
-fn produce<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(
-    producer: &BaseProducer,
-    mut record: BaseRecord<'_, K, P>,
-) {
-    loop {
-        match producer.send(record) {
-            Ok(()) => break,
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                record = back;
-                producer.poll(Duration::from_millis(10));
-            }
-            Err((error, _)) => panic!("cannot send: {error}"),
-        }
-    }
-    producer.poll(Duration::ZERO);
-}
-
-fn flush(producer: &BaseProducer) {
-    producer.flush(PATIENCE).unwrap_or_else(|error| panic!("messages were not taken: {error}"));
+/// What came of it; there is no test without.
+fn done<T>(what: Result<T, Failure>) -> T {
+    what.unwrap_or_else(|failure| panic!("kafka: {failure}"))
 }

@@ -1,4 +1,5 @@
-//! Topics, commits and messages, without any code of Murmur.
+//! Topics, commits and messages, without any code of Murmur. The end-to-end tests of the workspace use it too; it is no
+//! promise to anybody else.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicRe
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Headers, Message, OwnedMessage, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -18,42 +19,54 @@ use super::Failure;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A name that nobody else has.
-pub(super) fn name(hint: &str) -> String {
+pub fn name(hint: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    format!("faults-{hint}-{now:x}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{hint}-{now:x}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A message: its payload, and its headers as text.
-pub(super) type Whole = (Vec<u8>, BTreeMap<String, String>);
+/// Of a message its payload, and its headers as text.
+pub(super) fn whole(message: &OwnedMessage) -> (Vec<u8>, BTreeMap<String, String>) {
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(|header| (header.key.to_owned(), text(header.value))).collect();
+    (message.payload().unwrap_or_default().to_vec(), headers)
+}
 
 /// A cluster of one broker.
 #[derive(Debug, Clone)]
-pub(super) struct Cluster(pub(super) String);
+pub struct Cluster(pub String);
 
 impl Cluster {
-    fn config(&self) -> ClientConfig {
+    /// How it is reached.
+    pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.0);
         config
     }
 
-    fn admin(&self) -> Result<AdminClient<DefaultClientContext>, Failure> {
+    /// For what clients above do not do.
+    pub fn admin(&self) -> Result<AdminClient<DefaultClientContext>, Failure> {
         Ok(self.config().create()?)
     }
 
-    /// Make a topic, and wait until it can be used.
-    pub(super) async fn create(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+    /// Make a topic with settings of its own, and wait until it can be used. One of that name may still be on its way out.
+    pub async fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Failure> {
         let admin = self.admin()?;
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        for made in admin.create_topics([&new], &AdminOptions::new()).await? {
-            made.map_err(|(topic, code)| Failure::new(format!("cannot make topic `{topic}`: {code}")))?;
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        for _ in 0..100 {
+            match admin.create_topics([&new], &AdminOptions::new()).await?.pop() {
+                Some(Err((_, Code::TopicAlreadyExists))) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Some(Err((topic, code))) => return Err(Failure::new(format!("cannot make topic `{topic}`: {code}"))),
+                _ => return self.wait_for(topic, partitions).await,
+            }
         }
-        self.wait_for(topic, partitions).await
+        Err(Failure::new(format!("there is a topic `{topic}` already")))
     }
 
     /// Add partitions to a topic, up to this number, and wait until they can be used.
-    pub(super) async fn grow(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+    pub async fn grow(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
         let new = NewPartitions::new(topic, partitions as usize);
         for added in self.admin()?.create_partitions([&new], &AdminOptions::new()).await? {
             added.map_err(|(topic, code)| Failure::new(format!("cannot add to topic `{topic}`: {code}")))?;
@@ -61,7 +74,8 @@ impl Cluster {
         self.wait_for(topic, partitions).await
     }
 
-    async fn wait_for(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+    /// Wait until a topic has so many partitions and all can be used; none when it is gone.
+    pub async fn wait_for(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
         let admin = self.admin()?;
         for _ in 0..200 {
             let metadata = admin.inner().fetch_metadata(Some(topic), PATIENCE)?;
@@ -73,18 +87,18 @@ impl Cluster {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(Failure::new(format!("a partition of topic `{topic}` was made and has no leader")))
+        Err(Failure::new(format!("topic `{topic}` does not get {partitions} partitions that can be used")))
     }
 
     /// Delete topics. They may be gone already.
-    pub(super) async fn delete(&self, topics: &[&str]) {
+    pub async fn delete(&self, topics: &[&str]) {
         if let Ok(admin) = self.admin() {
             let _ = admin.delete_topics(topics, &AdminOptions::new()).await;
         }
     }
 
     /// Delete what lies before this offset.
-    pub(super) async fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Result<(), Failure> {
+    pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Result<(), Failure> {
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(topic, partition, Offset::Offset(before))?;
         let deleted = self.admin()?.delete_records(&offsets, &AdminOptions::new()).await?;
@@ -92,34 +106,30 @@ impl Cluster {
         Ok(())
     }
 
-    fn consumer(&self, group: &str) -> Result<BaseConsumer, Failure> {
+    /// Who reads, and commits nothing by itself.
+    pub fn consumer(&self, group: &str) -> Result<BaseConsumer, Failure> {
         let mut config = self.config();
         config.set("group.id", group).set("enable.auto.commit", "false").set("enable.partition.eof", "true");
         Ok(config.create()?)
     }
 
     /// One who asks for the commits of a group over and over.
-    pub(super) fn commits(&self, group: &str, topic: &str, partitions: i32) -> Result<CommitsOf, Failure> {
+    pub fn commits(&self, group: &str, topic: &str, partitions: i32) -> Result<CommitsOf, Failure> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(topic, 0, partitions - 1);
         Ok(CommitsOf { consumer: self.consumer(group)?, asked })
     }
 
-    /// All messages of partition 0: payload and headers.
-    pub(super) fn messages(&self, topic: &str) -> Result<Vec<Whole>, Failure> {
-        let consumer = self.consumer("faults-messages")?;
+    /// All messages of partition 0.
+    pub fn messages(&self, topic: &str) -> Result<Vec<OwnedMessage>, Failure> {
+        let consumer = self.consumer("messages")?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, 0, Offset::Beginning)?;
         consumer.assign(&from)?;
         let mut messages = Vec::new();
         loop {
             match consumer.poll(PATIENCE) {
-                Some(Ok(message)) => {
-                    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-                    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-                    let headers = headers.map(|header| (header.key.to_owned(), text(header.value))).collect();
-                    messages.push((message.payload().unwrap_or_default().to_vec(), headers));
-                }
+                Some(Ok(message)) => messages.push(message.detach()),
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(messages),
                 Some(Err(error)) => return Err(error.into()),
                 None => return Err(Failure::new(format!("`{topic}` cannot be read to its end"))),
@@ -128,7 +138,7 @@ impl Cluster {
     }
 
     /// A sender that keeps the order of what it sends, whatever the broker does meanwhile.
-    pub(super) fn sender(&self) -> Result<Sender, Failure> {
+    pub fn sender(&self) -> Result<Sender, Failure> {
         let mut config = self.config();
         config.set("enable.idempotence", "true").set("linger.ms", "5").set("message.max.bytes", "8000000");
         config.set("message.timeout.ms", "0").set("reconnect.backoff.max.ms", "500");
@@ -138,14 +148,14 @@ impl Cluster {
 }
 
 /// See [`Cluster::commits`].
-pub(super) struct CommitsOf {
+pub struct CommitsOf {
     consumer: BaseConsumer,
     asked: TopicPartitionList,
 }
 
 impl CommitsOf {
     /// By partition, the offset after the last one that is committed; those without a commit are left out.
-    pub(super) fn now(&self) -> Result<BTreeMap<i32, i64>, Failure> {
+    pub fn now(&self) -> Result<BTreeMap<i32, i64>, Failure> {
         let committed = self.consumer.committed_offsets(self.asked.clone(), Duration::from_secs(10))?;
         let committed = committed.elements();
         let known = committed.iter().filter_map(|part| {
@@ -157,30 +167,44 @@ impl CommitsOf {
 }
 
 /// See [`Cluster::sender`].
-pub(super) struct Sender(BaseProducer);
+pub struct Sender(BaseProducer);
 
 impl Sender {
-    pub(super) fn send(&self, topic: &str, partition: i32, payload: &[u8]) -> Result<(), Failure> {
-        let mut record = BaseRecord::<(), [u8]>::to(topic).payload(payload).partition(partition);
-        loop {
-            match self.0.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
-                    record = back;
-                    self.0.poll(Duration::from_millis(10));
-                }
-                Err((error, _)) => return Err(error.into()),
-            }
-        }
+    /// Send a payload.
+    pub fn send(&self, topic: &str, partition: i32, payload: &[u8]) -> Result<(), Failure> {
+        produce(&self.0, BaseRecord::<(), [u8]>::to(topic).payload(payload).partition(partition))
+    }
+
+    /// Send a payload with what stands beside it.
+    pub fn send_whole<K: ToBytes + ?Sized>(&self, record: BaseRecord<'_, K, [u8]>) -> Result<(), Failure> {
+        produce(&self.0, record)
     }
 
     /// Let it work on what was sent, for so long.
-    pub(super) fn poll(&self, pause: Duration) {
+    pub fn poll(&self, pause: Duration) {
         self.0.poll(Duration::ZERO);
         std::thread::sleep(pause);
     }
 
-    pub(super) fn flush(&self) -> Result<(), Failure> {
+    /// Wait until the broker has everything.
+    pub fn flush(&self) -> Result<(), Failure> {
         Ok(self.0.flush(Duration::from_secs(120))?)
+    }
+}
+
+/// Send a message, as soon as there is room for it.
+pub fn produce<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(
+    producer: &BaseProducer,
+    mut record: BaseRecord<'_, K, P>,
+) -> Result<(), Failure> {
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
+                record = back;
+                producer.poll(Duration::from_millis(10));
+            }
+            Err((error, _)) => return Err(error.into()),
+        }
     }
 }

@@ -14,7 +14,8 @@
 
 mod failure;
 mod feed;
-mod kafka;
+#[doc(hidden)]
+pub mod kafka;
 mod oracle;
 pub mod proxy;
 mod rows;

@@ -10,7 +10,7 @@ use murmur::store::{DynamoStore, Item, TileId};
 use murmur::time::Timestamp;
 
 use super::feed::Log;
-use super::kafka::Cluster;
+use super::kafka::{Cluster, whole};
 use super::{Failure, Verdict};
 use crate::oracle::{Closures, Difference, Truth, closures, compare, read, scan};
 use crate::pipelines::{Singles, Tallies, Tick, Trails, decode};
@@ -105,7 +105,8 @@ impl Oracle {
             right.append(&mut self.refused::<Singles>().await?);
         }
         let mut found = BTreeSet::new();
-        for (payload, headers) in cluster.messages(topic)? {
+        for message in cluster.messages(topic)? {
+            let (payload, headers) = whole(&message);
             let header = |name: &str| headers.get(name).map(String::as_str).unwrap_or_default();
             let (at, offset) = (header("murmur-source-partition"), header("murmur-source-offset"));
             let (Ok(at), Ok(offset)) = (at.parse::<i32>(), offset.parse::<u64>()) else {

@@ -115,9 +115,9 @@ impl Trial {
         let load = load.for_length(settings.length);
         let mut rng = fastrand::Rng::with_seed(settings.seed);
         let cluster = Cluster(brokers.clone());
-        let (topic, letters, group) = (name(hint), name(&format!("{hint}-dead")), name(&format!("{hint}-group")));
-        cluster.create(&topic, load.partitions - load.added).await?;
-        cluster.create(&letters, 1).await?;
+        let [topic, letters, group] = ["", "-dead", "-group"].map(|of| name(&format!("faults-{hint}{of}")));
+        cluster.create(&topic, load.partitions - load.added, &[]).await?;
+        cluster.create(&letters, 1, &[]).await?;
         let endpoint = services::dynamodb()?;
         let dynamo = Dynamo::start(&endpoint, rng.u64(..)).await?;
         let prefix = format!("{topic}-");
