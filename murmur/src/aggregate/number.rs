@@ -83,9 +83,14 @@ pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
 
 /// Sum of two unevaluated pairs `(sum, rest)`, itself such a pair; not finite when the sum left the range.
 pub(super) fn two_sum((a, a_rest): (f64, f64), (b, b_rest): (f64, f64)) -> (f64, f64) {
+    let (sum, lost) = exactly(a, b);
+    // Also where almost all of the sum was lost: then the pair is one that adding nothing changes no more.
+    exactly(sum, lost + a_rest + b_rest)
+}
+
+/// Knuth's two-sum: the rounded sum, and what rounding lost, exactly, whichever of the two is the larger.
+fn exactly(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_seen = sum - a;
-    let lost = (a - (sum - b_seen)) + (b - b_seen) + a_rest + b_rest;
-    let total = sum + lost;
-    (total, lost - (total - sum))
+    (sum, (a - (sum - b_seen)) + (b - b_seen))
 }

@@ -275,6 +275,19 @@ fn float_sums_lose_nothing_that_matters() {
 }
 
 #[test]
+fn a_float_sum_of_any_bytes_is_settled_by_one_addition() {
+    let tiny = f64::from_bits(3);
+    for (sum, rest) in [(8.483094085598545e-308, tiny), (1.0, 1e300), (tiny, -1.0), (1e300, 1e300), (-0.0, 0.5)] {
+        let stored = [f64::to_le_bytes(sum), f64::to_le_bytes(rest)].concat();
+        let mut settled = Sum::<f64>::decode(&stored).unwrap();
+        settled.combine(Sum::identity());
+        let mut again = settled;
+        again.combine(Sum::identity());
+        assert_eq!(bytes(&again), bytes(&settled), "{sum:e} and {rest:e}");
+    }
+}
+
+#[test]
 fn what_has_no_sum_or_order_is_refused() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         assert!(Sum::<f64>::of(bad).refusal().unwrap().contains("cannot be added"), "{bad}");
