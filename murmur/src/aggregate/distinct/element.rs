@@ -54,7 +54,8 @@ impl Hasher for Raw {
 /// floats, `bool`, `Timestamp`, references to them, and `Option`.
 ///
 /// Hashed as Spark and the other DataSketches hash it: texts and bytes as they are, integers and `bool` as 64-bit
-/// integers, floats as `f64` with one zero and one NaN, times as microseconds.
+/// integers, floats as `f64` with one zero and one NaN, times as microseconds. An empty text, and no bytes, are no
+/// element, as none of the DataSketches counts them: a sketch of the same events by Spark has the same state.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be counted by `Distinct`",
     label = "not an element",
@@ -74,7 +75,7 @@ pub trait Element {
 impl Element for str {
     #[inline]
     fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
-        Some(hash(self.as_bytes()))
+        (!self.is_empty()).then(|| hash(self.as_bytes()))
     }
 }
 
@@ -88,7 +89,7 @@ impl Element for String {
 impl Element for [u8] {
     #[inline]
     fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
-        Some(hash(self))
+        (!self.is_empty()).then(|| hash(self))
     }
 }
 

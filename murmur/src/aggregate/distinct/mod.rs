@@ -43,7 +43,7 @@ enum State {
 }
 
 impl Distinct {
-    /// One element; nothing when it is `None`.
+    /// One element; nothing when it is `None` or an empty text.
     ///
     /// Texts are told apart by their bytes, and whole numbers of any type by their value: the `u8` 7 and the `i64` 7
     /// are one element, the text `7` is another.
