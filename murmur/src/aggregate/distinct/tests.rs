@@ -108,6 +108,21 @@ fn the_updatable_form_of_java_and_spark_is_read() {
 }
 
 #[test]
+fn what_spark_made_of_the_same_elements_is_read_as_ours() {
+    let texts = |count: u32| fold((0..count).map(|n| Distinct::of(format!("text {n}"))));
+    let numbers = fold((0..20i64).map(|n| Distinct::of(if n % 2 == 0 { n } else { -n })));
+    for (spark, ours) in [
+        (include_bytes!("../golden/distinct_texts_7.bin").as_slice(), texts(7)),
+        (include_bytes!("../golden/distinct_texts_200.bin"), texts(200)),
+        (include_bytes!("../golden/distinct_texts_5000.bin"), texts(5_000)),
+        (include_bytes!("../golden/distinct_numbers_20.bin"), numbers),
+    ] {
+        assert_eq!(Distinct::decode(spark).unwrap(), ours);
+        assert_ne!(spark, bytes(&ours), "Spark writes its own spelling; this test shows that it is read");
+    }
+}
+
+#[test]
 fn foreign_sketches_are_refused_with_both_values() {
     let refusal = |bytes: &[u8]| Distinct::decode(bytes).unwrap_err().to_string();
     let other = |lg_k, kind| {

@@ -25,7 +25,7 @@ pub const MAX_ITEM_BYTES: usize = 256;
 /// While there are no more different items than that, every count is exact. Beyond, counts are too high by at most
 /// [`maximum_error`](TopItems::maximum_error), which is never more than `3.5 / places` of the total; an item that is
 /// more frequent than that is never missing. Items over 256 bytes are refused. What is stored is a sketch of Apache
-/// DataSketches, which Spark (`approx_top_k_accumulate`) reads and writes.
+/// DataSketches, which Spark (`approx_top_k_accumulate`) has in its states; `docs/spark.md` has the SQL.
 ///
 /// Unlike the DataSketches' own, the state does not depend on places in a hash table: the same items in the same order
 /// give the same bytes, also when it was stored and loaded again in between.

@@ -163,6 +163,18 @@ fn the_datasketches_read_and_write_the_same_bytes() {
 }
 
 #[test]
+fn what_spark_made_of_the_same_items_is_read() {
+    // The first item comes `3 items` times, the second half as often, and so on.
+    let truth = |items: u64| (1..=items).map(|n| (format!("item {n}"), 3 * items / n)).collect::<Exact<_, _>>();
+    let few = TopK::<10>::decode(include_bytes!("../golden/topk_items_6.bin")).unwrap();
+    let ours = truth(6).into_iter().flat_map(|(item, count)| std::iter::repeat_n(item, count as usize));
+    assert_eq!(bytes(&few), bytes(&fold(ours.map(TopK::<10>::of))));
+    let many = TopK::<10>::decode(include_bytes!("../golden/topk_items_300.bin")).unwrap();
+    assert!(many.reply().unwrap().maximum_error > 0, "nothing had to go");
+    holds(&many, &truth(300));
+}
+
+#[test]
 fn foreign_sketches_are_refused_with_both_values() {
     let refusal = |bytes: &[u8]| TopK::<10>::decode(bytes).unwrap_err().to_string();
     let larger = bytes(&TopK::<20>::of("a"));

@@ -1,0 +1,86 @@
+"""Runs the SQL of docs/spark.md in Spark: exchange.py PAGE FOLDER
+
+FOLDER has a file `SECTION.TYPE.jsonl` for each section of the page and type of elements it is to be run with. Each line
+is a key with its elements, and the sketch that Murmur made of them in base64. Prints what the views `made`, `read` and
+`joined` of each section have, by the name of the file, the view, and the key.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
+from pyspark.sql import SparkSession
+
+VIEWS = ("made", "read", "joined")
+
+
+def statements(page):
+    """The SQL of each section."""
+    sections = {}
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        name, text = section.split("\n", 1)
+        blocks = re.findall(r"^```sql\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+        sections[name.strip()] = [part for block in blocks for part in block.split(";") if part.strip()]
+    return sections
+
+
+def start(folder):
+    # Small and short: to compile each query and the hot code of the JVM takes most of the time otherwise.
+    spark = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.driver.memory", "512m")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+        .config("spark.local.dir", folder)
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.sql.warehouse.dir", f"{folder}/warehouse")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def run(spark, file, element, sql):
+    rows = spark.read.schema(f"key STRING, elements ARRAY<{element}>, sketch BINARY").json(str(file), mode="FAILFAST")
+    rows.select("key", "sketch").createOrReplaceTempView("murmur")
+    rows.selectExpr("key", "explode(elements) AS element").createOrReplaceTempView("events")
+    for statement in sql:
+        spark.sql(statement)
+    views = {}
+    for view in VIEWS:
+        lines = spark.sql(f"SELECT key, to_json(struct(*)) AS line FROM {view}").collect()
+        views[view] = {row.key: json.loads(row.line) for row in lines}
+    # A section that lacks one must not find another section's.
+    for view in VIEWS:
+        spark.catalog.dropTempView(view)
+    return views
+
+
+def main(page, folder):
+    sections = statements(Path(page).read_text(encoding="utf-8"))
+    files = sorted(Path(folder).glob("*.jsonl"))
+    untested = sections.keys() - {file.stem.split(".")[0] for file in files}
+    if untested:
+        sys.exit(f"nothing was given to run these sections of {page} with: {', '.join(untested)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        spark = start(scratch)
+        replies = {"version": spark.version}
+        for file in files:
+            section, element = file.stem.split(".")
+            replies[file.stem] = run(spark, file, element, sections[section])
+        spark.stop()
+    json.dump(replies, sys.stdout)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,133 @@
+//! Sketches to Spark and back. Each side reads, estimates and merges what the other made of the same events; Spark does
+//! it by the SQL of `docs/spark.md`, as it stands there.
+//!
+//! A further aggregate has a section of that page, a file here with its [`Exchanged`], and a line in the test.
+//!
+//! Some of what Spark makes is kept for the aggregates' own tests, in `murmur/src/aggregate/golden`. `BLESS=1` with this
+//! test writes it anew.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use murmur::aggregate::{Distinct, Monoid, TopK};
+use murmur_tests::{process, tools, workspace};
+use serde_json::{Value, json};
+
+mod distinct;
+mod top_k;
+
+/// An aggregate that Spark has too.
+pub(crate) trait Exchanged: Monoid {
+    /// Its heading in `docs/spark.md`.
+    const SECTION: &str;
+
+    /// Cases, by the type that their elements have in Spark.
+    fn cases() -> Vec<(&'static str, Vec<Case<Self>>)>;
+
+    /// Whether Spark does the same as we do.
+    fn check(case: &Case<Self>, spark: &Spark<Self>);
+}
+
+/// Events, and what we make of them.
+#[derive(Debug)]
+pub(crate) struct Case<A> {
+    key: &'static str,
+    elements: Vec<Value>,
+    ours: A,
+    /// Whether what Spark makes of it is kept for the tests of the aggregate.
+    golden: bool,
+}
+
+impl<A: Monoid> Case<A> {
+    fn new<T: Clone + Into<Value>>(
+        key: &'static str,
+        elements: impl IntoIterator<Item = T>,
+        of: impl Fn(T) -> A,
+    ) -> Self {
+        let mut ours = A::identity();
+        let elements = elements.into_iter().map(|element| {
+            ours.combine(of(element.clone()));
+            element.into()
+        });
+        Self { key, elements: elements.collect(), ours, golden: false }
+    }
+
+    fn golden(self) -> Self {
+        Self { golden: true, ..self }
+    }
+}
+
+/// What Spark says of a case.
+#[derive(Debug)]
+pub(crate) struct Spark<A> {
+    /// The sketch that Spark made of the elements.
+    made: A,
+    /// What it reads in ours.
+    read: Value,
+    /// Our sketch and its own, merged by Spark.
+    joined: A,
+    /// What it reads in that one.
+    joined_read: Value,
+}
+
+#[test]
+fn spark_reads_merges_and_makes_the_same_sketches() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let checks = [prepare::<Distinct>(folder.path()), prepare::<TopK<10>>(folder.path())];
+    let script = workspace().join("tests/clients/spark/exchange.py");
+    let page = workspace().join("docs/spark.md");
+    let arguments = [&script, &page, folder.path()].map(|path: &Path| path.to_str().unwrap());
+    let replies = process::json(tools::spark(), &arguments);
+    let tested = format!("Tested with Spark {} ", replies["version"].as_str().unwrap());
+    assert!(fs::read_to_string(&page).unwrap().contains(&tested), "docs/spark.md does not say `{tested}`");
+    for check in checks {
+        check(&replies);
+    }
+}
+
+/// Write down what Spark gets; what it answers is checked by what is returned.
+fn prepare<A: Exchanged>(folder: &Path) -> Box<dyn FnOnce(&Value)> {
+    let cases = A::cases();
+    for (element, cases) in &cases {
+        let lines = cases.iter().map(|Case { key, elements, ours, .. }| {
+            let mut sketch = Vec::new();
+            ours.encode(&mut sketch);
+            json!({ "key": key, "elements": elements, "sketch": BASE64.encode(sketch) }).to_string() + "\n"
+        });
+        fs::write(folder.join(format!("{}.{element}.jsonl", A::SECTION)), lines.collect::<String>()).unwrap();
+    }
+    Box::new(move |replies| {
+        for (element, cases) in &cases {
+            let views = &replies[format!("{}.{element}", A::SECTION)];
+            for case in cases {
+                let row = |view: &str| &views[view][case.key];
+                let bytes = |view| BASE64.decode(row(view)["sketch"].as_str().unwrap()).unwrap();
+                let decoded = |view| {
+                    A::decode(&bytes(view)).unwrap_or_else(|error| panic!("`{view}` of `{}`: {error}", case.key))
+                };
+                let spark = Spark {
+                    made: decoded("made"),
+                    read: row("read")["estimate"].clone(),
+                    joined: decoded("joined"),
+                    joined_read: row("joined")["estimate"].clone(),
+                };
+                A::check(case, &spark);
+                if case.golden {
+                    keep(A::SECTION, case.key, &bytes("made"));
+                }
+            }
+        }
+    })
+}
+
+/// What Spark makes is what it made when the golden file was written.
+fn keep(section: &str, key: &str, made: &[u8]) {
+    let file = workspace().join(format!("murmur/src/aggregate/golden/{}_{key}.bin", section.to_lowercase()));
+    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
+        fs::write(&file, made).unwrap();
+    }
+    let kept = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; `BLESS=1` writes it", file.display()));
+    assert!(kept == made, "{} is not what Spark makes now; `BLESS=1` with this test writes it anew", file.display());
+}
