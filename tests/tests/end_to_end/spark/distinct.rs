@@ -2,66 +2,85 @@
 
 use std::collections::HashSet;
 
-use murmur::aggregate::{Distinct, Monoid};
+use murmur::aggregate::{Distinct, Monoid, Question};
 use serde_json::Value;
 
 use super::{Case, Exchanged, Spark};
 
-fn texts(count: u64) -> impl Iterator<Item = Option<String>> {
-    (0..count).map(|n| Some(format!("text {n}")))
+fn texts(count: u64) -> Vec<Option<String>> {
+    (0..count).map(|n| Some(format!("text {n}"))).collect()
 }
 
 /// Every other one below 0.
-fn numbers(count: i64) -> impl Iterator<Item = i64> {
-    (0..count).map(|n| if n % 2 == 0 { n } else { -n })
+fn numbers(count: i64) -> Vec<i64> {
+    (0..count).map(|n| if n % 2 == 0 { n } else { -n }).collect()
+}
+
+/// Sets of all sizes.
+fn cases<A: Monoid>(of_text: fn(Option<String>) -> A, of_number: fn(i64) -> A) -> Vec<(&'static str, Vec<Case<A>>)> {
+    let strange = ["", "é", "e\u{301}", "日本語", "🦀", "\0", "a\0b", "line\nend", "\"", " ", "a", "A", "7"];
+    let texts = [
+        ("none", vec![None]),
+        ("empty", vec![Some(String::new()), None]),
+        ("single", vec![Some("a".to_owned())]),
+        ("strange", strange.map(|text| Some(text.to_owned())).into()),
+        ("twice", [texts(6), texts(6)].concat()),
+        ("texts_7", texts(7)),
+        ("texts_8", texts(8)),
+        ("texts_200", texts(200)),
+        // The last that `Distinct` keeps one by one, and the first that it does not; then those of `DistinctSet`.
+        ("texts_384", texts(384)),
+        ("texts_385", texts(385)),
+        ("texts_4096", texts(4_096)),
+        ("texts_4097", texts(4_097)),
+        ("texts_5000", texts(5_000)),
+        ("texts_100000", texts(100_000)),
+    ];
+    let numbers = [
+        ("zero", vec![0]),
+        ("extremes", vec![i64::MIN, i64::MIN + 1, -1, 0, 1, 1 << 32, (1 << 53) + 1, i64::MAX]),
+        ("numbers_20", numbers(20)),
+        ("numbers_3000", numbers(3_000)),
+        ("numbers_100000", numbers(100_000)),
+    ];
+    vec![
+        ("STRING", texts.into_iter().map(|(key, texts)| Case::new(key, texts, of_text)).collect()),
+        ("BIGINT", numbers.into_iter().map(|(key, numbers)| Case::new(key, numbers, of_number)).collect()),
+    ]
 }
 
 impl Exchanged for Distinct {
     const SECTION: &str = "Distinct";
+    const GOLDEN: &[&str] = &["texts_7", "texts_200", "texts_5000", "numbers_20"];
 
     fn cases() -> Vec<(&'static str, Vec<Case<Self>>)> {
-        let strange = ["", "é", "e\u{301}", "日本語", "🦀", "\0", "a\0b", "line\nend", "\"", " ", "a", "A", "7"];
-        let of_texts = |key, texts: Vec<Option<String>>| Case::new(key, texts, Distinct::of);
-        let of_numbers = |key, numbers: Vec<i64>| Case::new(key, numbers, Distinct::of);
-        let texts_of_all_sizes = vec![
-            of_texts("none", vec![None]),
-            of_texts("empty", vec![Some(String::new()), None]),
-            of_texts("single", vec![Some("a".to_owned())]),
-            of_texts("strange", strange.map(|text| Some(text.to_owned())).into()),
-            of_texts("twice", texts(6).chain(texts(6)).collect()),
-            of_texts("texts_7", texts(7).collect()).golden(),
-            of_texts("texts_8", texts(8).collect()),
-            of_texts("texts_200", texts(200).collect()).golden(),
-            // The last that are kept one by one, and the first that are not.
-            of_texts("texts_384", texts(384).collect()),
-            of_texts("texts_385", texts(385).collect()),
-            of_texts("texts_5000", texts(5_000).collect()).golden(),
-            of_texts("texts_100000", texts(100_000).collect()),
-        ];
-        let numbers_of_all_sizes = vec![
-            of_numbers("zero", vec![0]),
-            of_numbers("extremes", vec![i64::MIN, i64::MIN + 1, -1, 0, 1, 1 << 32, (1 << 53) + 1, i64::MAX]),
-            of_numbers("numbers_20", numbers(20).collect()).golden(),
-            of_numbers("numbers_3000", numbers(3_000).collect()),
-            of_numbers("numbers_100000", numbers(100_000).collect()),
-        ];
-        vec![("STRING", texts_of_all_sizes), ("BIGINT", numbers_of_all_sizes)]
+        cases(Self::of, Self::of)
     }
 
     fn check(case: &Case<Self>, spark: &Spark<Self>) {
-        let Case { key, elements, ours, .. } = case;
-        assert!(spark.made == *ours, "`{key}`: Spark's sketch of the same elements is another one");
-        assert!(spark.joined == *ours, "`{key}`: Spark's union with its own sketch is not what both were");
-        let estimate = ours.reply().unwrap();
-        for (what, read) in [("our sketch", &spark.read), ("the union", &spark.joined_read)] {
-            assert_eq!(read.as_f64(), Some(estimate.value.round()), "`{key}`: what Spark reads in {what}");
-        }
-        let counted = |element: &&Value| !element.is_null() && element.as_str() != Some("");
-        let truth = elements.iter().filter(counted).collect::<HashSet<_>>().len() as f64;
-        assert!((estimate.value - truth).abs() <= 0.05 * truth, "`{key}`: {estimate:?}, truly {truth}");
-
-        let mut merged = ours.clone();
-        merged.combine(spark.made.clone());
-        assert_eq!(merged.reply().unwrap(), estimate, "`{key}`: merged with Spark's by us");
+        check(case, spark, |sketch| sketch.reply(&Question::default()).unwrap().value);
     }
+}
+
+/// The sketch of a set is one and the same, whoever made it, and so is the union of both.
+fn check<A: Monoid>(case: &Case<A>, spark: &Spark<A>, estimate: impl Fn(&A) -> f64) {
+    let Case { key, elements, ours } = case;
+    let bytes = |sketch: &A| {
+        let mut bytes = Vec::new();
+        sketch.encode(&mut bytes);
+        bytes
+    };
+    let mut merged = ours.clone();
+    merged.combine(spark.made.clone());
+    assert!(bytes(&spark.made) == bytes(ours), "`{key}`: Spark's sketch of the same elements is another one");
+    assert!(bytes(&spark.joined) == bytes(ours), "`{key}`: Spark's union of both sketches is larger");
+    assert!(bytes(&merged) == bytes(ours), "`{key}`: our union of both sketches is larger");
+
+    let estimate = estimate(ours);
+    for (what, read) in [("our sketch", &spark.read), ("the union", &spark.joined_read)] {
+        assert_eq!(read.as_f64(), Some(estimate.round()), "`{key}`: what Spark reads in {what}");
+    }
+    let counted = |element: &&Value| !element.is_null() && element.as_str() != Some("");
+    let truth = elements.iter().filter(counted).collect::<HashSet<_>>().len() as f64;
+    assert!((estimate - truth).abs() <= 0.05 * truth, "`{key}`: {estimate}, truly {truth}");
 }
