@@ -39,7 +39,7 @@ enum State {
 const SEED: u64 = 9001;
 
 impl DistinctSet {
-    /// One element; nothing when it is `None`. Elements are told apart as by [`Distinct`](super::Distinct).
+    /// One element; nothing when it is `None` or an empty text. Elements are told apart as by [`Distinct`](super::Distinct).
     pub fn of(element: impl Element) -> Self {
         // 63 bits, as Java has no unsigned numbers; 0 stands for a free place there.
         let hash = element.hashed(|bytes| murmur3::hash(bytes, SEED).0 >> 1).filter(|hash| *hash != 0);
