@@ -86,6 +86,19 @@ fn elements_are_hashed_as_the_other_languages_hash_them() {
 }
 
 #[test]
+fn what_spark_made_of_the_same_elements_is_read_as_ours() {
+    let texts = fold((0..200).map(|n| DistinctSet::of(format!("text {n}"))));
+    let numbers = of((0..20).map(|n| if n % 2 == 0 { n } else { -n }));
+    for (spark, ours) in [
+        (include_bytes!("../golden/distinctset_single.bin").as_slice(), DistinctSet::of("a")),
+        (include_bytes!("../golden/distinctset_texts_200.bin"), texts),
+        (include_bytes!("../golden/distinctset_numbers_20.bin"), numbers),
+    ] {
+        assert_eq!(bytes(&DistinctSet::decode(spark).unwrap()), bytes(&ours));
+    }
+}
+
+#[test]
 fn sets_are_united_intersected_and_subtracted_as_by_the_datasketches() {
     for (a, b) in [(0..1_000, 500..2_000), (0..50_000, 30_000..31_000), (0..30_000, 20_000..90_000), (0..0, 0..9_000)] {
         let (ours_a, ours_b) = (of(a.clone()), of(b.clone()));

@@ -156,6 +156,18 @@ fn the_datasketches_read_and_write_the_same_bytes() {
 }
 
 #[test]
+fn what_spark_made_of_the_same_numbers_is_read() {
+    let read = |bytes: &[u8]| Quantiles::decode(bytes).unwrap();
+    assert_eq!(bytes(&read(include_bytes!("../golden/quantiles_single.bin"))), bytes(&Quantiles::of(0.1)));
+    let few = fold((0..20).map(|n| Quantiles::of(f64::from(n) / 4.0)));
+    assert_eq!(bytes(&read(include_bytes!("../golden/quantiles_numbers_20.bin"))), bytes(&few));
+    let many = read(include_bytes!("../golden/quantiles_numbers_300.bin"));
+    assert!(many.reply(&Question::default()).unwrap().rank_error > 0.0, "nothing had to go");
+    let worst = worst(&many, 300);
+    assert!(worst < RANK_ERROR, "{worst}");
+}
+
+#[test]
 fn what_nobody_asks_is_answered_by_four_quantiles_and_what_is_empty_by_none() {
     let shares = |value: Quantiles| {
         let reply = value.reply(&Question::default()).unwrap();

@@ -1,8 +1,8 @@
-//! `Distinct` and `hll_sketch_agg`.
+//! `Distinct` and `hll_sketch_agg`, `DistinctSet` and `theta_sketch_agg`.
 
 use std::collections::HashSet;
 
-use murmur::aggregate::{Distinct, Monoid, Question};
+use murmur::aggregate::{Distinct, DistinctSet, Monoid, Question};
 use serde_json::Value;
 
 use super::{Case, Exchanged, Spark};
@@ -52,6 +52,19 @@ fn cases<A: Monoid>(of_text: fn(Option<String>) -> A, of_number: fn(i64) -> A) -
 impl Exchanged for Distinct {
     const SECTION: &str = "Distinct";
     const GOLDEN: &[&str] = &["texts_7", "texts_200", "texts_5000", "numbers_20"];
+
+    fn cases() -> Vec<(&'static str, Vec<Case<Self>>)> {
+        cases(Self::of, Self::of)
+    }
+
+    fn check(case: &Case<Self>, spark: &Spark<Self>) {
+        check(case, spark, |sketch| sketch.reply(&Question::default()).unwrap().value);
+    }
+}
+
+impl Exchanged for DistinctSet {
+    const SECTION: &str = "DistinctSet";
+    const GOLDEN: &[&str] = &["single", "texts_200", "numbers_20"];
 
     fn cases() -> Vec<(&'static str, Vec<Case<Self>>)> {
         cases(Self::of, Self::of)
