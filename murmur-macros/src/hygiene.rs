@@ -149,6 +149,10 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
             let items = number(*items);
             quote!(#krate::aggregate::TopK<#items>)
         }
+        Monoid::Decayed(seconds) => {
+            let seconds = number(*seconds);
+            quote!(#krate::aggregate::Decayed<#seconds>)
+        }
         Monoid::Custom { .. } => return None,
     })
 }

@@ -149,6 +149,7 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
             None
         }
     };
+    let only = |most| size(segment, most).filter(|_| types.is_empty());
     match name.as_str() {
         "Count" | "Average" | "Moments" | "Quantiles" | "Distinct" | "DistinctSet" if !bare => {
             refuse(codes::AGGREGATE_OF, format!("`{name}` has no parameter; write `{name}`"))
@@ -165,7 +166,7 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
         "First" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::First),
         "Last" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Last),
         "Latest" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Latest),
-        "Set" => match items(segment) {
+        "Set" => match size(segment, MOST_ITEMS) {
             Some(most) => of(MEMBERS, MEMBERS_LIST).map(|kind| Monoid::Set(kind, most)),
             None => {
                 let message =
@@ -173,11 +174,18 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
                 refuse(codes::AGGREGATE_OF, message)
             }
         },
-        "TopK" => match items(segment).filter(|_| types.is_empty()) {
+        "TopK" => match only(MOST_ITEMS) {
             Some(number) => Some(Monoid::TopK(number)),
             None => {
                 let message = format!("say how many items to keep as a number from 1 to {MOST_ITEMS}: `TopK<10>`");
                 refuse(codes::AGGREGATE_OF, message)
+            }
+        },
+        "Decayed" => match only(u32::MAX) {
+            Some(seconds) => Some(Monoid::Decayed(seconds)),
+            None => {
+                let message = "say the half-life in seconds, as a whole number from 1: `Decayed<3600>` is one hour";
+                refuse(codes::AGGREGATE_OF, message.to_owned())
             }
         },
         "String" | "Vec" | "Option" | "bool" | "HashMap" | "BTreeMap" => {
@@ -196,8 +204,8 @@ const COMPARABLE: &[Kind] =
     &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
 const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
 
-/// The number of `TopK<10>`, and of `Set<String, 100>`: the last argument, and the only number.
-fn items(segment: &syn::PathSegment) -> Option<u32> {
+/// The number of `TopK<10>`, and of `Set<String, 100>`: the last argument, and the only number. From 1 to `most`.
+fn size(segment: &syn::PathSegment, most: u32) -> Option<u32> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     let mut numbers = arguments.args.iter().rev();
     let literal = match numbers.next()? {
@@ -207,7 +215,7 @@ fn items(segment: &syn::PathSegment) -> Option<u32> {
     if numbers.any(|argument| !matches!(argument, GenericArgument::Type(_))) {
         return None;
     }
-    literal.base10_parse().ok().filter(|number| (1..=MOST_ITEMS).contains(number))
+    literal.base10_parse().ok().filter(|number| (1..=most).contains(number))
 }
 
 const MEMBERS: &[Kind] = &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::String, Kind::Timestamp];

@@ -128,6 +128,7 @@ pub(crate) fn everything() -> Package {
         aggregated.push(kept(&format!("last_{at}"), Monoid::Last(kind.clone())));
         aggregated.push(kept(&format!("latest_{at}"), Monoid::Latest(kind)));
     }
+    aggregated.push(kept("decayed", Monoid::Decayed(3_600)));
     let pipeline = |name: &str, output, window| Pipeline {
         name: name.into(),
         docs: docs("A pipeline."),

@@ -182,6 +182,8 @@ pub enum Monoid {
     Distinct,
     DistinctSet,
     TopK(u32),
+    /// The half-life in seconds.
+    Decayed(u32),
     /// The user's own; its reply is the protobuf type given by `#[murmur(as = "...")]`, `bytes` without.
     Custom {
         /// The type as it is written.

@@ -21,6 +21,7 @@
 //! | `Set<T, N>` | `murmur.v1.StringSet`, `Uint64Set`, `Int64Set`, `TimestampSet` |
 //! | `Distinct`, `DistinctSet` | `murmur.v1.Estimate` |
 //! | `TopK<N>` | `murmur.v1.TopItems` |
+//! | `Decayed<SECONDS>` | `murmur.v1.Decayed` |
 //! | the user's own | the scalar it names |
 
 use super::{Cardinality, Enum, EnumValue, Field, Form, Message, Schema, Service, Shape, Table, Type, WindowText};
@@ -160,6 +161,7 @@ impl Lower<'_> {
             Monoid::First(kind) | Monoid::Last(kind) => Shape::plain(Type::foreign(timed(&self.kind(kind)))),
             Monoid::Distinct | Monoid::DistinctSet => Shape::plain(Type::foreign("murmur.v1.Estimate")),
             Monoid::TopK(_) => Shape::plain(Type::foreign("murmur.v1.TopItems")),
+            Monoid::Decayed(_) => Shape::plain(Type::foreign("murmur.v1.Decayed")),
             Monoid::Custom { reply, .. } => Shape::plain(Type::scalar(reply)),
         }
     }
@@ -295,6 +297,7 @@ fn monoid_text(monoid: &Monoid) -> String {
         Monoid::Distinct => "Distinct".into(),
         Monoid::DistinctSet => "DistinctSet".into(),
         Monoid::TopK(_) => "TopK".into(),
+        Monoid::Decayed(seconds) => format!("Decayed<{seconds}>"),
         Monoid::Custom { rust, .. } => rust.clone(),
     }
 }

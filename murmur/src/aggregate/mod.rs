@@ -17,9 +17,11 @@
 //! | [`Distinct`] | an [`Element`] | estimate with bounds | bytes |
 //! | [`DistinctSet`] | an [`Element`] | estimate with bounds, set algebra | bytes |
 //! | [`TopK`] | an [`Item`] | items with bounds | bytes |
+//! | [`Decayed`] | `f64` | value, instant, half-life | bytes |
 
 mod average;
 mod count;
+mod decayed;
 mod distinct;
 mod distinct_set;
 pub mod envelope;
@@ -43,6 +45,7 @@ mod value;
 
 pub use average::{Average, Term};
 pub use count::Count;
+pub use decayed::Decayed;
 pub use distinct::{Coupon, Distinct, Element};
 pub use distinct_set::DistinctSet;
 pub use extreme::{Max, Min};

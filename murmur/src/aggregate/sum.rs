@@ -128,6 +128,20 @@ impl FloatTotal {
         self.sum
     }
 
+    /// Halved so many times: exact, unless it comes to less than an `f64` can hold.
+    pub(super) fn halved(self, times: u64) -> Self {
+        // From the largest value down to the smallest there are fewer than 2,100 halvings, in steps that an `f64` has.
+        let (mut times, mut value) = (times.min(2_100), self);
+        while times > 0 {
+            let step = times.min(1_000);
+            let factor = f64::from_bits((1023 - step) << 52);
+            value = Self { sum: value.sum * factor, rest: value.rest * factor };
+            times -= step;
+        }
+        // What left the range has not come back by that.
+        if self.get().is_some() { value } else { Self::OVERFLOW }
+    }
+
     /// The sum; `None` when it left the range.
     pub fn get(self) -> Option<f64> {
         self.sum.is_finite().then_some(self.sum)

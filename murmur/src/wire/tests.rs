@@ -71,6 +71,7 @@ fn the_shared_messages_are_those_of_the_proto() {
         ours::<RankPoint>(),
         ours::<TopItems>(),
         ours::<TopItem>(),
+        ours::<Decayed>(),
         ours::<TimedString>(),
         ours::<TimedUint64>(),
         ours::<TimedInt64>(),

@@ -315,6 +315,17 @@ crate::message! {
         upper: u64 = 4,
     }
 
+    /// A sum that fades.
+    pub struct Decayed: "murmur.v1.Decayed" {
+        /// Every amount with the weight that it has at `as_of`.
+        value: f64 = 1,
+        /// The instant that `value` is told for: the end of the interval or now, but no earlier than the beginning of
+        /// the half-life, counted from 1970, in which the newest amount lies.
+        as_of: Option<Timestamp> = 2,
+        /// After it, half of an amount is left.
+        half_life: Option<Span> = 3,
+    }
+
     /// A text with the time of its event.
     pub struct TimedString: "murmur.v1.TimedString" {
         /// When.

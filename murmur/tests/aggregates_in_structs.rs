@@ -1,0 +1,35 @@
+//! Aggregates with parameters as fields of a struct: the macro reads them as what they are, and they answer together.
+
+#![allow(missing_docs, reason = "definitions of a test")]
+
+use murmur::prelude::*;
+use murmur::wire::WireMessage;
+
+#[murmur::aggregate]
+pub struct Post {
+    pub likes: Count,
+    pub trend: Decayed<3_600>,
+}
+
+fn like(at: i64) -> Post {
+    Post { likes: Count::one(), trend: Decayed::of(1.0, Timestamp::from_seconds(at)) }
+}
+
+fn stored<M: Monoid>(value: &M) -> M {
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes);
+    M::decode(&bytes).unwrap()
+}
+
+#[test]
+fn each_field_answers_what_was_asked_of_it() {
+    let mut post = Post::identity();
+    for at in [0, 0, 3_600, 7_200] {
+        post.combine(like(at));
+    }
+    let question = Question::at(Timestamp::from_seconds(7_200));
+    let reply = stored(&post).reply(&question).unwrap();
+    assert_eq!((reply.likes, reply.trend.value), (4, 2.0));
+    let types: Vec<_> = PostReply::SHAPE.iter().map(|field| field.proto).collect();
+    assert_eq!(types, ["uint64", "murmur.v1.Decayed"]);
+}
