@@ -153,6 +153,10 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
             let seconds = number(*seconds);
             quote!(#krate::aggregate::Decayed<#seconds>)
         }
+        Monoid::Membership(elements) => {
+            let elements = number(*elements);
+            quote!(#krate::aggregate::Membership<#elements>)
+        }
         Monoid::Custom { .. } => return None,
     })
 }

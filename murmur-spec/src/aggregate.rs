@@ -188,6 +188,15 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
                 refuse(codes::AGGREGATE_OF, message.to_owned())
             }
         },
+        "Membership" => match only(MOST_MEMBERS) {
+            Some(number) => Some(Monoid::Membership(number)),
+            None => {
+                let message = format!(
+                    "say how many elements to expect as a number from 1 to {MOST_MEMBERS}, each is 1.2 bytes: `Membership<10_000>`"
+                );
+                refuse(codes::AGGREGATE_OF, message)
+            }
+        },
         "String" | "Vec" | "Option" | "bool" | "HashMap" | "BTreeMap" => {
             no_aggregate("write `Last<String>`, `Distinct` or `TopK<10>`")
         }
@@ -223,3 +232,6 @@ const MEMBERS_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `String` or `Timestamp`"
 
 /// The most items that a `TopK` or a `Set` keeps: it has to fit into one stored item.
 pub const MOST_ITEMS: u32 = 1_000;
+
+/// The most elements that a `Membership` can be made for: its filter has to fit into one stored item.
+pub const MOST_MEMBERS: u32 = 300_000;

@@ -129,6 +129,7 @@ pub(crate) fn everything() -> Package {
         aggregated.push(kept(&format!("latest_{at}"), Monoid::Latest(kind)));
     }
     aggregated.push(kept("decayed", Monoid::Decayed(3_600)));
+    aggregated.push(kept("membership", Monoid::Membership(10_000)));
     let pipeline = |name: &str, output, window| Pipeline {
         name: name.into(),
         docs: docs("A pipeline."),

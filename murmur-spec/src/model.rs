@@ -184,6 +184,8 @@ pub enum Monoid {
     TopK(u32),
     /// The half-life in seconds.
     Decayed(u32),
+    /// How many elements it is made for.
+    Membership(u32),
     /// The user's own; its reply is the protobuf type given by `#[murmur(as = "...")]`, `bytes` without.
     Custom {
         /// The type as it is written.

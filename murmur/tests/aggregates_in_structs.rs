@@ -9,10 +9,11 @@ use murmur::wire::WireMessage;
 pub struct Post {
     pub likes: Count,
     pub trend: Decayed<3_600>,
+    pub fans: Membership<100>,
 }
 
-fn like(at: i64) -> Post {
-    Post { likes: Count::one(), trend: Decayed::of(1.0, Timestamp::from_seconds(at)) }
+fn like(at: i64, by: &str) -> Post {
+    Post { likes: Count::one(), trend: Decayed::of(1.0, Timestamp::from_seconds(at)), fans: Membership::of(by) }
 }
 
 fn stored<M: Monoid>(value: &M) -> M {
@@ -24,12 +25,15 @@ fn stored<M: Monoid>(value: &M) -> M {
 #[test]
 fn each_field_answers_what_was_asked_of_it() {
     let mut post = Post::identity();
-    for at in [0, 0, 3_600, 7_200] {
-        post.combine(like(at));
+    for (at, by) in [(0, "ada"), (0, "bob"), (3_600, "ada"), (7_200, "cy")] {
+        post.combine(like(at, by));
     }
-    let question = Question::at(Timestamp::from_seconds(7_200));
+    let elements = vec!["bob".into(), "dora".into()];
+    let question = Question { elements, ..Question::at(Timestamp::from_seconds(7_200)) };
     let reply = stored(&post).reply(&question).unwrap();
     assert_eq!((reply.likes, reply.trend.value), (4, 2.0));
+    let fans: Vec<_> = reply.fans.members.iter().map(|fan| fan.contained).collect();
+    assert_eq!(fans, [true, false]);
     let types: Vec<_> = PostReply::SHAPE.iter().map(|field| field.proto).collect();
-    assert_eq!(types, ["uint64", "murmur.v1.Decayed"]);
+    assert_eq!(types, ["uint64", "murmur.v1.Decayed", "murmur.v1.Membership"]);
 }

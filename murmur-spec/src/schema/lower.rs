@@ -22,6 +22,7 @@
 //! | `Distinct`, `DistinctSet` | `murmur.v1.Estimate` |
 //! | `TopK<N>` | `murmur.v1.TopItems` |
 //! | `Decayed<SECONDS>` | `murmur.v1.Decayed` |
+//! | `Membership<N>` | `murmur.v1.Membership` |
 //! | the user's own | the scalar it names |
 
 use super::{Cardinality, Enum, EnumValue, Field, Form, Message, Schema, Service, Shape, Table, Type, WindowText};
@@ -162,6 +163,7 @@ impl Lower<'_> {
             Monoid::Distinct | Monoid::DistinctSet => Shape::plain(Type::foreign("murmur.v1.Estimate")),
             Monoid::TopK(_) => Shape::plain(Type::foreign("murmur.v1.TopItems")),
             Monoid::Decayed(_) => Shape::plain(Type::foreign("murmur.v1.Decayed")),
+            Monoid::Membership(_) => Shape::plain(Type::foreign("murmur.v1.Membership")),
             Monoid::Custom { reply, .. } => Shape::plain(Type::scalar(reply)),
         }
     }
@@ -298,6 +300,7 @@ fn monoid_text(monoid: &Monoid) -> String {
         Monoid::DistinctSet => "DistinctSet".into(),
         Monoid::TopK(_) => "TopK".into(),
         Monoid::Decayed(seconds) => format!("Decayed<{seconds}>"),
+        Monoid::Membership(elements) => format!("Membership<{elements}>"),
         Monoid::Custom { rust, .. } => rust.clone(),
     }
 }

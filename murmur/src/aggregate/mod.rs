@@ -18,6 +18,7 @@
 //! | [`DistinctSet`] | an [`Element`] | estimate with bounds, set algebra | bytes |
 //! | [`TopK`] | an [`Item`] | items with bounds | bytes |
 //! | [`Decayed`] | `f64` | value, instant, half-life | bytes |
+//! | [`Membership`] | an [`Element`] | for each element asked for, whether it was there | bytes |
 
 mod average;
 mod count;
@@ -30,6 +31,7 @@ pub mod fields;
 mod given;
 mod latest;
 pub mod laws;
+mod membership;
 mod moments;
 mod monoid;
 mod murmur3;
@@ -42,6 +44,7 @@ mod sum;
 mod timed;
 mod topk;
 mod value;
+mod xxhash;
 
 pub use average::{Average, Term};
 pub use count::Count;
@@ -51,6 +54,7 @@ pub use distinct_set::DistinctSet;
 pub use extreme::{Max, Min};
 pub use given::Given;
 pub use latest::{Latest, Version};
+pub use membership::{MOST_MEMBERS, Membership};
 pub use moments::Moments;
 pub(crate) use monoid::stored_numbers;
 pub use monoid::{DecodeError, Form, Monoid};

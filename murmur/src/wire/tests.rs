@@ -72,6 +72,8 @@ fn the_shared_messages_are_those_of_the_proto() {
         ours::<TopItems>(),
         ours::<TopItem>(),
         ours::<Decayed>(),
+        ours::<Membership>(),
+        ours::<Member>(),
         ours::<TimedString>(),
         ours::<TimedUint64>(),
         ours::<TimedInt64>(),

@@ -326,6 +326,28 @@ crate::message! {
         half_life: Option<Span> = 3,
     }
 
+    /// What is known of who was there.
+    pub struct Membership: "murmur.v1.Membership" {
+        /// Every element that was asked for: texts in their order, then whole numbers in theirs.
+        members: Vec<Member> = 1,
+        /// The share of those that were never there and are `contained` nevertheless.
+        false_positive_rate: f64 = 2,
+        /// How many bits of the filter are set.
+        bits_set: u64 = 3,
+        /// How many it has.
+        bits: u64 = 4,
+    }
+
+    /// Whether one element was there.
+    pub struct Member: "murmur.v1.Member" {
+        /// The element, when it is a text.
+        text: Option<String> = 1,
+        /// The element, when it is a whole number.
+        integer: Option<i64> = 2,
+        /// `false`: it certainly was not there. `true`: it was, but for the false alarms that `false_positive_rate` says.
+        contained: bool = 3,
+    }
+
     /// A text with the time of its event.
     pub struct TimedString: "murmur.v1.TimedString" {
         /// When.
