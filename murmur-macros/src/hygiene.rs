@@ -157,6 +157,7 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
             let elements = number(*elements);
             quote!(#krate::aggregate::Membership<#elements>)
         }
+        Monoid::Frequency => quote!(#krate::aggregate::Frequency),
         Monoid::Custom { .. } => return None,
     })
 }

@@ -151,7 +151,7 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
     };
     let only = |most| size(segment, most).filter(|_| types.is_empty());
     match name.as_str() {
-        "Count" | "Average" | "Moments" | "Quantiles" | "Distinct" | "DistinctSet" if !bare => {
+        "Count" | "Average" | "Moments" | "Quantiles" | "Distinct" | "DistinctSet" | "Frequency" if !bare => {
             refuse(codes::AGGREGATE_OF, format!("`{name}` has no parameter; write `{name}`"))
         }
         "Count" => Some(Monoid::Count),
@@ -197,6 +197,7 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
                 refuse(codes::AGGREGATE_OF, message)
             }
         },
+        "Frequency" => Some(Monoid::Frequency),
         "String" | "Vec" | "Option" | "bool" | "HashMap" | "BTreeMap" => {
             no_aggregate("write `Last<String>`, `Distinct` or `TopK<10>`")
         }

@@ -130,6 +130,7 @@ pub(crate) fn everything() -> Package {
     }
     aggregated.push(kept("decayed", Monoid::Decayed(3_600)));
     aggregated.push(kept("membership", Monoid::Membership(10_000)));
+    aggregated.push(kept("frequency", Monoid::Frequency));
     let pipeline = |name: &str, output, window| Pipeline {
         name: name.into(),
         docs: docs("A pipeline."),

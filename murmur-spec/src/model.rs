@@ -186,6 +186,7 @@ pub enum Monoid {
     Decayed(u32),
     /// How many elements it is made for.
     Membership(u32),
+    Frequency,
     /// The user's own; its reply is the protobuf type given by `#[murmur(as = "...")]`, `bytes` without.
     Custom {
         /// The type as it is written.

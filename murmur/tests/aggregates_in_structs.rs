@@ -10,10 +10,16 @@ pub struct Post {
     pub likes: Count,
     pub trend: Decayed<3_600>,
     pub fans: Membership<100>,
+    pub by: Frequency,
 }
 
 fn like(at: i64, by: &str) -> Post {
-    Post { likes: Count::one(), trend: Decayed::of(1.0, Timestamp::from_seconds(at)), fans: Membership::of(by) }
+    Post {
+        likes: Count::one(),
+        trend: Decayed::of(1.0, Timestamp::from_seconds(at)),
+        fans: Membership::of(by),
+        by: Frequency::of(by),
+    }
 }
 
 fn stored<M: Monoid>(value: &M) -> M {
@@ -28,12 +34,14 @@ fn each_field_answers_what_was_asked_of_it() {
     for (at, by) in [(0, "ada"), (0, "bob"), (3_600, "ada"), (7_200, "cy")] {
         post.combine(like(at, by));
     }
-    let elements = vec!["bob".into(), "dora".into()];
+    let elements = vec!["ada".into(), "dora".into()];
     let question = Question { elements, ..Question::at(Timestamp::from_seconds(7_200)) };
     let reply = stored(&post).reply(&question).unwrap();
     assert_eq!((reply.likes, reply.trend.value), (4, 2.0));
     let fans: Vec<_> = reply.fans.members.iter().map(|fan| fan.contained).collect();
     assert_eq!(fans, [true, false]);
+    let by: Vec<_> = reply.by.frequencies.iter().map(|row| (row.text.as_deref(), row.count)).collect();
+    assert_eq!((by.as_slice(), reply.by.total), ([(Some("ada"), 2), (Some("dora"), 0)].as_slice(), 4));
     let types: Vec<_> = PostReply::SHAPE.iter().map(|field| field.proto).collect();
-    assert_eq!(types, ["uint64", "murmur.v1.Decayed", "murmur.v1.Membership"]);
+    assert_eq!(types, ["uint64", "murmur.v1.Decayed", "murmur.v1.Membership", "murmur.v1.Frequencies"]);
 }

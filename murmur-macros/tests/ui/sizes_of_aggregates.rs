@@ -1,4 +1,4 @@
-use murmur::aggregate::{Decayed, Membership};
+use murmur::aggregate::{Decayed, Frequency, Membership};
 
 #[murmur::aggregate]
 pub struct Trends {
@@ -11,4 +11,5 @@ pub struct Trends {
 pub struct Members {
     pub too_many: Membership<300_001>,
     pub unsaid: Membership,
+    pub of: Frequency<String>,
 }

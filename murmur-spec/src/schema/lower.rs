@@ -23,6 +23,7 @@
 //! | `TopK<N>` | `murmur.v1.TopItems` |
 //! | `Decayed<SECONDS>` | `murmur.v1.Decayed` |
 //! | `Membership<N>` | `murmur.v1.Membership` |
+//! | `Frequency` | `murmur.v1.Frequencies` |
 //! | the user's own | the scalar it names |
 
 use super::{Cardinality, Enum, EnumValue, Field, Form, Message, Schema, Service, Shape, Table, Type, WindowText};
@@ -164,6 +165,7 @@ impl Lower<'_> {
             Monoid::TopK(_) => Shape::plain(Type::foreign("murmur.v1.TopItems")),
             Monoid::Decayed(_) => Shape::plain(Type::foreign("murmur.v1.Decayed")),
             Monoid::Membership(_) => Shape::plain(Type::foreign("murmur.v1.Membership")),
+            Monoid::Frequency => Shape::plain(Type::foreign("murmur.v1.Frequencies")),
             Monoid::Custom { reply, .. } => Shape::plain(Type::scalar(reply)),
         }
     }
@@ -301,6 +303,7 @@ fn monoid_text(monoid: &Monoid) -> String {
         Monoid::TopK(_) => "TopK".into(),
         Monoid::Decayed(seconds) => format!("Decayed<{seconds}>"),
         Monoid::Membership(elements) => format!("Membership<{elements}>"),
+        Monoid::Frequency => "Frequency".into(),
         Monoid::Custom { rust, .. } => rust.clone(),
     }
 }

@@ -19,6 +19,7 @@
 //! | [`TopK`] | an [`Item`] | items with bounds | bytes |
 //! | [`Decayed`] | `f64` | value, instant, half-life | bytes |
 //! | [`Membership`] | an [`Element`] | for each element asked for, whether it was there | bytes |
+//! | [`Frequency`] | an [`Element`] | for each element asked for, how often, with bounds | bytes |
 
 mod average;
 mod count;
@@ -28,6 +29,7 @@ mod distinct_set;
 pub mod envelope;
 mod extreme;
 pub mod fields;
+mod frequency;
 mod given;
 mod latest;
 pub mod laws;
@@ -52,6 +54,7 @@ pub use decayed::Decayed;
 pub use distinct::{Coupon, Distinct, Element};
 pub use distinct_set::DistinctSet;
 pub use extreme::{Max, Min};
+pub use frequency::Frequency;
 pub use given::Given;
 pub use latest::{Latest, Version};
 pub use membership::{MOST_MEMBERS, Membership};

@@ -74,6 +74,8 @@ fn the_shared_messages_are_those_of_the_proto() {
         ours::<Decayed>(),
         ours::<Membership>(),
         ours::<Member>(),
+        ours::<Frequencies>(),
+        ours::<Frequency>(),
         ours::<TimedString>(),
         ours::<TimedUint64>(),
         ours::<TimedInt64>(),

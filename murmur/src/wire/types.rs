@@ -348,6 +348,30 @@ crate::message! {
         contained: bool = 3,
     }
 
+    /// How often elements occurred.
+    pub struct Frequencies: "murmur.v1.Frequencies" {
+        /// Every element that was asked for: texts in their order, then whole numbers in theirs.
+        frequencies: Vec<Frequency> = 1,
+        /// How much higher than the truth a count may be: 1 % of the total, with 99.3 % confidence for each element.
+        maximum_error: u64 = 2,
+        /// Occurrences of all elements together.
+        total: u64 = 3,
+    }
+
+    /// How often one element occurred.
+    pub struct Frequency: "murmur.v1.Frequency" {
+        /// The element, when it is a text.
+        text: Option<String> = 1,
+        /// The element, when it is a whole number.
+        integer: Option<i64> = 2,
+        /// The estimate, equal to `upper`.
+        count: u64 = 3,
+        /// The true count is not below this, with 99.3 % confidence.
+        lower: u64 = 4,
+        /// The true count is never above this.
+        upper: u64 = 5,
+    }
+
     /// A text with the time of its event.
     pub struct TimedString: "murmur.v1.TimedString" {
         /// When.
