@@ -69,19 +69,23 @@ pub(crate) fn canonical(ty: &Type, typed: &Typed, converted: bool, krate: &Crate
             quote!(::std::vec::Vec<#inner>)
         }
         (Label::Map(key), [_, value, ..]) => {
-            let key = match key {
-                MapKey::Bool => quote!(::core::primitive::bool),
-                MapKey::U32 => quote!(::core::primitive::u32),
-                MapKey::U64 => quote!(::core::primitive::u64),
-                MapKey::I32 => quote!(::core::primitive::i32),
-                MapKey::I64 => quote!(::core::primitive::i64),
-                MapKey::String => quote!(::std::string::String),
-            };
+            let key = map_key(*key);
             let value = boxed(value, &typed.kind, krate);
             let map = Ident::new(if name == "BTreeMap" { "BTreeMap" } else { "HashMap" }, Span::call_site());
             quote!(::std::collections::#map<#key, #value>)
         }
         _ => boxed(ty, &typed.kind, krate),
+    }
+}
+
+fn map_key(key: MapKey) -> TokenStream {
+    match key {
+        MapKey::Bool => quote!(::core::primitive::bool),
+        MapKey::U32 => quote!(::core::primitive::u32),
+        MapKey::U64 => quote!(::core::primitive::u64),
+        MapKey::I32 => quote!(::core::primitive::i32),
+        MapKey::I64 => quote!(::core::primitive::i64),
+        MapKey::String => quote!(::std::string::String),
     }
 }
 
@@ -158,6 +162,10 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
             quote!(#krate::aggregate::Membership<#elements>)
         }
         Monoid::Frequency => quote!(#krate::aggregate::Frequency),
+        Monoid::Map(key, of, keys) => {
+            let (key, of, keys) = (map_key(*key), self::monoid(of, krate)?, number(*keys));
+            quote!(#krate::aggregate::Map<#key, #of, #keys>)
+        }
         Monoid::Custom { .. } => return None,
     })
 }

@@ -198,6 +198,7 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
             }
         },
         "Frequency" => Some(Monoid::Frequency),
+        "Map" => map(ty, segment, ctxt),
         "String" | "Vec" | "Option" | "bool" | "HashMap" | "BTreeMap" => {
             no_aggregate("write `Last<String>`, `Distinct` or `TopK<10>`")
         }
@@ -214,8 +215,44 @@ const COMPARABLE: &[Kind] =
     &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
 const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
 
-/// The number of `TopK<10>`, and of `Set<String, 100>`: the last argument, and the only number. From 1 to `most`.
+/// Read a type as a monoid that a pipeline's function returns by itself.
+pub fn single(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
+    let monoid = read(ty, ctxt)?;
+    if let Monoid::Map(..) = monoid {
+        let message = "a `Map` is a field of an aggregate struct: put it into one with `#[murmur::aggregate]`";
+        ctxt.say(codes::AGGREGATE_OF, ty, message);
+        return None;
+    }
+    Some(monoid)
+}
+
+/// `Map<String, Count, 100>`.
+fn map(ty: &Type, segment: &syn::PathSegment, ctxt: &Ctxt) -> Option<Monoid> {
+    let (types, number) = (types::arguments(segment), number(segment).filter(|number| *number > 0));
+    let ([key, of], Some(number)) = (types.as_slice(), number) else {
+        let message =
+            "say the type of the keys, what is kept of each, and how many keys at most: `Map<String, Count, 100>`";
+        ctxt.say(codes::AGGREGATE_OF, ty, message);
+        return None;
+    };
+    let key = crate::types::map_key(key, ctxt);
+    match read(of, ctxt)? {
+        Monoid::Custom { .. } | Monoid::Map(..) => {
+            let message = format!("`Map` is of an aggregate of Murmur that is no `Map`, not of `{}`", show(of));
+            ctxt.say(codes::AGGREGATE_OF, *of, message);
+            None
+        }
+        of => Some(Monoid::Map(key?, Box::new(of), number)),
+    }
+}
+
+/// The number of `TopK<10>` and of `Set<String, 100>`, from 1 to `most`.
 fn size(segment: &syn::PathSegment, most: u32) -> Option<u32> {
+    number(segment).filter(|number| (1..=most).contains(number))
+}
+
+/// The number in angle brackets: the last argument, and the only number.
+fn number(segment: &syn::PathSegment) -> Option<u32> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     let mut numbers = arguments.args.iter().rev();
     let literal = match numbers.next()? {
@@ -225,7 +262,7 @@ fn size(segment: &syn::PathSegment, most: u32) -> Option<u32> {
     if numbers.any(|argument| !matches!(argument, GenericArgument::Type(_))) {
         return None;
     }
-    literal.base10_parse().ok().filter(|number| (1..=most).contains(number))
+    literal.base10_parse().ok()
 }
 
 const MEMBERS: &[Kind] = &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::String, Kind::Timestamp];

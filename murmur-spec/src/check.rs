@@ -142,6 +142,12 @@ impl<'a> Check<'a> {
                     (name, what, Part::Field(variant))
                 }));
             }
+            if let Item::Aggregate(aggregate) = item {
+                made.extend(crate::package::map_messages(aggregate).map(|(name, field)| {
+                    let what = format!("`{name}`, which a `Map` makes,");
+                    (name, what, Part::Field(field))
+                }));
+            }
             if let Item::Pipeline(pipeline) = item {
                 if let Some(first) = pipelines.insert(pipeline.name.clone(), at) {
                     let (other, file) = (self.items[first].0.name(), self.items[first].1);
@@ -158,7 +164,10 @@ impl<'a> Check<'a> {
                 }));
             }
             for (name, what, part) in made {
-                if let Some((first, other)) = taken.get(&name) {
+                // All maps of the same types share one message.
+                if let Some((first, other)) =
+                    taken.get(&name).filter(|(_, other)| *other != what || !what.contains("`Map`"))
+                {
                     let file = self.items[*first].1;
                     let message = format!("{what} is the name of {other} in {file} too; rename one");
                     self.say(at, part, codes::DUPLICATE_NAME, message);

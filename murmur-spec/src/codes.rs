@@ -86,7 +86,7 @@ codes! {
     WINDOW_WITHOUT_TIME "M0312" "window without a time field": "A window needs to know when an event happened: put `#[murmur(time)]` on a `Timestamp` field of the event, or leave `window` out.";
     DEDUP "M0313" "impossible `dedup`": "An event is identified by fields that are strings, integers, booleans or timestamps, or `Option` of one; and for 1 to 10,000,000 events of a partition: `dedup = within(1_000_000, event_id)`.";
 
-    AGGREGATE_TYPE "M0401" "type that is not an aggregate": "Fields of an aggregate struct are aggregates: `Count`, `Sum<u64>`, `Average`, `Moments`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Latest<T>`, `Set<T, 100>`, `Quantiles`, `Distinct`, `DistinctSet`, `TopK<10>`, `Decayed<3600>`, `Membership<10_000>`, `Frequency`, or your own `impl Monoid`.";
+    AGGREGATE_TYPE "M0401" "type that is not an aggregate": "Fields of an aggregate struct are aggregates: `Count`, `Sum<u64>`, `Average`, `Moments`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Latest<T>`, `Set<T, 100>`, `Quantiles`, `Distinct`, `DistinctSet`, `TopK<10>`, `Decayed<3600>`, `Membership<10_000>`, `Frequency`, `Map<String, Count, 100>`, or your own `impl Monoid`.";
     AGGREGATE_OF "M0402" "parameter of an aggregate": "The message lists what this aggregate can be of.";
     NESTED_AGGREGATE "M0403" "aggregate struct in an aggregate struct": "Replies are flat: list the fields of the inner struct in the outer one.";
     EMPTY "M0404" "nothing in it": "A struct or enum of a contract has at least one field or variant.";

@@ -131,6 +131,11 @@ pub(crate) fn everything() -> Package {
     aggregated.push(kept("decayed", Monoid::Decayed(3_600)));
     aggregated.push(kept("membership", Monoid::Membership(10_000)));
     aggregated.push(kept("frequency", Monoid::Frequency));
+    for (name, of) in [("counts", Monoid::Count), ("slowest", Monoid::Max(Kind::U64)), ("trends", Monoid::Decayed(60))]
+    {
+        aggregated.push(kept(name, Monoid::Map(MapKey::String, Box::new(of), 100)));
+    }
+    aggregated.push(kept("more_counts", Monoid::Map(MapKey::String, Box::new(Monoid::Count), 9)));
     let pipeline = |name: &str, output, window| Pipeline {
         name: name.into(),
         docs: docs("A pipeline."),

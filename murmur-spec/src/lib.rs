@@ -91,6 +91,7 @@ pub mod totals;
 pub mod types;
 pub mod value;
 mod window;
+mod written;
 
 #[cfg(test)]
 mod tests;

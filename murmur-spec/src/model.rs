@@ -187,6 +187,8 @@ pub enum Monoid {
     /// How many elements it is made for.
     Membership(u32),
     Frequency,
+    /// One of these for each key, for so many keys at most.
+    Map(MapKey, Box<Self>, u32),
     /// The user's own; its reply is the protobuf type given by `#[murmur(as = "...")]`, `bytes` without.
     Custom {
         /// The type as it is written.

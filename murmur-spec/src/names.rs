@@ -10,12 +10,16 @@
 //! | | table | `page_traffic_v1`, the version of the items' layout |
 //! | `struct Traffic` with `#[aggregate]` | message | `Traffic` |
 //! | | Rust reply | `TrafficReply` |
+//! | `Map<String, Sum<u64>, 9>` in it | message | `SumU64ByString` |
 //! | `struct Like` with `#[pipeline(name = "likes")]` | marker, key, service | `Likes`, `LikesKey`, `LikesService` |
 //! | | aggregate, message; Rust reply | `LikesTotals`; `LikesTotalsReply` |
 //! | `#[murmur(distinct)] user_id` there | field | `user_id_distinct` |
 //! | `enum Payment { Cash { .. } }` with `#[value]` | message of the variant, field of the `oneof` | `PaymentCash`, `cash` |
 //! | crate `page-traffic` | package | `page_traffic.v1` |
 //! | | file | `proto/page_traffic/v1/page_traffic.proto` |
+
+use crate::model::{MapKey, Monoid};
+use crate::written;
 
 /// `page_traffic` as `PageTraffic`: the marker type of a pipeline.
 pub fn marker(pipeline: &str) -> String {
@@ -66,6 +70,16 @@ pub fn enum_value(value: &str, variant: &str) -> String {
 /// `LikesTotals`: the aggregate that a pipeline on a struct makes.
 pub fn totals(pipeline: &str) -> String {
     marker(pipeline) + "Totals"
+}
+
+/// `SumU64ByString`: the message of a `Map`, from its key and what it is of as they are written. Sizes are left out, as
+/// they do not change the message.
+pub fn map(key: MapKey, of: &Monoid) -> String {
+    let words = |text: &str| -> String {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+        words.filter(|word| !word.starts_with(|letter: char| letter.is_ascii_digit())).map(marker).collect()
+    };
+    format!("{}By{}", words(&written::monoid(of)), words(written::map_key(key)))
 }
 
 /// `TrafficReply`: the Rust struct of an aggregate's message.

@@ -152,6 +152,9 @@ fn origins(item: &Item) -> Vec<Origin> {
         if let Item::Value(value) = item {
             out.extend(variant_messages(value).map(|name| origin(name, Role::Fields)));
         }
+        if let Item::Aggregate(aggregate) = item {
+            out.extend(map_messages(aggregate).map(|(name, _)| origin(name, Role::Fields)));
+        }
         return out;
     };
     let mut out = vec![origin(names::key(&pipeline.name), Role::Key)];
@@ -217,6 +220,14 @@ pub(crate) fn variant_messages(value: &value::Value) -> impl Iterator<Item = Str
     let variants = if let Shape::OneOf(variants) = &value.shape { variants.as_slice() } else { &[] };
     let made = variants.iter().filter(|variant| !matches!(variant.holds, Holds::One(..)));
     made.map(|variant| names::variant(&text(&value.ident), &text(&variant.ident)))
+}
+
+/// The messages that the maps of an aggregate make, each with its field.
+pub(crate) fn map_messages(aggregate: &crate::aggregate::Aggregate) -> impl Iterator<Item = (String, String)> {
+    aggregate.fields.iter().filter_map(|field| match &field.monoid {
+        Monoid::Map(key, of, _) => Some((names::map(*key, of), text(&field.ident))),
+        _ => None,
+    })
 }
 
 /// A variant as a field of a `oneof`.

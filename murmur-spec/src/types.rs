@@ -142,7 +142,8 @@ fn no_form(shown: &str) -> String {
     format!("`{shown}` has no protobuf form; write a type of the table, or a type of your own with `#[murmur::value]`")
 }
 
-fn map_key(ty: &Type, ctxt: &Ctxt) -> Option<MapKey> {
+/// What a protobuf map can have as its key. `None` after a finding.
+pub fn map_key(ty: &Type, ctxt: &Ctxt) -> Option<MapKey> {
     let key = match single(ty, ctxt)? {
         Kind::Bool => MapKey::Bool,
         Kind::U32 => MapKey::U32,

@@ -1,7 +1,7 @@
 //! What a definition needs: `use murmur::prelude::*;`.
 
 pub use crate::aggregate::{
-    Average, Count, Decayed, Distinct, DistinctSet, First, Frequency, Last, Latest, Max, Membership, Min, Moments,
+    Average, Count, Decayed, Distinct, DistinctSet, First, Frequency, Last, Latest, Map, Max, Membership, Min, Moments,
     Monoid, Quantiles, Question, Set, Sum, TopK,
 };
 pub use crate::pipeline::Pipeline;

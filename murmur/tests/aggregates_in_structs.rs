@@ -11,6 +11,7 @@ pub struct Post {
     pub trend: Decayed<3_600>,
     pub fans: Membership<100>,
     pub by: Frequency,
+    pub first: Map<String, Min<Timestamp>, 2>,
 }
 
 fn like(at: i64, by: &str) -> Post {
@@ -19,6 +20,7 @@ fn like(at: i64, by: &str) -> Post {
         trend: Decayed::of(1.0, Timestamp::from_seconds(at)),
         fans: Membership::of(by),
         by: Frequency::of(by),
+        first: Map::of(by, Min::of(Timestamp::from_seconds(at))),
     }
 }
 
@@ -42,6 +44,9 @@ fn each_field_answers_what_was_asked_of_it() {
     assert_eq!(fans, [true, false]);
     let by: Vec<_> = reply.by.frequencies.iter().map(|row| (row.text.as_deref(), row.count)).collect();
     assert_eq!((by.as_slice(), reply.by.total), ([(Some("ada"), 2), (Some("dora"), 0)].as_slice(), 4));
+    let at = |seconds| Some(Timestamp::from_seconds(seconds));
+    assert_eq!(reply.first.entries, [("ada".into(), at(0)), ("bob".into(), at(0))].into());
+    assert!(reply.first.truncated);
     let types: Vec<_> = PostReply::SHAPE.iter().map(|field| field.proto).collect();
-    assert_eq!(types, ["uint64", "murmur.v1.Decayed", "murmur.v1.Membership", "murmur.v1.Frequencies"]);
+    assert_eq!(types, ["uint64", "murmur.v1.Decayed", "murmur.v1.Membership", "murmur.v1.Frequencies", "Map"]);
 }

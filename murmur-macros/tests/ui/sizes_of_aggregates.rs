@@ -1,4 +1,4 @@
-use murmur::aggregate::{Decayed, Frequency, Membership};
+use murmur::aggregate::{Count, Decayed, Frequency, Map, Max, Membership};
 
 #[murmur::aggregate]
 pub struct Trends {
@@ -12,4 +12,18 @@ pub struct Members {
     pub too_many: Membership<300_001>,
     pub unsaid: Membership,
     pub of: Frequency<String>,
+}
+
+#[murmur::aggregate]
+pub struct Maps {
+    pub without_a_bound: Map<String, Count>,
+    pub none: Map<String, Count, 0>,
+    pub by_float: Map<f64, Count, 9>,
+    pub of_a_number: Map<String, u64, 9>,
+    pub of_a_map: Map<String, Map<String, Count, 9>, 9>,
+}
+
+#[murmur::aggregate]
+pub struct TooLarge {
+    pub slowest: Map<u32, Max<String>, 1_000>,
 }

@@ -163,7 +163,7 @@ fn output(output: &ReturnType, ident: &Ident, ctxt: &Ctxt) -> Option<(Output, Op
             Type::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
             single => vec![single.clone()],
         };
-        let monoid = aggregate::read(aggregate, ctxt)?;
+        let monoid = aggregate::single(aggregate, ctxt)?;
         return Some((Output { returns: Returns::Many, ty: aggregate.clone(), monoid }, Some(key_types)));
     }
     let (returns, ty) = match types::last_segment(ty).map(|s| (text(&s.ident), types::arguments(s))) {
@@ -171,7 +171,7 @@ fn output(output: &ReturnType, ident: &Ident, ctxt: &Ctxt) -> Option<(Output, Op
         Some(_) => (Returns::One, ty),
         None => return refuse(ty, format!("`{}` is not an aggregate", show(ty))),
     };
-    let monoid = aggregate::read(ty, ctxt)?;
+    let monoid = aggregate::single(ty, ctxt)?;
     Some((Output { returns, ty: ty.clone(), monoid }, None))
 }
 

@@ -24,12 +24,13 @@
 //! | `Decayed<SECONDS>` | `murmur.v1.Decayed` |
 //! | `Membership<N>` | `murmur.v1.Membership` |
 //! | `Frequency` | `murmur.v1.Frequencies` |
+//! | `Map<K, A, N>` | a message with `map<K, V> entries = 1; bool truncated = 2;`, V the reply of A without `optional` |
 //! | the user's own | the scalar it names |
 
 use super::{Cardinality, Enum, EnumValue, Field, Form, Message, Schema, Service, Shape, Table, Type, WindowText};
 use crate::model;
 use crate::model::{Kind, Label, Monoid, Output, Package, Pipeline};
-use crate::names;
+use crate::{names, written};
 
 impl Schema {
     /// The schema of a package.
@@ -53,6 +54,11 @@ impl Schema {
         }
         for aggregate in &package.aggregates {
             schema.messages.push(lower.aggregate(aggregate));
+            for message in aggregate.fields.iter().filter_map(|field| lower.map(&field.monoid)) {
+                if schema.messages.iter().all(|known| known.name != message.name) {
+                    schema.messages.push(message);
+                }
+            }
         }
         for pipeline in &package.pipelines {
             schema.messages.push(lower.key(pipeline));
@@ -141,7 +147,7 @@ impl Lower<'_> {
                 name: field.name.clone(),
                 docs: field.docs.clone(),
                 shape: self.reply(&field.monoid),
-                kept: Some(monoid_text(&field.monoid)),
+                kept: Some(written::monoid(&field.monoid)),
                 was: field.was.clone(),
                 pin: field.number,
             })
@@ -166,8 +172,37 @@ impl Lower<'_> {
             Monoid::Decayed(_) => Shape::plain(Type::foreign("murmur.v1.Decayed")),
             Monoid::Membership(_) => Shape::plain(Type::foreign("murmur.v1.Membership")),
             Monoid::Frequency => Shape::plain(Type::foreign("murmur.v1.Frequencies")),
+            Monoid::Map(key, of, _) => Shape::plain(Type::Message(names::map(*key, of))),
             Monoid::Custom { reply, .. } => Shape::plain(Type::scalar(reply)),
         }
+    }
+
+    /// The message of a map. Its numbers are fixed, as one Rust type answers for all maps.
+    fn map(&self, monoid: &Monoid) -> Option<Message> {
+        let Monoid::Map(key, of, _) = monoid else { return None };
+        let field = |name: &str, docs: &str, shape, number| Field {
+            name: name.into(),
+            docs: vec![docs.into()],
+            shape,
+            kept: None,
+            was: None,
+            pin: Some(number),
+        };
+        let entries = Shape::new(Cardinality::Map(*key), self.reply(of).ty);
+        let flag = Shape::plain(Type::scalar("bool"));
+        Some(Message {
+            name: names::map(*key, of),
+            docs: vec!["An aggregate's answer for each key.".into()],
+            fields: vec![
+                field("entries", "A key without a value is not listed.", entries, 1),
+                field(
+                    "truncated",
+                    "There were more keys than are kept: the largest ones are missing. Those that are here are complete.",
+                    flag,
+                    2,
+                ),
+            ],
+        })
     }
 
     fn key(&self, pipeline: &Pipeline) -> Message {
@@ -221,7 +256,7 @@ impl Lower<'_> {
             key: names::key(&pipeline.name),
             rollup: pipeline.rollup.iter().map(|grain| grain.iter().map(name_of).collect()).collect(),
             value: match &pipeline.output {
-                Output::Single(monoid) => monoid_text(monoid),
+                Output::Single(monoid) => written::monoid(monoid),
                 Output::Struct(name) => name.clone(),
             },
             form: self.form(&pipeline.output),
@@ -280,53 +315,6 @@ fn set(ty: &Type) -> &'static str {
         "int32" | "int64" => "murmur.v1.Int64Set",
         "google.protobuf.Timestamp" => "murmur.v1.TimestampSet",
         _ => "murmur.v1.StringSet",
-    }
-}
-
-/// The monoid as its type is written. The sizes of a `TopK` and a `Set` are left out: those of all sizes merge.
-fn monoid_text(monoid: &Monoid) -> String {
-    let of = |name: &str, kind: &Kind| format!("{name}<{}>", kind_text(kind));
-    match monoid {
-        Monoid::Count => "Count".into(),
-        Monoid::Sum(kind) => of("Sum", kind),
-        Monoid::Average => "Average".into(),
-        Monoid::Moments => "Moments".into(),
-        Monoid::Quantiles => "Quantiles".into(),
-        Monoid::Min(kind) => of("Min", kind),
-        Monoid::Max(kind) => of("Max", kind),
-        Monoid::First(kind) => of("First", kind),
-        Monoid::Last(kind) => of("Last", kind),
-        Monoid::Latest(kind) => of("Latest", kind),
-        Monoid::Set(kind, _) => of("Set", kind),
-        Monoid::Distinct => "Distinct".into(),
-        Monoid::DistinctSet => "DistinctSet".into(),
-        Monoid::TopK(_) => "TopK".into(),
-        Monoid::Decayed(seconds) => format!("Decayed<{seconds}>"),
-        Monoid::Membership(elements) => format!("Membership<{elements}>"),
-        Monoid::Frequency => "Frequency".into(),
-        Monoid::Custom { rust, .. } => rust.clone(),
-    }
-}
-
-fn kind_text(kind: &Kind) -> &str {
-    match kind {
-        Kind::Bool => "bool",
-        Kind::U8 => "u8",
-        Kind::U16 => "u16",
-        Kind::U32 => "u32",
-        Kind::U64 => "u64",
-        Kind::I8 => "i8",
-        Kind::I16 => "i16",
-        Kind::I32 => "i32",
-        Kind::I64 => "i64",
-        Kind::F32 => "f32",
-        Kind::F64 => "f64",
-        Kind::String => "String",
-        Kind::Bytes => "Bytes",
-        Kind::Timestamp => "Timestamp",
-        Kind::Duration => "Duration",
-        Kind::Uuid => "Uuid",
-        Kind::Value(name) => name,
     }
 }
 

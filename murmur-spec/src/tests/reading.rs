@@ -245,3 +245,36 @@ fn a_monoid_of_the_users_own_is_known_by_its_name() {
     let line = source.lines().last().unwrap();
     assert_eq!(pathed.findings[0].at.line_column(), (2, line.find("inner::Inner").unwrap() + 1));
 }
+
+#[test]
+fn aggregates_with_parameters_are_read_with_them() {
+    let (lowered, findings) = read(
+        r#"
+        #[murmur::aggregate]
+        pub struct Post {
+            pub trend: Decayed<3_600>,
+            pub fans: Membership<10_000>,
+            pub by: murmur::aggregate::Frequency,
+            pub slowest: Map<String, Max<u64>, 100>,
+            pub fastest: Map<String, Min<u64>, 100>,
+        }
+        #[murmur::aggregate]
+        pub struct Other { pub slowest: Map<String, Max<u64>, 7> }
+        #[murmur::aggregate]
+        pub struct MinU64ByString { pub count: Count }
+        "#,
+    );
+    // The maps of one type share a message; a struct of the user's does not.
+    let taken = "`MinU64ByString` is the name of `MinU64ByString`, which a `Map` makes, in src/lib.rs too; rename one";
+    assert_eq!(findings, [format!("M0501: MinU64ByString item: {taken}")]);
+    let map = |of| Monoid::Map(MapKey::String, Box::new(of), 100);
+    let want = [
+        Monoid::Decayed(3_600),
+        Monoid::Membership(10_000),
+        Monoid::Frequency,
+        map(Monoid::Max(Kind::U64)),
+        map(Monoid::Min(Kind::U64)),
+    ];
+    let fields = lowered.package.aggregates[0].fields.iter().map(|field| &field.monoid);
+    assert!(fields.eq(&want));
+}

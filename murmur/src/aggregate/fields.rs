@@ -19,14 +19,24 @@ pub(super) const fn varint_len(number: u64) -> usize {
 
 /// The most bytes that a field takes whose own encoding takes at most `max`; `usize::MAX` when there is no bound.
 pub const fn max_bytes(number: u32, max: usize) -> usize {
-    max.saturating_add(varint_len(number as u64) + varint_len(max as u64))
+    sized(max).saturating_add(varint_len(number as u64))
+}
+
+/// The most bytes that [`write_sized`] makes of at most `max`.
+pub(super) const fn sized(max: usize) -> usize {
+    max.saturating_add(varint_len(max as u64))
 }
 
 /// Append a field.
 pub fn write<M: Monoid>(number: u32, value: &M, out: &mut Vec<u8>) {
     prost::encoding::encode_varint(number.into(), out);
+    write_sized(out, |out| value.encode(out));
+}
+
+/// Append what `write` appends, behind its length.
+pub(super) fn write_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    value.encode(out);
+    write(out);
     let length = (out.len() - start) as u64;
     // The length comes before what it is the length of: make room once it is known.
     let mut prefix = [0; 10];
@@ -48,11 +58,7 @@ pub fn read<'a>(
     let mut seen = smallvec::SmallVec::<[u64; 16]>::new();
     while !rest.is_empty() {
         let number = varint(&mut rest)?;
-        let length = usize::try_from(varint(&mut rest)?).unwrap_or(usize::MAX);
-        let Some((field, after)) = rest.split_at_checked(length) else {
-            return Err(DecodeError(format!("field {number} has {length} bytes, but {} are left", rest.len())));
-        };
-        rest = after;
+        let field = read_sized(&mut rest, format_args!("field {number}"))?;
         if seen.contains(&number) {
             return Err(DecodeError(format!("field {number} is there twice")));
         }
@@ -69,6 +75,16 @@ pub fn read<'a>(
         }
     }
     Ok(())
+}
+
+/// Take what [`write_sized`] wrote from the front of bytes; `what` it is, for the error.
+pub(super) fn read_sized<'a>(rest: &mut &'a [u8], what: impl std::fmt::Display) -> Result<&'a [u8], DecodeError> {
+    let length = usize::try_from(varint(rest)?).unwrap_or(usize::MAX);
+    let Some((part, after)) = rest.split_at_checked(length) else {
+        return Err(DecodeError(format!("{what} has {length} bytes, but {} are left", rest.len())));
+    };
+    *rest = after;
+    Ok(part)
 }
 
 /// Set a field from its own bytes, for [`read`]. The error names the field.

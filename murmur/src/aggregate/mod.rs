@@ -20,6 +20,7 @@
 //! | [`Decayed`] | `f64` | value, instant, half-life | bytes |
 //! | [`Membership`] | an [`Element`] | for each element asked for, whether it was there | bytes |
 //! | [`Frequency`] | an [`Element`] | for each element asked for, how often, with bounds | bytes |
+//! | [`Map`] | a [`MapKey`] and an aggregate | the aggregate's, for each key | bytes |
 
 mod average;
 mod count;
@@ -33,6 +34,7 @@ mod frequency;
 mod given;
 mod latest;
 pub mod laws;
+mod map;
 mod membership;
 mod moments;
 mod monoid;
@@ -57,6 +59,7 @@ pub use extreme::{Max, Min};
 pub use frequency::Frequency;
 pub use given::Given;
 pub use latest::{Latest, Version};
+pub use map::{MAX_KEY_BYTES, Map, MapKey, MapReply};
 pub use membership::{MOST_MEMBERS, Membership};
 pub use moments::Moments;
 pub(crate) use monoid::stored_numbers;

@@ -43,7 +43,7 @@ impl std::error::Error for DecodeError {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
     label = "not an aggregate",
-    note = "aggregates are `Count`, `Sum<u64>`, `Average`, `Moments`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Latest<T>`, `Set<T, N>`, `Quantiles`, `Distinct`, `DistinctSet`, `TopK<N>`, `Decayed<SECONDS>`, `Membership<N>`, `Frequency`, structs with `#[murmur::aggregate]`, and your own `impl Monoid`"
+    note = "aggregates are `Count`, `Sum<u64>`, `Average`, `Moments`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Latest<T>`, `Set<T, N>`, `Quantiles`, `Distinct`, `DistinctSet`, `TopK<N>`, `Decayed<SECONDS>`, `Membership<N>`, `Frequency`, `Map<K, A, N>`, structs with `#[murmur::aggregate]`, and your own `impl Monoid`"
 )]
 pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
     /// How tiles keep it.

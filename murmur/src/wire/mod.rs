@@ -34,6 +34,11 @@ pub trait WireField: Clone + Default + PartialEq + fmt::Debug + Send + Sync + 's
 
     /// Bytes that [`encode_field`](Self::encode_field) will append.
     fn field_len(&self, number: u32) -> usize;
+
+    /// Whether it is the absence of a value, which nothing can stand for where a value must be.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
 /// A single value: what can stand in an `Option`, with presence of its own.
@@ -68,6 +73,10 @@ impl<V: WireValue> WireField for Option<V> {
 
     fn field_len(&self, number: u32) -> usize {
         self.as_ref().map_or(0, |value| value.value_len(number))
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
     }
 }
 
