@@ -35,7 +35,8 @@ fn silent(source: &str, contact: Contact) -> Option<String> {
     match contact {
         Contact::Made => None,
         Contact::Lost => Some(format!(
-            "the source {source} does not answer any more; reading goes on when it can be reached again, so check what              `--source` names; the log says more"
+            "the source {source} does not answer any more; reading goes on when it can be reached again, so check what \
+             `--source` names; the log says more"
         )),
         Contact::Awaited => Some(format!(
             "the source {source} has not said yet what this worker is to read; check that what `--source` names can be \
@@ -77,6 +78,7 @@ mod tests {
         {
             let reason = silent("`kafka://…/views`", contact).unwrap();
             assert!(reason.contains("`kafka://…/views`") && reason.contains(way_out), "{reason}");
+            assert!(!reason.contains("  "), "{reason}");
         }
     }
 

@@ -41,9 +41,10 @@ use reports::{Outcome, Reports, is_too_large};
 /// | `murmur-headers-left-out` | how many headers of the original were left out |
 ///
 /// Only a letter that is larger than the topic's `max.message.bytes` has the last three. It is cut until it fits: the
-/// payload first, down to half of the room, then the largest headers are left out, and last the key and the reason are
-/// cut. **Such a letter is not the original**, so who sends letters again passes it over; the original stands where
-/// `murmur-place` says, as long as the source keeps it.
+/// payload to what key and headers leave it, which is half of the room at least. Where they would take more, the largest
+/// headers are left out, and then the key is cut. A long reason is cut to an eighth of the room. **Such a letter is not
+/// the original**, so who sends letters again passes it over; the original stands where `murmur-place` says, as long as
+/// the source keeps it.
 ///
 /// What a topic holds cannot be taken back. A rewind inside a process sends no letter again. A worker that dies between
 /// sending and committing sends those of its last flush again after its restart: **a reader of the topic drops copies by
