@@ -12,7 +12,7 @@ const SHARES: [f64; 6] = [0.0, 0.25, 0.5, 0.9, 0.99, 1.0];
 fn skewed(count: u64) -> Vec<Option<f64>> {
     let mut numbers: Vec<u64> = (0..count).collect();
     numbers.sort_by_key(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let number = |n: u64| if n % 3 == 0 { -(n as f64) } else { (n * n) as f64 / 16.0 };
+    let number = |n: u64| if n.is_multiple_of(3) { -(n as f64) } else { (n * n) as f64 / 16.0 };
     numbers.into_iter().map(|n| Some(number(n))).collect()
 }
 
