@@ -1,6 +1,6 @@
 //! Aggregates with parameters as fields of a struct: the macro reads them as what they are, and they answer together.
 
-#![allow(missing_docs, reason = "definitions of a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "definitions of a test")]
 
 use murmur::prelude::*;
 use murmur::wire::WireMessage;

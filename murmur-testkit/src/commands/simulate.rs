@@ -35,15 +35,21 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
-                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "closed": report.closed,
+                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "closed": report.closed,
                 "broken": name, "failure": failure,
             });
             println!("{line}");
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} times a full tile",
-                report.schedules, report.events, report.crashes, report.rewinds, report.resent, report.closed
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} times a full tile",
+                report.schedules,
+                report.events,
+                report.crashes,
+                report.rewinds,
+                report.resent,
+                report.rolled,
+                report.closed
             );
             match (&report.failure, name) {
                 (None, None) => println!("0 wrong"),

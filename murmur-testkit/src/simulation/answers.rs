@@ -16,7 +16,8 @@ use murmur::time::{Level, Span, TimeRange, Timestamp};
 use crate::oracle::{Kept, scan};
 
 /// From when to when, in minutes after the first thing that happened: everything, and pieces at odd minutes and at edges.
-const PIECES: [(u64, u64); 5] = [(0, 240), (37, 191), (60, 180), (121, 150), (0, 119)];
+/// Those of more than four hours are answered from the level above where they can be.
+const PIECES: [(u64, u64); 5] = [(0, 300), (37, 337), (60, 180), (121, 150), (0, 119)];
 
 /// Roll something of one key, chosen by `rng` among those that are stored; nothing when there is none yet.
 pub(super) async fn roll<P: Pipeline>(

@@ -136,8 +136,8 @@ impl<'a, S: Subject> World<'a, S> {
                 let at = lock(&self.rng).usize(..self.alive.len());
                 self.alive[at].stop.send_replace(true);
             }
-            78..86 => self.roll().await,
-            86..88 if !self.rollers.is_empty() => {
+            78..88 => self.roll().await,
+            88..90 if !self.rollers.is_empty() => {
                 let at = lock(&self.rng).usize(..self.rollers.len());
                 self.rollers.swap_remove(at).abort();
             }
@@ -152,9 +152,9 @@ impl<'a, S: Subject> World<'a, S> {
     async fn roll(&mut self) {
         let range = {
             let mut rng = lock(&self.rng);
-            let from = rng.i64(0..DURATION);
-            let to = rng.i64(from..DURATION) + 3_600;
-            TimeRange::new(Timestamp::from_seconds(BEGIN + from - 3_600), Timestamp::from_seconds(BEGIN + to))
+            let from = if rng.bool() { 0 } else { rng.i64(0..DURATION) };
+            let to = if rng.bool() { DURATION } else { rng.i64(from..DURATION) + 3_600 };
+            TimeRange::new(Timestamp::from_seconds(BEGIN + from), Timestamp::from_seconds(BEGIN + to))
         };
         let roll = self.subject.roll(self.store.clone(), &self.store.inner, range, &self.rng).await;
         self.rollers.extend(roll.map(tokio::spawn));
@@ -169,7 +169,7 @@ impl<'a, S: Subject> World<'a, S> {
                 let gap = if rng.u32(..20) == 0 { rng.u64(500..5_000) } else { rng.u64(1..4) };
                 let next = log.last().map_or(0, |entry| entry.offset.words()[3]) + gap;
                 // Time goes on with the log, and is in no order.
-                let until = DURATION * (log.len().min(60) as i64 + 5) / 65;
+                let until = DURATION * (log.len().min(25) as i64 + 5) / 30;
                 let at = Timestamp::from_seconds(BEGIN + rng.i64(0..until));
                 // Now and then one is sent again, as long after as pipelines know of it, or longer.
                 let again = (rng.u32(..6) == 0).then(|| log.len().checked_sub(rng.usize(1..10))).flatten();

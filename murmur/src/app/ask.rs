@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn interval() -> IntervalArgs {
-        IntervalArgs { window: None, from: None, to: None }
+        IntervalArgs { window: None, calendar: None, zone: None, whole: false, from: None, to: None }
     }
 
     fn request(quantile: &[f64], rank: &[f64], element: &[&str]) -> Result<Json> {
