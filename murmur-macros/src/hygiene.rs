@@ -140,6 +140,10 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
         Monoid::Quantiles => quote!(#krate::aggregate::Quantiles),
         Monoid::Distinct => quote!(#krate::aggregate::Distinct),
         Monoid::Sum(kind) => of("Sum", kind),
+        Monoid::DecimalSum(digits) => {
+            let digits = number(*digits);
+            quote!(#krate::aggregate::Sum<#krate::aggregate::Decimal<#digits>>)
+        }
         Monoid::Min(kind) => of("Min", kind),
         Monoid::Max(kind) => of("Max", kind),
         Monoid::First(kind) => of("First", kind),

@@ -160,7 +160,10 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
         "Quantiles" => Some(Monoid::Quantiles),
         "Distinct" => Some(Monoid::Distinct),
         "DistinctSet" => Some(Monoid::DistinctSet),
-        "Sum" => of(SUMMABLE, "`u64`, `i64` or `f64`").map(Monoid::Sum),
+        "Sum" => match types.as_slice() {
+            [inner] if types::last_segment(inner).is_some_and(|inner| inner.ident == "Decimal") => decimal(inner, ctxt),
+            _ => of(SUMMABLE, "`u64`, `i64`, `f64` or `Decimal<2>`").map(Monoid::Sum),
+        },
         "Min" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Min),
         "Max" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Max),
         "First" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::First),
@@ -215,6 +218,19 @@ const COMPARABLE: &[Kind] =
     &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
 const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
 
+/// What `Sum<Decimal<2>>` is.
+fn decimal(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
+    let digits = types::last_segment(ty).and_then(number).filter(|digits| *digits <= MOST_DIGITS);
+    if digits.is_none() {
+        let message = format!("say how many digits follow the point, from 0 to {MOST_DIGITS}: `Sum<Decimal<2>>`");
+        ctxt.say(codes::AGGREGATE_OF, ty, message);
+    }
+    digits.map(Monoid::DecimalSum)
+}
+
+/// The most digits that a `Decimal` has behind the point.
+pub const MOST_DIGITS: u32 = 18;
+
 /// Read a type as a monoid that a pipeline's function returns by itself.
 pub fn single(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
     let monoid = read(ty, ctxt)?;
@@ -235,7 +251,7 @@ fn map(ty: &Type, segment: &syn::PathSegment, ctxt: &Ctxt) -> Option<Monoid> {
         ctxt.say(codes::AGGREGATE_OF, ty, message);
         return None;
     };
-    let key = crate::types::map_key(key, ctxt);
+    let key = types::map_key(key, ctxt);
     match read(of, ctxt)? {
         Monoid::Custom { .. } | Monoid::Map(..) => {
             let message = format!("`Map` is of an aggregate of Murmur that is no `Map`, not of `{}`", show(of));

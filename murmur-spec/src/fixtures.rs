@@ -135,6 +135,7 @@ pub(crate) fn everything() -> Package {
     {
         aggregated.push(kept(name, Monoid::Map(MapKey::String, Box::new(of), 100)));
     }
+    aggregated.push(kept("revenue", Monoid::DecimalSum(2)));
     aggregated.push(kept("more_counts", Monoid::Map(MapKey::String, Box::new(Monoid::Count), 9)));
     let pipeline = |name: &str, output, window| Pipeline {
         name: name.into(),

@@ -169,6 +169,8 @@ pub enum Monoid {
     Count,
     /// Of `i64`, `u64` or `f64`.
     Sum(Kind),
+    /// Of `Decimal<N>`: the digits behind the point.
+    DecimalSum(u32),
     Average,
     Moments,
     Quantiles,

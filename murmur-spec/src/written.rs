@@ -8,6 +8,7 @@ pub(crate) fn monoid(monoid: &Monoid) -> String {
     match monoid {
         Monoid::Count => "Count".into(),
         Monoid::Sum(kind) => of("Sum", kind),
+        Monoid::DecimalSum(digits) => format!("Sum<Decimal<{digits}>>"),
         Monoid::Average => "Average".into(),
         Monoid::Moments => "Moments".into(),
         Monoid::Quantiles => "Quantiles".into(),

@@ -1,8 +1,8 @@
 //! What a definition needs: `use murmur::prelude::*;`.
 
 pub use crate::aggregate::{
-    Average, Count, Decayed, Distinct, DistinctSet, First, Frequency, Last, Latest, Map, Max, Membership, Min, Moments,
-    Monoid, Quantiles, Question, Set, Sum, TopK,
+    Average, Count, Decayed, Decimal, Distinct, DistinctSet, First, Frequency, Last, Latest, Map, Max, Membership, Min,
+    Moments, Monoid, Quantiles, Question, Set, Sum, TopK,
 };
 pub use crate::pipeline::Pipeline;
 pub use crate::time::{Span, Timestamp};

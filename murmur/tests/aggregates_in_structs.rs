@@ -24,12 +24,6 @@ fn like(at: i64, by: &str) -> Post {
     }
 }
 
-fn stored<M: Monoid>(value: &M) -> M {
-    let mut bytes = Vec::new();
-    value.encode(&mut bytes);
-    M::decode(&bytes).unwrap()
-}
-
 #[test]
 fn each_field_answers_what_was_asked_of_it() {
     let mut post = Post::identity();
@@ -38,7 +32,9 @@ fn each_field_answers_what_was_asked_of_it() {
     }
     let elements = vec!["ada".into(), "dora".into()];
     let question = Question { elements, ..Question::at(Timestamp::from_seconds(7_200)) };
-    let reply = stored(&post).reply(&question).unwrap();
+    let mut stored = Vec::new();
+    post.encode(&mut stored);
+    let reply = Post::decode(&stored).unwrap().reply(&question).unwrap();
     assert_eq!((reply.likes, reply.trend.value), (4, 2.0));
     let fans: Vec<_> = reply.fans.members.iter().map(|fan| fan.contained).collect();
     assert_eq!(fans, [true, false]);
@@ -49,4 +45,39 @@ fn each_field_answers_what_was_asked_of_it() {
     assert!(reply.first.truncated);
     let types: Vec<_> = PostReply::SHAPE.iter().map(|field| field.proto).collect();
     assert_eq!(types, ["uint64", "murmur.v1.Decayed", "murmur.v1.Membership", "murmur.v1.Frequencies", "Map"]);
+}
+
+/// A price in the payload, and what it comes to.
+#[murmur::event]
+#[derive(serde::Deserialize)]
+pub struct Sale {
+    pub shop: String,
+    #[murmur(as = "string")]
+    pub price: Decimal<2>,
+}
+
+#[murmur::aggregate]
+pub struct Revenue {
+    pub sales: Count,
+    pub total: Sum<Decimal<2>>,
+}
+
+#[murmur::pipeline(key = shop, name = "revenues")]
+pub fn revenue(sale: &Sale) -> Revenue {
+    Revenue { sales: Count::one(), total: Sum::of(sale.price) }
+}
+
+#[test]
+fn decimals_are_added_by_the_store_and_answered_to_the_last_digit() {
+    let mut out = murmur::pipeline::Emissions::default();
+    for price in ["\"0.10\"", "0.2", "\"92233720368547758.07\""] {
+        let sale = serde_json::from_str(&format!(r#"{{"shop": "a", "price": {price}}}"#)).unwrap();
+        <self::Revenues as Pipeline>::apply(&sale, &mut out);
+    }
+    assert_eq!(out.refusal(), None);
+    const { assert!(matches!(Revenue::FORM, murmur::aggregate::Form::Add)) };
+    let mut whole = Revenue::identity();
+    out.drain().for_each(|(_, one)| whole.combine(one));
+    let reply = whole.reply(&Question::default()).unwrap();
+    assert_eq!((reply.sales, reply.total.to_string().as_str()), (3, "92233720368547758.37"));
 }

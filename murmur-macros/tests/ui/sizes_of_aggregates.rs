@@ -1,4 +1,4 @@
-use murmur::aggregate::{Count, Decayed, Frequency, Map, Max, Membership};
+use murmur::aggregate::{Count, Decayed, Decimal, Frequency, Map, Max, Membership, Sum};
 
 #[murmur::aggregate]
 pub struct Trends {
@@ -26,4 +26,10 @@ pub struct Maps {
 #[murmur::aggregate]
 pub struct TooLarge {
     pub slowest: Map<u32, Max<String>, 1_000>,
+}
+
+#[murmur::aggregate]
+pub struct Revenue {
+    pub without_digits: Sum<Decimal>,
+    pub too_many: Sum<Decimal<19>>,
 }

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `Count` | `uint64` |
 //! | `Sum<i64>`, `Sum<u64>`, `Sum<f64>` | `int64`, `uint64`, `double` |
+//! | `Sum<Decimal<N>>` | `string` |
 //! | `Average` | `murmur.v1.Average` |
 //! | `Moments` | `murmur.v1.Moments` |
 //! | `Quantiles` | `murmur.v1.Quantiles` |
@@ -159,6 +160,7 @@ impl Lower<'_> {
         match monoid {
             Monoid::Count => Shape::plain(Type::scalar("uint64")),
             Monoid::Sum(kind) => Shape::plain(self.kind(kind)),
+            Monoid::DecimalSum(_) => Shape::plain(Type::scalar("string")),
             Monoid::Average => Shape::plain(Type::foreign("murmur.v1.Average")),
             Monoid::Moments => Shape::plain(Type::foreign("murmur.v1.Moments")),
             Monoid::Quantiles => Shape::plain(Type::foreign("murmur.v1.Quantiles")),
@@ -265,8 +267,10 @@ impl Lower<'_> {
     }
 
     fn form(&self, output: &Output) -> Form {
-        let adds =
-            |monoid: &Monoid| matches!(monoid, Monoid::Count | Monoid::Sum(_) | Monoid::Average | Monoid::Moments);
+        let adds = |monoid: &Monoid| {
+            use Monoid::{Average, Count, DecimalSum, Moments, Sum};
+            matches!(monoid, Count | Sum(_) | DecimalSum(_) | Average | Moments)
+        };
         let all = match output {
             Output::Single(monoid) => adds(monoid),
             Output::Struct(name) => self

@@ -255,6 +255,7 @@ fn aggregates_with_parameters_are_read_with_them() {
             pub trend: Decayed<3_600>,
             pub fans: Membership<10_000>,
             pub by: murmur::aggregate::Frequency,
+            pub revenue: Sum<Decimal<2>>,
             pub slowest: Map<String, Max<u64>, 100>,
             pub fastest: Map<String, Min<u64>, 100>,
         }
@@ -272,6 +273,7 @@ fn aggregates_with_parameters_are_read_with_them() {
         Monoid::Decayed(3_600),
         Monoid::Membership(10_000),
         Monoid::Frequency,
+        Monoid::DecimalSum(2),
         map(Monoid::Max(Kind::U64)),
         map(Monoid::Min(Kind::U64)),
     ];

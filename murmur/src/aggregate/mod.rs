@@ -6,7 +6,7 @@
 //! | aggregate | of | reply | kept by the store as |
 //! |---|---|---|---|
 //! | [`Count`] | | `u64` | a number |
-//! | [`Sum`] | `i64`, `u64`, `f64` | the same | a number |
+//! | [`Sum`] | `i64`, `u64`, `f64`, [`Decimal`] | the same | a number |
 //! | [`Average`] | numbers | mean, count, sum | two numbers |
 //! | [`Moments`] | numbers | mean, variance, deviation | three numbers |
 //! | [`Min`], [`Max`] | a [`Value`] | optional value | bytes |
@@ -25,6 +25,7 @@
 mod average;
 mod count;
 mod decayed;
+mod decimal;
 mod distinct;
 mod distinct_set;
 pub mod envelope;
@@ -53,6 +54,7 @@ mod xxhash;
 pub use average::{Average, Term};
 pub use count::Count;
 pub use decayed::Decayed;
+pub use decimal::{Decimal, MOST_DIGITS};
 pub use distinct::{Coupon, Distinct, Element};
 pub use distinct_set::DistinctSet;
 pub use extreme::{Max, Min};

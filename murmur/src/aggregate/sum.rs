@@ -3,7 +3,7 @@ use super::{Column, DecodeError, Form, Given, Monoid, Number, Question};
 use crate::wire::WireField;
 use crate::{Error, ErrorKind};
 
-/// The sum of `i64`, `u64` or `f64`.
+/// The sum of `i64`, `u64`, `f64` or [`Decimal`](super::Decimal).
 ///
 /// Whole numbers are added in 128 bits, which no stream can overflow; a sum that does not fit its type shows in the
 /// reply, as an error. Floats are added with what rounding lost beside them (about 106 bits), so that the order of
@@ -22,7 +22,7 @@ impl<T: Addend> Sum<T> {
 /// A type that [`Sum`] adds.
 #[diagnostic::on_unimplemented(
     message = "`Sum<{Self}>` does not exist",
-    label = "sums are of `i64`, `u64` or `f64`",
+    label = "sums are of `i64`, `u64`, `f64` or `Decimal<2>`",
     note = "narrower numbers can be given to a wider sum as they are: `Sum<u64>` takes a `u32`"
 )]
 pub trait Addend: WireField + Copy {
@@ -34,6 +34,11 @@ pub trait Addend: WireField + Copy {
 
     /// The sum as a value again; `None` when it does not fit.
     fn from_total(total: Self::Total) -> Option<Self>;
+
+    /// What the stored number means.
+    fn name() -> String {
+        Self::PROTO.to_owned()
+    }
 }
 
 /// What sums are kept in: `i128`, or a [`FloatTotal`].
@@ -262,19 +267,19 @@ impl<T: Addend> Monoid for Sum<T> {
             return Ok(());
         }
         let added = T::Total::from_number(number).ok_or_else(|| {
-            DecodeError(format!("a sum of {} is stored as another kind of number than {number:?}", T::PROTO))
+            DecodeError(format!("a sum of {} is stored as another kind of number than {number:?}", T::name()))
         })?;
         self.0 = self.0.plus(added);
         Ok(())
     }
 
     fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
-        visit(field, Some(format!("Sum<{}>", T::PROTO)));
+        visit(field, Some(format!("Sum<{}>", T::name())));
     }
 
     fn reply(&self, _: &Question) -> Result<T, Error> {
         T::from_total(self.0).ok_or_else(|| {
-            Error::new(ErrorKind::Overflow, format!("the sum {:?} does not fit in `{}`", self.0, T::PROTO))
+            Error::new(ErrorKind::Overflow, format!("the sum {:?} does not fit in `{}`", self.0, T::name()))
         })
     }
 }
