@@ -93,6 +93,8 @@ impl Owner {
                 "distinct_set",
                 "set",
                 "top_k",
+                "membership",
+                "frequency",
                 "was",
                 "number",
                 "as",

@@ -28,7 +28,7 @@
 //! |---|---|---|---|---|
 //! | `time` | x | x | | |
 //! | `header = "trace-id"`, `record_key`, `broker_time`: not from the payload (see [`beside`]) | x | x | | |
-//! | `key`, `sum`, `average`, `moments`, `quantiles`, `min`, `max`, `first`, `last`, `distinct`, `distinct_set`, `set(100)`, `top_k(10)` | | x | | |
+//! | `key`, `sum`, `average`, `moments`, `quantiles`, `min`, `max`, `first`, `last`, `distinct`, `distinct_set`, `set(100)`, `top_k(10)`, `membership(10_000)`, `frequency` | | x | | |
 //! | `was = "old"`, `number = 7` | x | x | x | x |
 //! | `as = "string"` | x | x | x | reply of a monoid of the user's own |
 //!

@@ -5,7 +5,7 @@
 //! | (always) | | `count` |
 //! | `sum`, `average`, `moments`, `quantiles` | numbers | `dwell_ms_sum`, `dwell_ms_average` |
 //! | `min`, `max`, `first`, `last` | numbers, `bool`, `String`, `Timestamp` | `dwell_ms_max` |
-//! | `distinct`, `distinct_set` | numbers, `bool`, `String`, `Vec<u8>`, `Timestamp` | `user_id_distinct` |
+//! | `distinct`, `distinct_set`, `frequency`, `membership(10_000)` | numbers, `bool`, `String`, `Vec<u8>`, `Timestamp` | `user_id_distinct` |
 //! | `set(100)` | integers, `String`, `Timestamp` | `country_set` |
 //! | `top_k(10)` | `String` | `referrer_top_k` |
 //!
@@ -13,7 +13,7 @@
 
 use proc_macro2::Ident;
 
-use crate::aggregate::MOST_ITEMS;
+use crate::aggregate::{MOST_ITEMS, MOST_MEMBERS};
 use crate::attr::{Entry, text};
 use crate::codes;
 use crate::ctxt::{Ctxt, Finding};
@@ -47,6 +47,8 @@ pub(crate) enum What {
     DistinctSet,
     Set(u32),
     TopK(u32),
+    Membership(u32),
+    Frequency,
 }
 
 /// Read one key.
@@ -62,6 +64,16 @@ pub(crate) fn what(entry: &Entry, ctxt: &Ctxt) -> Option<What> {
         "last" => What::Last,
         "distinct" => What::Distinct,
         "distinct_set" => What::DistinctSet,
+        "frequency" => What::Frequency,
+        "membership" => {
+            let elements = entry.count(ctxt)?;
+            if !(1..=MOST_MEMBERS).contains(&elements) {
+                let message = format!("`membership` is for 1 to {MOST_MEMBERS} elements, not {elements}");
+                ctxt.push(Finding::new(codes::AGGREGATE_OF, entry.at(), message));
+                return None;
+            }
+            return Some(What::Membership(elements));
+        }
         key @ ("top_k" | "set") => {
             let items = entry.count(ctxt)?;
             if !(1..=MOST_ITEMS).contains(&items) {
@@ -103,7 +115,9 @@ fn takes(what: What) -> &'static str {
         What::Sum | What::Average | What::Moments | What::Quantiles => "numbers",
         What::Min | What::Max | What::First | What::Last => "numbers, `bool`, `String` and `Timestamp`",
         What::Set(_) => "integers, `String` and `Timestamp`",
-        What::Distinct | What::DistinctSet => "numbers, `bool`, `String`, `Vec<u8>` and `Timestamp`",
+        What::Distinct | What::DistinctSet | What::Membership(_) | What::Frequency => {
+            "numbers, `bool`, `String`, `Vec<u8>` and `Timestamp`"
+        }
         What::TopK(_) => "`String`",
     }
 }
@@ -130,6 +144,8 @@ fn monoid(what: What, kind: &Kind) -> Option<Monoid> {
         What::Last if comparable => Some(Monoid::Last(wide)),
         What::Distinct if countable => Some(Monoid::Distinct),
         What::DistinctSet if countable => Some(Monoid::DistinctSet),
+        What::Membership(elements) if countable => Some(Monoid::Membership(elements)),
+        What::Frequency if countable => Some(Monoid::Frequency),
         What::Set(items) if comparable && !matches!(wide, Kind::F64 | Kind::Bool) => Some(Monoid::Set(wide, items)),
         What::TopK(items) if wide == Kind::String => Some(Monoid::TopK(items)),
         _ => None,

@@ -33,3 +33,11 @@ pub struct Revenue {
     pub without_digits: Sum<Decimal>,
     pub too_many: Sum<Decimal<19>>,
 }
+
+#[murmur::pipeline(name = "visits")]
+pub struct Visit {
+    #[murmur(key, membership(0))]
+    pub page: String,
+    #[murmur(frequency(9))]
+    pub user: String,
+}

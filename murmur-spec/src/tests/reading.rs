@@ -71,7 +71,7 @@ fn a_struct_is_event_and_pipeline_at_once() {
         pub struct Like {
             #[murmur(key)] pub post_id: String,
             #[murmur(time)] pub at: Timestamp,
-            #[murmur(distinct, top_k(5), distinct_set, set(20))] pub user_id: String,
+            #[murmur(distinct, top_k(5), distinct_set, set(20), membership(100), frequency)] pub user_id: String,
             #[murmur(sum, max, average, quantiles, moments)] pub weight: Option<u16>,
         }
         "#,
@@ -88,6 +88,8 @@ fn a_struct_is_event_and_pipeline_at_once() {
         "user_id_top_k: TopK(5)",
         "user_id_distinct_set: DistinctSet",
         "user_id_set: Set(String, 20)",
+        "user_id_membership: Membership(100)",
+        "user_id_frequency: Frequency",
         "weight_sum: Sum(U64)",
         "weight_max: Max(U64)",
         "weight_average: Average",
