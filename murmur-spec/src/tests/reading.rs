@@ -282,3 +282,15 @@ fn aggregates_with_parameters_are_read_with_them() {
     let fields = lowered.package.aggregates[0].fields.iter().map(|field| &field.monoid);
     assert!(fields.eq(&want));
 }
+
+#[test]
+fn a_map_stands_in_a_struct() {
+    for returned in ["Map<String, Count, 9>", "Option<Map<String, Count, 9>>", "Vec<(String, Map<String, Count, 9>)>"] {
+        let (_, findings) = read(&format!(
+            "#[murmur::event] struct View {{ page: String }}
+            #[murmur::pipeline(key = page)] fn views(view: &View) -> {returned} {{ todo!() }}"
+        ));
+        let found = findings.iter().filter(|finding| finding.contains("a `Map` is a field of an aggregate struct"));
+        assert_eq!((found.count(), findings.len()), (1, 1), "{returned}: {findings:?}");
+    }
+}

@@ -50,8 +50,9 @@ impl Hasher for Raw {
     }
 }
 
-/// Something that [`Distinct`](super::Distinct) and [`DistinctSet`](super::DistinctSet) count: texts, bytes, integers,
-/// floats, `bool`, `Timestamp`, references to them, and `Option`.
+/// Something that [`Distinct`](crate::aggregate::Distinct), [`DistinctSet`](crate::aggregate::DistinctSet),
+/// [`Membership`](crate::aggregate::Membership) and [`Frequency`](crate::aggregate::Frequency) take: texts, bytes,
+/// integers, floats, `bool`, `Timestamp`, references to them, and `Option`.
 ///
 /// Hashed as Spark and the other DataSketches hash it: texts and bytes as they are, integers and `bool` as 64-bit
 /// integers, floats as `f64` with one zero and one NaN, times as microseconds. An empty text, and no bytes, are no
