@@ -112,7 +112,7 @@ impl Entry {
             parse_key: |texts| P::Key::parse(texts).map(|key| key.encode_to_vec()),
             decode_key: |text| <P::Key as Key>::decode(text).map(|key| key.encode_to_vec()),
             readable: |store| async move { readable::<P>(&*store, GENERATION).await }.boxed(),
-            serve: |server, store| server.pipeline(Reader::<P>::new(store, GENERATION)),
+            serve: |server, store| server.pipeline(Reader::<P>::new(store, GENERATION).rolling()),
             build: Build {
                 begin: |parts| {
                     let Parts { store, source, dead_letters, options } = parts;
