@@ -83,7 +83,7 @@ impl Element for str {
 impl Element for String {
     #[inline]
     fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
-        Some(hash(self.as_bytes()))
+        self.as_str().hashed(hash)
     }
 }
 
@@ -97,7 +97,7 @@ impl Element for [u8] {
 impl Element for Vec<u8> {
     #[inline]
     fn hashed<H>(&self, hash: impl FnOnce(&[u8]) -> H) -> Option<H> {
-        Some(hash(self))
+        self.as_slice().hashed(hash)
     }
 }
 

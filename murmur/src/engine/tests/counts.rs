@@ -86,7 +86,8 @@ async fn an_event_of_a_broken_clock_is_counted_and_does_not_say_how_far_the_stre
     assert_eq!(summary.progress.newest, Some(Timestamp::from_seconds(909_000)), "half an hour ahead is still a clock");
     let record = PartitionRecord::load(&*store, &Table::new("hours", 1), &partition()).await.unwrap().record;
     assert_eq!(record.watermark, Some(Timestamp::from_seconds(909_000)));
-    assert_eq!(store.scan(&Table::new("hours", 1), None, 10).await.unwrap().len(), 2);
+    // What follows it in the log is late by it, and lies in a twin of its tile.
+    assert_eq!(store.scan(&Table::new("hours", 1), None, 10).await.unwrap().len(), 3);
 }
 
 #[tokio::test]

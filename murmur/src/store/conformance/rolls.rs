@@ -135,7 +135,7 @@ pub(super) async fn large_rolled_numbers_do_not_overflow_unnoticed(subject: Subj
     assert_eq!(item.numbers, count_numbers(&[(0, Number::MAX_INT - 1), (1, -Number::MAX_INT)]));
     for (number, kind) in [
         (Number::Int(Number::MAX_INT + 1), ErrorKind::Overflow),
-        (float(f64::INFINITY, 0.0), ErrorKind::InvalidArgument),
+        (float(f64::INFINITY, 0.0), ErrorKind::Overflow),
         (float(0.0, f64::NAN), ErrorKind::InvalidArgument),
     ] {
         let outcome = subject.write(roll(&id, &[2], vec![(place(2, 1, 0), number)], Vec::new())).await;
