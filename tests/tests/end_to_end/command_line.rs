@@ -124,13 +124,14 @@ fn a_query_by_the_calendar_is_the_range_that_it_says() {
 fn a_key_without_an_answer_does_not_hide_the_others() {
     let folder = TempDir::new().unwrap();
     let (views, store) = (folder.path().join("views.jsonl"), process::store(&folder.path().join("state")));
-    let view = |page: &str, dwell: u64| {
-        let at = jiff::Timestamp::now();
+    let view = |page: &str, dwell: u64, minutes: i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
         format!(
             "{{\"page_id\":\"{page}\",\"user_id\":\"u\",\"dwell_ms\":{dwell},\"referrer\":null,\"viewed_at\":\"{at}\"}}\n"
         )
     };
-    fs::write(&views, [view("/much", u64::MAX), view("/much", u64::MAX), view("/home", 7)].concat()).unwrap();
+    // Each fits into its slot, and both together do not into an answer.
+    fs::write(&views, [view("/much", u64::MAX, 9), view("/much", u64::MAX, 5), view("/home", 7, 0)].concat()).unwrap();
     let source = views.display().to_string();
     success(example("page-traffic"), &["run", "--until-end", "--source", &source, "--store", &store]);
     let top = ["query", "page_traffic", "--top", "5", "-o", "json", "--store", &store];
