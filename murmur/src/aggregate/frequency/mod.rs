@@ -50,7 +50,7 @@ enum State {
 }
 
 impl Frequency {
-    /// One element; nothing when it is `None`.
+    /// One element; nothing when it is `None` or an empty text.
     pub fn of(element: impl Element) -> Self {
         let places = element.hashed(Self::places);
         Self(State::Few(places.into_iter().flatten().map(|place| (place as u16, 1)).collect()))

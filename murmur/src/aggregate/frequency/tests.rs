@@ -39,7 +39,7 @@ fn it_keeps_the_laws_by_bytes() {
 proptest! {
     #[test]
     fn it_is_the_sketch_of_the_datasketches(
-        texts in prop::collection::vec(".{0,40}", 0..60),
+        texts in prop::collection::vec(".{1,40}", 0..60),
         numbers in prop::collection::vec(-9i64..9, 0..60),
     ) {
         let mut sketch = theirs();
@@ -101,6 +101,12 @@ fn few_elements_are_counted_exactly() {
     let rows: Vec<_> = reply.frequencies.iter().map(|row| (row.count, row.lower, row.upper)).collect();
     assert_eq!(rows, [(2, 1, 2), (0, 0, 0), (0, 0, 0)]);
     assert_eq!((reply.total, reply.maximum_error), (3, 1));
+}
+
+#[test]
+fn an_empty_text_is_no_element() {
+    assert_eq!(Frequency::of(""), Frequency::identity());
+    assert_eq!(ask(&Frequency::of("a"), &["".into()]).frequencies[0].count, 0);
 }
 
 #[test]

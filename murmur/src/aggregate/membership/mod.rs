@@ -54,7 +54,7 @@ impl<const N: u32> Membership<N> {
         words(N)
     };
 
-    /// One element; nothing when it is `None`.
+    /// One element; nothing when it is `None` or an empty text.
     pub fn of(element: impl Element) -> Self {
         let mut places: SmallVec<_> = element.hashed(|bytes| Self::places(bytes).collect()).unwrap_or_default();
         places.sort_unstable();
