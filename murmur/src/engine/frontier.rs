@@ -104,7 +104,7 @@ impl Frontier {
         let all = records.records(&table.shelf(), PartitionRecord::PREFIX).await?;
         for (name, record) in &all {
             let mut standing = Standing::of(Some(record.clone()))?;
-            if standing.record.reached().is_some_and(|reached| reached < at) && standing.record.horizon.is_none() {
+            if standing.record.is_movable() && standing.record.reached() < Some(at) {
                 let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
                 standing = standing.with_floor(at, records, table, &partition).await?;
             }

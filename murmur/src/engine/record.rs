@@ -93,6 +93,11 @@ impl PartitionRecord {
         self.floor.max(self.front).filter(|_| self.floor.is_some())
     }
 
+    /// Whether a roller may still move the floor: while nobody has said that anything of the partition will be flushed.
+    pub(crate) fn is_movable(&self) -> bool {
+        self.floor.is_some() && self.horizon.is_none()
+    }
+
     /// Read the record of a partition; the empty one when there is none yet.
     pub async fn load(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Standing> {
         let name = Self::name(partition);

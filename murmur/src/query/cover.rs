@@ -1,27 +1,31 @@
 //! Which tiles of which levels cover an interval.
 
 use super::plan::Step;
+use crate::engine::PartitionRecord;
 use crate::time::{Level, Tiling, TimeRange, Timestamp};
 
 /// How far the tiles of a table are settled, as the records of its partitions say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Settled {
-    /// What all partitions have reached: tiles that closed by then are finished, and may have been rolled.
+    /// What all partitions have reached of which anything was flushed: tiles that closed by then are finished, and may
+    /// have been rolled. A partition that nothing was flushed of begins where a roller needs it to.
     pub(super) by_all: Option<Timestamp>,
     /// What some partition has reached: tiles that closed by then may have twins of what came late.
     pub(super) by_some: Option<Timestamp>,
 }
 
 impl Settled {
-    /// From what each partition has reached.
-    pub(super) fn of(reached: impl Iterator<Item = Option<Timestamp>> + Clone) -> Self {
-        Self { by_all: reached.clone().min().flatten(), by_some: reached.max().flatten() }
+    /// From the records of all partitions.
+    pub(super) fn of<'a>(records: impl Iterator<Item = &'a PartitionRecord> + Clone) -> Self {
+        let holding = records.clone().filter(|record| !record.is_movable());
+        let reached = PartitionRecord::reached;
+        Self { by_all: holding.map(reached).min().flatten(), by_some: records.filter_map(reached).max() }
     }
 
     /// The part of these slots that lies in finished tiles.
-    fn finished(self, tiling: &Tiling, slots: TimeRange) -> TimeRange {
+    pub(super) fn finished(self, tiling: &Tiling, slots: TimeRange) -> TimeRange {
         let end = self.by_all.map_or(slots.start, |reached| tiling.closed_by(reached));
-        TimeRange::new(slots.start, end.clamp(slots.start, slots.end))
+        TimeRange::new(slots.start, end.min(slots.end).max(slots.start))
     }
 
     /// The step over what came late for these slots; `None` when nothing can have.

@@ -56,8 +56,13 @@ impl Progress {
         let at = Instant::now();
         let records = self.store.records(&self.shelf, PartitionRecord::PREFIX).await?;
         let records = records.iter().map(|(name, record)| partition(name, record)).collect::<Result<Vec<_>>>()?;
-        let settled = Settled::of(records.iter().map(|(_, reached)| *reached));
-        let known = Known { partitions: records.into_iter().map(|(partition, _)| partition).collect(), settled };
+        let settled = Settled::of(records.iter().map(|(_, record)| record));
+        let partitions = records.into_iter().map(|(partition, record)| PartitionProgress {
+            partition,
+            watermark: record.watermark,
+            offset: record.commit,
+        });
+        let known = Known { partitions: partitions.collect(), settled };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
         Ok(known)
     }
@@ -70,10 +75,8 @@ struct Known {
     settled: Settled,
 }
 
-/// The progress of a partition, and what it has reached.
-fn partition(name: &str, record: &Record) -> Result<(PartitionProgress, Option<Timestamp>)> {
+/// A partition and its record.
+fn partition(name: &str, record: &Record) -> Result<(PartitionId, PartitionRecord)> {
     let record = PartitionRecord::decode(&record.bytes).map_err(|e| e.while_doing(format!("record `{name}`")))?;
-    let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
-    let progress = PartitionProgress { partition, watermark: record.watermark, offset: record.commit };
-    Ok((progress, record.reached()))
+    Ok((PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name)), record))
 }

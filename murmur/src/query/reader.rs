@@ -43,7 +43,7 @@ pub(super) struct Inner {
     pub(super) store: Arc<dyn Store>,
     pub(super) table: Table,
     pub(super) coalesce: Coalesce,
-    progress: Progress,
+    pub(super) progress: Progress,
     clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) rolls: Rolls,

@@ -148,13 +148,15 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
         })
         .collect();
     let store = Arc::new(MemoryStore::new());
-    let reader = Reader::<Test<W, A>>::new(store.clone(), 1).clock(Arc::new(Standing(now)));
+    // One for each, since a reader need not see for a second what is written after it has looked.
+    let reader = || Reader::<Test<W, A>>::new(store.clone(), 1).clock(Arc::new(Standing(now)));
+    let (roller, reader) = (reader(), reader());
     let mut filler = Filler::<Test<W, A>>::new(&*store);
     let (before, after) = events.split_at(case.before.min(events.len()));
     let mut late = filler.take(before).await;
     for &(other, from, length) in &case.rolls {
         let id = Id::new(if other { "b" } else { "a" });
-        reader.roll(&id, TimeRange::new(at(from, case.jitter), at(from + length, 0))).await.unwrap();
+        roller.roll(&id, TimeRange::new(at(from, case.jitter), at(from + length, 0))).await.unwrap();
     }
     late.extend(filler.take(after).await);
     let naive = Naive::<Test<W, A>> { events: &events, late: &late, now, pipeline: PhantomData };

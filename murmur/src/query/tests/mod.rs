@@ -7,6 +7,7 @@ mod edges;
 mod filler;
 pub(crate) mod hooked;
 mod questions;
+mod rolling;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
