@@ -17,7 +17,7 @@ use crate::oracle::{Kept, scan};
 
 /// From when to when, in minutes after the first thing that happened: everything, and pieces at odd minutes and at edges.
 /// Those of more than four hours are answered from the level above where they can be.
-const PIECES: [(u64, u64); 5] = [(0, 300), (37, 337), (60, 180), (121, 150), (0, 119)];
+const PIECES: [(u64, u64); 5] = [(0, 420), (37, 397), (60, 180), (121, 150), (0, 119)];
 
 /// Roll something of one key, chosen by `rng` among those that are stored; nothing when there is none yet.
 pub(super) async fn roll<P: Pipeline>(

@@ -21,7 +21,7 @@ use super::subject::Subject;
 /// The first time at which something happens: 2026-01-01T00:00:00Z.
 pub(super) const BEGIN: i64 = 1_767_225_600;
 /// For how long things happen, in seconds: several tiles of an hour, and longer than one stays open.
-const DURATION: i64 = 4 * 3_600;
+const DURATION: i64 = 6 * 3_600;
 /// Virtual time after which the last, undisturbed worker counts as stuck.
 const STUCK: Duration = Duration::from_secs(3_600);
 
@@ -136,7 +136,12 @@ impl<'a, S: Subject> World<'a, S> {
                 let at = lock(&self.rng).usize(..self.alive.len());
                 self.alive[at].stop.send_replace(true);
             }
-            78..88 => self.roll().await,
+            78..88 => {
+                let several = lock(&self.rng).u32(1..5);
+                for _ in 0..several {
+                    self.roll().await;
+                }
+            }
             88..90 if !self.rollers.is_empty() => {
                 let at = lock(&self.rng).usize(..self.rollers.len());
                 self.rollers.swap_remove(at).abort();
@@ -169,7 +174,7 @@ impl<'a, S: Subject> World<'a, S> {
                 let gap = if rng.u32(..20) == 0 { rng.u64(500..5_000) } else { rng.u64(1..4) };
                 let next = log.last().map_or(0, |entry| entry.offset.words()[3]) + gap;
                 // Time goes on with the log, and is in no order.
-                let until = DURATION * (log.len().min(25) as i64 + 5) / 30;
+                let until = DURATION * (log.len().min(12) as i64 + 3) / 15;
                 let at = Timestamp::from_seconds(BEGIN + rng.i64(0..until));
                 // Now and then one is sent again, as long after as pipelines know of it, or longer.
                 let again = (rng.u32(..6) == 0).then(|| log.len().checked_sub(rng.usize(1..10))).flatten();
@@ -233,6 +238,9 @@ impl<'a, S: Subject> World<'a, S> {
         let progress = last.progress.clone();
         let ended = tokio::time::timeout(STUCK, last.task).await;
         count_progress(&progress.borrow(), report);
+        for _ in 0..4 {
+            self.roll().await;
+        }
         let ended =
             ended.map_err(|_| format!("STUCK: the last worker did not reach the end: {:?}", progress.borrow()))?;
         ended.map_err(|error| error.to_string())?.map_err(|error| format!("the last worker failed: {error}"))?;
