@@ -1,6 +1,9 @@
-//! Pipelines that show everything that goes wrong: one of each form, one that leaves out what was sent twice, and one
-//! whose sums are near the ends of their types.
+//! Pipelines that show everything that goes wrong: one of each form, one that leaves out what was sent twice, one whose
+//! sums are near the ends of their types, and one with an aggregate of each kind.
 
+mod kinds;
+
+pub(crate) use kinds::Kinds;
 use murmur::aggregate::{Column, Count, DecodeError, Form, Last, Max, Monoid, Number, Question, Sum};
 use murmur::event::Event;
 use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};

@@ -18,6 +18,9 @@ pub(crate) struct FaultsArgs {
     /// What is sent, and what happens when; a random one by default.
     #[arg(long)]
     seed: Option<u64>,
+    /// Keep one aggregate of each kind too.
+    #[arg(long)]
+    kinds: bool,
     /// List the faults and what is promised.
     #[arg(long)]
     list: bool,
@@ -62,7 +65,7 @@ pub(crate) fn main(args: &FaultsArgs) -> ExitCode {
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let length = args.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
-    let settings = Settings { program, seed, length };
+    let settings = Settings { program, seed, length, kinds: args.kinds };
     let mut good = true;
     for row in chosen {
         match run(row, &settings) {

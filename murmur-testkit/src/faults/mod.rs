@@ -41,6 +41,8 @@ pub struct Settings {
     pub seed: u64,
     /// How long events are sent; `None` for a few seconds.
     pub length: Option<Duration>,
+    /// Whether workers keep one aggregate of each kind too.
+    pub kinds: bool,
 }
 
 /// A row that was run.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use murmur::engine::{Clock, SystemClock};
 use murmur::pipeline::Pipeline;
 use murmur::source::{Offset, PartitionId, Ruler};
@@ -13,18 +15,12 @@ use super::feed::Log;
 use super::kafka::{Cluster, whole};
 use super::{Failure, Verdict};
 use crate::oracle::{Closures, Difference, Truth, closures, compare, read, scan};
-use crate::pipelines::{Singles, Tallies, Tick, Trails, decode};
+use crate::pipelines::{Kinds, Singles, Tallies, Tick, Trail, Trails, decode};
 
 /// What must stand in the tables and in the topic of dead letters.
 pub(super) struct Oracle {
-    tallies: Truth<Tallies>,
-    trails: Truth<Trails>,
-    /// Where workers keep it.
-    singles: Option<Truth<Singles>>,
-    log: Log,
-    store: Arc<DynamoStore>,
-    /// When the log was made: what has expired by then is not sent again to be judged.
-    now: Timestamp,
+    log: Arc<Log>,
+    keeps: Vec<Box<dyn Keeps>>,
 }
 
 fn partition(number: i32) -> PartitionId {
@@ -37,72 +33,63 @@ fn number(partition: &PartitionId) -> PartitionId {
 }
 
 impl Oracle {
-    pub(super) fn new(log: Log, store: Arc<DynamoStore>, has_singles: bool) -> Self {
-        let now = SystemClock.now();
-        Self {
-            tallies: truth(&log, now, Closures::new()),
-            trails: truth(&log, now, Closures::new()),
-            singles: has_singles.then(|| truth(&log, now, Closures::new())),
-            log,
-            store,
-            now,
+    /// Of workers that keep tallies and trails, and more where it is said.
+    pub(super) fn new(log: Log, store: Arc<DynamoStore>, has_singles: bool, has_kinds: bool) -> Self {
+        let (log, now) = (Arc::new(log), SystemClock.now());
+        let trail = |trail: &Trail| Some(trail.count);
+        let mut keeps: Vec<Box<dyn Keeps>> = vec![
+            Box::new(Table::<Tallies>::new(&log, &store, now, |tally| Some(tally.count))),
+            Box::new(Table::<Trails>::new(&log, &store, now, trail)),
+        ];
+        if has_singles {
+            keeps.push(Box::new(Table::<Singles>::new(&log, &store, now, trail)));
         }
+        if has_kinds {
+            keeps.push(Box::new(Table::<Kinds>::new(&log, &store, now, |_| None)));
+        }
+        Self { log, keeps }
     }
 
-    /// What stands in the table of a pipeline, and what must, where tiles are closed as they say.
-    async fn table<P: Pipeline<Event = Tick>>(&self) -> Result<(Vec<(TileId, Item)>, Truth<P>), Failure> {
-        let items = scan::<P>(&*self.store).await?;
-        let closed = closures(&items, number);
-        let truth = truth(&self.log, self.now, closed);
-        Ok((items, truth))
+    /// The pipelines that workers keep.
+    pub(super) fn pipelines(&self) -> impl Iterator<Item = &'static str> {
+        self.keeps.iter().map(|table| table.name())
     }
 
     /// The keys of tiles that are closed.
     pub(super) async fn closed(&self) -> Result<Vec<String>, Failure> {
-        let mut closed = closures(&scan::<Tallies>(&*self.store).await?, number);
-        closed.append(&mut closures(&scan::<Trails>(&*self.store).await?, number));
-        Ok(closed.into_keys().map(|(key, ..)| key).collect())
+        let mut closed = BTreeSet::new();
+        for table in &self.keeps {
+            closed.append(&mut table.closed().await?);
+        }
+        Ok(closed.into_iter().collect())
     }
 
     /// How the tables differ from what must stand there, once everything has been read.
     pub(super) async fn difference(&self) -> Result<Difference, Failure> {
-        let mut all = self.compare::<Tallies>(|tally| Some(tally.count)).await?;
-        all.add(self.compare::<Trails>(|trail| Some(trail.count)).await?);
-        if self.singles.is_some() {
-            all.add(self.compare::<Singles>(|trail| Some(trail.count)).await?);
+        let mut all = Difference::default();
+        for table in &self.keeps {
+            all.add(table.difference().await?);
         }
         Ok(all)
-    }
-
-    async fn compare<P: Pipeline<Event = Tick>>(
-        &self,
-        weigh: impl Fn(&P::Aggregate) -> Option<u64>,
-    ) -> Result<Difference, Failure> {
-        let (items, right) = self.table::<P>().await?;
-        Ok(match read::<P>(&items, number) {
-            Ok(found) => compare::<P>(&right.kept, &found, weigh),
-            Err(error) => Difference { other: 1, first: Some(error), ..Difference::default() },
-        })
     }
 
     /// Nothing is committed that is not in the tables: for every tile, the last event below the commit is applied. The
     /// commits must be older than the reading of the tables.
     pub(super) async fn gap(&self, commits: &BTreeMap<i32, i64>) -> Result<Option<String>, Failure> {
-        let tallies = scan::<Tallies>(&*self.store).await?;
-        let trails = scan::<Trails>(&*self.store).await?;
-        let gap = gap_in(&self.tallies, &tallies, commits).or_else(|| gap_in(&self.trails, &trails, commits));
-        Ok(match &self.singles {
-            Some(truth) if gap.is_none() => gap_in(truth, &scan::<Singles>(&*self.store).await?, commits),
-            _ => gap,
-        })
+        for table in &self.keeps {
+            if let Some(gap) = table.gap(commits).await? {
+                return Ok(Some(gap));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether exactly what cannot be counted lies in the topic, with its payload; how many, each once for each pipeline.
     pub(super) async fn letters(&self, cluster: &Cluster, topic: &str) -> Result<Result<u64, String>, Failure> {
-        let mut right = self.refused::<Tallies>().await?;
-        right.append(&mut self.refused::<Trails>().await?);
-        if self.singles.is_some() {
-            right.append(&mut self.refused::<Singles>().await?);
+        let mut right = BTreeSet::new();
+        for table in &self.keeps {
+            let refused = table.refused().await?;
+            right.extend(refused.into_iter().map(|(partition, offset)| (partition, offset, table.name().to_owned())));
         }
         let mut found = BTreeSet::new();
         for message in cluster.messages(topic)? {
@@ -127,30 +114,110 @@ impl Oracle {
         })
     }
 
-    /// What is to be a dead letter of a pipeline.
-    async fn refused<P: Pipeline<Event = Tick>>(&self) -> Result<BTreeSet<(PartitionId, Offset, String)>, Failure> {
-        let refused = self.table::<P>().await?.1.refused;
-        Ok(refused.into_iter().map(|(partition, offset)| (partition, offset, P::SPEC.name.to_owned())).collect())
-    }
-
-    /// How many emissions had expired, in both pipelines.
+    /// How many emissions had expired, in all pipelines.
     pub(super) fn expired(&self) -> u64 {
-        self.tallies.expired + self.trails.expired
+        self.keeps.iter().map(|table| table.expired()).sum()
     }
 
     /// How many events were sent before.
     pub(super) fn repeated(&self) -> u64 {
-        self.singles.as_ref().map_or(0, |truth| truth.repeated)
+        self.keeps.iter().map(|table| table.repeated()).sum()
     }
 
     /// How many messages cannot be counted in at least one pipeline.
     pub(super) fn bad(&self) -> u64 {
-        self.tallies.refused.union(&self.trails.refused).count() as u64
+        self.keeps.iter().flat_map(|table| table.bad()).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// How many messages there are.
     pub(super) fn sent(&self) -> u64 {
         self.log.iter().map(|payloads| payloads.len() as u64).sum()
+    }
+}
+
+/// What a pipeline must keep.
+trait Keeps: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn expired(&self) -> u64;
+    fn repeated(&self) -> u64;
+    /// What cannot be counted whatever tiles are full.
+    fn bad(&self) -> BTreeSet<(PartitionId, Offset)>;
+    /// What is to be a dead letter, with tiles closed as they say.
+    fn refused(&self) -> BoxFuture<'_, Result<BTreeSet<(PartitionId, Offset)>, Failure>>;
+    fn closed(&self) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>>;
+    fn difference(&self) -> BoxFuture<'_, Result<Difference, Failure>>;
+    fn gap<'a>(&'a self, commits: &'a BTreeMap<i32, i64>) -> BoxFuture<'a, Result<Option<String>, Failure>>;
+}
+
+/// The table of a pipeline, and what the log gives.
+struct Table<P: Pipeline> {
+    log: Arc<Log>,
+    store: Arc<DynamoStore>,
+    /// When the log was made: what has expired by then is not sent again to be judged.
+    now: Timestamp,
+    /// With no tile closed.
+    truth: Truth<P>,
+    /// How many events are in a value, where that can be said.
+    weigh: fn(&P::Aggregate) -> Option<u64>,
+}
+
+impl<P: Pipeline<Event = Tick>> Table<P> {
+    fn new(log: &Arc<Log>, store: &Arc<DynamoStore>, now: Timestamp, weigh: fn(&P::Aggregate) -> Option<u64>) -> Self {
+        let truth = truth(log, now, Closures::new());
+        Self { log: log.clone(), store: store.clone(), now, truth, weigh }
+    }
+
+    /// What stands there, and what must, where tiles are closed as they say.
+    async fn read(&self) -> Result<(Vec<(TileId, Item)>, Truth<P>), Failure> {
+        let items = scan::<P>(&*self.store).await?;
+        let closed = closures(&items, number);
+        let truth = truth(&self.log, self.now, closed);
+        Ok((items, truth))
+    }
+}
+
+impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
+    fn name(&self) -> &'static str {
+        P::SPEC.name
+    }
+
+    fn expired(&self) -> u64 {
+        self.truth.expired
+    }
+
+    fn repeated(&self) -> u64 {
+        self.truth.repeated
+    }
+
+    fn bad(&self) -> BTreeSet<(PartitionId, Offset)> {
+        self.truth.refused.clone()
+    }
+
+    fn refused(&self) -> BoxFuture<'_, Result<BTreeSet<(PartitionId, Offset)>, Failure>> {
+        async move { Ok(self.read().await?.1.refused) }.boxed()
+    }
+
+    fn closed(&self) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>> {
+        async move {
+            let closed = closures(&scan::<P>(&*self.store).await?, number);
+            Ok(closed.into_keys().map(|(key, ..)| key).collect())
+        }
+        .boxed()
+    }
+
+    fn difference(&self) -> BoxFuture<'_, Result<Difference, Failure>> {
+        async move {
+            let (items, right) = self.read().await?;
+            Ok(match read::<P>(&items, number) {
+                Ok(found) => compare::<P>(&right.kept, &found, self.weigh),
+                Err(error) => Difference { other: 1, first: Some(error), ..Difference::default() },
+            })
+        }
+        .boxed()
+    }
+
+    fn gap<'a>(&'a self, commits: &'a BTreeMap<i32, i64>) -> BoxFuture<'a, Result<Option<String>, Failure>> {
+        async move { Ok(gap_in(&self.truth, &scan::<P>(&*self.store).await?, commits)) }.boxed()
     }
 }
 

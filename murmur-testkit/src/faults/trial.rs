@@ -7,7 +7,6 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use murmur::pipeline::Pipeline;
 use murmur::source::Shelf;
 use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
 use nix::sys::signal::Signal;
@@ -19,7 +18,6 @@ use super::proxy::dynamodb::Dynamo;
 use super::supervisor::Process;
 use super::verdict::{Finding, Verdict};
 use super::{Failure, Settings, services};
-use crate::pipelines::{Singles, Tallies, Trails};
 
 /// Without progress for so long, it is stuck.
 const STUCK: Duration = Duration::from_secs(45);
@@ -123,15 +121,16 @@ impl Trial {
         let prefix = format!("{topic}-");
         let config = DynamoConfig { prefix: prefix.clone(), endpoint: Some(endpoint), ..DynamoConfig::new() };
         let store = Arc::new(DynamoStore::open(&config).await?);
-        let tables =
-            [Tallies::SPEC.name, Trails::SPEC.name, Singles::SPEC.name].map(|name| Table::new(name, 1).shelf());
-        for shelf in tables.iter().chain([&Shelf::Sources]) {
-            store.ensure(shelf, &[]).await?;
-        }
         let log = load.make(&mut rng);
+        let (singles, kinds) = (load.repeated > 0.0, settings.kinds);
+        let oracle = Oracle::new(log.clone(), store.clone(), singles, kinds);
+        let tables = oracle.pipelines().map(|name| Table::new(name, 1).shelf());
+        for shelf in tables.chain([Shelf::Sources]) {
+            store.ensure(&shelf, &[]).await?;
+        }
         Ok(Self {
             commits: cluster.commits(&group, &topic, load.partitions)?,
-            oracle: Oracle::new(log.clone(), store, load.repeated > 0.0),
+            oracle,
             letter_brokers: brokers.clone(),
             endpoint: format!("http://{}", dynamo.address),
             source_options: "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500".to_owned(),
@@ -194,9 +193,8 @@ impl Trial {
             format!("--store=dynamodb://{prefix}?endpoint={endpoint}&timeout=2s"),
             format!("--dead-letters=kafka://{letter_brokers}/{letters}"),
         ];
-        if self.load.repeated > 0.0 {
-            arguments.push("--pipelines=all".to_owned());
-        }
+        let pipelines: Vec<_> = self.oracle.pipelines().collect();
+        arguments.push(format!("--pipelines={}", pipelines.join(",")));
         arguments.extend(worker.arguments.iter().cloned());
         let fail_point = worker.fail_point.clone().or_else(|| self.fail_points.pop_front());
         let variables: Vec<_> = fail_point.map(|point| ("MURMUR_FAIL_POINT".to_owned(), point)).into_iter().collect();

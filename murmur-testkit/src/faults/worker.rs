@@ -1,4 +1,4 @@
-//! The worker under test: the two pipelines of the testkit from Kafka to DynamoDB.
+//! The worker under test: pipelines of the testkit from Kafka to DynamoDB.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::pipelines::{Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
+use crate::pipelines::{Kinds, Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
 
 /// What it is to do.
 #[derive(Debug, Args)]
@@ -38,16 +38,22 @@ pub struct WorkerArgs {
     /// Seconds that its clock is ahead.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     clock_ahead: i64,
-    #[arg(long, default_value = "both")]
-    pipelines: Pipelines,
+    /// Which pipelines it keeps.
+    #[arg(long, value_delimiter = ',', default_value = "tallies,trails", overrides_with = "pipelines")]
+    pipelines: Vec<Keeps>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Pipelines {
-    /// Counts and hashes.
-    Both,
-    /// These, and one that leaves out what was sent before.
-    All,
+/// A pipeline of the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Keeps {
+    /// Counts.
+    Tallies,
+    /// Hashes.
+    Trails,
+    /// Hashes without what was sent before.
+    Singles,
+    /// One aggregate of each kind.
+    Kinds,
     /// A pipeline with the name of another one.
     Impostor,
 }
@@ -128,11 +134,14 @@ async fn work(args: &WorkerArgs) -> Result<Summary> {
     let worker = Worker::builder(store, kafka::open(config)?, decode, Box::new(letters))
         .options(options)
         .clock(Arc::new(Skewed(args.clock_ahead)));
-    let worker = match args.pipelines {
-        Pipelines::Both => worker.pipeline::<Tallies>().pipeline::<Trails>().build(),
-        Pipelines::All => worker.pipeline::<Tallies>().pipeline::<Trails>().pipeline::<Singles>().build(),
-        Pipelines::Impostor => worker.pipeline::<Impostor>().build(),
-    };
+    let worker = args.pipelines.iter().fold(worker, |worker, keeps| match keeps {
+        Keeps::Tallies => worker.pipeline::<Tallies>(),
+        Keeps::Trails => worker.pipeline::<Trails>(),
+        Keeps::Singles => worker.pipeline::<Singles>(),
+        Keeps::Kinds => worker.pipeline::<Kinds>(),
+        Keeps::Impostor => worker.pipeline::<Impostor>(),
+    });
+    let worker = worker.build();
     let mut progress = worker.progress();
     tokio::spawn(async move {
         while progress.changed().await.is_ok() {

@@ -136,7 +136,7 @@ mod tests {
     use murmur::time::{Span, Window};
 
     use super::*;
-    use crate::pipelines::{Tick, TickKey, Trails, decode};
+    use crate::pipelines::{Kinds, Tick, TickKey, Trails, decode};
 
     #[test]
     fn no_schedule_ends_wrong() {
@@ -170,6 +170,12 @@ mod tests {
     fn a_pipeline_of_the_user_is_simulated() {
         let report = simulate::<Trails>(decode, payload, 200);
         assert!(report.schedules == 200 && report.crashes > 100 && report.resent > 100, "too tame: {report:?}");
+    }
+
+    #[test]
+    fn one_aggregate_of_each_kind_is_exact_by_bytes() {
+        let report = simulate::<Kinds>(decode, payload, 100);
+        assert!(report.crashes > 100 && report.resent > 20 && report.rolled > 200, "too tame: {report:?}");
     }
 
     /// Keeps the mean of two means: not associative, as a `TopK` with more keys than it has room for is not in its bytes.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 /// How much goes wrong. Shares are of all requests, between 0 and 1.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +76,8 @@ pub struct Tally {
     pub stale: u64,
     /// Values that came changed.
     pub damaged: u64,
+    /// Writes of tiles that were not carried out, as their condition did not hold.
+    pub refused: u64,
     /// Write units of each partition key.
     pub units_by_key: HashMap<String, f64>,
 }
@@ -84,6 +88,8 @@ struct Shared {
     rng: Mutex<fastrand::Rng>,
     buckets: Mutex<HashMap<String, (f64, Instant)>>,
     first_answers: Mutex<HashMap<Bytes, Bytes>>,
+    /// Where writes that come now wait.
+    gate: Mutex<Option<Arc<Gate>>>,
     server: String,
 }
 
@@ -111,6 +117,7 @@ impl Dynamo {
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             buckets: Mutex::default(),
             first_answers: Mutex::default(),
+            gate: Mutex::default(),
             server: server.trim_end_matches('/').to_owned(),
         });
         let serving = shared.clone();
@@ -127,9 +134,51 @@ impl Dynamo {
         *lock(&self.shared.troubles) = troubles;
     }
 
+    /// Hold all writes of tiles that come from now on, until [`pass`](Self::pass) for later ones and the drop of what this
+    /// gives for those that were held.
+    pub fn hold(&self) -> Held {
+        let gate = Arc::new(Gate { closing: Semaphore::new(0), waiting: AtomicU64::new(0) });
+        *lock(&self.shared.gate) = Some(gate.clone());
+        Held { gate }
+    }
+
+    /// Let writes that come from now on pass.
+    pub fn pass(&self) {
+        *lock(&self.shared.gate) = None;
+    }
+
     /// What has happened so far.
     pub fn tally(&self) -> Tally {
         lock(&self.shared.tally).clone()
+    }
+}
+
+/// Writes on their way, which reach the server when this is dropped.
+pub struct Held {
+    gate: Arc<Gate>,
+}
+
+struct Gate {
+    /// Closed to let everyone through.
+    closing: Semaphore,
+    waiting: AtomicU64,
+}
+
+impl Held {
+    /// How many they are.
+    pub fn len(&self) -> u64 {
+        self.gate.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gate.closing.close();
     }
 }
 
@@ -178,6 +227,13 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     let wait = troubles.latency.mul_f64(lock(&shared.rng).f64());
     let slow = troubles.slow.as_ref().filter(|(of, _)| is_write && key.as_ref().is_some_and(|key| key.contains(of)));
     tokio::time::sleep(slow.map_or(wait, |(_, pause)| *pause)).await;
+
+    let gate = lock(&shared.gate).clone().filter(|_| is_write && key.as_ref().is_some_and(|key| key != "#record"));
+    if let Some(gate) = gate {
+        gate.waiting.fetch_add(1, Ordering::Relaxed);
+        // It is never given out, only closed.
+        let _ = gate.closing.acquire().await;
+    }
 
     // Tables are made undisturbed.
     let is_data = is_write || matches!(operation.as_str(), "GetItem" | "BatchGetItem" | "Query" | "Scan");
@@ -250,6 +306,10 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     }
     let sent = if is_write || is_batch { Bytes::from(parsed.to_string()) } else { body.clone() };
     let (status, mut reply) = forward(&upstream, head, sent).await?;
+    if is_tile && is_write && status == StatusCode::BAD_REQUEST {
+        let is_refused = String::from_utf8_lossy(&reply).contains("ConditionalCheckFailedException");
+        lock(&shared.tally).refused += u64::from(is_refused);
+    }
     if let Some(key) = key {
         charge(&shared, key, &reply);
     }

@@ -17,9 +17,12 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
     let mut takeovers = 0;
     let mut sleeper = first;
     loop {
-        // In the middle of a flush, as likely as not.
         trial.pass_between(0, 300).await?;
+        // Its last writes are on their way, and arrive when another one has written.
+        let held = trial.dynamo.hold();
+        trial.until(patience, |_| !held.is_empty()).await?;
         trial.worker(sleeper).pause();
+        trial.dynamo.pass();
         let awake = match trial.workers() {
             1 => trial.spawn(Worker::default())?,
             _ => 1 - sleeper,
@@ -28,6 +31,9 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
         let all = |trial: &mut Trial| trial.worker(awake).figure("partitions") == partitions;
         let taken = trial.until(patience, all).await?;
         takeovers += u64::from(taken);
+        let before = trial.worker(awake).figure("flushes");
+        trial.until(patience, |trial| trial.worker(awake).figure("flushes") > before + 2).await?;
+        drop(held);
         trial.pass_between(200, 800).await?;
         trial.worker(sleeper).go_on();
         trial.pass_between(1_000, 2_000).await?;
@@ -36,8 +42,14 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
         }
         sleeper = awake;
     }
+    let refused = trial.dynamo.tally().refused;
     trial.figures.push(("takeovers", takeovers));
-    Ok(trial.finish().await?.also(takeovers > 0, || "the other worker never had all partitions".to_owned()))
+    trial.figures.push(("writes_refused", refused));
+    Ok(trial
+        .finish()
+        .await?
+        .also(takeovers > 0, || "the other worker never had all partitions".to_owned())
+        .also(refused > 0, || "what the sleeper had on its way was never refused".to_owned()))
 }
 
 pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
