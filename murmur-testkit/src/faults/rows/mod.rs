@@ -161,7 +161,7 @@ static ROWS: &[Row] = &[
         "the broker cannot be reached, in one direction or the other",
         "nothing is committed meanwhile that is not durable, and it heals by itself"
     ),
-    row!("F17", broker::killed, EXACT, false, "the broker is killed and starts again", "it goes on where it was"),
+    row!("F17", broker::killed, EXACT, true, "the broker is killed and starts again", "it goes on where it was"),
     row!(
         "F18",
         broker::overtaken,
@@ -262,7 +262,7 @@ static ROWS: &[Row] = &[
         "F43",
         mix::random,
         EXACT,
-        false,
+        true,
         "everything together, at random",
         "exact, and it goes on when the faults end"
     ),
