@@ -7,7 +7,7 @@ use crate::aggregate::{Form, Monoid};
 use crate::key::Key;
 use crate::pipeline::Pipeline;
 use crate::source::{Record, RecordOutcome, Records};
-use crate::store::Table;
+use crate::store::{Store, Table};
 use crate::wire::WireMessage;
 use crate::{Error, ErrorKind, Result};
 
@@ -72,12 +72,21 @@ impl Ownership {
     /// Take the table, or refuse to.
     ///
     /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
-    pub(super) async fn claim(&self, records: &dyn Records, table: &Table) -> Result<()> {
+    pub(super) async fn claim(&self, store: &dyn Store, table: &Table) -> Result<()> {
         let shelf = table.shelf();
         let mut backoff = Backoff::new();
+        let mut looked = false;
         loop {
-            let standing = retry(|| records.record(&shelf, NAME)).await?;
+            let standing = retry(|| store.record(&shelf, NAME)).await?;
             let (next, version) = match &standing {
+                None if !looked => {
+                    // Another worker may have taken it, and written, since: then there is an owner now.
+                    looked = retry(|| is_empty(store, table)).await?;
+                    if !looked && retry(|| store.record(&shelf, NAME)).await?.is_none() {
+                        return Err(foreign(table, "it holds items, and no record of a pipeline that wrote them"));
+                    }
+                    continue;
+                }
                 None => (self.clone(), None),
                 Some(record) => {
                     let owner = Self::decode(record, table)?;
@@ -91,7 +100,7 @@ impl Ownership {
             let bytes = serde_json::to_vec(&next).map_err(|error| {
                 Error::new(ErrorKind::Internal, "cannot write an owner's record").with_source(error)
             })?;
-            match records.put_record(&shelf, NAME, bytes, version).await {
+            match store.put_record(&shelf, NAME, bytes, version).await {
                 Ok(RecordOutcome::Written(_)) => return Ok(()),
                 Ok(RecordOutcome::Refused(_)) => {}
                 // Whether it was written shows when it is read again.
@@ -167,6 +176,16 @@ impl Ownership {
     }
 }
 
+/// Whether nothing stands in the table but records.
+async fn is_empty(store: &dyn Store, table: &Table) -> Result<bool> {
+    match store.scan(table, None, 1).await {
+        Ok(items) => Ok(items.is_empty()),
+        // An item, and none of ours.
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Make sure that a store's tiles are what the pipeline would make of them, before anything is read from them.
 ///
 /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
@@ -186,7 +205,9 @@ fn foreign(table: &Table, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::MemoryStore;
+    use crate::source::{Offset, PartitionId};
+    use crate::store::{Applied, MemoryStore, TileId, Write};
+    use crate::time::{Level, Tile, Timestamp};
 
     fn owner(fields: &[(u32, &str)], retired: &[u32]) -> Ownership {
         Ownership {
@@ -260,6 +281,22 @@ mod tests {
         let coarser = Ownership { tile: "d/1h".to_owned(), ..first.clone() };
         refused(&coarser.read(&store, &table).await, "the cut of time");
         first.claim(&store, &table).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_table_that_nobody_is_known_to_own_must_be_empty() {
+        let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
+        let tile = Tile { level: Level::Hour, start: Timestamp::EPOCH };
+        let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
+        let write = Write::Add {
+            id: TileId { key: "=a".into(), tile, part: None },
+            numbers: Vec::new(),
+            applied: vec![Applied { partition: PartitionId::new("p"), first, last }],
+            expires: None,
+        };
+        store.write(&table, &[write]).await.pop().unwrap().unwrap();
+        refused(&owner(&[], &[]).claim(&store, &table).await, "it holds items, and no record of a pipeline");
+        assert_eq!(store.record(&table.shelf(), NAME).await.unwrap(), None, "nothing was written");
     }
 
     #[tokio::test]

@@ -180,6 +180,15 @@ pub(super) fn foreign(table: &str, place: &str) -> Error {
     Error::new(ErrorKind::Foreign, context)
 }
 
+/// A table that holds what no pipeline has written.
+pub(super) fn strange(table: &str, place: &str) -> Error {
+    let context = format!(
+        "the table `{table}` at {place} holds items, and no record of a pipeline: it is not ours, and was left as it is; \
+         choose another prefix in the URL (`dynamodb://PREFIX`)"
+    );
+    Error::new(ErrorKind::Foreign, context)
+}
+
 /// What it means when nobody knows what became of a request.
 fn unknown(intent: Intent) -> ErrorKind {
     match intent {

@@ -6,13 +6,13 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, ContinuousBackupsStatus, KeySchemaElement, KeyType,
+    AttributeDefinition, AttributeValue, BillingMode, ContinuousBackupsStatus, KeySchemaElement, KeyType,
     PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, ScalarAttributeType, TableDescription, TableStatus,
     Tag, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
-use super::failure::{Intent, failure, foreign};
-use super::format::{EXPIRES, PARTITION_KEY, SORT_KEY};
+use super::failure::{Intent, failure, foreign, strange};
+use super::format::{EXPIRES, PARTITION_KEY, RECORD, SORT_KEY};
 use super::store::Inner;
 use crate::store::{Ensured, Unset};
 use crate::{Error, ErrorKind, Result};
@@ -37,6 +37,9 @@ impl Inner {
             }
         };
         check_keys(table, &self.place, &description)?;
+        if !ensured.created {
+            self.check_items(table).await?;
+        }
         let mut note = |what: &str, done: Result<(), String>| {
             if let Err(why) = done {
                 ensured.unset.push(Unset { what: what.to_owned(), why });
@@ -55,6 +58,23 @@ impl Inner {
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(failure(error, Intent::Read, table, &self.place)),
         }
+    }
+
+    /// A table with the keys of ours that holds something, and no record, is not ours: whoever writes tiles has said before
+    /// whose they are.
+    async fn check_items(&self, table: &str) -> Result<()> {
+        let failed = |error| failure(error, Intent::Read, table, &self.place);
+        let found = self.clients.reads.scan().table_name(table).limit(1).send().await.map_err(failed)?;
+        if found.items().is_empty() {
+            return Ok(());
+        }
+        let records = self.clients.reads.query().table_name(table).limit(1).consistent_read(true);
+        let records = records
+            .key_condition_expression("#pk = :record")
+            .expression_attribute_names("#pk", PARTITION_KEY)
+            .expression_attribute_values(":record", AttributeValue::S(RECORD.to_owned()));
+        let records = records.send().await.map_err(|error| failure(error, Intent::Read, table, &self.place))?;
+        if records.items().is_empty() { Err(strange(table, &self.place)) } else { Ok(()) }
     }
 
     /// The request that makes a table.
