@@ -118,6 +118,31 @@ async fn a_roll_into_an_item_that_the_server_finds_full_is_said() {
 }
 
 #[tokio::test]
+async fn a_table_that_holds_what_no_pipeline_wrote_is_left_alone() {
+    let (prefix, table) = (prefix(), Table::new("page_traffic", 1));
+    let (store, url) = (store(&prefix).await, url(&prefix));
+    store.ensure(&table.shelf(), &[]).await.unwrap();
+    let tile = Tile { level: Level::Forever, start: Timestamp::EPOCH };
+    let roll = Write::Roll {
+        id: TileId { key: "=x".into(), tile, part: None },
+        slots: vec![Slot(0)],
+        numbers: Vec::new(),
+        values: Vec::new(),
+        expires: None,
+    };
+    assert_eq!(store.write(&table, &[roll]).await.remove(0).unwrap(), Outcome::Applied);
+    let stream = Stream::generate(10, 2, 3);
+    let run =
+        ["run", "--until-end", "--source", &stream.source(), "--store", &url, "--dead-letters", &letters(&stream)];
+    for arguments in [&run[..], &["table", "ensure", "--store", &url]] {
+        let refused = output(example("page-traffic"), arguments);
+        assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("it holds items, and no record"), "{refused:?}");
+    }
+    assert_eq!(store.records(&table.shelf(), "").await.unwrap(), [], "nothing was written");
+}
+
+#[tokio::test]
 async fn whoever_reads_or_writes_where_there_is_no_table_is_told_the_way() {
     let prefix = prefix();
     let error = store(&prefix).await.record(&Table::new("views", 1).shelf(), "owner").await.unwrap_err();

@@ -248,3 +248,31 @@ pub(super) async fn concurrent_additions_all_count(subject: Subject) {
         assert!(item.offsets.len() == WRITERS && item.offsets.iter().all(|(_, o)| *o == Offset::from_u64(ROUNDS)));
     }
 }
+
+/// A float is read, added to and put back, by many at once; who comes too late does it again.
+pub(super) async fn concurrent_additions_of_floats_all_count(subject: Subject) {
+    const WRITERS: usize = 8;
+    const ROUNDS: u64 = 12;
+    let id = hour("a", 0);
+    let writer = async |n: usize| {
+        for round in 1..=ROUNDS {
+            let write = Write::Add {
+                id: id.clone(),
+                numbers: vec![(place(0, 1, 0), Number::Float { sum: 0.5, rest: 0.0 })],
+                applied: vec![applied(&format!("p{n}"), round, round)],
+                expires: None,
+            };
+            loop {
+                match subject.write_all(std::slice::from_ref(&write)).await.remove(0) {
+                    Ok(outcome) => break assert_eq!(outcome, Outcome::Applied),
+                    Err(error) => assert!(error.is_retryable(), "{error}"),
+                }
+            }
+        }
+    };
+    join_all((0..WRITERS).map(writer)).await;
+    let Some(item) = subject.get(&id).await else { panic!("{id} was written") };
+    let sum = 0.5 * (WRITERS as u64 * ROUNDS) as f64;
+    assert_eq!(item.numbers, [(place(0, 1, 0), Number::Float { sum, rest: 0.0 })]);
+    assert!(item.offsets.len() == WRITERS && item.offsets.iter().all(|(_, o)| *o == Offset::from_u64(ROUNDS)));
+}

@@ -52,6 +52,7 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     additions::writes_that_make_no_sense_are_refused(subject().await).await;
     additions::every_number_and_offset_comes_back(subject().await).await;
     additions::concurrent_additions_all_count(subject().await).await;
+    additions::concurrent_additions_of_floats_all_count(subject().await).await;
 
     folds::a_fold_replaces_an_older_one_only(subject().await).await;
     folds::parts_of_a_tile_are_independent(subject().await).await;

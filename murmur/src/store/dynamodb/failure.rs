@@ -183,8 +183,8 @@ pub(super) fn foreign(table: &str, place: &str) -> Error {
 /// A table that holds what no pipeline has written.
 pub(super) fn strange(table: &str, place: &str) -> Error {
     let context = format!(
-        "the table `{table}` at {place} holds items, and no record of a pipeline: it is not ours, and was left as it is; \
-         choose another prefix in the URL (`dynamodb://PREFIX`)"
+        "the table `{table}` at {place} is not ours: it holds items, and no record of a pipeline that wrote them. It was \
+         left as it is; choose another prefix in the URL (`dynamodb://PREFIX`)"
     );
     Error::new(ErrorKind::Foreign, context)
 }
