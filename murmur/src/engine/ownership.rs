@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,7 @@ use super::flush::{Backoff, can_pass, retry};
 use crate::aggregate::{Form, Monoid};
 use crate::key::Key;
 use crate::pipeline::Pipeline;
-use crate::source::{Record, RecordOutcome, Records};
+use crate::source::{Record, Records};
 use crate::store::{Store, Table};
 use crate::wire::WireMessage;
 use crate::{Error, ErrorKind, Result};
@@ -32,6 +33,10 @@ pub(super) struct Ownership {
     rollup: Vec<Vec<u32>>,
     /// What is kept, by number; fields that were removed stay, so that their numbers do not come back as something else.
     fields: BTreeMap<u32, String>,
+    /// Tells the table from one of the same name in another store; made by chance when it is first claimed. A copy that is
+    /// restored has it too.
+    #[serde(default)]
+    id: String,
     /// Numbers of removed fields.
     #[serde(skip)]
     retired: Vec<u32>,
@@ -65,20 +70,21 @@ impl Ownership {
             key: shape.iter().map(|f| (f.number, f.proto.trim_start_matches("optional ").to_owned())).collect(),
             rollup: P::Key::GRAINS.iter().map(|grain| grain.iter().filter_map(number).collect()).collect(),
             fields,
+            id: String::new(),
             retired,
         }
     }
 
-    /// Take the table, or refuse to.
+    /// Take the table, or refuse to; a name for it that no table of another store has.
     ///
     /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
-    pub(super) async fn claim(&self, store: &dyn Store, table: &Table) -> Result<()> {
+    pub(super) async fn claim(&self, store: &dyn Store, table: &Table) -> Result<String> {
         let shelf = table.shelf();
         let mut backoff = Backoff::new();
         let mut looked = false;
         loop {
             let standing = retry(|| store.record(&shelf, NAME)).await?;
-            let (next, version) = match &standing {
+            let (mut next, version) = match &standing {
                 None if !looked => {
                     // Another worker may have taken it, and written, since: then there is an owner now.
                     looked = retry(|| is_empty(store, table)).await?;
@@ -91,18 +97,22 @@ impl Ownership {
                 Some(record) => {
                     let owner = Self::decode(record, table)?;
                     let joined = owner.joined(self).map_err(|why| foreign(table, &why))?;
-                    if joined.fields == owner.fields {
-                        return Ok(());
+                    if joined.fields == owner.fields && !owner.id.is_empty() {
+                        return Ok(format!("{}={}", table.as_str(), owner.id));
                     }
                     (joined, Some(record.version))
                 }
             };
+            if next.id.is_empty() {
+                // Its keys are made by chance.
+                next.id = format!("{:016x}", RandomState::new().hash_one(NAME));
+            }
             let bytes = serde_json::to_vec(&next).map_err(|error| {
                 Error::new(ErrorKind::Internal, "cannot write an owner's record").with_source(error)
             })?;
             match store.put_record(&shelf, NAME, bytes, version).await {
-                Ok(RecordOutcome::Written(_)) => return Ok(()),
-                Ok(RecordOutcome::Refused(_)) => {}
+                // Read again, and found to be this one's.
+                Ok(_) => {}
                 // Whether it was written shows when it is read again.
                 Err(error) if can_pass(&error) => backoff.pause().await,
                 Err(error) => return Err(error),
@@ -219,11 +229,12 @@ mod tests {
             key: BTreeMap::from([(1, "string".to_owned())]),
             rollup: vec![vec![1]],
             fields: fields.iter().map(|(number, kept)| (*number, (*kept).to_owned())).collect(),
+            id: String::new(),
             retired: retired.to_vec(),
         }
     }
 
-    async fn claims(owners: &[Ownership]) -> Vec<Result<()>> {
+    async fn claims(owners: &[Ownership]) -> Vec<Result<String>> {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         let mut claims = Vec::new();
         for owner in owners {
@@ -232,7 +243,7 @@ mod tests {
         claims
     }
 
-    fn refused(claim: &Result<()>, part: &str) {
+    fn refused<T: std::fmt::Debug>(claim: &Result<T>, part: &str) {
         let error = claim.as_ref().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Foreign);
         assert!(error.to_string().contains(part) && error.to_string().contains("likes_v1"), "{error}");
@@ -252,6 +263,15 @@ mod tests {
         assert!(claims[..4].iter().all(Result::is_ok), "{claims:?}");
         refused(&claims[4], "field 2 was `Max<uint64>` and is `Sum<uint64>` now");
         refused(&claims[5], "field 3 (`Distinct`)");
+    }
+
+    #[tokio::test]
+    async fn a_table_has_one_name_for_all_its_owners_and_another_one_in_another_store() {
+        let first = owner(&[(1, "Count")], &[]);
+        let more = owner(&[(1, "Count"), (2, "Distinct")], &[]);
+        let names: Vec<String> = claims(&[first.clone(), more]).await.into_iter().map(Result::unwrap).collect();
+        assert!(names[0].starts_with("likes_v1=") && names[0] == names[1], "{names:?}");
+        assert_ne!(claims(&[first]).await[0].as_ref().unwrap(), &names[0]);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-use crate::source::{Offset, PartitionId};
+use crate::source::{Offset, PartitionId, Start};
 use crate::time::Timestamp;
 
 use super::age::Age;
@@ -31,8 +31,8 @@ impl Ledger {
 #[derive(Debug)]
 pub(super) struct Owned {
     pub(super) id: PartitionId,
-    /// Where the source said that processing ended, when it keeps commits.
-    pub(super) source_commit: Option<Offset>,
+    /// Where a pipeline begins that has no record of it.
+    pub(super) start: Start,
     /// One per pipeline, in their order.
     pub(super) ledgers: Vec<Ledger>,
     /// Everything up to and including it was read and folded, refused or filtered.
@@ -46,20 +46,20 @@ pub(super) struct Owned {
 }
 
 impl Owned {
-    /// Taken with these records. Reading starts where the pipeline that is furthest behind has its commit: what is on
-    /// record as durable, or what the source says, whichever is further.
-    pub(super) fn new(id: PartitionId, source_commit: Option<Offset>, records: Vec<Standing>) -> Self {
+    /// Taken with these records. Reading starts where the pipeline that is furthest behind has its commit. What the
+    /// source has as its own is no position: it says nothing about these tables, which may be other ones, newer ones, or
+    /// restored to an older state.
+    pub(super) fn new(id: PartitionId, start: Start, records: Vec<Standing>) -> Self {
         let ledgers: Vec<Ledger> = records
             .into_iter()
             .map(|standing| {
-                let durable = standing.record.commit.max(source_commit);
                 let record = &standing.record;
-                Ledger { standing, durable, commit: durable, front: record.reached(), inherited: record.horizon }
+                let (durable, inherited) = (record.commit, record.horizon);
+                Ledger { standing, durable, commit: durable, front: record.reached(), inherited }
             })
             .collect();
         let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();
-        let mut owned =
-            Self { id, source_commit, ledgers, read: None, watermark, lag: None, age: Age::new(), memory: None };
+        let mut owned = Self { id, start, ledgers, read: None, watermark, lag: None, age: Age::new(), memory: None };
         owned.read = owned.commit();
         owned
     }

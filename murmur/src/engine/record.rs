@@ -1,4 +1,4 @@
-use crate::source::{Offset, PartitionId, Record, RecordOutcome, Records, Version};
+use crate::source::{Offset, PartitionId, Record, RecordOutcome, Records, Start, Version};
 use crate::store::Table;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -10,12 +10,15 @@ use crate::{Error, ErrorKind, Result};
 /// ```text
 /// 1 byte   version = 2
 /// 5 x      one byte 0 (absent) or 1, then the value: commit, horizon (offsets), watermark, front, floor (i64, microseconds)
+///          the first one has 2 added where it was settled where reading begins
 /// 4 bytes  crc32 of all before, little-endian
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartitionRecord {
-    /// Everything up to and including it is durable.
+    /// Everything up to and including it is durable, or was not for this pipeline when it began.
     pub commit: Option<Offset>,
+    /// It was settled where reading begins; without a commit that is the very beginning.
+    pub begun: bool,
     /// Up to here a flush may have been sent by some owner. Raised before the flush that needs it.
     pub horizon: Option<Offset>,
     /// The newest event time in the log up to the commit, without those that lie far ahead of the clock: what answers
@@ -66,6 +69,8 @@ impl Standing {
 }
 
 const VERSION: u8 = 2;
+/// What is added to the byte before the commit.
+const BEGUN: u8 = 2;
 
 impl PartitionRecord {
     /// What the names of these records begin with.
@@ -81,11 +86,17 @@ impl PartitionRecord {
     pub fn merged(self, other: Self) -> Self {
         Self {
             commit: self.commit.max(other.commit),
+            begun: self.begun || other.begun,
             horizon: self.horizon.max(other.horizon),
             watermark: self.watermark.max(other.watermark),
             front: self.front.max(other.front),
             floor: self.floor.max(other.floor),
         }
+    }
+
+    /// Whether the record alone says where reading goes on.
+    fn has_begun(&self) -> bool {
+        self.begun || self.commit.is_some()
     }
 
     /// From here on an event of the partition is late; `None` while that is not settled.
@@ -110,7 +121,7 @@ impl PartitionRecord {
     /// commit are forgotten next, so the commit must not pass them before they are there again.
     pub(super) async fn take_over(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Standing> {
         let mut standing = Self::load(records, table, partition).await?;
-        // A first commit comes after a first horizon, so nothing can pass letters where there is no record.
+        // A flush says its horizon before it says its commit, so nothing can pass letters where there is no record.
         while let Some(version) = standing.version {
             let name = Self::name(partition);
             let bytes = standing.record.encode();
@@ -119,6 +130,33 @@ impl PartitionRecord {
                     standing.version = Some(version);
                     break;
                 }
+                RecordOutcome::Refused(current) => standing = Standing::of(current)?,
+            }
+        }
+        Ok(standing)
+    }
+
+    /// Settle where reading begins, unless it was settled before, and make that durable: whoever starts after a crash
+    /// begins at the same place, and skips nothing that has come since. The first of several owners decides.
+    ///
+    /// Errors: [`NotFound`](ErrorKind::NotFound) when the source says that there is no place to begin.
+    pub(super) async fn begin(
+        records: &dyn Records,
+        table: &Table,
+        partition: &PartitionId,
+        mut standing: Standing,
+        start: &Start,
+    ) -> Result<Standing> {
+        let name = Self::name(partition);
+        while !standing.record.has_begun() {
+            let commit = match start {
+                Start::Beginning => None,
+                Start::After(offset) => Some(*offset),
+                Start::Nowhere(why) => return Err(Error::new(ErrorKind::NotFound, &**why)),
+            };
+            let record = Self { commit, begun: true, ..standing.record };
+            match records.put_record(&table.shelf(), &name, record.encode(), standing.version).await? {
+                RecordOutcome::Written(version) => return Ok(Standing { record, version: Some(version) }),
                 RecordOutcome::Refused(current) => standing = Standing::of(current)?,
             }
         }
@@ -150,8 +188,8 @@ impl PartitionRecord {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        for offset in [self.commit, self.horizon] {
-            out.push(u8::from(offset.is_some()));
+        for (offset, begun) in [(self.commit, self.begun), (self.horizon, false)] {
+            out.push(u8::from(offset.is_some()) | if begun { BEGUN } else { 0 });
             if let Some(offset) = offset {
                 offset.encode(&mut out);
             }
@@ -179,10 +217,11 @@ impl PartitionRecord {
             return None;
         }
         let (&VERSION, mut rest) = body.split_first()? else { return None };
-        let mut offset = || {
+        let begun = rest.first()? & BEGUN != 0;
+        let mut offset = |marks: u8| {
             let (present, tail) = rest.split_first()?;
             rest = tail;
-            match present {
+            match present & !marks {
                 0 => return Some(None),
                 1 => {}
                 _ => return None,
@@ -191,7 +230,7 @@ impl PartitionRecord {
             rest = rest.get(length..)?;
             Some(Some(offset))
         };
-        let (commit, horizon) = (offset()?, offset()?);
+        let (commit, horizon) = (offset(BEGUN)?, offset(0)?);
         let mut time = || {
             let (present, tail) = rest.split_first()?;
             rest = tail;
@@ -205,7 +244,7 @@ impl PartitionRecord {
             Timestamp::exactly(i64::from_le_bytes(*micros)).map(Some)
         };
         let (watermark, front, floor) = (time()?, time()?, time()?);
-        rest.is_empty().then_some(Self { commit, horizon, watermark, front, floor })
+        rest.is_empty().then_some(Self { commit, begun, horizon, watermark, front, floor })
     }
 }
 
@@ -222,9 +261,13 @@ mod tests {
 
     #[test]
     fn what_is_not_written_is_not_read() {
-        for body in
-            [&[2, 0, 0, 0, 0, 0, 7][..], &[2, 2, 0, 0, 0, 0], &[2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[2, 0, 0]]
-        {
+        for body in [
+            &[2, 0, 0, 0, 0, 0, 7][..],
+            &[2, 4, 0, 0, 0, 0],
+            &[2, 0, 2, 0, 0, 0],
+            &[2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[2, 0, 0],
+        ] {
             assert!(PartitionRecord::decode(&summed(body)).is_err(), "{body:?}");
         }
         let late = [&[2, 0, 0, 1][..], &i64::MAX.to_le_bytes(), &[0, 0]].concat();
@@ -257,11 +300,31 @@ mod tests {
         assert_eq!(commit.raise(&store, &table, &partition, before).await.unwrap().record, commit);
     }
 
+    #[tokio::test]
+    async fn the_first_owner_settles_for_all_times_where_a_partition_begins() {
+        let (store, table) = (MemoryStore::new(), Table::new("t", 1));
+        let (other, nowhere) = (Start::After(Offset::from_u64(99)), Start::Nowhere("say where".into()));
+        let at = Offset::from_u64(7);
+        for (first, commit) in [(Start::After(at), Some(at)), (Start::Beginning, None)] {
+            let partition = PartitionId::new(format!("{first:?}"));
+            let nothing = PartitionRecord::load(&store, &table, &partition).await.unwrap();
+            let begin = async |standing, start: &Start| {
+                PartitionRecord::begin(&store, &table, &partition, standing, start).await
+            };
+            assert_eq!(begin(nothing, &nowhere).await.unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(begin(nothing, &first).await.unwrap().record.commit, commit);
+            // Whoever has looked at the same time, and whoever comes later, finds it settled.
+            assert_eq!(begin(nothing, &other).await.unwrap().record.commit, commit);
+            let later = PartitionRecord::load(&store, &table, &partition).await.unwrap();
+            assert_eq!(begin(later, &nowhere).await.unwrap(), later);
+        }
+    }
+
     proptest! {
         #[test]
-        fn a_record_reads_back_as_it_was_written(commit in offset(), horizon in offset(), times in [time(), time(), time()]) {
+        fn a_record_reads_back_as_it_was_written(commit in offset(), begun: bool, horizon in offset(), times in [time(), time(), time()]) {
             let [watermark, front, floor] = times;
-            let record = PartitionRecord { commit, horizon, watermark, front, floor };
+            let record = PartitionRecord { commit, begun, horizon, watermark, front, floor };
             prop_assert_eq!(PartitionRecord::decode(&record.encode()).unwrap(), record);
         }
 

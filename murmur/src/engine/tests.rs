@@ -1,5 +1,6 @@
 //! What the simulation does not ask: refusals, filters, stopping, and pipelines that join later.
 
+mod begins;
 mod counts;
 mod ends;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
@@ -95,16 +96,22 @@ impl Pipeline for Hours {
     }
 }
 
-/// A list of payloads as one partition without commits of its own.
+/// A list of payloads as one partition.
 struct List {
     payloads: Vec<&'static str>,
+    /// Where pipelines begin that are new to it.
+    start: Start,
     next: usize,
     assigned: bool,
 }
 
 impl List {
     fn new(payloads: &[&'static str]) -> Box<Self> {
-        Box::new(Self { payloads: payloads.to_vec(), next: 0, assigned: false })
+        Self::from(Start::Beginning, payloads)
+    }
+
+    fn from(start: Start, payloads: &[&'static str]) -> Box<Self> {
+        Box::new(Self { payloads: payloads.to_vec(), start, next: 0, assigned: false })
     }
 }
 
@@ -116,7 +123,7 @@ impl Source for List {
     fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
         let poll = if !self.assigned {
             self.assigned = true;
-            Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Stored }])
+            Poll::Assigned(vec![Assignment { partition: partition(), start: self.start.clone() }])
         } else if let Some(payload) = self.payloads.get(self.next) {
             self.next += 1;
             Poll::Batch(Batch {
@@ -192,7 +199,11 @@ async fn count(store: &MemoryStore, table: &str, key: &str) -> i128 {
 }
 
 fn worker(store: &Arc<MemoryStore>, payloads: &[&'static str], letters: &Letters) -> WorkerBuilder<Word> {
-    Worker::builder(store.clone(), List::new(payloads), decode, Box::new(letters.clone())).clock(Arc::new(Noon))
+    worker_of(store, List::new(payloads), letters)
+}
+
+fn worker_of(store: &Arc<MemoryStore>, source: Box<dyn Source>, letters: &Letters) -> WorkerBuilder<Word> {
+    Worker::builder(store.clone(), source, decode, Box::new(letters.clone())).clock(Arc::new(Noon))
 }
 
 async fn to_the_end(builder: WorkerBuilder<Word>) -> Summary {

@@ -18,7 +18,7 @@ use super::partition::{Ledger, Owned};
 use super::progress::{Contact, PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
-use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source};
 use crate::store::Store;
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
@@ -210,9 +210,11 @@ impl<E: Event> Worker<E> {
     /// Make sure that the tables are these pipelines' own, before anything is read from or written to them; and that what
     /// cannot be counted has a place.
     async fn claim(&mut self) -> Result<()> {
+        let mut tables = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
-            fold.ownership().claim(&*self.store, fold.table()).await?;
+            tables.push(fold.ownership().claim(&*self.store, fold.table()).await?);
         }
+        self.source.read_for(&tables);
         let mut backoff = Backoff::new();
         loop {
             match self.dead_letters.prepare().await {
@@ -246,28 +248,26 @@ impl<E: Event> Worker<E> {
             if self.owned.len() >= usize::from(u16::MAX) {
                 return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
             }
-            let source_commit = match start {
-                Start::Stored => None,
-                Start::Committed(commit) => commit,
-            };
             let at = self.owned.len();
-            self.owned.push(Owned::new(partition, source_commit, Vec::new()));
+            self.owned.push(Owned::new(partition, start, Vec::new()));
             self.start(at).await?;
         }
         Ok(())
     }
 
-    /// Begin to read a partition from its commit.
+    /// Begin to read a partition where the records say, or where the source says for pipelines that have none.
     async fn start(&mut self, at: usize) -> Result<()> {
-        let Owned { id, source_commit, .. } = &self.owned[at];
-        let (id, source_commit) = (id.clone(), *source_commit);
+        let Owned { id, start, .. } = &self.owned[at];
+        let (id, start) = (id.clone(), start.clone());
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
             let (store, table) = (&*self.store, fold.table());
             let standing = retry(|| PartitionRecord::take_over(store, table, &id)).await?;
-            records.push(retry(|| Frontier::settle(store, table, &id, standing)).await?);
+            let standing = retry(|| Frontier::settle(store, table, &id, standing)).await?;
+            let begun = retry(|| PartitionRecord::begin(store, table, &id, standing, &start)).await;
+            records.push(begun.map_err(|error| error.while_doing(format!("pipeline `{}`", fold.pipeline())))?);
         }
-        let mut owned = Owned::new(id, source_commit, records);
+        let mut owned = Owned::new(id, start, records);
         self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
         let within = self.lanes.iter().map(|lane| lane.fold.within());
         match within.clone().max().flatten() {
@@ -346,8 +346,8 @@ impl<E: Event> Worker<E> {
             let reached = behind.map(|owned| {
                 let horizon = owned.read.map(|read| read.ahead(ahead));
                 let Ledger { standing, front, .. } = owned.ledgers[at];
-                let record =
-                    PartitionRecord { commit: owned.read, horizon, watermark: owned.watermark, front, floor: None };
+                let (commit, watermark) = (owned.read, owned.watermark);
+                let record = PartitionRecord { commit, horizon, watermark, front, ..PartitionRecord::default() };
                 Reached { partition: owned.id.clone(), record, standing }
             });
             let reached = reached.collect();
@@ -392,7 +392,7 @@ impl<E: Event> Worker<E> {
         let commits: Vec<_> = moved.into_iter().filter_map(|owned| Some((owned.id.clone(), owned.commit()?))).collect();
         super::failpoint::reach("before_commit");
         match self.source.commit(&commits).await {
-            // The store has the positions, and whoever starts takes the larger one.
+            // The store has the positions, and whoever starts goes by them.
             Err(error) if error.is_retryable() => tracing::warn!(%error, "the source did not take the commit"),
             done => done?,
         }

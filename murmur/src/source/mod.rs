@@ -52,18 +52,20 @@ pub enum Poll {
 pub struct Assignment {
     /// Which.
     pub partition: PartitionId,
-    /// Where the source itself says that processing ended: everything up to and including this offset is durable.
-    /// `Start::Stored` when the source keeps no commits; the engine then uses the one in its partition record.
+    /// Where a pipeline begins that has no record of this partition in its store. One that has a record goes on where
+    /// that says, whatever the source has as its own commit.
     pub start: Start,
 }
 
-/// Where a taken partition continues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a pipeline begins in a partition that is new to it. The engine makes it durable before anything is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// The commit lies in the engine's partition record in the store.
-    Stored,
-    /// The source keeps commits; `None` when it has none yet.
-    Committed(Option<Offset>),
+    /// At the first payload that there ever was.
+    Beginning,
+    /// After this one: what stands up to here is not for this pipeline.
+    After(Offset),
+    /// Nowhere, for this reason: it is an error that there is no record.
+    Nowhere(Box<str>),
 }
 
 /// Payloads of one partition, in offset order, in one buffer: no allocation per event.
@@ -115,16 +117,22 @@ pub trait Source: Send {
         false
     }
 
+    /// What is read is kept in these tables, each by a name that no other store has. A source that is shared out among
+    /// programs can tell by that whether the others are the same one. Called before the first poll, if at all.
+    fn read_for(&mut self, tables: &[String]) {
+        let _ = tables;
+    }
+
     /// What comes next. Partitions that were not [`seek`](Self::seek)ed yet deliver nothing.
     fn poll(&mut self) -> BoxFuture<'_, Result<Poll>>;
 
-    /// Deliver `partition` from just after `after` (from its beginning when `None`). Payloads of this partition that
-    /// were polled earlier are void.
+    /// Deliver `partition` from just after `after` (from its first payload when `None`): neither later, whatever the
+    /// source has as its commit, nor with a gap that is not said. Payloads of this partition that were polled earlier are
+    /// void.
     fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>>;
 
     /// As [`seek`](Self::seek), but deliver first what led up to it: all payloads whose [`Ruler`] says that they stand
-    /// at most `count` before. Those that stand before a place which only the source knows, as there is no `after`, are
-    /// the [`lead`](Batch::lead) of their batches.
+    /// at most `count` before.
     fn seek_before<'a>(
         &'a mut self,
         partition: &'a PartitionId,
@@ -140,8 +148,9 @@ pub trait Source: Send {
         Ruler::Payloads
     }
 
-    /// Everything of `partition` up to and including `offset` is durable. A commit that fails is no loss, as the store
-    /// has the position: an error that is retryable does not stop the worker, and repeating is the source's own matter.
+    /// Everything of `partition` up to and including `offset` is durable. It is for those who look at the source from
+    /// outside; nobody goes on from it. A commit that fails is no loss, as the store has the position: an error that is
+    /// retryable does not stop the worker, and repeating is the source's own matter.
     fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>>;
 
     /// The partitions of [`Poll::Revoked`] are flushed and committed; let them go.

@@ -21,14 +21,14 @@ pub struct MemoryStore {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     tables: HashMap<Table, Tiles>,
     records: BTreeMap<(Shelf, String), Record>,
 }
 
 /// The items of a table, found by hash.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tiles {
     items: HashMap<TileId, Item>,
     /// All ids in order, but for the unsorted ones: whoever only writes needs no order.
@@ -41,6 +41,18 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Another store with everything that is in this one now: a backup.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()) }
+    }
+
+    /// Put everything back to what is in `backup`, as a store that is restored; no worker may run meanwhile.
+    pub fn restore(&self, backup: &Self) {
+        let state = backup.state().clone();
+        *self.state() = state;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -62,7 +62,7 @@ impl StdinSource {
             State::New => {
                 self.state = State::Assigned;
                 let partition = self.partition.clone();
-                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Stored }]));
+                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Beginning }]));
             }
             State::Assigned => {
                 tokio::time::sleep(self.wait.to_std()).await;

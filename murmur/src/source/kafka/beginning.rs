@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::config::{Begin, KafkaConfig};
-use super::held::{Held, Stage};
-use super::queue::Position;
+use super::config::{Begin, Gap, Isolation, KafkaConfig};
+use super::failure::Failure;
+use super::held::{Held, Stage, before};
+use super::queue::{Committed, Consumer, Position};
 use super::source::{KafkaSource, PATIENCE};
+use crate::source::Start;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
@@ -23,18 +25,14 @@ impl KafkaSource {
             let Stage::Sought(next) = self.held[at].stage else { continue };
             let partition = self.held[at].at(None);
             let (low, high) = self.range(&partition).await?;
-            let next = match next.or(self.held[at].committed).or(self.held[at].begin) {
-                Some(next) => next,
-                None => self.first(at, low, high).await?,
-            };
-            self.check_range(at, next, low, high)?;
+            let next = self.in_range(at, next, low, high).await?;
             let end = self.config.until_end.then(|| self.ending.of(&partition).unwrap_or(high));
             let held = &mut self.held[at];
             held.begin_at(next, low);
             held.end = end;
             positions.push(held.at(Some(held.next)));
             ends.push((at, high));
-            if held.begin.is_none() && held.committed.is_none_or(|committed| committed < next) {
+            if held.committed != Some(next) || !held.is_ours {
                 held.durable = Some(next);
                 behind.push(held.at(Some(next)));
             }
@@ -45,7 +43,8 @@ impl KafkaSource {
         for (at, end) in ends {
             self.ready.extend(self.held[at].tell(Some(end)));
         }
-        // What the store has and the group has not: a commit was lost, and with nothing new none would follow.
+        // The group has another position than the store, which is right: a commit was lost, the tables were restored, or
+        // they are new. With nothing new no commit would follow.
         self.commit_positions(behind, false).await;
         Ok(())
     }
@@ -58,48 +57,90 @@ impl KafkaSource {
         .await
     }
 
-    /// Where to begin for want of any position. It is committed at once, or a crash before the first flush would move
-    /// it, and with it what is counted.
-    async fn first(&mut self, at: usize, low: i64, high: i64) -> Result<i64> {
-        let partition = self.held[at].at(None);
-        let is_added = self.begun.get(&partition.topic).is_some_and(|count| partition.partition >= *count);
-        let first = match self.config.start {
-            Begin::Earliest => low,
-            // Nothing in it is older than this member.
-            Begin::Latest if is_added => low,
-            Begin::Latest => high,
-            Begin::At(time) => {
-                let partition = partition.clone();
-                let millis = time.as_micros().div_euclid(1_000);
-                self.ask(move |consumer| consumer.offset_at(&partition, millis, PATIENCE)).await?.unwrap_or(high)
-            }
-            Begin::Nowhere => {
-                let context = format!(
-                    "group `{}` has no position in `{partition}`, and neither has the store; say with \
-                     `start=earliest`, `start=latest` or `start=TIME` where to begin",
-                    self.config.group
-                );
-                return Err(Error::new(ErrorKind::NotFound, context));
-            }
+    /// Where pipelines begin that are new to these partitions, which come with the group's commits.
+    pub(super) async fn starts(&self, committed: &[Committed]) -> Result<Vec<Start>> {
+        let asked = committed.iter().map(|Committed { at, .. }| (at.clone(), self.begin_of(at)));
+        let asked: Vec<(Position, Begin)> = asked.collect();
+        let firsts = self
+            .ask(move |consumer| {
+                let first = |(at, begin): &(Position, Begin)| {
+                    first(consumer, at, *begin).map_err(|failure| failure.while_doing(format!("partition `{at}`")))
+                };
+                asked.iter().map(first).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let start = |(Committed { at, .. }, first): (&Committed, Option<i64>)| match first {
+            Some(first) => before(first).map_or(Start::Beginning, Start::After),
+            None => Start::Nowhere(nowhere(&self.config, at).into()),
         };
-        let commit = self.held[at].at(Some(first));
-        self.ask(move |consumer| consumer.commit(&[commit], true)).await?;
-        tracing::info!(%partition, offset = first, "no position yet; beginning here");
-        self.held[at].begin = Some(first);
-        Ok(first)
+        Ok(committed.iter().zip(firsts).map(start).collect())
     }
 
-    fn check_range(&mut self, at: usize, next: i64, low: i64, high: i64) -> Result<()> {
+    /// What is added to a topic while this member runs has nothing that is older than it.
+    fn begin_of(&self, at: &Position) -> Begin {
+        let is_added = self.begun.get(&at.topic).is_some_and(|count| at.partition >= *count);
+        match self.config.start {
+            Begin::Latest | Begin::Group if is_added => Begin::Earliest,
+            begin => begin,
+        }
+    }
+
+    /// Where to go on: at `next`, or at the first message that is there, if it is not and the user accepts that.
+    async fn in_range(&mut self, at: usize, next: i64, low: i64, high: i64) -> Result<i64> {
+        let mut high = high;
+        if next > high && self.config.isolation == Isolation::ReadCommitted {
+            let certain = high;
+            high = self.newest_end(&self.held[at].at(None)).await?;
+            if next <= high {
+                let partition = self.held[at].at(None);
+                tracing::info!(
+                    %partition, next, certain,
+                    "a transaction is open before the position; waiting for its end"
+                );
+            }
+        }
         let held = &mut self.held[at];
         if (low..=high).contains(&next) {
             held.beyond_since = None;
-            return Ok(());
+            return Ok(next);
+        }
+        if next < low && self.config.gap == Gap::Accept {
+            held.pass_gap(low);
+            say_gap(&held.at(None), next, low);
+            return Ok(low);
         }
         let error = out_of_range(&self.config, &held.at(Some(next)), low, high);
         if next > high && held.beyond_since.get_or_insert_with(Instant::now).elapsed() < BEYOND {
             return Err(Error::new(ErrorKind::Unavailable, error.context()));
         }
         Err(error)
+    }
+
+    /// The offset after the newest message, open transactions included.
+    async fn newest_end(&self, at: &Position) -> Result<i64> {
+        let at = at.clone();
+        self.ask(move |consumer| consumer.end(&at, PATIENCE)).await
+    }
+
+    /// The consumer found no message where it was to go on.
+    pub(super) async fn face_gap(&mut self, at: Position) -> Result<()> {
+        let (low, mut high) = self.range(&at).await?;
+        let held = self.held.iter().position(|held| held.is(&at));
+        let next = held.map(|held| self.held[held].next).or(at.offset);
+        if let (Some(held), Some(next), Gap::Accept) = (held, next, self.config.gap) {
+            if next < low {
+                self.held[held].pass_gap(low);
+                say_gap(&at, next, low);
+            }
+            // It may be said of a place that was left meanwhile.
+            if next <= low || at.offset.is_some_and(|offset| offset < next) {
+                return Ok(());
+            }
+        }
+        if next > Some(high) {
+            high = self.newest_end(&at).await?;
+        }
+        Err(out_of_range(&self.config, &Position { offset: at.offset.or(next), ..at }, low, high))
     }
 
     /// Go back in partitions that are fetched already.
@@ -126,19 +167,54 @@ impl KafkaSource {
     }
 }
 
+/// The offset of the first message for whoever begins so; `None` when there is no such place.
+fn first(consumer: &Consumer, at: &Position, begin: Begin) -> Result<Option<i64>, Failure> {
+    let range = || consumer.range(at, PATIENCE);
+    Ok(match begin {
+        Begin::Earliest => Some(range()?.0),
+        Begin::Latest => Some(range()?.1),
+        Begin::At(time) => {
+            let millis = time.as_micros().div_euclid(1_000);
+            Some(consumer.offset_at(at, millis, PATIENCE)?.map_or_else(|| range().map(|(_, high)| high), Ok)?)
+        }
+        Begin::Group => at.offset,
+        Begin::Nowhere => None,
+    })
+}
+
+fn nowhere(config: &KafkaConfig, at: &Position) -> String {
+    let group = &config.group;
+    match config.start {
+        Begin::Group => format!(
+            "group `{group}` has no commit in `{at}`, where `start=group` wants to begin; give it one \
+             (`kafka-consumer-groups.sh --reset-offsets`), or say with `start=earliest`, `start=latest` or `start=TIME` \
+             where to begin"
+        ),
+        _ => format!(
+            "the store has no position in `{at}`; say with `start=earliest`, `start=latest`, `start=TIME` or \
+             `start=group` where to begin"
+        ),
+    }
+}
+
+/// What is not counted is said as loudly as can be.
+fn say_gap(at: &Position, next: i64, low: i64) {
+    tracing::error!(
+        partition = %at, skipped = low - next, from = next, to = low - 1,
+        "messages were deleted before they were counted, and `gap=accept` goes on without them"
+    );
+}
+
 /// Fault F18: what was to be read next is not there.
 pub(super) fn out_of_range(config: &KafkaConfig, at: &Position, low: i64, high: i64) -> Error {
     let next = at.offset.unwrap_or(0);
     let what = if next < low {
         format!(
-            "{} messages were deleted before they were counted (by retention, or by hand). To go on without them, stop \
-             all workers and move the group: `kafka-consumer-groups.sh --bootstrap-server {} --group {} --topic {}:{} \
-             --reset-offsets --to-offset {low} --execute`",
+            "{} messages were deleted before they were counted (by retention, or by hand). To go on without them, start \
+             with `gap=accept` in the URL of the source (`kafka://.../{}?group={}&gap=accept`) until they are passed",
             low - next,
-            config.brokers,
-            config.group,
-            at.topic,
-            at.partition
+            config.topics.join(","),
+            config.group
         )
     } else if next > high {
         "messages that were counted are gone from its end, or this is another cluster. To count what comes from now on, \

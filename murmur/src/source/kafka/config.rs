@@ -7,7 +7,7 @@ use crate::Result;
 use crate::location::{ByteSize, Location};
 use crate::time::Timestamp;
 
-/// Where to begin in a partition of which neither the group nor the store has a position.
+/// Where to begin in a partition of which the store has no position for a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
     /// At the oldest message that is still there.
@@ -16,6 +16,8 @@ pub enum Begin {
     Latest,
     /// At the first message that is not older.
     At(Timestamp),
+    /// Where another consumer of this group has ended: at the group's commit.
+    Group,
     /// Nowhere: it is an error that there is no position.
     Nowhere,
 }
@@ -27,10 +29,32 @@ impl FromStr for Begin {
         match text {
             "earliest" => Ok(Self::Earliest),
             "latest" => Ok(Self::Latest),
+            "group" => Ok(Self::Group),
             "none" => Ok(Self::Nowhere),
             _ => text.parse().map(Self::At).map_err(|error| {
-                format!("write `earliest`, `latest`, `none`, or a time such as 2026-05-16T12:00:00Z: {error}")
+                format!("write `earliest`, `latest`, `group`, `none`, or a time such as 2026-05-16T12:00:00Z: {error}")
             }),
+        }
+    }
+}
+
+/// What to do where messages were deleted before they were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Stop with an error that says what is missing.
+    Refuse,
+    /// Go on with the first message that is still there, and say how many offsets were passed over.
+    Accept,
+}
+
+impl FromStr for Gap {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "accept" => Ok(Self::Accept),
+            _ => Err("write `refuse` or `accept`"),
         }
     }
 }
@@ -85,10 +109,12 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// What to read.
     pub topics: Vec<String>,
-    /// The name of the group, which has the commits.
+    /// The name of the group, which shares the partitions out, and shows how far they are read.
     pub group: String,
     /// Where to begin without a position.
     pub start: Begin,
+    /// What to do where a position is gone.
+    pub gap: Gap,
     /// What to do with transactions.
     pub isolation: Isolation,
     /// How partitions move between members.
@@ -115,6 +141,7 @@ impl KafkaConfig {
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             group: group.into(),
             start: Begin::Earliest,
+            gap: Gap::Refuse,
             isolation: Isolation::ReadCommitted,
             rebalance: Rebalance::Cooperative,
             instance: None,
@@ -134,17 +161,20 @@ impl KafkaConfig {
     /// From the location of [`parse`](Self::parse).
     pub fn of(location: Location) -> Result<Self> {
         let mut known =
-            vec!["group", "start", "isolation", "rebalance", "instance", "buffer", "metadata", "librdkafka.*"];
+            vec!["group", "start", "gap", "isolation", "rebalance", "instance", "buffer", "metadata", "librdkafka.*"];
         known.extend(SECRET_FILES);
         let options = location.take("kafka", &known)?;
         let (brokers, topics) = properties::brokers_and_topics(&options.path).map_err(|what| options.bad(&what))?;
         let Some(group) = options.get_option::<String>("group")?.filter(|group| !group.is_empty()) else {
-            return Err(options.bad("say with `group=NAME` which consumer group this is: the group keeps the commits"));
+            return Err(
+                options.bad("say with `group=NAME` which consumer group this is: the group shares the partitions out")
+            );
         };
         let base = Self::new(brokers, &[], group);
         Ok(Self {
             topics,
             start: options.get("start", base.start)?,
+            gap: options.get("gap", base.gap)?,
             isolation: options.get("isolation", base.isolation)?,
             rebalance: options.get("rebalance", base.rebalance)?,
             instance: options.get_option("instance")?,
@@ -245,7 +275,7 @@ mod tests {
     #[test]
     fn urls_name_brokers_topics_and_options() {
         let config = KafkaConfig::parse(
-            "kafka://a:9092,b:9093/views,shop.clicks?group=counts&start=2026-05-16T12:00:00Z&isolation=read_uncommitted\
+            "kafka://a:9092,b:9093/views,shop.clicks?group=counts&start=2026-05-16T12:00:00Z&gap=accept&isolation=read_uncommitted\
              &rebalance=eager&instance=blue&buffer=1MiB&metadata=true&librdkafka.fetch.max.bytes=1000000",
         )
         .unwrap();
@@ -253,6 +283,7 @@ mod tests {
         assert_eq!(config.topics, ["views", "shop.clicks"]);
         assert_eq!(config.start, Begin::At("2026-05-16T12:00:00Z".parse().unwrap()));
         assert_eq!((config.isolation, config.rebalance), (Isolation::ReadUncommitted, Rebalance::Eager));
+        assert_eq!(config.gap, Gap::Accept);
         assert!(config.metadata);
         let properties: BTreeMap<_, _> = KafkaConfig { reader: 3, ..config }.properties().into_iter().collect();
         for (name, value) in [
@@ -280,6 +311,7 @@ mod tests {
             ("kafka://b:9092/a b?group=g", "is not a topic"),
             ("kafka://user:hunter2@b:9092/t?group=g", "librdkafka.sasl.username"),
             ("kafka://b:9092/t?group=g&start=yesterday", "earliest"),
+            ("kafka://b:9092/t?group=g&gap=skip", "`refuse` or `accept`"),
             ("kafka://b:9092/t?group=g&isolation=none", "read_committed"),
             ("kafka://b:9092/t?group=g&librdkafka.enable.auto.commit=true", "is set by Murmur"),
             ("kafka://b:9092/t?group=g&librdkafka.auto.offset.reset=latest", "is set by Murmur"),

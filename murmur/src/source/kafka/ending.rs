@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::held::Held;
-use super::queue::Position;
+use super::queue::{Committed, Position};
 
 /// How often to look how far the others are.
 const LOOK: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ struct Goal {
 #[derive(Debug)]
 pub(super) struct Look {
     /// The group's commits in the partitions that were missing.
-    pub(super) committed: Vec<Position>,
+    pub(super) committed: Vec<Committed>,
     /// The present ends of those that are held, where they were asked for.
     pub(super) ends: Vec<Position>,
 }
@@ -78,8 +78,8 @@ impl Ending {
     }
 
     /// The group has these commits.
-    pub(super) fn learn(&mut self, committed: Vec<Position>) {
-        for Position { topic, partition, offset } in committed {
+    pub(super) fn learn(&mut self, committed: Vec<Committed>) {
+        for Committed { at: Position { topic, partition, offset }, .. } in committed {
             if let Some(goal) = self.goals.get_mut(&(topic, partition)) {
                 // A partition that is empty gets a commit too, from whoever begins there.
                 goal.reached |= offset.is_some_and(|next| next >= goal.end);
@@ -100,9 +100,14 @@ mod tests {
     use super::super::held::Stage;
     use super::super::identity::TopicId;
     use super::*;
+    use crate::source::Start;
 
     fn at(partition: i32, offset: impl Into<Option<i64>>) -> Position {
         Position { topic: "t".to_owned(), partition, offset: offset.into() }
+    }
+
+    fn committed(partition: i32, offset: impl Into<Option<i64>>) -> Committed {
+        Committed { at: at(partition, offset), note: String::new() }
     }
 
     fn partitions(missing: Vec<Position>) -> Vec<i32> {
@@ -114,14 +119,14 @@ mod tests {
         let mut ending = Ending::at(vec![at(0, 5), at(1, 5), at(2, 0)]);
         assert_eq!((ending.of(&at(1, None)), ending.of(&at(3, None))), (Some(5), None));
         assert_eq!(partitions(ending.missing(&[])), [0, 1, 2], "to hold nothing is not to be done");
-        let mut held = Held::new(&TopicId::of([7; 16]), &at(0, None));
+        let mut held = Held::new(&TopicId::of([7; 16]), &at(0, None), &Start::Beginning);
         (held.stage, held.next, held.end) = (Stage::Fetching, 4, Some(5));
         assert_eq!(partitions(ending.missing(std::slice::from_ref(&held))), [0, 1, 2]);
         held.next = 5;
         assert_eq!(partitions(ending.missing(std::slice::from_ref(&held))), [1, 2]);
-        ending.learn(vec![at(1, 4), at(2, None), at(3, 9)]);
+        ending.learn(vec![committed(1, 4), committed(2, None), committed(3, 9)]);
         assert_eq!(partitions(ending.missing(std::slice::from_ref(&held))), [1, 2]);
-        ending.learn(vec![at(1, 5), at(2, 0)]);
+        ending.learn(vec![committed(1, 5), committed(2, 0)]);
         assert!(ending.missing(&[held]).is_empty());
         assert_eq!(partitions(ending.missing(&[])), [0], "what is done here is not committed yet");
     }

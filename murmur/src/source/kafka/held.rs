@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::identity::{Place, TopicId};
 use super::queue::{Message, Position};
-use crate::source::{Batch, Beside, Offset, PartitionId, Payload};
+use crate::source::{Batch, Beside, Offset, PartitionId, Payload, Start};
 use crate::time::Timestamp;
 
 /// When a commit that failed is repeated.
@@ -22,8 +22,10 @@ pub(super) struct Held {
     pub(super) stage: Stage,
     /// What the group had as its commit when the partition came: the offset of the next message.
     pub(super) committed: Option<i64>,
-    /// Where reading began for want of any position.
-    pub(super) begin: Option<i64>,
+    /// Whether that commit names our tables.
+    pub(super) is_ours: bool,
+    /// Where whoever is new to it begins: nothing before was counted.
+    pub(super) first: Option<i64>,
     /// The offset of the next message to deliver.
     pub(super) next: i64,
     /// How many offsets before the place where processing begins are to be delivered too. Stays until reading has begun
@@ -31,6 +33,8 @@ pub(super) struct Held {
     pub(super) before: u64,
     /// The offset at which processing begins.
     lead_end: i64,
+    /// The log begins here, behind the position, and that was accepted; the engine was not told yet.
+    gap_to: Option<i64>,
     /// The engine was not told yet how many wait where it begins.
     untold: bool,
     /// Messages from here on are not delivered.
@@ -50,8 +54,8 @@ pub(super) struct Held {
 pub(super) enum Stage {
     /// The engine has not said from where.
     Offered,
-    /// It has (`None`: from the beginning), and nothing is fetched yet.
-    Sought(Option<i64>),
+    /// It has, and nothing is fetched yet.
+    Sought(i64),
     /// Messages arrive.
     Fetching,
     /// The engine wants to go on at `next`; what arrives until the seek is done is void.
@@ -69,7 +73,7 @@ pub(super) enum Taken {
 
 impl Held {
     /// As it comes from the group.
-    pub(super) fn new(id: &TopicId, at: &Position) -> Self {
+    pub(super) fn new(id: &TopicId, at: &Position, start: &Start) -> Self {
         Self {
             id: id.partition(at.partition),
             topic: at.topic.clone(),
@@ -78,10 +82,16 @@ impl Held {
             partition: at.partition,
             stage: Stage::Offered,
             committed: at.offset,
-            begin: None,
+            is_ours: true,
+            first: match start {
+                Start::Beginning => Some(0),
+                Start::After(offset) => i64::try_from(offset.words()[3]).ok().map(|last| last + 1),
+                Start::Nowhere(_) => None,
+            },
             next: 0,
             before: 0,
             lead_end: 0,
+            gap_to: None,
             untold: false,
             end: None,
             durable: None,
@@ -130,14 +140,27 @@ impl Held {
         self.batch = None;
         self.before = before;
         self.untold = true;
+        self.gap_to = None;
+        let next = after.map_or(0, |after| after + 1);
         self.stage = match self.stage {
-            Stage::Offered | Stage::Sought(_) => Stage::Sought(after.map(|after| after + 1)),
+            Stage::Offered | Stage::Sought(_) => Stage::Sought(next),
             Stage::Fetching | Stage::Seeking => {
-                self.lead_end = after.map(|after| after + 1).or(self.begin).unwrap_or(0);
-                self.next = self.lead_end;
+                (self.lead_end, self.next) = (next, next);
                 Stage::Seeking
             }
         };
+    }
+
+    /// What stands before `low` is gone, and that is accepted: go on there. The engine is told, so that its position
+    /// passes the gap even where nothing follows.
+    pub(super) fn pass_gap(&mut self, low: i64) {
+        self.gap_to = Some(low);
+        self.untold = true;
+        if self.is_assigned() {
+            self.batch = None;
+            (self.lead_end, self.next) = (low, low);
+            self.stage = Stage::Seeking;
+        }
     }
 
     /// Processing is to begin at `next`; the log begins at `low`.
@@ -146,8 +169,8 @@ impl Held {
         let first = next.saturating_sub_unsigned(self.before).max(0).min(next);
         self.next = first.max(low).min(next);
         let gone = self.next - first;
-        // Where it has not read before, it has counted nothing that could be there twice.
-        if gone > 0 && self.begin != Some(next) {
+        // Where it begins anew, it has counted nothing that could be there twice.
+        if gone > 0 && self.first != Some(next) {
             tracing::warn!(
                 partition = %self.at(None),
                 gone,
@@ -173,9 +196,11 @@ impl Held {
     /// How many wait where the engine has begun, before any of them has come: in a quiet partition none does for long.
     pub(super) fn tell(&mut self, log_end: Option<i64>) -> Option<Batch> {
         let lag = self.lag(log_end?);
+        let gap_to = self.gap_to.take();
         std::mem::take(&mut self.untold).then(|| Batch {
             partition: Some(self.id.clone()),
             lag: Some(lag),
+            reached: gap_to.and_then(before),
             ..Batch::default()
         })
     }
@@ -238,7 +263,7 @@ impl Held {
             return Taken::Left;
         }
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
-        batch.reached = Some(Offset::from_u64((offset - 1) as u64));
+        batch.reached = before(offset);
         Taken::Kept
     }
 
@@ -249,6 +274,11 @@ impl Held {
         batch.lag = log_end.map(|end| self.lag(end));
         Some(batch)
     }
+}
+
+/// The last offset before the next one.
+pub(super) fn before(next: i64) -> Option<Offset> {
+    u64::try_from(next).ok()?.checked_sub(1).map(Offset::from_u64)
 }
 
 /// Copy what stands beside a message behind its payload.
@@ -270,7 +300,7 @@ mod tests {
 
     fn held(stage: Stage, next: i64) -> Held {
         let at = Position { topic: "t".to_owned(), partition: 0, offset: None };
-        Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at) }
+        Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at, &Start::Beginning) }
     }
 
     /// Give it messages with these offsets; the payload of each is its offset.
@@ -326,7 +356,7 @@ mod tests {
         offered.seek(Some(9), 4);
         for _ in 0..3 {
             offered.begin_at(10, 2);
-            assert_eq!((offered.stage, offered.next), (Stage::Sought(Some(10)), 6));
+            assert_eq!((offered.stage, offered.next), (Stage::Sought(10), 6));
         }
         assert_eq!(lead(&mut offered), (6, 6, 4));
 
@@ -392,7 +422,7 @@ mod tests {
     #[test]
     fn nothing_is_delivered_twice_or_before_the_engine_has_said_from_where() {
         let mut spare = Vec::new();
-        for stage in [Stage::Offered, Stage::Sought(Some(5)), Stage::Seeking] {
+        for stage in [Stage::Offered, Stage::Sought(5), Stage::Seeking] {
             let mut held = held(stage, 5);
             give(&mut held, [5, 6], &mut spare);
             assert!(held.finish(None).is_none());
@@ -407,14 +437,34 @@ mod tests {
     fn a_seek_makes_void_what_was_taken() {
         let mut spare = Vec::new();
         let mut held = held(Stage::Fetching, 0);
-        held.begin = Some(40);
         give(&mut held, 50..60, &mut spare);
         held.seek(Some(44), 0);
         assert_eq!((held.stage, held.next), (Stage::Seeking, 45));
         give(&mut held, 60..70, &mut spare);
         assert!(held.finish(None).is_none());
         held.seek(None, 0);
-        assert_eq!(held.next, 40, "where it began, and not the beginning of the log");
+        assert_eq!((held.stage, held.next), (Stage::Seeking, 0));
+    }
+
+    #[test]
+    fn a_gap_that_is_accepted_is_said_to_the_engine_and_passed_once() {
+        let mut offered = held(Stage::Offered, 0);
+        offered.seek(Some(4), 0);
+        offered.pass_gap(10);
+        offered.begin_at(10, 10);
+        offered.begun();
+        let mut fetched = held(Stage::Fetching, 5);
+        give(&mut fetched, [5], &mut Vec::new());
+        fetched.pass_gap(10);
+        assert_eq!((fetched.stage, fetched.next), (Stage::Seeking, 10));
+        fetched.begun();
+        for mut held in [offered, fetched] {
+            let batch = held.tell(Some(10)).unwrap();
+            assert_eq!((batch.payloads.len(), batch.lag, batch.reached), (0, Some(0), before(10)));
+            assert!(held.tell(Some(10)).is_none());
+            give(&mut held, [9, 10], &mut Vec::new());
+            assert_eq!(delivered(&held.finish(None).unwrap()), [(10, "10")]);
+        }
     }
 
     #[test]

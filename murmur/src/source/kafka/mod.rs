@@ -1,6 +1,7 @@
 #![doc = include_str!("docs.md")]
 
 mod beginning;
+mod binding;
 mod config;
 mod ending;
 mod failure;
@@ -13,7 +14,7 @@ mod report;
 mod source;
 mod topics;
 
-pub use config::{Begin, Isolation, KafkaConfig, Rebalance};
+pub use config::{Begin, Gap, Isolation, KafkaConfig, Rebalance};
 pub(in crate::source) use failure::Failure;
 pub(in crate::source) use identity::Place;
 pub(in crate::source) use properties::{PREFIX, SECRET_FILES, brokers_and_topics, passed_through};

@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::beginning::out_of_range;
 use super::config::KafkaConfig;
 use super::failure::{Exclusion, Failure};
 use super::queue::Position;
@@ -17,9 +16,7 @@ impl KafkaSource {
             let topics = self.config.topics.clone();
             let topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
             self.check_same(&topics)?;
-            let (low, high) = self.range(&at).await?;
-            let next = at.offset.or_else(|| self.held.iter().find(|held| held.is(&at)).map(|held| held.next));
-            return Err(out_of_range(&self.config, &Position { offset: next, ..at }, low, high));
+            return self.face_gap(at).await;
         }
         if failure.is_passing() || failure.is_missing_topic() {
             tracing::warn!(error = %Error::from(failure), "the consumer goes on trying");

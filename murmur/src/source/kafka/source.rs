@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
+use super::binding::Binding;
 use super::config::KafkaConfig;
 use super::ending::{Ending, Look};
 use super::failure::Failure;
@@ -14,7 +15,7 @@ use super::held::{Held, Stage, Taken};
 use super::orphans::Orphans;
 use super::queue::{Consumer, Event, Position, Slots};
 use super::topics::{Check, Topics, all_partitions, ends, look_up};
-use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
+use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source};
 use crate::{Error, ErrorKind, Result};
 
 /// Messages taken in one call; they are copied at once, so this bounds only how long the call takes.
@@ -39,6 +40,7 @@ pub(super) struct KafkaSource {
     /// The end was said; then a commit may be the last one.
     pub(super) ended: bool,
     pub(super) topics: Topics,
+    pub(super) binding: Binding,
     /// How many partitions they had when this member began: what is added later is read from its first message on.
     pub(super) begun: HashMap<String, i32>,
     pub(super) ending: Ending,
@@ -69,6 +71,7 @@ impl KafkaSource {
             assigned: false,
             ended: false,
             topics: HashMap::new(),
+            binding: Binding::default(),
             begun: HashMap::new(),
             ending: Ending::default(),
             held: Vec::new(),
@@ -358,17 +361,23 @@ impl KafkaSource {
             return Ok(Some(Poll::Assigned(Vec::new())));
         }
         let names = self.config.topics.clone();
-        let (topics, committed) = self
-            .ask(move |consumer| Ok((look_up(consumer, &names)?, consumer.committed(&partitions, PATIENCE)?)))
+        let (topics, committed, others) = self
+            .ask(move |consumer| {
+                let topics = look_up(consumer, &names)?;
+                let others = consumer.committed(&all_partitions(&topics).collect::<Vec<_>>(), PATIENCE)?;
+                Ok((topics, consumer.committed(&partitions, PATIENCE)?, others))
+            })
             .await?;
         self.adopt(topics)?;
+        self.binding.check(&self.config, &committed)?;
+        self.binding.check(&self.config, &others)?;
+        let starts = self.starts(&committed).await?;
         let mut assignments = Vec::new();
-        for at in &committed {
-            let Some(topic) = self.topics.get(&at.topic) else { continue };
-            let held = Held::new(&topic.id, at);
-            let partition = held.id.clone();
-            let last = at.offset.and_then(|next| u64::try_from(next).ok()?.checked_sub(1));
-            assignments.push(Assignment { partition, start: Start::Committed(last.map(Offset::from_u64)) });
+        for (committed, start) in committed.iter().zip(starts) {
+            let Some(topic) = self.topics.get(&committed.at.topic) else { continue };
+            let mut held = Held::new(&topic.id, &committed.at, &start);
+            held.is_ours = self.binding.is_said(committed);
+            assignments.push(Assignment { partition: held.id.clone(), start });
             self.held.retain(|known| known.id != held.id);
             self.held.push(held);
         }
@@ -400,7 +409,7 @@ impl KafkaSource {
         self.commit_positions(positions, false).await;
     }
 
-    /// Commit, and say in the log when it fails: the store has the positions, and whoever starts takes the larger one.
+    /// Commit, and say in the log when it fails: the store has the positions, and whoever starts goes by them.
     pub(super) async fn commit_positions(&mut self, positions: Vec<Position>, wait: bool) {
         if positions.is_empty() {
             return;
@@ -410,10 +419,10 @@ impl KafkaSource {
             return;
         }
         let done = if wait {
-            let positions = positions.clone();
-            self.ask(move |consumer| consumer.commit(&positions, true)).await
+            let (positions, note) = (positions.clone(), self.binding.note.clone());
+            self.ask(move |consumer| consumer.commit(&positions, &note, true)).await
         } else {
-            self.consumer.commit(&positions, false).map_err(Error::from)
+            self.consumer.commit(&positions, &self.binding.note, false).map_err(Error::from)
         };
         if let Err(error) = done {
             tracing::warn!(%error, "a commit failed; the store has the position");
@@ -488,6 +497,10 @@ impl Source for KafkaSource {
             self.let_go(partitions)
         }
         .boxed()
+    }
+
+    fn read_for(&mut self, tables: &[String]) {
+        self.binding = Binding::of(tables);
     }
 
     fn carry_beside(&mut self) -> bool {

@@ -8,15 +8,15 @@ use tokio::time::Instant;
 use super::config::Rebalance;
 use super::failure::Failure;
 use super::identity::TopicId;
-use super::queue::{Consumer, Member, Position};
+use super::queue::{Committed, Consumer, Member, Position};
 use super::source::{CHECK, KafkaSource, PATIENCE};
 use crate::{Error, ErrorKind, Result};
 
 /// Topics by name.
 pub(super) type Topics = HashMap<String, Topic>;
 
-/// What the cluster says of the topics, and of the group where that matters.
-pub(super) type Check = (Topics, Option<Vec<Member>>);
+/// What the cluster says of the topics, the group's commits, and its members where these matter.
+pub(super) type Check = (Topics, Vec<Committed>, Option<Vec<Member>>);
 
 /// What a topic is now.
 #[derive(Debug)]
@@ -27,16 +27,17 @@ pub(super) struct Topic {
 
 impl KafkaSource {
     /// Look now and then whether a topic was deleted and created again: its offsets mean other messages then. And
-    /// whether all partitions have an owner.
+    /// whether all partitions have an owner, and none of another program.
     pub(super) async fn check_topics(&mut self) -> Result<()> {
         if self.check.as_ref().is_some_and(JoinHandle::is_finished)
             && let Some(check) = self.check.take()
         {
             self.check_due = Instant::now() + CHECK;
             match check.await {
-                Ok(Ok((topics, members))) => {
+                Ok(Ok((topics, committed, members))) => {
                     self.unanswered = false;
                     self.check_same(&topics)?;
+                    self.binding.check(&self.config, &committed)?;
                     self.check_owners(&topics, members)?;
                 }
                 Ok(Err(failure)) => self.unanswered = failure.is_passing(),
@@ -50,9 +51,12 @@ impl KafkaSource {
             let group = group.then(|| self.config.group.clone());
             self.check = Some(spawn_blocking(move || {
                 let topics = look_up(&consumer, &topics)?;
+                let partitions: Vec<Position> = all_partitions(&topics).collect();
+                // Looked at when partitions come, too; here for two programs that have begun at the same time.
+                let committed = consumer.committed(&partitions, PATIENCE).unwrap_or_default();
                 // Who may read the group may describe it; where not, it is as before.
                 let members = group.and_then(|group| consumer.members(&group, PATIENCE).ok().flatten());
-                Ok((topics, members))
+                Ok((topics, committed, members))
             }));
         }
         Ok(())

@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_admin_op_t as Op;
 
-use super::position::{c_string, entries};
+use super::position::{List, c_string, entries};
 use super::{Consumer, Position, failed_with, millis, text_of};
 use crate::source::kafka::failure::Failure;
 
@@ -51,6 +51,18 @@ impl Consumer {
             }
         });
         answer.and_then(|answer| answer.topic()).map_err(|failure| failure.while_doing(format!("topic `{topic}`")))
+    }
+
+    /// The offset after the newest message of a partition, whether it is certain or of an open transaction.
+    pub(in crate::source::kafka) fn end(&self, at: &Position, patience: Duration) -> Result<i64, Failure> {
+        let newest = i64::from(sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i32);
+        let list = List::of([(at.topic.as_str(), at.partition, Some(newest))])?;
+        let answer = self.ask_admin(Op::RD_KAFKA_ADMIN_OP_LISTOFFSETS, patience, |options, queue| {
+            // SAFETY: all handles are valid; the list lives through the call, which copies it. Without an isolation level
+            // all messages are asked for.
+            unsafe { sys::rd_kafka_ListOffsets(self.rk.as_ptr(), list.as_ptr(), options, queue) };
+        });
+        answer.and_then(|answer| answer.offset()).map_err(|failure| failure.while_doing(format!("partition `{at}`")))
     }
 
     /// The members of a group that is not rebalancing; `None` of one that is, or of one without members.
@@ -146,6 +158,28 @@ impl Answer {
                 Some(bytes).filter(|bytes| *bytes != [0; 16])
             };
             Ok(Described { id, partitions: i32::try_from(partitions).unwrap_or(i32::MAX) })
+        }
+    }
+
+    fn offset(&self) -> Result<i64, Failure> {
+        // SAFETY: the event is valid, and everything read here belongs to it.
+        unsafe {
+            let result = sys::rd_kafka_event_ListOffsets_result(self.0.as_ptr());
+            let mut count = 0;
+            let infos = if result.is_null() {
+                ptr::null_mut()
+            } else {
+                sys::rd_kafka_ListOffsets_result_infos(result, &mut count)
+            };
+            let at = if infos.is_null() || count == 0 {
+                ptr::null()
+            } else {
+                sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos)
+            };
+            let Some(at) = at.as_ref() else {
+                return Err(Failure::new(Code::UnknownPartition, "the broker does not say where it ends".to_owned()));
+            };
+            failed_with(at.err, "cannot read the end").map(|()| at.offset)
         }
     }
 

@@ -39,7 +39,7 @@ use callbacks::{on_commit, on_error, on_log, on_ready, on_rebalance};
 use message::Owned;
 pub(super) use message::{Message, Slots};
 use outage::Outage;
-pub(super) use position::Position;
+pub(super) use position::{Committed, Position};
 use position::{List, c_string};
 
 /// What the group and the cluster have to say, in their order.
@@ -253,22 +253,22 @@ impl Consumer {
         list.read()
     }
 
-    /// Tell the group that everything below these offsets is done. Waits for the broker, or lets the callback log what
-    /// came of it.
-    pub(super) fn commit(&self, positions: &[Position], wait: bool) -> Result<(), Failure> {
-        let list = List::of_positions(positions)?;
+    /// Tell the group that everything below these offsets is done, with a note beside each. Waits for the broker, or lets
+    /// the callback log what came of it.
+    pub(super) fn commit(&self, positions: &[Position], note: &str, wait: bool) -> Result<(), Failure> {
+        let list = List::of_positions(positions)?.with_note(note)?;
         // SAFETY: both handles are valid; the list is only read.
         let raw = unsafe { sys::rd_kafka_commit(self.rk.as_ptr(), list.as_ptr(), c_int::from(!wait)) };
         failed_with(raw, "cannot commit")
     }
 
     /// The group's commits; `offset` is `None` where it has none.
-    pub(super) fn committed(&self, positions: &[Position], patience: Duration) -> Result<Vec<Position>, Failure> {
+    pub(super) fn committed(&self, positions: &[Position], patience: Duration) -> Result<Vec<Committed>, Failure> {
         let list = List::of_positions(positions)?;
         // SAFETY: both handles are valid; the call writes offsets and errors into the list, which is ours.
         let raw = unsafe { sys::rd_kafka_committed(self.rk.as_ptr(), list.as_ptr(), millis(patience)) };
         failed_with(raw, "cannot read the group's commits")?;
-        list.read()
+        list.read_commits()
     }
 
     /// The first offset whose message is not older than `time` (milliseconds since 1970); `None` when all are older.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
@@ -18,6 +18,15 @@ pub(in crate::source::kafka) struct Position {
     pub(in crate::source::kafka) partition: i32,
     /// `None` for none; what it means is up to the call.
     pub(in crate::source::kafka) offset: Option<i64>,
+}
+
+/// A commit of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::source::kafka) struct Committed {
+    /// Where; no offset when there is none.
+    pub(in crate::source::kafka) at: Position,
+    /// What the one who committed has put beside it; empty for nothing.
+    pub(in crate::source::kafka) note: String,
 }
 
 impl std::fmt::Display for Position {
@@ -55,6 +64,41 @@ impl List {
         Self::of(positions.iter().map(|at| (at.topic.as_str(), at.partition, at.offset)))
     }
 
+    /// Put a text beside each of them, for a commit.
+    pub(super) fn with_note(self, note: &str) -> Result<Self, Failure> {
+        if note.is_empty() {
+            return Ok(self);
+        }
+        // SAFETY: the list is ours, and nobody else looks at it.
+        for entry in unsafe { elements_mut(self.as_ptr()) } {
+            // SAFETY: without a client it is the library's own `malloc`, by which entries own their texts.
+            let copy = unsafe { sys::rd_kafka_mem_malloc(ptr::null_mut(), note.len()) };
+            if copy.is_null() {
+                return Err(Failure::new(Code::CriticalSystemResource, "out of memory".to_owned()));
+            }
+            // SAFETY: the copy is new and has this length. The entry had no text before, and frees this one with itself.
+            unsafe { ptr::copy_nonoverlapping(note.as_ptr(), copy.cast(), note.len()) };
+            (entry.metadata, entry.metadata_size) = (copy, note.len());
+        }
+        Ok(self)
+    }
+
+    /// The commits that stand in it; the first error of an entry, if one has one.
+    pub(super) fn read_commits(&self) -> Result<Vec<Committed>, Failure> {
+        // SAFETY: the list is ours, and nobody changes it meanwhile.
+        let elements = unsafe { elements_mut(self.as_ptr()) };
+        let note = |entry: &sys::rd_kafka_topic_partition_t| {
+            if entry.metadata.is_null() || entry.metadata_size == 0 {
+                return String::new();
+            }
+            // SAFETY: the text has this length, and lives as long as the list.
+            let bytes = unsafe { std::slice::from_raw_parts(entry.metadata.cast::<u8>(), entry.metadata_size) };
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        let notes: Vec<String> = elements.iter().map(note).collect();
+        Ok(self.read()?.into_iter().zip(notes).map(|(at, note)| Committed { at, note }).collect())
+    }
+
     pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_topic_partition_list_t {
         self.0.as_ptr()
     }
@@ -71,6 +115,22 @@ impl Drop for List {
     fn drop(&mut self) {
         // SAFETY: the list is ours and not used again.
         unsafe { sys::rd_kafka_topic_partition_list_destroy(self.as_ptr()) };
+    }
+}
+
+/// The entries of a list.
+///
+/// # Safety
+/// `list` is valid, and nobody else uses it meanwhile.
+unsafe fn elements_mut<'a>(
+    list: *mut sys::rd_kafka_topic_partition_list_t,
+) -> &'a mut [sys::rd_kafka_topic_partition_t] {
+    // SAFETY: the caller's promise.
+    let (elems, count) = unsafe { ((*list).elems, (*list).cnt) };
+    match usize::try_from(count) {
+        // SAFETY: `elems` has `cnt` entries, which is not 0.
+        Ok(count) if count > 0 => unsafe { std::slice::from_raw_parts_mut(elems, count) },
+        _ => &mut [],
     }
 }
 
