@@ -85,7 +85,11 @@ impl<P: Pipeline> Truth<P> {
     /// The next message of a partition.
     pub(crate) fn take(&mut self, partition: &PartitionId, offset: Offset, payload: &[u8]) {
         let event = (self.decode)(payload).ok();
-        let repeats = self.repeats(event.as_ref(), partition, offset);
+        let mut emissions = Emissions::default();
+        let applied = event.as_ref().and_then(|event| quietly(|| P::apply(event, &mut emissions)));
+        let is_refused = applied.is_none() || emissions.refusal().is_some();
+        // What was refused was not counted, so nothing repeats it.
+        let repeats = self.repeats(event.as_ref().filter(|_| !is_refused), partition, offset);
         let Some(event) = event else {
             self.refused.insert((partition.clone(), offset));
             return;
@@ -93,14 +97,12 @@ impl<P: Pipeline> Truth<P> {
         let entry = self.fronts.entry(partition.clone()).or_default();
         let front = *entry;
         *entry = front.max(event.time());
-        if repeats {
-            self.repeated += 1;
+        if is_refused {
+            self.refused.insert((partition.clone(), offset));
             return;
         }
-        let mut emissions = Emissions::default();
-        let applied = quietly(|| P::apply(&event, &mut emissions));
-        if applied.is_none() || emissions.refusal().is_some() {
-            self.refused.insert((partition.clone(), offset));
+        if repeats {
+            self.repeated += 1;
             return;
         }
         let tiling = P::tiling();

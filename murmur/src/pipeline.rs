@@ -57,7 +57,8 @@ pub struct Spec {
     pub fingerprint: u64,
 }
 
-/// Of events with the same identity that stand near each other in a partition, the first one counts.
+/// Of events with the same identity that stand near each other in a partition, the first one counts that the pipeline does
+/// not refuse.
 ///
 /// Whether an event counts follows from the partition's log alone, so that it comes out the same whoever reads it, and
 /// however often.

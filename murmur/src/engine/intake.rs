@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::flush::read_all;
-use super::fold::At;
+use super::fold::{At, Fate};
 use super::partition::{Ledger, Owned};
 use super::worker::{Lane, Worker};
 use crate::event::{BesideField, Event, Place};
@@ -109,9 +109,9 @@ impl<E: Event> Worker<E> {
     /// An event that counts no more, of which a later one may be a repetition.
     fn remember(&mut self, event: Option<&E>, at: usize, position: Option<u64>) {
         let Some((memory, position)) = self.owned[at].memory.as_mut().zip(position) else { return };
-        for (Lane { fold, .. }, seen) in self.lanes.iter().zip(&mut memory.seen) {
+        for (Lane { fold, .. }, seen) in self.lanes.iter_mut().zip(&mut memory.seen) {
             if let (Some(event), Some(seen)) = (&event, seen) {
-                fold.repeats(event, seen, position);
+                fold.meet(event, seen, position);
             }
         }
     }
@@ -128,10 +128,11 @@ impl<E: Event> Worker<E> {
         let mut refused = Vec::new();
         let Owned { ledgers, memory, .. } = &mut self.owned[at];
         for (n, (Lane { fold, tally, .. }, ledger)) in self.lanes.iter_mut().zip(ledgers).enumerate() {
-            let seen = memory.as_mut().and_then(|memory| memory.seen[n].as_mut());
-            // Before anything else: whatever becomes of this event, the next one may be a repetition of it.
-            let repeats = seen.zip(position).is_some_and(|(seen, position)| fold.repeats(&event, seen, position));
+            let seen = memory.as_mut().and_then(|memory| memory.seen[n].as_mut()).zip(position);
             if ledger.has(offset) {
+                if let Some((seen, position)) = seen {
+                    fold.meet(&event, seen, position);
+                }
                 self.progress.already_applied += 1;
                 tally.already_applied += 1;
                 continue;
@@ -139,15 +140,14 @@ impl<E: Event> Worker<E> {
             // Whatever becomes of the event: the front follows from the log alone.
             let front = ledger.front;
             ledger.front = front.max(time);
-            if repeats {
-                self.progress.repeated += 1;
-                tally.repeated += 1;
-                continue;
-            }
             let catching_up = ledger.catching_up(offset);
             let place = At { partition: at as u16, offset, catching_up, front };
-            match fold.stage(&event, place, now) {
-                Ok(expired) => {
+            match fold.stage(&event, place, now, seen) {
+                Ok(Fate::Repeated) => {
+                    self.progress.repeated += 1;
+                    tally.repeated += 1;
+                }
+                Ok(Fate::Staged { expired }) => {
                     self.progress.expired += expired;
                     tally.expired += expired;
                 }

@@ -32,6 +32,15 @@ pub(super) struct At {
     pub(super) front: Option<Timestamp>,
 }
 
+/// What became of an event that is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is to be folded, but for so many emissions whose tile has expired.
+    Staged { expired: u64 },
+    /// It was sent before.
+    Repeated,
+}
+
 /// What [`Fold::settle`] did not fold.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
@@ -54,12 +63,19 @@ pub(super) trait Fold<E>: Send + Sync {
     /// How far back this pipeline has to know the identities of events; `None` when it does not ask for them.
     fn within(&self) -> Option<u64>;
 
-    /// Whether the event at `position` is one that was sent before. Every event is to be shown, in order.
-    fn repeats(&self, event: &E, seen: &mut Seen, position: u64) -> bool;
+    /// Take notice of an event at `position` that is counted already, of which a later one may be a repetition. Whoever
+    /// asks for identities is to be shown every event, in order, here or by [`stage`](Self::stage). One that the pipeline
+    /// refuses leaves no identity behind: it was not counted, and what is sent again may be.
+    fn meet(&mut self, event: &E, seen: &mut Seen, position: u64);
 
-    /// Take in one event, to be folded by [`settle`](Self::settle); how many of its emissions are left out because
-    /// their tile has expired.
-    fn stage(&mut self, event: &E, at: At, now: Timestamp) -> std::result::Result<u64, Refusal>;
+    /// Take in one event, to be folded by [`settle`](Self::settle), unless it is one that was sent before.
+    fn stage(
+        &mut self,
+        event: &E,
+        at: At,
+        now: Timestamp,
+        seen: Option<(&mut Seen, u64)>,
+    ) -> std::result::Result<Fate, Refusal>;
 
     /// The tiles that staged events need to be compared with, or to go on from, each once. The answer must show every
     /// write of this worker, as those stay known that may still be under way.

@@ -6,7 +6,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
 use super::entry::{Entries, Entry, Slots, Taken};
-use super::{At, Fold, Settled};
+use super::{At, Fate, Fold, Settled};
 use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
@@ -97,6 +97,10 @@ impl<P: Pipeline> FoldTable<P> {
             self.emissions.truncate(before);
             Err(refusal)
         })
+    }
+
+    fn repeats(event: &P::Event, seen: &mut Seen, position: u64) -> bool {
+        P::DEDUP.is_some_and(|dedup| seen.repeats(event, dedup.identify, position))
     }
 
     /// Form B keeps the fold of each partition apart.
@@ -214,25 +218,39 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         P::DEDUP.map(|dedup| dedup.within)
     }
 
-    fn repeats(&self, event: &P::Event, seen: &mut Seen, position: u64) -> bool {
-        P::DEDUP.is_some_and(|dedup| seen.repeats(event, dedup.identify, position))
+    fn meet(&mut self, event: &P::Event, seen: &mut Seen, position: u64) {
+        let before = self.emissions.len();
+        if self.apply(event).is_ok() {
+            self.emissions.truncate(before);
+            Self::repeats(event, seen, position);
+        }
     }
 
-    fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {
+    fn stage(
+        &mut self,
+        event: &P::Event,
+        at: At,
+        now: Timestamp,
+        seen: Option<(&mut Seen, u64)>,
+    ) -> std::result::Result<Fate, Refusal> {
         let before = self.emissions.len();
         self.apply(event)?;
+        if seen.is_some_and(|(seen, position)| Self::repeats(event, seen, position)) {
+            self.emissions.truncate(before);
+            return Ok(Fate::Repeated);
+        }
         let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
         if self.tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= now) {
             let expired = (self.emissions.len() - before) as u64;
             self.emissions.truncate(before);
-            return Ok(expired);
+            return Ok(Fate::Staged { expired });
         }
         for n in before..self.emissions.len() {
             let hash = self.entries.hash(self.emissions.key(n), tile, Self::part(at));
             self.staged.push(Staged { hash, entry: None, tile, slot, at });
         }
         self.catching_up |= at.catching_up;
-        Ok(0)
+        Ok(Fate::Staged { expired: 0 })
     }
 
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId> {

@@ -5,7 +5,7 @@ use crate::aggregate::{Max, Monoid, Sum, envelope};
 use crate::engine::record::Standing;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Spec};
-use crate::source::PartitionId;
+use crate::source::{PartitionId, Start};
 use crate::time::{Span, Window};
 
 /// Whose, when (in hours) and how much.
@@ -66,13 +66,13 @@ impl Pipeline for Accounts {
 
 /// One partition.
 fn owned() -> Vec<Owned> {
-    vec![Owned::new(PartitionId::new("p"), None, vec![Standing::default()])]
+    vec![Owned::new(PartitionId::new("p"), Start::Beginning, vec![Standing::default()])]
 }
 
 /// Fold one event onto what `item` is, if that is asked for; why it is not taken.
 fn take(table: &mut FoldTable<Accounts>, item: Option<&Item>, offset: u64, booking: &Booking) -> Option<String> {
     let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None };
-    assert_eq!(table.stage(booking, at, Timestamp::EPOCH), Ok(0));
+    assert_eq!(table.stage(booking, at, Timestamp::EPOCH, None), Ok(Fate::Staged { expired: 0 }));
     let wanted = table.wanted(&owned());
     let mut settled = table.settle(wanted.iter().map(|_| item.cloned()).collect(), &owned()).unwrap();
     settled.shut_out.pop().map(|(of, why)| {

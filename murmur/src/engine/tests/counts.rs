@@ -14,7 +14,7 @@ async fn a_pipeline_that_joins_later_sees_everything_and_the_others_count_nothin
     assert_eq!(hours[0].1.numbers[0].1, crate::store::Number::Int(2));
 }
 
-/// Counts each word once, as long as it is among the last three.
+/// Counts each word once, as long as it is among the last three; refuses what happened at the epoch.
 struct Once;
 
 impl Pipeline for Once {
@@ -30,6 +30,7 @@ impl Pipeline for Once {
     });
 
     fn apply(event: &Word, out: &mut Emissions<Count>) {
+        assert!(event.at != Some(Timestamp::EPOCH), "as asked");
         Words::apply(event, out);
     }
 }
@@ -37,8 +38,8 @@ impl Pipeline for Once {
 #[tokio::test]
 async fn an_event_that_was_sent_before_is_left_out_also_by_the_next_owner() {
     let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
-    // The second `a` and the third `b` repeat what stands before the second run; what panics was met as well.
-    let payloads = ["b", "a", "!", "a", "panic", "panic", "b"];
+    // The second `a` repeats what stands before the second run, and the second `c` what stands before the third.
+    let payloads = ["b", "a", "!", "a", "c", "c", "b"];
     let mut repeated = Vec::new();
     for end in [3, 5, 7] {
         let summary = to_the_end(worker(&store, &payloads[..end], &letters).pipeline::<Once>()).await;
@@ -46,8 +47,24 @@ async fn an_event_that_was_sent_before_is_left_out_also_by_the_next_owner() {
     }
     assert_eq!(repeated, [0, 1, 1]);
     assert_eq!((count(&store, "once", "a").await, count(&store, "once", "b").await), (1, 2));
-    let refused: Vec<u64> = letters.0.lock().unwrap().iter().map(|letter| letter.offset.words()[3]).collect();
-    assert_eq!(refused, [3, 5], "a repetition is no second letter");
+    assert_eq!(count(&store, "once", "c").await, 1);
+}
+
+#[tokio::test]
+async fn what_was_refused_does_not_make_what_is_sent_again_vanish() {
+    // Both copies are refused, then the event is sent again as one that is not, and again.
+    let payloads = ["a@0", "a@0", "a@1", "a@2"];
+    for ends in [&[4][..], &[1, 2, 3, 4], &[2, 4], &[3, 4]] {
+        let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+        let mut repeated = 0;
+        for end in ends {
+            let summary = to_the_end(worker(&store, &payloads[..*end], &letters).pipeline::<Once>()).await;
+            repeated += summary.progress.repeated;
+        }
+        let refused: Vec<u64> = letters.0.lock().unwrap().iter().map(|letter| letter.offset.words()[3]).collect();
+        assert_eq!((refused, repeated), (vec![1, 2], 1), "{ends:?}");
+        assert_eq!(count(&store, "once", "a").await, 1, "{ends:?}");
+    }
 }
 
 /// Sums zeros per hour.
