@@ -36,20 +36,22 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
                 "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "closed": report.closed,
+                "restores": report.restores,
                 "broken": name, "failure": failure,
             });
             println!("{line}");
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} times a full tile",
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} times a full tile, {} restores",
                 report.schedules,
                 report.events,
                 report.crashes,
                 report.rewinds,
                 report.resent,
                 report.rolled,
-                report.closed
+                report.closed,
+                report.restores
             );
             match (&report.failure, name) {
                 (None, None) => println!("0 wrong"),

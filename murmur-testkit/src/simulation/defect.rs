@@ -6,6 +6,7 @@ use clap::ValueEnum;
 /// | name | what it is like | what was seen |
 /// |---|---|---|
 /// | `commit-at-maximum` | acknowledgements out of order mark the largest offset | W-D4; W-D18: an old owner's marks are committed |
+/// | `source-commit-trusted` | reading goes on at the group's commit where that is ahead of the store | |
 /// | `commit-on-shutdown` | what was cancelled by SIGTERM is acknowledged | W-D2, W-D3 |
 /// | `ack-with-first-tile` | an event of several keys is acknowledged with the first one | W-D5 |
 /// | `end-too-early` | a finite source is drained for a while, and what is left is dropped | W-D6 |
@@ -22,12 +23,18 @@ use clap::ValueEnum;
 /// | `refusals-in-memory` | which events a sum did not take is known to their worker alone | |
 /// | `stale-base` | state is read eventually consistent, and written back | |
 ///
+/// A source's commit does no harm where reading goes on by the store alone. So the defects of commits come with the trust
+/// in them.
+///
 /// The numbers are those of the rows about delivery in the study of the predecessor in Go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Defect {
-    /// The source's commit follows what was delivered, not what is durable.
+    /// The source's commit follows what was delivered, not what is durable, and reading goes on there.
     CommitAtMaximum,
-    /// A worker that is asked to stop commits what was delivered, whatever became of its last flush.
+    /// Reading goes on at the source's commit where that is beyond the position in the store, which may have been restored.
+    SourceCommitTrusted,
+    /// A worker that is asked to stop commits what was delivered, whatever became of its last flush, and
+    /// reading goes on there.
     CommitOnShutdown,
     /// A flush counts as durable when its first write is.
     AckWithFirstTile,
@@ -57,4 +64,11 @@ pub enum Defect {
     RefusalsInMemory,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
+}
+
+impl Defect {
+    /// Whether reading goes on at the source's commit.
+    pub(super) fn trusts_the_source(self) -> bool {
+        matches!(self, Self::CommitAtMaximum | Self::SourceCommitTrusted | Self::CommitOnShutdown)
+    }
 }

@@ -25,10 +25,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Broker {
     pub(super) partitions: Vec<(PartitionId, Vec<Entry>)>,
-    /// What workers have committed; `None` for sources that leave commits to the engine.
+    /// What workers have committed, for whoever looks at it; `None` for sources without commits.
     pub(super) commits: Option<Vec<Option<Offset>>>,
-    /// Offsets that ever were a commit: a broker that fails over may hand out an old one.
-    pub(super) history: Vec<(usize, Offset)>,
     /// Coordinates of all dead letters and their pipelines, with the folder that they lie in.
     pub(super) dead: BTreeSet<(usize, PartitionId, Offset, &'static str)>,
     /// Which folders of dead letters have an owner.
@@ -36,7 +34,7 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    /// A broker that keeps commits numbers its messages, and a source that leaves them to the engine need not.
+    /// A broker that keeps commits numbers its messages, and another source need not.
     pub(super) fn ruler(&self) -> Ruler {
         if self.commits.is_some() { Ruler::Offsets } else { Ruler::Payloads }
     }
@@ -86,13 +84,7 @@ impl LogSource {
         let broker = lock(&self.broker);
         let given = self.mine.iter().zip(&self.held).filter(|(_, held)| !**held);
         let assignments: Vec<Assignment> = given
-            .map(|(at, _)| Assignment {
-                partition: broker.partitions[*at].0.clone(),
-                start: match &broker.commits {
-                    None => Start::Stored,
-                    Some(commits) => Start::Committed(self.regressed(&broker, *at).or(commits[*at])),
-                },
-            })
+            .map(|(at, _)| Assignment { partition: broker.partitions[*at].0.clone(), start: Start::Beginning })
             .collect();
         self.held.fill(true);
         (!assignments.is_empty()).then_some(Poll::Assigned(assignments))
@@ -119,13 +111,6 @@ impl LogSource {
     fn let_go(&mut self, at: usize) {
         self.held[at] = false;
         self.next[at] = None;
-    }
-
-    /// Now and then a commit of long ago.
-    fn regressed(&self, broker: &Broker, at: usize) -> Option<Offset> {
-        let mut rng = lock(&self.rng);
-        let old: Vec<Offset> = broker.history.iter().filter(|(p, _)| *p == at).map(|(_, offset)| *offset).collect();
-        if old.is_empty() || rng.f32() > 0.1 { None } else { Some(old[rng.usize(..old.len())]) }
     }
 
     fn deliver(&mut self) -> Option<Poll> {
@@ -201,12 +186,16 @@ impl Source for LogSource {
                     return Err(Error::new(ErrorKind::InvalidArgument, format!("`{partition}` is not assigned")));
                 }
                 let mut broker = lock(&self.broker);
-                let log = &broker.partitions[self.mine[at]].1;
+                let Broker { partitions, commits, .. } = &mut *broker;
+                let commit = commits.as_mut().map(|commits| &mut commits[self.mine[at]]);
+                let trusted = commit.as_deref().copied().flatten();
+                let trusted = trusted.filter(|_| self.defect.is_some_and(Defect::trusts_the_source));
+                let after = after.max(trusted);
+                let log = &partitions[self.mine[at]].1;
                 self.next[at] = Some(log.partition_point(|entry| Some(entry.offset) <= after));
-                // What the store has and the broker has not: a commit was lost, or moved back.
-                if let Some(commits) = &mut broker.commits {
-                    let commit = &mut commits[self.mine[at]];
-                    *commit = after.max(*commit);
+                // The store is right: a commit was lost, or moved back, or the store was restored.
+                if let Some(commit) = commit {
+                    *commit = after;
                 }
             }
             Ok(())
@@ -256,7 +245,6 @@ impl Source for LogSource {
             let mut broker = lock(&self.broker);
             for (partition, offset) in new {
                 let Some(at) = broker.partitions.iter().position(|(id, _)| id == partition) else { continue };
-                broker.history.push((at, *offset));
                 if self.defect == Some(Defect::FilteredHoldsCommit) && broker.is_held_up(at, *offset) {
                     continue;
                 }

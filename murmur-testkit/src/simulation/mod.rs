@@ -1,7 +1,8 @@
 //! The real engine in a made-up world: paused time, one thread, one seed.
 //!
 //! A schedule lets several workers come and go over a growing log. Workers overlap, crash between any two steps, and
-//! stop in good order; the store loses requests and replies, is slow, and lets copies of requests land long after.
+//! stop in good order; the store loses requests and replies, is slow, and lets copies of requests land long after, and
+//! is put back to an earlier state now and then.
 //! At the end one undisturbed worker reads the log to its end; then every slot of every tile must be what an
 //! independent fold of the log gives: never less, never more.
 
@@ -36,6 +37,8 @@ pub struct Report {
     pub resent: u64,
     /// Slots rolled.
     pub rolled: u64,
+    /// Times that the store was put back to an earlier state.
+    pub restores: u64,
     /// Times that a tile was full, and closed to a partition.
     pub closed: u64,
     /// The first schedule that ended wrong; running stops there.
@@ -143,7 +146,7 @@ mod tests {
         let report = simulate_own(1, 3_000, None);
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
-        assert!(report.closed > 500 && report.rolled > 5_000, "too tame: {report:?}");
+        assert!(report.closed > 500 && report.rolled > 5_000 && report.restores > 200, "too tame: {report:?}");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) const BEGIN: i64 = 1_767_225_600;
 const DURATION: i64 = 6 * 3_600;
 /// Virtual time after which the last, undisturbed worker counts as stuck.
 const STUCK: Duration = Duration::from_secs(3_600);
+/// Virtual time after which nothing is on its way any more.
+const STRAGGLERS: Duration = Duration::from_secs(60);
 
 /// A clock that stands still after everything that happens, so that what has expired does not depend on who reads when.
 pub(super) struct StandingClock;
@@ -41,6 +43,10 @@ struct World<'a, S> {
     store: Arc<FaultyStore>,
     defect: Option<Defect>,
     letters_forget: bool,
+    /// Whether some pipelines have not joined yet.
+    some_are_missing: bool,
+    /// How the store was at some time.
+    backup: Option<MemoryStore>,
     alive: Vec<Running>,
     rollers: Vec<JoinHandle<murmur::Result<u64>>>,
 }
@@ -77,9 +83,8 @@ impl<'a, S: Subject> World<'a, S> {
         for n in 0..rng.usize(1..=3) {
             broker.partitions.push((PartitionId::new(format!("log:{n}")), Vec::new()));
         }
-        let by_source =
-            matches!(defect, Some(Defect::CommitAtMaximum | Defect::CommitOnShutdown | Defect::FilteredHoldsCommit));
-        if by_source || rng.bool() {
+        let by_source = |defect: Defect| defect.trusts_the_source() || defect == Defect::FilteredHoldsCommit;
+        if defect.is_some_and(by_source) || rng.bool() {
             broker.commits = Some(vec![None; broker.partitions.len()]);
         }
         let mut chance = |most: f32| if rng.bool() { rng.f32() * most } else { 0.0 };
@@ -92,6 +97,7 @@ impl<'a, S: Subject> World<'a, S> {
         };
         let faults = Faults { latency: rng.u64(0..400), ..faults };
         let letters_forget = rng.bool();
+        let some_are_missing = rng.u8(..4) == 0;
         let room = if rng.u8(..4) == 0 { Some(Room { places: rng.usize(1..40), salt: rng.u32(..) }) } else { None };
         let rng = Arc::new(Mutex::new(rng));
         let store = FaultyStore {
@@ -112,6 +118,8 @@ impl<'a, S: Subject> World<'a, S> {
             store: Arc::new(store),
             defect,
             letters_forget,
+            some_are_missing,
+            backup: None,
             alive: Vec::new(),
             rollers: Vec::new(),
         }
@@ -146,11 +154,28 @@ impl<'a, S: Subject> World<'a, S> {
                 let at = lock(&self.rng).usize(..self.rollers.len());
                 self.rollers.swap_remove(at).abort();
             }
+            90..92 => self.backup = Some(self.store.inner.copy()),
+            92 => self.restore(report).await,
+            93 => self.some_are_missing = false,
             _ => {
                 let pause = lock(&self.rng).u64(1..4_000);
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
         }
+    }
+
+    /// Put the store back to what it was, as an operator does: with no worker running and nothing on its way. Commits of
+    /// the source stay where they are. Not where tiles are full: what is refused there depends on how events were written
+    /// together, and so is another letter after a restore.
+    async fn restore(&mut self, report: &mut Report) {
+        let Some(backup) = self.backup.take_if(|_| self.store.room.is_none()) else { return };
+        self.kill_all(report);
+        self.rollers.drain(..).for_each(|roller| roller.abort());
+        tokio::time::sleep(STRAGGLERS).await;
+        self.store.inner.restore(&backup);
+        self.store.stale.restore(&backup);
+        lock(&self.store.unanswered).clear();
+        report.restores += 1;
     }
 
     /// Let somebody roll something, which takes a while.
@@ -223,7 +248,7 @@ impl<'a, S: Subject> World<'a, S> {
         let worker = Worker::builder(self.store.clone(), Box::new(source), self.subject.decode(), Box::new(letters))
             .options(options)
             .clock(Arc::new(StandingClock));
-        let worker = self.subject.build(worker);
+        let worker = self.subject.build(worker, last || !self.some_are_missing);
         Running { stop, progress: worker.progress(), task: tokio::spawn(worker.run(stopped)) }
     }
 
@@ -250,7 +275,7 @@ impl<'a, S: Subject> World<'a, S> {
                 report.rolled += slots;
             }
         }
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(STRAGGLERS).await;
         let broker = std::mem::take(&mut *lock(&self.broker));
         report.closed += self.subject.judge(&broker, &self.store.inner, self.store.room).await?;
         match &broker.commits {

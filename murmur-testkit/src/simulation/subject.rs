@@ -27,7 +27,8 @@ pub(super) trait Subject {
     /// The next payload of the log, about something that happened at this time.
     fn payload(&self, rng: &mut fastrand::Rng, at: Timestamp) -> Vec<u8>;
 
-    fn build(&self, builder: WorkerBuilder<Self::Event>) -> Worker<Self::Event>;
+    /// Of all pipelines, or without those that join later.
+    fn build(&self, builder: WorkerBuilder<Self::Event>, all: bool) -> Worker<Self::Event>;
 
     /// The pipeline that has a flush interval of its own, now and then.
     fn slow(&self) -> &'static str;
@@ -70,8 +71,10 @@ impl Subject for Own {
         Tick { key: rng.u64(..4).to_string(), at, amount }.to_payload()
     }
 
-    fn build(&self, builder: WorkerBuilder<Tick>) -> Worker<Tick> {
-        builder.pipeline::<Tallies>().pipeline::<Trails>().pipeline::<Singles>().pipeline::<Balances>().build()
+    fn build(&self, builder: WorkerBuilder<Tick>, all: bool) -> Worker<Tick> {
+        let builder = builder.pipeline::<Tallies>().pipeline::<Balances>();
+        let builder = if all { builder.pipeline::<Trails>().pipeline::<Singles>() } else { builder };
+        builder.build()
     }
 
     fn slow(&self) -> &'static str {
@@ -128,7 +131,7 @@ impl<P: Pipeline, F: Fn(&mut fastrand::Rng, Timestamp) -> Vec<u8> + Sync> Subjec
         (self.payload)(rng, at)
     }
 
-    fn build(&self, builder: WorkerBuilder<P::Event>) -> Worker<P::Event> {
+    fn build(&self, builder: WorkerBuilder<P::Event>, _: bool) -> Worker<P::Event> {
         builder.pipeline::<P>().build()
     }
 
