@@ -133,6 +133,11 @@ impl Cluster {
 
     /// Send messages to partition 0 in a transaction, which is committed or aborted.
     pub fn transaction(&self, topic: &str, payloads: &[&str], commit: bool) {
+        self.open_transaction(topic, payloads).end(commit);
+    }
+
+    /// Send messages to partition 0 in a transaction that stays open.
+    pub fn open_transaction(&self, topic: &str, payloads: &[&str]) -> Transaction {
         let mut config = self.kit().config();
         config.set("transactional.id", Self::name("transaction"));
         let producer: BaseProducer = config.create().unwrap_or_else(|error| panic!("no producer: {error}"));
@@ -143,12 +148,10 @@ impl Cluster {
                 kafka::produce(&producer, BaseRecord::<(), str>::to(topic).payload(*payload).partition(0))?;
             }
             // Aborted ones as well have to be in the log first.
-            producer.flush(PATIENCE)?;
-            let ended =
-                if commit { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) };
-            Ok(ended?)
+            Ok(producer.flush(PATIENCE)?)
         };
         done(carry_out());
+        Transaction(producer)
     }
 
     /// Join a group for a topic, cooperatively, as someone who is not Murmur: takes what it is given, and commits nothing
@@ -219,6 +222,18 @@ impl Cluster {
     /// All messages of partition 0.
     pub fn messages(&self, topic: &str) -> Vec<OwnedMessage> {
         done(self.kit().messages(topic))
+    }
+}
+
+/// A transaction that is open.
+pub struct Transaction(BaseProducer);
+
+impl Transaction {
+    /// Commit or abort it.
+    pub fn end(self, commit: bool) {
+        let Self(producer) = self;
+        let ended = if commit { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) };
+        ended.unwrap_or_else(|error| panic!("the transaction does not end: {error}"));
     }
 }
 

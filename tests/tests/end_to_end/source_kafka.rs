@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use murmur::aggregate::{Count, Number};
-use murmur::engine::{Options, PartitionRecord, Progress, Standing, Summary, Worker};
+use murmur::engine::{Options, PartitionRecord, Progress, Standing, Summary, Worker, WorkerBuilder};
 use murmur::event::Event;
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
@@ -82,11 +82,29 @@ impl Pipeline for Words {
     }
 }
 
+/// The same in a table of its own.
+struct Later;
+
+impl Pipeline for Later {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = Spec { name: "later", about: "Words, counted by one who came later.", ..Words::SPEC };
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        Words::apply(event, out);
+    }
+}
+
 type Counts = BTreeMap<String, i128>;
 
 pub(crate) async fn counts(store: &dyn Store) -> Counts {
+    counts_in(store, "words").await
+}
+
+async fn counts_in(store: &dyn Store, table: &str) -> Counts {
     let mut counts = Counts::new();
-    for (id, item) in store.scan(&Table::new("words", 1), None, usize::MAX).await.unwrap() {
+    for (id, item) in store.scan(&Table::new(table, 1), None, usize::MAX).await.unwrap() {
         for (_, number) in &item.numbers {
             let Number::Int(count) = number else { panic!("{item:?}") };
             *counts.entry(id.key.trim_start_matches('=').to_owned()).or_default() += count;
@@ -114,6 +132,15 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(store: &Arc<dyn Store>, config: KafkaConfig, letters: impl Into<Letters>) -> Self {
+        Self::with(store, config, letters, WorkerBuilder::pipeline::<Words>)
+    }
+
+    fn with(
+        store: &Arc<dyn Store>,
+        config: KafkaConfig,
+        letters: impl Into<Letters>,
+        pipelines: fn(WorkerBuilder<Word>) -> WorkerBuilder<Word>,
+    ) -> Self {
         let (store, letters) = (store.clone(), letters.into());
         let (stop, stopped) = watch::channel(false);
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -124,7 +151,7 @@ impl Running {
                 let mut options = Options::default();
                 options.flush_interval = Span::from_millis(100);
                 let worker = Worker::builder(store, source, decode, letters.open()).options(options);
-                let worker = worker.pipeline::<Words>().build();
+                let worker = pipelines(worker).build();
                 sender.send(worker.progress()).unwrap();
                 worker.run(stopped).await
             })
@@ -260,7 +287,7 @@ async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
     cluster.delete_records(&topic, 0, 150).await;
     let error = read(&store, &cluster, &topic, &group, "").unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::OutOfRange, false));
-    for part in ["OFFSET_OUT_OF_RANGE", &topic, "from offset 100", "150 up to 200", "50 messages", "--to-offset 150"] {
+    for part in ["OFFSET_OUT_OF_RANGE", &topic, "from offset 100", "150 up to 200", "50 messages", "gap=accept"] {
         assert!(error.to_string().contains(part), "`{part}` is missing in: {error}");
     }
     assert_eq!(counts(&*store).await, count(words(0..100)), "nothing was skipped silently");
@@ -271,11 +298,22 @@ async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
         assert_eq!(error.kind(), ErrorKind::OutOfRange, "{error}");
     }
 
-    // The way out.
+    // Moving the group is none: what it has as its commit is for others to look at.
     cluster.commit(&group, &topic, 0, 150);
-    let summary = read(&store, &cluster, &topic, &group, "").unwrap();
+    assert_eq!(read(&store, &cluster, &topic, &group, "").unwrap_err().kind(), ErrorKind::OutOfRange);
+
+    // The way out, which is taken once, also where nothing is left to be read.
+    let summary = read(&store, &cluster, &topic, &group, "&gap=accept").unwrap();
     assert_eq!(summary.progress.read, 50);
-    assert_eq!(counts(&*store).await, count(words(0..100).chain(words(150..200))));
+    let all: Vec<String> = words(0..100).chain(words(150..200)).collect();
+    assert_eq!(counts(&*store).await, count(all.iter().cloned()));
+    cluster.send(&topic, 1, words(200..210));
+    cluster.delete_records(&topic, 0, 210).await;
+    let summary = read(&store, &cluster, &topic, &group, "&gap=accept").unwrap();
+    assert_eq!((summary.progress.read, cluster.committed(&group, &topic, 1)), (0, [(0, 210)].into()));
+    cluster.send(&topic, 1, words(210..220));
+    assert_eq!(read(&store, &cluster, &topic, &group, "").unwrap().progress.read, 10);
+    assert_eq!(counts(&*store).await, count(all.into_iter().chain(words(210..220))));
 }
 
 #[tokio::test]
@@ -356,6 +394,25 @@ async fn aborted_messages_do_not_count_and_markers_at_the_end_are_passed() {
 }
 
 #[tokio::test]
+async fn a_position_behind_an_open_transaction_is_no_gap_and_waits_for_its_end() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("open", 1).await, Cluster::name("open"));
+    let store = memory();
+    cluster.send(&topic, 1, words(0..10));
+    let open = cluster.open_transaction(&topic, &["a", "b"]);
+    let summary = read(&store, &cluster, &topic, &group, "&isolation=read_uncommitted").unwrap();
+    assert_eq!(summary.progress.read, 12);
+    // What is certain ends at 10 from here on.
+    let mut running = Running::start(&store, config(&cluster, &topic, &group, ""), ());
+    running.until("it goes on", |progress| progress.partitions.len() == 1 && progress.lag.is_some()).await;
+    open.end(true);
+    cluster.send(&topic, 1, words(10..20));
+    running.until("the rest is read", |progress| progress.read == 10).await;
+    running.stop().unwrap();
+    assert_eq!(counts(&*store).await, count(words(0..20).chain(["a", "b"].map(str::to_owned))));
+}
+
+#[tokio::test]
 async fn compressed_messages_are_counted_or_refused_and_never_skipped() {
     let cluster = Cluster::from_environment();
     for codec in ["lz4", "snappy", "gzip", "zstd"] {
@@ -407,9 +464,97 @@ async fn where_to_begin_is_decided_once() {
         let summary = read(&memory(), &cluster, &topic, &Cluster::name("start"), &format!("&start={start}")).unwrap();
         assert_eq!(summary.progress.read, read_messages, "{start}");
     }
-    let error = read(&memory(), &cluster, &topic, &Cluster::name("start"), "&start=none").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains("start=earliest"), "{error}");
+    for nowhere in ["none", "group"] {
+        let start = format!("&start={nowhere}");
+        let error = read(&memory(), &cluster, &topic, &Cluster::name("start"), &start).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("start=earliest"), "{error}");
+    }
+
+    // Another consumer of the group was here before, and has its commit.
+    let group = Cluster::name("moved");
+    cluster.commit(&group, &topic, 0, 12);
+    let store = memory();
+    assert_eq!(read(&store, &cluster, &topic, &group, "&start=group").unwrap().progress.read, 18);
+    cluster.commit(&group, &topic, 0, 3);
+    assert_eq!(read(&store, &cluster, &topic, &group, "&start=group").unwrap().progress.read, 0, "it was taken once");
+}
+
+#[tokio::test]
+async fn the_store_alone_says_where_reading_goes_on() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("restored", 2).await, Cluster::name("restored"));
+    cluster.send(&topic, 2, words(0..100));
+    let kept = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = kept.clone();
+    read(&store, &cluster, &topic, &group, "").unwrap();
+    let yesterday = kept.copy();
+    cluster.send(&topic, 2, words(100..200));
+    read(&store, &cluster, &topic, &group, "").unwrap();
+
+    // Restored: the group's commits are further, and what they are ahead is read again.
+    kept.restore(&yesterday);
+    cluster.send(&topic, 2, words(200..250));
+    assert_eq!(read(&store, &cluster, &topic, &group, "&start=latest").unwrap().progress.read, 150);
+    assert_eq!(counts(&*store).await, count(words(0..250)));
+    assert_eq!(cluster.committed(&group, &topic, 2).values().sum::<i64>(), 250);
+
+    // A commit of somebody else has no effect.
+    cluster.commit(&group, &topic, 0, 0);
+    assert_eq!(read(&store, &cluster, &topic, &group, "").unwrap().progress.read, 0);
+    assert_eq!(cluster.committed(&group, &topic, 2).values().sum::<i64>(), 250, "and is put right");
+}
+
+#[tokio::test]
+async fn a_pipeline_that_joins_later_gets_everything() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("joins", 2).await, Cluster::name("joins"));
+    let store = memory();
+    cluster.send(&topic, 2, words(0..100));
+    read(&store, &cluster, &topic, &group, "").unwrap();
+    cluster.send(&topic, 2, words(100..200));
+    for read in [200, 0] {
+        let mut config = config(&cluster, &topic, &group, "");
+        config.until_end = true;
+        let both = |worker: WorkerBuilder<Word>| worker.pipeline::<Words>().pipeline::<Later>();
+        let summary = Running::with(&store, config, (), both).wait().unwrap();
+        assert_eq!((summary.progress.read, summary.progress.already_applied), (read, read / 2));
+    }
+    for table in ["words", "later"] {
+        assert_eq!(counts_in(&*store, table).await, count(words(0..200)), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_belongs_to_the_tables_of_one_program() {
+    let cluster = Cluster::from_environment();
+    let (topic, group) = (cluster.topic("bound", 2).await, Cluster::name("bound"));
+    let (store, other) = (memory(), memory());
+    cluster.send(&topic, 2, words(0..100));
+    let mut first = Running::start(&store, config(&cluster, &topic, &group, ""), ());
+    first.until("it has committed", |progress| progress.read == 100 && progress.uncommitted_since.is_none()).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while cluster.committed(&group, &topic, 2).values().sum::<i64>() < 100 {
+        assert!(Instant::now() < deadline, "it does not commit");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // It would get one of the two partitions.
+    let error = Running::start(&other, config(&cluster, &topic, &group, ""), ()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Foreign, "{error}");
+    for part in [&group, "`words_v1=", "another `group=`"] {
+        assert!(error.to_string().contains(part), "`{part}` is missing in: {error}");
+    }
+    cluster.send(&topic, 2, words(100..200));
+    first.until("it has all of them again", |progress| progress.read >= 200).await;
+    first.stop().unwrap();
+    assert_eq!(counts(&*store).await, count(words(0..200)));
+
+    // The same store, and with more tables, is the same program; another group leaves nothing out.
+    let mut config = config(&cluster, &topic, &group, "");
+    config.until_end = true;
+    let both = |worker: WorkerBuilder<Word>| worker.pipeline::<Words>().pipeline::<Later>();
+    Running::with(&store, config, (), both).wait().unwrap();
+    assert_eq!(read(&other, &cluster, &topic, &Cluster::name("bound"), "").unwrap().progress.read, 200);
 }
 
 #[tokio::test]

@@ -48,8 +48,15 @@ pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {
     let refused = ended.is_some_and(|ended| ended.code() == Some(1)) && errors.contains("OFFSET_OUT_OF_RANGE");
     let verdict = if refused { Verdict::Refused } else { Verdict::Broken(format!("{ended:?}: {errors}")) };
     let now = trial.committed();
+    // And goes on when it is told that this is accepted.
+    trial.source_options.push_str("&gap=accept");
+    trial.restart(worker)?;
+    let went_on = trial.until(Duration::from_secs(30), |trial| trial.committed() >= sent).await?;
+    let said = trial.worker(worker).errors().contains(&format!("skipped={}", deleted.saturating_sub(committed)));
+    trial.stop(worker);
     trial.cluster.delete(&[&trial.topic, &trial.letters]).await;
     let figures = vec![("events", sent), ("committed", committed), ("deleted_before", deleted)];
     Ok(Finding { verdict, figures, log: errors }
-        .also(deleted > committed && now == committed, || format!("the commit was {committed} and is {now}")))
+        .also(deleted > committed && now == committed, || format!("the commit was {committed} and is {now}"))
+        .also(went_on && said, || "with `gap=accept` it does not go on, or does not say what is missing".to_owned()))
 }

@@ -168,7 +168,7 @@ static ROWS: &[Row] = &[
         REFUSED,
         true,
         "what the worker was to read next is deleted",
-        "it refuses to jump, and says what is missing"
+        "it refuses to jump, and says what is missing; it goes on when that is accepted"
     ),
     row!(
         "F21",
