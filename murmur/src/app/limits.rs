@@ -2,7 +2,7 @@ use super::cli::LimitArgs;
 use super::entry::Entry;
 use super::team::Gauges;
 use crate::engine::{Clock, Contact, Progress, SystemClock};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// What a worker must have, and how far it may be behind, to count as ready.
 #[derive(Debug, Clone)]
@@ -26,8 +26,26 @@ impl Limits {
             return None;
         }
         let progress = self.gauges.now();
-        silent(&self.source, progress.contact).or_else(|| self.args.exceeded(&progress, SystemClock.now()))
+        let now = SystemClock.now();
+        silent(&self.source, progress.contact)
+            .or_else(|| unstored(&progress, now))
+            .or_else(|| self.args.exceeded(&progress, now))
     }
+}
+
+/// For so long dead letters may be on their way to their place.
+const ON_THEIR_WAY: Span = Span::from_seconds(10);
+
+/// Why nothing is committed, and the way out.
+fn unstored(progress: &Progress, now: Timestamp) -> Option<String> {
+    let waited = now.since(progress.letters_since?);
+    (waited >= ON_THEIR_WAY).then(|| {
+        format!(
+            "dead letters have waited for {} s to be stored, and nothing behind them is committed before; check that \
+             what `--dead-letters` names can be reached from here, and takes them; the log says more",
+            waited.as_seconds()
+        )
+    })
 }
 
 /// Why nothing is read, and the way out.
@@ -80,6 +98,15 @@ mod tests {
             assert!(reason.contains("`kafka://…/views`") && reason.contains(way_out), "{reason}");
             assert!(!reason.contains("  "), "{reason}");
         }
+    }
+
+    #[test]
+    fn letters_that_cannot_be_stored_are_a_reason_after_a_while() {
+        let progress = Progress { letters_since: Some(Timestamp::from_seconds(1_000)), ..Progress::default() };
+        let at = |seconds| unstored(&progress, Timestamp::from_seconds(seconds));
+        assert_eq!((unstored(&Progress::default(), Timestamp::from_seconds(9_999)), at(1_009)), (None, None));
+        let reason = at(1_010).unwrap();
+        assert!(reason.contains("10 s") && reason.contains("--dead-letters"), "{reason}");
     }
 
     #[test]

@@ -118,8 +118,9 @@ impl fmt::Display for Numbers<'_> {
 /// A summary for programs.
 pub(super) fn json(summary: &Summary) -> Json {
     let Progress {
-        // A thing of readiness; at the end it is over.
+        // Things of readiness; at the end they are over.
         contact: _,
+        letters_since: _,
         read,
         applied,
         dead,

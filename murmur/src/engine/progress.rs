@@ -60,6 +60,9 @@ pub struct Progress {
     pub newest: Option<Timestamp>,
     /// When the oldest event was read that is not committed yet, by the worker's clock; `None` when all are.
     pub uncommitted_since: Option<Timestamp>,
+    /// Since when dead letters wait for their place to take them, by the worker's clock; `None` when none do. Until it
+    /// has them nothing is committed.
+    pub letters_since: Option<Timestamp>,
     /// Each owned partition.
     pub partitions: Vec<PartitionStatus>,
 }
@@ -84,6 +87,7 @@ impl Progress {
         self.resent += resent;
         self.newest = self.newest.max(other.newest);
         self.uncommitted_since = self.uncommitted_since.into_iter().chain(other.uncommitted_since).min();
+        self.letters_since = self.letters_since.into_iter().chain(other.letters_since).min();
         for status in other.partitions {
             match self.partitions.iter_mut().find(|mine| mine.partition == status.partition) {
                 // It has moved from one to the other; whoever is further has it now.
@@ -141,6 +145,17 @@ mod tests {
         assert_eq!(together(Contact::Lost, Contact::Made), Contact::Lost);
         assert_eq!(together(Contact::Lost, Contact::Awaited), Contact::Awaited);
         assert_eq!(together(Contact::default(), Contact::Awaited), Contact::Unasked);
+    }
+
+    #[test]
+    fn workers_together_wait_with_letters_since_the_first_of_them() {
+        let since = |seconds: Option<i64>| Progress {
+            letters_since: seconds.map(Timestamp::from_seconds),
+            ..Progress::default()
+        };
+        for (one, other, first) in [(None, Some(2), Some(2)), (Some(3), Some(2), Some(2)), (None, None, None)] {
+            assert_eq!(since(one).with(since(other)).letters_since, first.map(Timestamp::from_seconds));
+        }
     }
 
     #[test]

@@ -430,8 +430,12 @@ impl<E: Event> Worker<E> {
         if self.letters.waiting.is_empty() {
             return Ok(());
         }
+        // Said before, as it may take long.
+        self.progress.letters_since = Some(self.clock.now());
+        self.publish();
         self.dead_letters.put(std::mem::take(&mut self.letters).waiting).await?;
         self.dead_letters.sync().await?;
+        self.progress.letters_since = None;
         super::failpoint::reach("after_dead_letters");
         Ok(())
     }

@@ -64,6 +64,20 @@ async fn a_stop_is_not_held_up_by_a_flush_that_waits_for_ever() {
     assert_eq!(record.commit, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_place_of_the_dead_letters_says_since_when() {
+    let store = Arc::new(MemoryStore::new());
+    let worker = Worker::builder(store, List::new(&["a", "!"]), decode, Box::new(Stuck::Silent)).clock(Arc::new(Noon));
+    let worker = worker.pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let waits = progress.wait_for(|progress| progress.letters_since.is_some()).await.unwrap().clone();
+    assert_eq!(waits.letters_since, Some(Noon.now()));
+    assert_eq!(waits.uncommitted_since, Some(Noon.now()), "this too is said before the wait");
+    running.abort();
+}
+
 /// A list that cannot be reached behind its first payload, neither to read nor to commit, until it is back.
 struct Away {
     list: Box<List>,
