@@ -7,12 +7,12 @@ use futures_util::FutureExt;
 
 use super::cli::{FlushInterval, WorkerArgs};
 use super::entry::Entry;
-use super::team::Equip;
+use super::team::{Equip, Share};
 use super::{App, GENERATION};
 use crate::engine::Options;
 use crate::location::Location;
 use crate::source::jsonl::{self, JsonlConfig};
-use crate::source::{DeadLetters, FileDeadLetters, Source};
+use crate::source::{FileDeadLetters, Source};
 use crate::store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -177,7 +177,7 @@ fn kafka_source(location: &Location, _: bool, _: &WorkerArgs) -> Result<Equip<Bo
 }
 
 #[cfg(feature = "kafka")]
-fn kafka_letters(location: &Location, app: &App, source: Option<&Location>) -> Result<Box<dyn DeadLetters>> {
+fn kafka_letters(location: &Location, app: &App, source: Option<&Location>) -> Result<Share> {
     use crate::source::kafka::KafkaConfig;
     use crate::source::{KafkaDeadLetters, KafkaLettersConfig};
     let config = KafkaLettersConfig::of(location.clone(), app.name)?;
@@ -187,11 +187,12 @@ fn kafka_letters(location: &Location, app: &App, source: Option<&Location>) -> R
         let context = format!("the source `{source}` would read its own dead letters, as they go to `{location}`");
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
-    Ok(Box::new(KafkaDeadLetters::open(&config)?))
+    let letters = KafkaDeadLetters::open(&config)?;
+    Ok(Box::new(move || Box::new(letters.share())))
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka_letters(location: &Location, _: &App, _: Option<&Location>) -> Result<Box<dyn DeadLetters>> {
+fn kafka_letters(location: &Location, _: &App, _: Option<&Location>) -> Result<Share> {
     Err(no_kafka(location))
 }
 
@@ -202,12 +203,7 @@ fn no_kafka(location: &Location) -> Error {
 }
 
 /// Where the dead letters go: where it was said, or beside the state. Never where `source` would read them again.
-pub(super) fn dead_letters(
-    app: &App,
-    args: &WorkerArgs,
-    store: &Location,
-    source: Option<&Location>,
-) -> Result<Box<dyn DeadLetters>> {
+pub(super) fn dead_letters(app: &App, args: &WorkerArgs, store: &Location, source: Option<&Location>) -> Result<Share> {
     let folder = match &args.dead_letters {
         Some(topic) if topic.scheme() == Some("kafka") => return kafka_letters(topic, app, source),
         Some(folder) if folder.scheme().is_none_or(|scheme| scheme == "file") => PathBuf::from(folder.path()),
@@ -238,7 +234,7 @@ pub(super) fn dead_letters(
         );
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
-    Ok(Box::new(letters))
+    Ok(Box::new(move || Box::new(letters.share())))
 }
 
 /// Whether a source at this path reads files of that folder. Names that begin with a dot are passed over.

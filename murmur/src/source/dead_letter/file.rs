@@ -3,6 +3,8 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,12 +31,23 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// The folder belongs to one process at a time. Writing happens where it is called, as bad payloads are few; where
 /// they are not, it is the disk that slows the worker down.
+///
+/// When the system could not write something down, nothing is said to be durable any more until the folder is opened
+/// anew: after a failed `fsync` the next one succeeds, though what the first one was about may be lost.
 #[derive(Debug)]
 pub struct FileDeadLetters {
-    folder: PathBuf,
+    place: Arc<Place>,
     files: HashMap<PartitionId, Sheet>,
     /// Whether the folder names a file that it may forget.
     unsynced: bool,
+}
+
+/// What all that write to the folder have in common.
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
+    /// Something could not be written.
+    has_failed: AtomicBool,
     _lock: FolderLock,
 }
 
@@ -93,7 +106,28 @@ impl FileDeadLetters {
         let folder = folder.into();
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let lock = FolderLock::take(&folder, "dead letters", "give each worker a folder of its own")?;
-        Ok(Self { folder, files: HashMap::new(), unsynced: true, _lock: lock })
+        let place = Place { folder, has_failed: AtomicBool::new(false), _lock: lock };
+        Ok(Self { place: Arc::new(place), files: HashMap::new(), unsynced: true })
+    }
+
+    /// One more writer to the folder, for another worker of this process. A partition that moves from one to another
+    /// finds its letters there.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { place: self.place.clone(), files: HashMap::new(), unsynced: true }
+    }
+
+    /// Write, unless something could not be written before.
+    fn write(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<()> {
+        let done = if self.place.has_failed.load(Ordering::SeqCst) {
+            Err(io::Error::other("something could not be written before, so what is on disk is not known; start again"))
+        } else {
+            write(self)
+        };
+        done.map_err(|error| {
+            self.place.has_failed.store(true, Ordering::SeqCst);
+            failed(&self.place.folder, error)
+        })
     }
 
     fn path(&self, partition: &PartitionId) -> PathBuf {
@@ -104,7 +138,7 @@ impl FileDeadLetters {
                 _ => name.push_str(&format!("%{byte:02X}")),
             }
         }
-        self.folder.join(name + ".jsonl")
+        self.place.folder.join(name + ".jsonl")
     }
 
     fn sheet(&mut self, partition: &PartitionId) -> io::Result<&mut Sheet> {
@@ -136,7 +170,7 @@ impl FileDeadLetters {
             sheet.unsynced = false;
         }
         if self.unsynced {
-            sync_folder(&self.folder)?;
+            sync_folder(&self.place.folder)?;
             self.unsynced = false;
         }
         Ok(())
@@ -166,7 +200,7 @@ impl FileDeadLetters {
         })?;
         copy.into_inner()?.sync_all()?;
         fs::rename(&draft, &path)?;
-        sync_folder(&self.folder)
+        sync_folder(&self.place.folder)
     }
 }
 
@@ -247,7 +281,7 @@ fn failed(folder: &Path, error: io::Error) -> Error {
 
 impl DeadLetters for FileDeadLetters {
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
-        async move { self.cut(partition, commits).map_err(|error| failed(&self.folder, error)) }.boxed()
+        async move { self.write(|letters| letters.cut(partition, commits)) }.boxed()
     }
 
     fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
@@ -255,11 +289,11 @@ impl DeadLetters for FileDeadLetters {
     }
 
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
-        async move { self.append(&letters).map_err(|error| failed(&self.folder, error)) }.boxed()
+        async move { self.write(|own| own.append(&letters)) }.boxed()
     }
 
     fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
-        async move { self.sync_all().map_err(|error| failed(&self.folder, error)) }.boxed()
+        async move { self.write(Self::sync_all) }.boxed()
     }
 }
 
@@ -332,6 +366,49 @@ mod tests {
         assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
         drop(letters);
         FileDeadLetters::open(folder.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_durable_for_nobody_until_the_folder_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut one = FileDeadLetters::open(folder.path()).unwrap();
+        let mut other = one.share();
+        other.put(vec![letter("q", 1, b"a")]).await.unwrap();
+        other.sync().await.unwrap();
+        // It takes everything, and cannot be synced.
+        std::os::unix::fs::symlink("/dev/null", folder.path().join("p.jsonl")).unwrap();
+        one.put(vec![letter("p", 1, b"a")]).await.unwrap();
+        one.sync().await.unwrap_err();
+        fs::remove_file(folder.path().join("p.jsonl")).unwrap();
+        one.files.clear();
+        assert_eq!(one.sync().await.unwrap_err().kind(), ErrorKind::Io, "nothing is left that could fail again");
+        let error = other.put(vec![letter("q", 2, b"b")]).await.unwrap_err();
+        assert!(error.to_string().contains("start again"), "{error}");
+        other.sync().await.unwrap_err();
+        drop((one, other));
+        let mut anew = FileDeadLetters::open(folder.path()).unwrap();
+        anew.put(vec![letter("q", 2, b"b")]).await.unwrap();
+        anew.sync().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_moves_to_another_writer_and_back_has_each_letter_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = PartitionId::new("p");
+        let mut one = FileDeadLetters::open(folder.path()).unwrap();
+        let mut other = one.share();
+        one.put(vec![letter("p", 1, b"a"), letter("p", 2, b"b")]).await.unwrap();
+        one.sync().await.unwrap();
+        let commit = |offset| Some(Offset::from_pair(1, offset));
+        other.rewind(&partition, &[("a", commit(1)), ("b", commit(1))]).await.unwrap();
+        other.put(vec![letter("p", 2, b"b"), letter("p", 3, b"c")]).await.unwrap();
+        other.sync().await.unwrap();
+        one.rewind(&partition, &[("a", commit(2)), ("b", commit(2))]).await.unwrap();
+        one.put(vec![letter("p", 3, b"c")]).await.unwrap();
+        one.sync().await.unwrap();
+        let there = lines(folder.path(), "p.jsonl");
+        let there: Vec<_> = there.iter().map(|line| line["offset"].clone()).collect();
+        assert_eq!(there, [json!("1:1"), json!("1:2"), json!("1:3")]);
     }
 
     #[tokio::test]

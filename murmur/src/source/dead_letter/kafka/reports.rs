@@ -1,6 +1,6 @@
 //! What became of the messages that were sent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
@@ -9,38 +9,56 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
-use super::super::Letter;
 use crate::source::kafka::Failure;
 
-/// Shared by the writer and the thread that hears what became of messages.
+/// What becomes of one letter: said once, for whoever waits for it.
 #[derive(Default)]
-pub(super) struct Outcome {
-    state: Mutex<State>,
-    pub(super) changed: Notify,
+pub(super) struct Fate {
+    outcome: OnceLock<Result<(), KafkaError>>,
+    said: Notify,
 }
 
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) outstanding: u64,
-    pub(super) failed: Option<KafkaError>,
-    /// Too large, alone or with the others of their batch.
-    pub(super) refused: Vec<Arc<Letter>>,
-    /// The last time that the brokers did not let us in, or we did not trust them.
-    refusal: Option<Failure>,
-}
+impl Fate {
+    /// It is stored, or it is not.
+    pub(super) fn is(&self, outcome: Result<(), KafkaError>) {
+        // Only the first word counts; a message has one.
+        let _ = self.outcome.set(outcome);
+        self.said.notify_waiters();
+    }
 
-impl Outcome {
-    pub(super) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Whether it is known not to be stored.
+    pub(super) fn has_failed(&self) -> bool {
+        self.outcome.get().is_some_and(Result::is_err)
+    }
+
+    /// Wait for it.
+    pub(super) async fn known(&self) -> &Result<(), KafkaError> {
+        loop {
+            // Before the look: what is said after it wakes this up.
+            let said = self.said.notified();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome;
+            }
+            said.await;
+        }
     }
 }
 
-pub(super) struct Reports(pub(super) Arc<Outcome>);
+/// Shared by the writers and the thread that hears what became of messages.
+#[derive(Default)]
+pub(super) struct News {
+    /// One less is under way.
+    pub(super) less: Notify,
+    /// The last time that the brokers did not let us in, or we did not trust them.
+    refusal: Mutex<Option<Failure>>,
+}
+
+pub(super) struct Reports(pub(super) Arc<News>);
 
 impl Reports {
     /// Why the cluster cannot be spoken with, when that is a matter of settings and was reported since the last call.
     pub(super) fn refusal(&self) -> Option<Failure> {
-        self.0.with(|state| state.refusal.take())
+        self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -49,24 +67,20 @@ impl ClientContext for Reports {
         tracing::warn!(%error, "dead letters: {reason}");
         let code = error.rdkafka_error_code().filter(|code| matches!(code, Code::SSL | Code::Authentication));
         if let Some(refusal) = code.and_then(|code| Failure::new(code, reason.to_owned()).refusal()) {
-            self.0.with(|state| state.refusal = Some(refusal));
+            *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
         }
     }
 }
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = Arc<Letter>;
+    type DeliveryOpaque = Arc<Fate>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, letter: Arc<Letter>) {
-        self.0.with(|state| {
-            state.outstanding = state.outstanding.saturating_sub(1);
-            match result {
-                Ok(_) => {}
-                Err((error, _)) if is_too_large(error) => state.refused.push(letter),
-                Err((error, _)) => drop(state.failed.get_or_insert(error.clone())),
-            }
+    fn delivery(&self, result: &DeliveryResult<'_>, fate: Arc<Fate>) {
+        fate.is(match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
         });
-        self.0.changed.notify_one();
+        self.0.less.notify_waiters();
     }
 }
 
