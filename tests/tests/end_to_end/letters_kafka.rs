@@ -1,9 +1,12 @@
 //! A topic of dead letters: it is looked at before anything is read, and takes letters that are larger than it allows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use murmur::engine::DeadLetterLimit;
 use murmur::source::KafkaLettersConfig;
 use murmur::source::kafka::KafkaConfig;
+use murmur::store::Store;
 use murmur::{ErrorKind, Result};
 use murmur_tests::kafka::{Cluster, Sent};
 use murmur_tests::kafka_secured::SecuredKafka;
@@ -11,6 +14,11 @@ use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 
 use crate::source_kafka::{Running, config, header, memory};
+
+/// A worker that is not to stop, though all that it reads is bad.
+fn nothing_but_bad(store: &Arc<dyn Store>, config: KafkaConfig, letters: KafkaLettersConfig) -> Running {
+    Running::start_with(store, config, letters, DeadLetterLimit { percent: 100 })
+}
 
 /// Bytes that no text is.
 fn bad(length: usize) -> Vec<u8> {
@@ -49,7 +57,7 @@ async fn a_letter_that_is_too_large_for_its_topic_is_cut_and_says_so_and_no_lett
     let store = memory();
     let letters = KafkaLettersConfig::new(&cluster.brokers, &dead, "the app");
     let group = Cluster::name("large");
-    let mut running = Running::start(&store, config(&cluster, &topic, &group, "&metadata=true"), letters);
+    let mut running = nothing_but_bad(&store, config(&cluster, &topic, &group, "&metadata=true"), letters);
     running.until("all are letters", |progress| progress.dead == small as u64 + 3).await;
     running.until("they are stored", |progress| progress.uncommitted_since.is_none()).await;
     let first = by_offset(cluster.messages(&dead));
@@ -106,7 +114,7 @@ async fn compressed_letters_are_cut_only_where_they_do_not_fit_compressed() {
     cluster.send_all(&topic, 1, [bad(50_000), noise.clone()].map(|payload| Sent { payload, ..Sent::default() }));
     let url = format!("kafka://{}/{dead}?librdkafka.compression.type=lz4", cluster.brokers);
     let letters = KafkaLettersConfig::of(url.parse().unwrap(), "the app").unwrap();
-    let mut running = Running::start(&memory(), config(&cluster, &topic, &Cluster::name("packed"), ""), letters);
+    let mut running = nothing_but_bad(&memory(), config(&cluster, &topic, &Cluster::name("packed"), ""), letters);
     running.until("both are letters", |progress| progress.dead == 2).await;
     running.stop().unwrap();
     let letters = by_offset(cluster.messages(&dead));
@@ -130,11 +138,14 @@ async fn a_topic_of_dead_letters_that_takes_none_is_an_error_before_anything_is_
     cluster.send(&topic, 1, ["a".to_owned()]);
     let narrow = Cluster::name("narrow");
     cluster.create_with(&narrow, 1, "max.message.bytes", "1000").await;
+    let compacted = Cluster::name("compacted");
+    cluster.create_with(&compacted, 1, "cleanup.policy", "compact").await;
     let mut config = config(&cluster, &topic, &group, "");
     config.until_end = true;
     for (dead, kind, way_out) in [
         ("no-such-topic", ErrorKind::NotFound, "create it, or correct `--dead-letters`"),
         (&narrow, ErrorKind::Configuration, "raise its `max.message.bytes`"),
+        (&compacted, ErrorKind::Configuration, "set its `cleanup.policy` to `delete`"),
     ] {
         let error = read(&config, &format!("kafka://{}/{dead}", cluster.brokers)).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use murmur::aggregate::{Count, Number};
-use murmur::engine::{Options, PartitionRecord, Progress, Standing, Summary, Worker, WorkerBuilder};
+use murmur::engine::{DeadLetterLimit, Options, PartitionRecord, Progress, Standing, Summary, Worker, WorkerBuilder};
 use murmur::event::Event;
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
@@ -132,13 +132,33 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(store: &Arc<dyn Store>, config: KafkaConfig, letters: impl Into<Letters>) -> Self {
-        Self::with(store, config, letters, WorkerBuilder::pipeline::<Words>)
+        Self::begin(store, config, letters, DeadLetterLimit::default(), WorkerBuilder::pipeline::<Words>)
+    }
+
+    /// With a limit of its own; 100 % for a test that has nothing but bad messages.
+    pub(crate) fn start_with(
+        store: &Arc<dyn Store>,
+        config: KafkaConfig,
+        letters: impl Into<Letters>,
+        limit: DeadLetterLimit,
+    ) -> Self {
+        Self::begin(store, config, letters, limit, WorkerBuilder::pipeline::<Words>)
     }
 
     fn with(
         store: &Arc<dyn Store>,
         config: KafkaConfig,
         letters: impl Into<Letters>,
+        pipelines: fn(WorkerBuilder<Word>) -> WorkerBuilder<Word>,
+    ) -> Self {
+        Self::begin(store, config, letters, DeadLetterLimit::default(), pipelines)
+    }
+
+    fn begin(
+        store: &Arc<dyn Store>,
+        config: KafkaConfig,
+        letters: impl Into<Letters>,
+        limit: DeadLetterLimit,
         pipelines: fn(WorkerBuilder<Word>) -> WorkerBuilder<Word>,
     ) -> Self {
         let (store, letters) = (store.clone(), letters.into());
@@ -150,6 +170,7 @@ impl Running {
                 let source = kafka::open(config)?;
                 let mut options = Options::default();
                 options.flush_interval = Span::from_millis(100);
+                options.dead_letter_limit = limit;
                 let worker = Worker::builder(store, source, decode, letters.open()).options(options);
                 let worker = pipelines(worker).build();
                 sender.send(worker.progress()).unwrap();

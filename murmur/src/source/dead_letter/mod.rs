@@ -59,5 +59,8 @@ pub trait DeadLetters: Send {
     fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>>;
 
     /// Make everything that was put durable. The commits may pass the letters when this returns.
+    ///
+    /// After an error nobody may take them for durable: it comes again, however often and by whomever is asked, until
+    /// they are put again.
     fn sync(&mut self) -> BoxFuture<'_, Result<()>>;
 }

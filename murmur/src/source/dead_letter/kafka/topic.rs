@@ -69,35 +69,79 @@ fn look(producer: &ThreadedProducer<Reports>, topic: &str) -> Result<(), Failure
 
 /// How large a message, alone in its batch, may be for the topic; `None` where the cluster does not tell us.
 ///
-/// Errors: [`Configuration`](ErrorKind::Configuration) when that is too small for any letter.
+/// Errors: [`Configuration`](ErrorKind::Configuration) when that is too small for any letter, and when the topic is
+/// compacted: it refuses letters without a key, and of those with one it keeps the newest of each key.
 pub(super) async fn most_bytes(config: &KafkaLettersConfig) -> Result<Option<usize>> {
-    let limit = match ask_limit(config).await {
-        Ok(limit) => limit,
+    let settings = match ask_settings(config).await {
+        Ok(settings) => settings,
         Err(error) => {
             tracing::info!(
                 %error, topic = config.topic,
-                "how large a dead letter may be is not known, and shows when one is refused; allow the user \
-                 DESCRIBE_CONFIGS of the topic to know it before"
+                "how large a dead letter may be, and whether the topic keeps all of them, is not known, and shows when \
+                 one is refused; allow the user DESCRIBE_CONFIGS of the topic to know it before"
             );
-            None
+            Settings::default()
         }
     };
-    if let Some(limit) = limit.filter(|limit| *limit < LEAST) {
-        let context = format!(
-            "the topic `{}` of the dead letters takes messages of {limit} bytes; raise its `max.message.bytes` to \
-             {LEAST} at least",
-            config.topic
-        );
-        return Err(Error::new(ErrorKind::Configuration, context));
-    }
-    Ok(limit)
+    settings.check(&config.topic)?;
+    Ok(settings.most_bytes)
 }
 
-async fn ask_limit(config: &KafkaLettersConfig) -> Result<Option<usize>, KafkaError> {
+/// What the topic says of itself, where it does.
+#[derive(Debug, Default)]
+struct Settings {
+    most_bytes: Option<usize>,
+    /// `delete`, `compact`, or both.
+    cleanup: Option<String>,
+}
+
+impl Settings {
+    fn check(&self, topic: &str) -> Result<()> {
+        let bad = |what: String| {
+            Err(Error::new(ErrorKind::Configuration, format!("the topic `{topic}` of the dead letters {what}")))
+        };
+        if let Some(limit) = self.most_bytes.filter(|limit| *limit < LEAST) {
+            return bad(format!("takes messages of {limit} bytes; raise its `max.message.bytes` to {LEAST} at least"));
+        }
+        if let Some(cleanup) = &self.cleanup
+            && cleanup.split(',').any(|way| way.trim() == "compact")
+        {
+            return bad(format!(
+                "has `cleanup.policy={cleanup}`: it takes no letter without a key, and of the others it keeps the newest \
+                 of each key; set its `cleanup.policy` to `delete`, or name another topic with `--dead-letters`"
+            ));
+        }
+        Ok(())
+    }
+}
+
+async fn ask_settings(config: &KafkaLettersConfig) -> Result<Settings, KafkaError> {
     let admin: AdminClient<DefaultClientContext> = config.client().create()?;
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let described = admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &options).await?;
-    let Some(topic) = described.into_iter().next() else { return Ok(None) };
+    let Some(topic) = described.into_iter().next() else { return Ok(Settings::default()) };
     let topic = topic.map_err(KafkaError::AdminOp)?;
-    Ok(topic.get("max.message.bytes").and_then(|entry| entry.value.as_deref()?.parse().ok()))
+    let value = |name| topic.get(name).and_then(|entry| entry.value.clone());
+    Ok(Settings {
+        most_bytes: value("max.message.bytes").and_then(|limit| limit.parse().ok()),
+        cleanup: value("cleanup.policy"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_does_not_keep_every_letter_is_refused_with_the_way_out() {
+        let check = |cleanup: &str| Settings { cleanup: Some(cleanup.to_owned()), most_bytes: None }.check("dead");
+        check("delete").unwrap();
+        Settings::default().check("dead").unwrap();
+        for cleanup in ["compact", "compact,delete", "delete, compact"] {
+            let error = check(cleanup).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            let text = error.to_string();
+            assert!(text.contains("`dead`") && text.contains(cleanup) && text.contains("to `delete`"), "{text}");
+        }
+    }
 }
