@@ -241,18 +241,20 @@ impl KafkaConfig {
 }
 
 /// What an option cannot change, as counting exactly depends on it, or as it has an option of its own.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "bootstrap.servers",
-    "metadata.broker.list",
     "group.id",
     "group.instance.id",
     "group.protocol",
     "isolation.level",
     "partition.assignment.strategy",
     "enable.auto.commit",
+    // Of another kind of consumer, and the same one word the other way round.
+    "auto.commit.enable",
     "enable.auto.offset.store",
     "auto.offset.reset",
     "enable.partition.eof",
+    "test.mock.num.brokers",
 ];
 
 impl fmt::Debug for KafkaConfig {
@@ -314,7 +316,13 @@ mod tests {
             ("kafka://b:9092/t?group=g&gap=skip", "`refuse` or `accept`"),
             ("kafka://b:9092/t?group=g&isolation=none", "read_committed"),
             ("kafka://b:9092/t?group=g&librdkafka.enable.auto.commit=true", "is set by Murmur"),
+            ("kafka://b:9092/t?group=g&librdkafka.auto.commit.enable=true", "is set by Murmur"),
+            ("kafka://b:9092/t?group=g&librdkafka.metadata.broker.list=c:9092", "is set by Murmur"),
             ("kafka://b:9092/t?group=g&librdkafka.auto.offset.reset=latest", "is set by Murmur"),
+            (
+                "kafka://b:9092/t?group=g&librdkafka.sasl.oauthbearer.client.credentials.client.secret=hunter2",
+                "MURMUR_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET",
+            ),
             ("kafka://b:9092/t?group=g&librdkafka.sasl.password=hunter2", "MURMUR_KAFKA_SASL_PASSWORD"),
             ("kafka://b:9092/t?group=g&sasl.password_file=/does/not/exist", "cannot be read"),
             ("kafka://b:9092/t?group=g&fetch.max.bytes=1", "no option `fetch.max.bytes`"),

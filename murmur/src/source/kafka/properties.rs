@@ -24,6 +24,20 @@ pub(in crate::source) const SECRET_FILES: [&str; 5] = [
     "ssl.keystore.password_file",
 ];
 
+/// Other names that librdkafka has for properties which Murmur sets itself, or which are secrets, with the name that
+/// stands for both here (`Alias for` in its `CONFIGURATION.md`). Whichever is set last counts there.
+const ALIASES: [(&str, &str); 4] = [
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("request.required.acks", "acks"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"),
+];
+
+/// The name by which a property is looked for.
+fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, canonical)| canonical)
+}
+
 /// The brokers and topics of `kafka://broker:9092,broker:9092/topic,topic`.
 pub(in crate::source) fn brokers_and_topics(path: &str) -> Result<(String, Vec<String>), String> {
     let (brokers, topics) = path.split_once('/').unwrap_or((path, ""));
@@ -46,10 +60,12 @@ pub(in crate::source) fn brokers_and_topics(path: &str) -> Result<(String, Vec<S
 pub(in crate::source) fn passed_through(options: &Options, own: &[&str]) -> Result<BTreeMap<String, String>> {
     let mut properties = BTreeMap::new();
     for (name, value) in options.beginning_with(PREFIX) {
-        let bad = if SECRETS.contains(&name) {
-            Some(format!("a secret does not stand in a URL: give `{name}_file=PATH`, or set {}", variable(name)))
+        let known = canonical(name);
+        let bad = if SECRETS.contains(&known) {
+            Some(format!("a secret does not stand in a URL: give `{known}_file=PATH`, or set {}", variable(known)))
         } else {
-            own.contains(&name).then(|| format!("`{PREFIX}{name}` is set by Murmur, as counting exactly depends on it"))
+            own.contains(&known)
+                .then(|| format!("`{PREFIX}{name}` is set by Murmur, as counting exactly depends on it"))
         };
         if let Some(bad) = bad {
             return Err(options.bad(&bad));
@@ -75,4 +91,21 @@ pub(in crate::source) fn passed_through(options: &Options, own: &[&str]) -> Resu
 /// The environment variable of a secret.
 fn variable(property: &str) -> String {
     format!("MURMUR_KAFKA_{}", property.to_ascii_uppercase().replace('.', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::config::ClientConfig;
+
+    use super::*;
+
+    #[test]
+    fn aliases_are_what_librdkafka_takes_them_for() {
+        // Where librdkafka is built without OpenSSL it takes no secrets at all.
+        for (alias, canonical) in ALIASES.into_iter().filter(|(_, canonical)| !SECRETS.contains(canonical)) {
+            let value = if canonical == "bootstrap.servers" { "a:1" } else { "1" };
+            let native = ClientConfig::new().set(alias, value).create_native_config().unwrap();
+            assert_eq!(native.get(canonical).unwrap(), value, "{alias}");
+        }
+    }
 }

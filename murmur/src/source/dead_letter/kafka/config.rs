@@ -19,9 +19,15 @@ pub struct KafkaLettersConfig {
     properties: BTreeMap<String, String>,
 }
 
-/// What an option cannot change: a letter must be there before it is said to be.
-const OWN: [&str; 5] =
-    ["bootstrap.servers", "metadata.broker.list", "enable.idempotence", "acks", "message.timeout.ms"];
+/// What an option cannot change: a letter must be there before it is said to be, and every one must be heard of.
+const OWN: [&str; 6] = [
+    "bootstrap.servers",
+    "enable.idempotence",
+    "acks",
+    "message.timeout.ms",
+    "delivery.report.only.error",
+    "test.mock.num.brokers",
+];
 
 impl KafkaLettersConfig {
     /// Letters go to this topic.
@@ -80,5 +86,29 @@ impl std::fmt::Debug for KafkaLettersConfig {
             .field("app", app)
             .field("properties", &names)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_option_makes_a_letter_count_as_stored_before_it_is() {
+        for property in [
+            "bootstrap.servers=b:1",
+            "metadata.broker.list=b:1",
+            "enable.idempotence=false",
+            "acks=0",
+            "request.required.acks=0",
+            "message.timeout.ms=1",
+            "delivery.timeout.ms=1",
+            "delivery.report.only.error=true",
+            "test.mock.num.brokers=1",
+        ] {
+            let url = format!("kafka://b:9092/dead?librdkafka.{property}");
+            let error = KafkaLettersConfig::of(url.parse().unwrap(), "app").unwrap_err().to_string();
+            assert!(error.contains("is set by Murmur"), "{url}: {error}");
+        }
     }
 }
