@@ -1,5 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -9,6 +12,14 @@ use crate::{Error, ErrorKind, Result};
 /// source, or speaks a new format: going on would move it to the dead letters as a whole. A payload that is a letter
 /// because a tile is full counts as a good one: it says nothing about the source, and one full key that most payloads
 /// belong to must not stop the others.
+///
+/// Letters wait, and the commits behind them with them, until it is clear that they are not the beginning of such a
+/// source: while fewer than [`AT_THE_END`](Self::AT_THE_END) payloads were read since the worker began, and while more
+/// than half of this share are bad. They go when the share is below that, when a whole window has passed and the worker
+/// was not to stop, and when the source has nothing more and the share is not above the limit (or so few were read
+/// that it says nothing, and nothing has come for two seconds). So a worker that is started again, in the midst of such
+/// a source, moves nothing of it, however often that happens. What waits when a worker is stopped, and is more than
+/// this share, is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadLetterLimit {
     /// In percent of the last [`WINDOW`](Self::WINDOW) payloads; 100 never stops.
@@ -46,6 +57,9 @@ impl FromStr for DeadLetterLimit {
     }
 }
 
+/// For so long nothing has come from a source that is at rest.
+const AT_REST: Duration = Duration::from_secs(2);
+
 /// Counts the dead letters among the last payloads: one bit each, in a ring.
 #[derive(Debug)]
 pub(super) struct Breaker {
@@ -54,11 +68,18 @@ pub(super) struct Breaker {
     at: usize,
     dead: usize,
     seen: usize,
+    /// Payloads since letters have had to wait.
+    waited: usize,
+    /// So many of the next payloads were judged before.
+    trusted: u64,
+    /// Since when nothing has come.
+    quiet: Option<Instant>,
 }
 
 impl Breaker {
     pub(super) fn new(limit: DeadLetterLimit) -> Self {
-        Self { limit, ring: vec![0; DeadLetterLimit::WINDOW.div_ceil(64)], at: 0, dead: 0, seen: 0 }
+        let ring = vec![0; DeadLetterLimit::WINDOW.div_ceil(64)];
+        Self { limit, ring, at: 0, dead: 0, seen: 0, waited: 0, trusted: 0, quiet: None }
     }
 
     /// One payload more.
@@ -73,6 +94,41 @@ impl Breaker {
         }
         self.at = (self.at + 1) % DeadLetterLimit::WINDOW;
         self.seen = (self.seen + 1).min(DeadLetterLimit::WINDOW);
+        self.trusted = self.trusted.saturating_sub(1);
+        self.quiet = None;
+        self.waited = if self.is_calm() { 0 } else { self.waited + 1 };
+    }
+
+    /// Whether letters have to wait for what the next payloads say.
+    pub(super) fn holds(&self) -> bool {
+        self.trusted == 0 && !self.is_calm()
+    }
+
+    /// Whether those that wait were judged with a whole window that began with them. [`check`](Self::check) has the
+    /// verdict.
+    pub(super) fn has_judged(&self) -> bool {
+        self.waited >= DeadLetterLimit::WINDOW
+    }
+
+    /// What waits goes; the next ones wait for another window.
+    pub(super) fn release(&mut self) {
+        self.waited = 0;
+    }
+
+    /// So many of the next payloads are read again, and were judged before.
+    pub(super) fn trust(&mut self, payloads: u64) {
+        self.trusted = payloads;
+    }
+
+    /// Whether more were bad than the limit allows, however few were read.
+    pub(super) fn is_over(&self) -> bool {
+        self.dead > self.seen * usize::from(self.limit.percent) / 100
+    }
+
+    /// Whether what waits may go, as the source has nothing more for now.
+    pub(super) fn may_go_at(&mut self, now: Instant) -> bool {
+        let quiet = now.duration_since(*self.quiet.get_or_insert(now));
+        !self.is_over() || (self.seen < DeadLetterLimit::AT_THE_END && quiet >= AT_REST)
     }
 
     /// An error when too many of the last payloads were dead letters. `reason` is that of the newest.
@@ -81,12 +137,18 @@ impl Breaker {
     }
 
     /// The same when nothing more comes: fewer payloads will do.
-    pub(super) fn check_at_the_end(&self) -> Result<()> {
-        if self.seen < DeadLetterLimit::AT_THE_END { Ok(()) } else { self.judge("see the dead letters") }
+    pub(super) fn check_at_the_end(&self, reason: &str) -> Result<()> {
+        if self.seen < DeadLetterLimit::AT_THE_END { Ok(()) } else { self.judge(reason) }
+    }
+
+    /// Whether there are enough good ones to let letters go as they come.
+    fn is_calm(&self) -> bool {
+        let percent = usize::from(self.limit.percent);
+        percent == 100 || (self.seen >= DeadLetterLimit::AT_THE_END && self.dead * 200 <= self.seen * percent)
     }
 
     fn judge(&self, reason: &str) -> Result<()> {
-        if self.dead <= self.seen * usize::from(self.limit.percent) / 100 {
+        if !self.is_over() {
             return Ok(());
         }
         let context = format!(
@@ -114,7 +176,7 @@ mod tests {
             let mut breaker = Breaker::new(DeadLetterLimit::default());
             (0..seen).for_each(|n| breaker.note(n < dead));
             breaker.check("no JSON").unwrap();
-            breaker.check_at_the_end()
+            breaker.check_at_the_end("no JSON")
         };
         few(DeadLetterLimit::AT_THE_END, 50).unwrap();
         few(DeadLetterLimit::AT_THE_END - 1, 99).unwrap();
@@ -148,6 +210,65 @@ mod tests {
         after(50, storm.clone().chain([true])).unwrap_err();
         after(50, storm.chain([true]).chain((0..good).map(|_| false)).chain((0..window / 2 - 7).map(|_| true)))
             .unwrap();
+    }
+
+    #[test]
+    fn letters_wait_in_the_beginning_and_above_half_of_the_limit() {
+        let after = |payloads: &mut dyn Iterator<Item = bool>| {
+            let mut breaker = Breaker::new(DeadLetterLimit::default());
+            payloads.for_each(|dead| breaker.note(dead));
+            breaker
+        };
+        let (few, window) = (DeadLetterLimit::AT_THE_END, DeadLetterLimit::WINDOW);
+        assert!(after(&mut (0..few - 1).map(|_| false)).holds());
+        assert!(!after(&mut (0..few).map(|n| n % 4 == 0)).holds());
+        assert!(after(&mut (0..few).map(|n| n % 4 == 0 || n == 1)).holds());
+        let storm = |bad: usize| after(&mut (0..window).map(|_| false).chain((0..bad).map(|_| true)));
+        assert!(!storm(window / 4).holds());
+        assert!(storm(window / 4 + 1).holds());
+        let mut never = Breaker::new(DeadLetterLimit { percent: 100 });
+        never.note(true);
+        assert!(!never.holds());
+    }
+
+    #[test]
+    fn letters_that_wait_are_judged_after_a_window_of_their_own() {
+        let mut breaker = Breaker::new(DeadLetterLimit::default());
+        let mut n = 0;
+        let mut two_fifths = |breaker: &mut Breaker, payloads: usize| {
+            for _ in 0..payloads {
+                breaker.note(n % 5 < 2);
+                n += 1;
+            }
+        };
+        two_fifths(&mut breaker, DeadLetterLimit::WINDOW - 1);
+        assert!(breaker.holds() && !breaker.has_judged());
+        two_fifths(&mut breaker, 1);
+        breaker.check("no JSON").unwrap();
+        assert!(breaker.has_judged());
+        breaker.release();
+        assert!(breaker.holds() && !breaker.has_judged());
+        breaker.trust(3);
+        assert!(!breaker.holds());
+        two_fifths(&mut breaker, 3);
+        assert!(breaker.holds());
+    }
+
+    #[test]
+    fn a_few_bad_ones_go_when_the_source_is_at_rest_and_many_do_not() {
+        let begun = Instant::now();
+        let go = |seen: usize, dead: usize, after: Duration| {
+            let mut breaker = Breaker::new(DeadLetterLimit::default());
+            (0..seen).for_each(|n| breaker.note(n < dead));
+            breaker.may_go_at(begun);
+            breaker.may_go_at(begun + after)
+        };
+        let soon = AT_REST - Duration::from_millis(1);
+        assert!(go(2, 1, Duration::ZERO));
+        assert!(!go(1, 1, soon));
+        assert!(go(1, 1, AT_REST));
+        assert!(!go(100, 51, AT_REST * 100));
+        assert!(go(100, 50, Duration::ZERO));
     }
 
     #[test]

@@ -47,6 +47,10 @@ pub struct Worker<E> {
 pub(super) struct Letters {
     pub(super) waiting: Vec<Letter>,
     bytes: usize,
+    /// The breaker has let those go that wait now.
+    released: bool,
+    /// They were held back until they were too many, and only the newest is still here.
+    spilled: bool,
 }
 
 /// Bytes of dead letters that do not wait for the next flush.
@@ -57,7 +61,17 @@ const LETTER_OVERHEAD: usize = 256;
 impl Letters {
     pub(super) fn append(&mut self, letters: &mut Vec<Letter>) {
         self.bytes += letters.iter().map(|letter| letter.payload.len() + LETTER_OVERHEAD).sum::<usize>();
+        self.released &= letters.is_empty();
         self.waiting.append(letters);
+        if self.spilled {
+            self.spill();
+        }
+    }
+
+    /// Keep the newest, which says why.
+    fn spill(&mut self) {
+        self.waiting.drain(..self.waiting.len().saturating_sub(1));
+        (self.bytes, self.spilled) = (0, true);
     }
 }
 
@@ -147,13 +161,19 @@ impl<E: Event> Worker<E> {
                 Ok(Poll::Batch(batch)) => self.take(batch).await?,
                 Ok(Poll::Assigned(assignments)) => self.assign(assignments).await?,
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
-                Ok(Poll::Lost(_) | Poll::Idle) => {}
+                Ok(Poll::Lost(_)) => {}
+                Ok(Poll::Idle) => {
+                    if self.holds() && self.breaker.may_go_at(Instant::now()) {
+                        self.release();
+                    }
+                }
                 // After a conflict the source was sent back, and says it again.
                 Ok(Poll::Settle) => {
+                    self.judge_at_the_end()?;
                     self.flush().await?;
                 }
                 Ok(Poll::End) => {
-                    self.breaker.check_at_the_end()?;
+                    self.judge_at_the_end()?;
                     // A conflict sends the source back to the commit; then this was not the end.
                     if self.flush().await? == Flushed::Durable {
                         return Ok(self.summary(true));
@@ -192,19 +212,48 @@ impl<E: Event> Worker<E> {
 
     /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
     async fn flush_what_is_due(&mut self) -> Result<()> {
-        if self.letters.bytes >= LETTER_BYTES {
-            self.sync_letters().await?;
+        if self.breaker.has_judged() {
+            self.release();
         }
-        let full = self.lanes.iter().any(|lane| lane.is_full(&self.options));
+        let holds = self.holds();
+        if self.letters.bytes >= LETTER_BYTES {
+            if holds { self.letters.spill() } else { self.sync_letters().await? }
+        }
+        // However full: a window is not long.
+        if holds {
+            return Ok(());
+        }
+        let released = self.letters.released;
+        let full = released || self.lanes.iter().any(|lane| lane.is_full(&self.options));
         if full && self.land().await? == Flushed::Conflict {
             return Ok(());
         }
         let now = Instant::now();
         if self.flight.is_none() && (full || self.lanes.iter().any(|lane| now >= lane.due)) {
             let options = self.options.clone();
-            self.start_flush(|lane| now >= lane.due || lane.is_full(&options)).await?;
+            self.start_flush(|lane| released || now >= lane.due || lane.is_full(&options)).await?;
         }
         Ok(())
+    }
+
+    /// Whether letters wait until it is known that they are not the beginning of the wrong source, and with them all that
+    /// would be committed.
+    fn holds(&self) -> bool {
+        !self.letters.waiting.is_empty() && !self.letters.released && self.breaker.holds()
+    }
+
+    /// Nothing comes that could say more.
+    fn judge_at_the_end(&mut self) -> Result<()> {
+        let newest = self.letters.waiting.last().map_or("see the dead letters", |letter| &letter.reason);
+        self.breaker.check_at_the_end(newest)?;
+        self.release();
+        Ok(())
+    }
+
+    /// Let those go that wait.
+    fn release(&mut self) {
+        self.letters.released = !self.letters.waiting.is_empty();
+        self.breaker.release();
     }
 
     /// Make sure that the tables are these pipelines' own, before anything is read from or written to them; and that what
@@ -310,6 +359,7 @@ impl<E: Event> Worker<E> {
     async fn rewind(&mut self) -> Result<()> {
         self.forget();
         self.letters = Letters::default();
+        self.breaker.release();
         for at in 0..self.owned.len() {
             self.start(at).await?;
         }
@@ -319,6 +369,15 @@ impl<E: Event> Worker<E> {
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
     /// committed, and the partitions are read again from their commits.
     async fn flush(&mut self) -> Result<Flushed> {
+        if self.holds() {
+            if self.breaker.is_over() {
+                tracing::info!(
+                    "most of what was read last cannot be counted; it is not committed, and will be read again"
+                );
+            } else {
+                self.release();
+            }
+        }
         if self.land().await? == Flushed::Conflict || self.start_flush(|_| true).await? == Flushed::Conflict {
             return Ok(Flushed::Conflict);
         }
@@ -327,6 +386,15 @@ impl<E: Event> Worker<E> {
 
     /// Send what the chosen pipelines have folded on its way.
     async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<Flushed> {
+        if self.holds() {
+            return Ok(Flushed::Durable);
+        }
+        if self.letters.spilled {
+            // Their bytes are in the source.
+            self.breaker.trust(self.lanes.iter().map(|lane| lane.since_flush).max().unwrap_or(0));
+            self.rewind().await?;
+            return Ok(Flushed::Conflict);
+        }
         let mut shipments = Vec::new();
         let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(&self.lanes[*at])).collect();
         for &at in &chosen {

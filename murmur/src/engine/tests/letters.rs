@@ -67,3 +67,133 @@ async fn letters_are_each_pipelines_own_and_outlive_a_pipeline_that_catches_up()
     assert_eq!(there(), both);
     assert_eq!((count(&store, "words", "a").await, count(&store, "brave", "panic").await), (1, 1));
 }
+
+/// A list that has nothing more for a while, and then says so again.
+struct Rests(Box<List>);
+
+impl Source for Rests {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            match self.0.poll().await? {
+                Poll::End => {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    Ok(Poll::Idle)
+                }
+                more => Ok(more),
+            }
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.0.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.0.commit(commits)
+    }
+}
+
+/// A worker that flushes after every payload if it may, with its letters.
+fn eager(store: &Arc<MemoryStore>, source: Box<dyn Source>, letters: &Letters) -> Worker<Word> {
+    let options = Options { flush_interval: Span::from_micros(1), ..Options::default() };
+    let worker = Worker::builder(store.clone(), source, decode, Box::new(letters.clone())).options(options);
+    worker.pipeline::<Words>().build()
+}
+
+fn those(letters: &Letters) -> Vec<u64> {
+    letters.0.lock().unwrap().iter().map(|letter| letter.offset.words()[3]).collect()
+}
+
+async fn commit(store: &MemoryStore) -> Option<Offset> {
+    PartitionRecord::load(store, &Table::new("words", 1), &partition()).await.unwrap().record.commit
+}
+
+/// Where it stopped for too many bad payloads.
+async fn refused(store: &Arc<MemoryStore>, payloads: &[&'static str], letters: &Letters) -> Option<Offset> {
+    let (_stop, stopped) = watch::channel(false);
+    let error = eager(store, Box::new(Rests(List::new(payloads))), letters).run(stopped).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+    commit(store).await
+}
+
+#[tokio::test]
+async fn a_worker_that_is_started_into_a_storm_moves_nothing_however_often() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["!"; 2 * DeadLetterLimit::WINDOW];
+    for _ in 0..3 {
+        assert_eq!(refused(&store, &payloads, &letters).await, None);
+        assert!(those(&letters).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_storm_later_on_moves_what_half_of_the_limit_is_and_no_more_with_restarts() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let good = 3_000;
+    let payloads: Vec<&str> = (0..3 * good).map(|n| if n < good { "a" } else { "!" }).collect();
+    let reached = refused(&store, &payloads, &letters).await;
+    let moved = those(&letters);
+    assert!(moved.len() <= DeadLetterLimit::WINDOW / 4, "{}", moved.len());
+    assert_eq!(count(&store, "words", "a").await, good as i128);
+    for _ in 0..3 {
+        assert_eq!(refused(&store, &payloads, &letters).await, reached);
+        assert_eq!(those(&letters), moved);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_below_the_limit_all_go_and_not_only_at_the_end() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let bad = |n: u64| n % 5 < 2;
+    let payloads: Vec<&str> = (1..=9_000).map(|n| if bad(n) { "!" } else { "a" }).collect();
+    let (_stop, stopped) = watch::channel(false);
+    let summary = eager(&store, List::new(&payloads), &letters).run(stopped).await.unwrap();
+    assert!(summary.ended && summary.progress.flushes >= 4, "{}", summary.progress.flushes);
+    assert_eq!(those(&letters), (1..=9_000).filter(|n| bad(*n)).collect::<Vec<_>>());
+    assert_eq!(commit(&store).await, Some(Offset::from_u64(9_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_payload_alone_is_a_letter_when_the_source_is_at_rest() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let worker = eager(&store, Box::new(Rests(List::new(&["!"]))), &letters);
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.read == 1).await.unwrap();
+    assert!(those(&letters).is_empty() && commit(&store).await.is_none(), "more of them may follow");
+    progress.wait_for(|progress| progress.partitions.iter().any(|status| status.commit.is_some())).await.unwrap();
+    assert_eq!(those(&letters), [1]);
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_moves_nothing_while_most_are_bad_and_everything_else() {
+    for (payloads, moved) in [(["!"; 60], 0), (std::array::from_fn(|n| if n < 30 { "!" } else { "a" }), 30)] {
+        let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+        let worker = eager(&store, Box::new(Rests(List::new(&payloads))), &letters);
+        let mut progress = worker.progress();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(worker.run(stopped));
+        progress.wait_for(|progress| progress.read == 60).await.unwrap();
+        stop.send_replace(true);
+        running.await.unwrap().unwrap();
+        assert_eq!(those(&letters).len(), moved);
+        assert_eq!(commit(&store).await, (moved > 0).then(|| Offset::from_u64(60)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_too_large_to_be_held_are_read_again_once_they_may_go() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let large: &'static str = Box::leak("x".repeat(1 << 20).into_boxed_str());
+    let payloads: Vec<&str> = (0..300).map(|n| if n < 20 { large } else { "a" }).collect();
+    let worker = eager(&store, List::new(&payloads), &letters);
+    let (_stop, stopped) = watch::channel(false);
+    let summary = worker.run(stopped).await.unwrap();
+    assert!(summary.progress.read > 300, "they were let go meanwhile");
+    assert_eq!(those(&letters), (1..=20).collect::<Vec<_>>());
+    assert!(letters.0.lock().unwrap().iter().all(|letter| letter.payload.len() == 1 << 20));
+    assert_eq!(count(&store, "words", "a").await, 280);
+}
