@@ -12,7 +12,7 @@ use murmur::source::kafka::{self, KafkaConfig};
 use murmur::source::{KafkaDeadLetters, KafkaLettersConfig};
 use murmur::store::{DynamoConfig, DynamoStore};
 use murmur::time::{Span, Timestamp};
-use murmur::{ErrorKind, Result};
+use murmur::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::pipelines::{Kinds, Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
 
 /// What it is to do.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
     /// `kafka://BROKER/TOPIC?group=NAME`
     #[arg(long)]
@@ -41,6 +41,9 @@ pub struct WorkerArgs {
     /// Which pipelines it keeps.
     #[arg(long, value_delimiter = ',', default_value = "tallies,trails", overrides_with = "pipelines")]
     pipelines: Vec<Keeps>,
+    /// How many workers, each on a thread of its own; they write their dead letters as those of a program do.
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
 }
 
 /// A pipeline of the worker.
@@ -93,7 +96,7 @@ pub fn main(args: &WorkerArgs) -> ExitCode {
         Err(error) => return fail(&error, 1),
     };
     match runtime.block_on(work(args)) {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = match error.kind() {
                 ErrorKind::InvalidArgument | ErrorKind::Configuration => 2,
@@ -117,20 +120,60 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-async fn work(args: &WorkerArgs) -> Result<Summary> {
+async fn work(args: &WorkerArgs) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = watch::channel(false);
+    let by_signal = stop.clone();
     tokio::spawn(async move {
         terminate.recv().await;
-        stop.send_replace(true);
+        by_signal.send_replace(true);
     });
+    let letters = KafkaDeadLetters::open(&KafkaLettersConfig::of(args.dead_letters.parse()?, "murmur-testkit")?)?;
+    let (mut gauges, mut ends) = (Vec::new(), Vec::new());
+    for number in 0..args.threads {
+        let (gauge, seen) = watch::channel(Progress::default());
+        gauges.push(seen);
+        let (args, letters, stopped, stop) = (args.clone(), letters.share(), stopped.clone(), stop.clone());
+        ends.push(tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let ended = runtime.block_on(one(&args, number, letters, gauge, stopped));
+            if ended.is_err() {
+                stop.send_replace(true);
+            }
+            ended
+        }));
+    }
+    let shown = gauges.clone();
+    tokio::spawn(async move {
+        loop {
+            say(&status(&shown));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let ends = futures_util::future::join_all(ends).await;
+    say(&status(&gauges));
+    ends.into_iter().try_for_each(|ended| {
+        let broke_down = |_| Err(Error::new(ErrorKind::Internal, "a worker broke down"));
+        ended.unwrap_or_else(broke_down).map(drop)
+    })
+}
+
+/// One of the workers, on its own thread.
+async fn one(
+    args: &WorkerArgs,
+    number: u32,
+    letters: KafkaDeadLetters,
+    gauge: watch::Sender<Progress>,
+    stopped: watch::Receiver<bool>,
+) -> Result<Summary> {
     let store = Arc::new(DynamoStore::open(&DynamoConfig::parse(&args.store)?).await?);
     let mut config = KafkaConfig::parse(&args.source)?;
     config.metadata = true;
-    let letters = KafkaDeadLetters::open(&KafkaLettersConfig::of(args.dead_letters.parse()?, "murmur-testkit")?)?;
+    config.reader = number;
     let mut options = Options::default();
     options.flush_interval = args.flush_interval;
     options.drain_budget = args.drain_budget;
+    options.worker = number;
     let worker = Worker::builder(store, kafka::open(config)?, decode, Box::new(letters))
         .options(options)
         .clock(Arc::new(Skewed(args.clock_ahead)));
@@ -141,17 +184,7 @@ async fn work(args: &WorkerArgs) -> Result<Summary> {
         Keeps::Kinds => worker.pipeline::<Kinds>(),
         Keeps::Impostor => worker.pipeline::<Impostor>(),
     });
-    let worker = worker.build();
-    let mut progress = worker.progress();
-    tokio::spawn(async move {
-        while progress.changed().await.is_ok() {
-            say(&status(&progress.borrow_and_update()));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    });
-    let summary = worker.run(stopped).await?;
-    say(&status(&summary.progress));
-    Ok(summary)
+    worker.build().report_to(gauge).run(stopped).await
 }
 
 /// Whoever listens may be gone.
@@ -161,11 +194,15 @@ fn say(status: &Value) {
     let _ = out.flush();
 }
 
-fn status(progress: &Progress) -> Value {
+fn status(gauges: &[watch::Receiver<Progress>]) -> Value {
+    let all: Vec<Progress> = gauges.iter().map(|gauge| gauge.borrow().clone()).collect();
+    // How many of them wait for the place of the dead letters.
+    let letters_wait = all.iter().filter(|progress| progress.letters_since.is_some()).count();
+    let progress = all.into_iter().reduce(Progress::with).unwrap_or_default();
     json!({
         "read": progress.read, "applied": progress.applied, "dead": progress.dead, "ahead": progress.ahead,
         "expired": progress.expired, "already_applied": progress.already_applied, "flushes": progress.flushes,
         "repeated": progress.repeated, "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
-        "partitions": progress.partitions.len(),
+        "partitions": progress.partitions.len(), "letters_wait": letters_wait,
     })
 }

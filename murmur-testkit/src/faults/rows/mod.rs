@@ -119,7 +119,7 @@ static ROWS: &[Row] = &[
         EXACT,
         true,
         "the topic of dead letters is out of reach",
-        "the worker waits, and drops nothing"
+        "the workers wait and say so, commit nothing meanwhile, and drop nothing"
     ),
     row!(
         "F11",
@@ -127,7 +127,7 @@ static ROWS: &[Row] = &[
         REFUSED,
         true,
         "nothing decodes any more",
-        "the worker stops and says why, instead of moving the log to the dead letters"
+        "the worker stops and says why, and moves nothing of the log to the dead letters, however often it is started"
     ),
     row!(
         "F12",
