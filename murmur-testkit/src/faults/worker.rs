@@ -198,11 +198,12 @@ fn status(gauges: &[watch::Receiver<Progress>]) -> Value {
     let all: Vec<Progress> = gauges.iter().map(|gauge| gauge.borrow().clone()).collect();
     // How many of them wait for the place of the dead letters.
     let letters_wait = all.iter().filter(|progress| progress.letters_since.is_some()).count();
+    let owners = all.iter().filter(|progress| !progress.partitions.is_empty()).count();
     let progress = all.into_iter().reduce(Progress::with).unwrap_or_default();
     json!({
         "read": progress.read, "applied": progress.applied, "dead": progress.dead, "ahead": progress.ahead,
         "expired": progress.expired, "already_applied": progress.already_applied, "flushes": progress.flushes,
         "repeated": progress.repeated, "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
-        "partitions": progress.partitions.len(), "letters_wait": letters_wait,
+        "partitions": progress.partitions.len(), "letters_wait": letters_wait, "owners": owners,
     })
 }

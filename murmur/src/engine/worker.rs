@@ -163,7 +163,8 @@ impl<E: Event> Worker<E> {
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
                 Ok(Poll::Lost(_)) => {}
                 Ok(Poll::Idle) => {
-                    if self.holds() && self.breaker.may_go_at(Instant::now()) {
+                    let now = Instant::now();
+                    if self.holds() && self.breaker.may_go_at(now) && self.lanes.iter().any(|lane| now >= lane.due) {
                         self.release();
                     }
                 }
@@ -212,7 +213,9 @@ impl<E: Event> Worker<E> {
 
     /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
     async fn flush_what_is_due(&mut self) -> Result<()> {
-        if self.breaker.has_judged() {
+        // Those that were judged go at once, as the next ones wait for a verdict of their own.
+        let judged = self.breaker.has_judged();
+        if judged {
             self.release();
         }
         let holds = self.holds();
@@ -223,15 +226,14 @@ impl<E: Event> Worker<E> {
         if holds {
             return Ok(());
         }
-        let released = self.letters.released;
-        let full = released || self.lanes.iter().any(|lane| lane.is_full(&self.options));
+        let full = judged || self.lanes.iter().any(|lane| lane.is_full(&self.options));
         if full && self.land().await? == Flushed::Conflict {
             return Ok(());
         }
         let now = Instant::now();
         if self.flight.is_none() && (full || self.lanes.iter().any(|lane| now >= lane.due)) {
             let options = self.options.clone();
-            self.start_flush(|lane| released || now >= lane.due || lane.is_full(&options)).await?;
+            self.start_flush(|lane| judged || now >= lane.due || lane.is_full(&options)).await?;
         }
         Ok(())
     }

@@ -43,8 +43,10 @@ pub(super) async fn no_place(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f10", load).await?;
     let proxy = Tcp::kafka(&trial.letter_brokers, trial.rng.u64(..)).await?;
     trial.letter_brokers = proxy.address.to_string();
-    trial.feed()?;
     let worker = trial.spawn(several())?;
+    // Each has its part before anything is away: one that cannot give up a partition would keep it from the others.
+    trial.until(Duration::from_secs(30), |trial| trial.worker(worker).figure("owners") == THREADS).await?;
+    trial.feed()?;
     trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 2).await?;
     proxy.set(Toxics { down: true, ..Toxics::default() });
     let waits = |trial: &mut Trial| trial.worker(worker).figure("letters_wait");
