@@ -13,6 +13,8 @@ pub mod dynamodb;
 pub mod embedded;
 mod item;
 mod memory;
+mod size;
+pub(crate) mod spent;
 mod write;
 
 #[cfg(feature = "dynamodb")]
@@ -21,6 +23,7 @@ pub use dynamodb::{DynamoConfig, DynamoStore};
 pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use item::{Item, Table, TileId};
 pub use memory::MemoryStore;
+pub(crate) use size::stored_bytes;
 pub use write::{Applied, Outcome, Write};
 
 use crate::Result;

@@ -51,6 +51,24 @@ impl Level {
         }
     }
 
+    /// As people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slot => "slot",
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Days2 => "2 days",
+            Self::Days4 => "4 days",
+            Self::Days8 => "8 days",
+            Self::Days16 => "16 days",
+            Self::Days32 => "32 days",
+            Self::Forever => "all time",
+            Self::Late => "late",
+        }
+    }
+
     /// The level whose [`letter`](Self::letter) this is.
     pub const fn from_letter(letter: char) -> Option<Self> {
         Some(match letter {

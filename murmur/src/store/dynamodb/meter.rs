@@ -5,6 +5,7 @@ use metrics::{Counter, Histogram};
 
 use crate::metrics::PLAIN;
 use crate::metrics::catalogue::{ITEM_BYTES, STORE_READ_UNITS, STORE_WRITE_UNITS};
+use crate::store::spent;
 
 /// What requests cost, as the replies say.
 pub(super) struct Meter {
@@ -50,7 +51,9 @@ impl Meter {
     }
 
     pub(super) fn read(&self, capacity: Option<&ConsumedCapacity>) {
-        self.read.add(units(capacity));
+        let units = units(capacity);
+        self.read.add(units);
+        spent::read(units.unwrap_or_default());
     }
 
     /// An item of this size is put.
