@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::Explanation;
 use crate::source::{Offset, PartitionId};
 use crate::time::{Span, TimeRange, Timestamp};
 
@@ -23,9 +24,10 @@ pub struct Interval {
     pub start: Option<Timestamp>,
     /// First instant after it; `None` when there is no bound on this side.
     pub end: Option<Timestamp>,
-    /// Whether the start lies where it was asked for; otherwise it was moved to the edge of a slot, or to retention.
+    /// Whether the start lies where it was asked for; otherwise it was moved to the edge of a slot or hop (see
+    /// [`Edges`](super::Edges)), or to retention.
     pub start_exact: bool,
-    /// Whether the end lies where it was asked for; otherwise it was moved to the edge of a slot.
+    /// Whether the end lies where it was asked for; otherwise it was moved to the edge of a slot or hop.
     pub end_exact: bool,
 }
 
@@ -43,6 +45,9 @@ pub struct Answer<R> {
     pub interval: Interval,
     /// How much of the stream is contained, at least.
     pub as_of: AsOf,
+    /// What it took, when that was [asked for](super::Reader::explaining); of many keys, what all took together, in the
+    /// first answer.
+    pub explanation: Option<Explanation>,
 }
 
 impl<R> Answer<R> {
@@ -63,6 +68,8 @@ pub struct Series<R> {
     pub interval: Interval,
     /// How much of the stream is contained, at least.
     pub as_of: AsOf,
+    /// What it took, when that was [asked for](super::Reader::explaining).
+    pub explanation: Option<Explanation>,
 }
 
 /// One step of a [`Series`].

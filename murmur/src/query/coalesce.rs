@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::store::{Consistency, Item, Store, Table, TileId};
+use super::tally::Tally;
+use crate::store::{Consistency, Item, Store, Table, TileId, spent};
 use crate::time::{Level, TimeRange};
 use crate::{Error, Result};
 
@@ -18,6 +19,15 @@ pub(super) enum Read {
     Tiles { key: Arc<str>, level: Level, starts: TimeRange, limit: usize },
 }
 
+impl Read {
+    pub(super) fn level(&self) -> Level {
+        match self {
+            Self::Tile(id) => id.tile.level,
+            Self::Tiles { level, .. } => *level,
+        }
+    }
+}
+
 /// The items that a [`Read`] found, in the order of time and parts.
 pub(super) type Items = Vec<(TileId, Item)>;
 
@@ -27,7 +37,8 @@ pub(super) type Items = Vec<(TileId, Item)>;
 /// its own order of keys. A call lives as long as one caller waits for it: a caller that goes away takes nothing from
 /// the others, and when all have gone the call is dropped.
 ///
-/// Strong reads are not shared: a call under way may have passed by a write that was acknowledged since.
+/// Strong reads are not shared: a call under way may have passed by a write that was acknowledged since. Nor are those of a
+/// request that is to be explained, so that what it is told they cost is its own.
 pub(super) struct Coalesce {
     store: Arc<dyn Store>,
     table: Table,
@@ -75,6 +86,7 @@ impl Drop for Listed {
 }
 
 /// The result of one read, inside the result of its call.
+#[derive(Clone)]
 pub(super) struct Found {
     call: Arc<Vec<Items>>,
     place: usize,
@@ -94,18 +106,25 @@ impl Coalesce {
     }
 
     /// One read.
-    pub(super) async fn one(&self, read: Read, consistency: Consistency) -> Result<Found> {
-        let mut found = self.many(vec![read], consistency).await?;
+    pub(super) async fn one(&self, read: Read, consistency: Consistency, tally: Option<&Tally>) -> Result<Found> {
+        let mut found = self.many(vec![read], consistency, tally).await?;
         found.pop().ok_or_else(|| Error::new(crate::ErrorKind::Internal, "a read without a result"))
     }
 
     /// Several reads; one result each, in their order. Single tiles that nobody is reading yet go into one call.
-    pub(super) async fn many(&self, reads: Vec<Read>, consistency: Consistency) -> Result<Vec<Found>> {
-        if consistency == Consistency::Strong {
-            let count = reads.len();
-            let call = fetch(self.store.clone(), self.table.clone(), reads, consistency).await?;
-            let call = Arc::new(call);
-            return Ok((0..count).map(|place| Found { call: call.clone(), place }).collect());
+    pub(super) async fn many(
+        &self,
+        reads: Vec<Read>,
+        consistency: Consistency,
+        tally: Option<&Tally>,
+    ) -> Result<Vec<Found>> {
+        if consistency == Consistency::Strong || tally.is_some() {
+            let (call, spent) = spent::count(fetch(&*self.store, &self.table, &reads, consistency)).await;
+            let call = Arc::new(call?);
+            if let Some(tally) = tally {
+                tally.tiles(&reads, &call, consistency, spent);
+            }
+            return Ok((0..reads.len()).map(|place| Found { call: call.clone(), place }).collect());
         }
         let mut found = Vec::with_capacity(reads.len());
         for (call, place) in self.join(reads) {
@@ -149,7 +168,7 @@ impl Coalesce {
         let listed = Listed { calls: self.calls.clone(), reads: reads.clone(), ticket };
         let (store, table) = (self.store.clone(), self.table.clone());
         let call = async move {
-            let result = fetch(store, table, listed.reads.clone(), Consistency::Eventual).await;
+            let result = fetch(&*store, &table, &listed.reads, Consistency::Eventual).await;
             drop(listed);
             result.map(Arc::new).map_err(Arc::new)
         };
@@ -164,7 +183,7 @@ impl Coalesce {
 }
 
 /// Carry out reads: single tiles in one `get`, ranges one by one.
-async fn fetch(store: Arc<dyn Store>, table: Table, reads: Vec<Read>, consistency: Consistency) -> Result<Vec<Items>> {
+async fn fetch(store: &dyn Store, table: &Table, reads: &[Read], consistency: Consistency) -> Result<Vec<Items>> {
     let ids: Vec<TileId> = reads
         .iter()
         .filter_map(|read| match read {
@@ -174,15 +193,15 @@ async fn fetch(store: Arc<dyn Store>, table: Table, reads: Vec<Read>, consistenc
         .collect();
     let mut tiles = Vec::new();
     if !ids.is_empty() {
-        tiles = store.get(&table, &ids, consistency).await?;
+        tiles = store.get(table, &ids, consistency).await?;
     }
     let mut tiles = ids.into_iter().zip(tiles);
     let mut found = Vec::with_capacity(reads.len());
-    for read in &reads {
+    for read in reads {
         found.push(match read {
             Read::Tile(_) => tiles.next().and_then(|(id, item)| Some((id, item?))).into_iter().collect(),
             Read::Tiles { key, level, starts, limit } => {
-                store.range(&table, key, *level, *starts, *limit, consistency).await?
+                store.range(table, key, *level, *starts, *limit, consistency).await?
             }
         });
     }

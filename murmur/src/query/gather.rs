@@ -1,27 +1,34 @@
-//! From a plan to the fold of a key: its items, in as few calls of the store as it takes.
+//! From a plan to the fold of each key: all their items, in as few calls of the store as it takes.
+//!
+//! What is to be read is the same for all keys of a request, so it is read for all of them at the same time: what has a
+//! name in one call, and a range of tiles in a call for each key. Where slots turn out not to be rolled, the levels below
+//! are read in their place, again for all keys at once. So a request waits for the store as often as there are levels
+//! that are not rolled, and once more; only ranges of many tiles are read a page after the other.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, try_join, try_join_all};
+use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::coalesce::{Found, Read};
+use super::budget::Budget;
+use super::coalesce::{Found, Items, Read};
 use super::cover::{Settled, cover};
 use super::fold::{Fold, Folded};
 use super::plan::Step;
 use super::points::Points;
-use super::reader::KEYS_AT_ONCE;
-use super::{Limits, Plan, Reader};
-use crate::Result;
+use super::{Plan, Reader};
 use crate::aggregate::{Form, Monoid};
 use crate::pipeline::Pipeline;
-use crate::store::{Consistency, Item, TileId};
-use crate::time::{Level, Tile, Tiling, TimeRange, Timestamp};
+use crate::store::{Consistency, TileId};
+use crate::time::{Level, Slot, Tile, Tiling, TimeRange, Timestamp};
+use crate::{Error, Result};
 
 /// Items that one call of the store may bring; bounds the memory of a request.
 const PAGE: usize = 1_024;
+
+/// Calls of one request that run at the same time.
+pub(super) const CALLS_AT_ONCE: usize = 32;
 
 /// Tiles of the finest level up to which nothing is gained by the levels above.
 const FEW: u64 = 4;
@@ -29,40 +36,36 @@ const FEW: u64 = 4;
 /// Single tiles of a step that are asked for one by one, all in one call; more are asked for as a range.
 const SINGLES: usize = 4;
 
-/// What a request may read, and has read, for so many keys.
-pub(super) struct Budget {
-    spent: AtomicUsize,
-    keys: usize,
-    limits: Limits,
-}
-
-impl Budget {
-    pub(super) fn new(keys: usize, limits: Limits) -> Self {
-        Self { spent: AtomicUsize::new(0), keys, limits }
-    }
-
-    fn spend(&self, items: usize) -> Result<()> {
-        let spent = self.spent.fetch_add(items, Ordering::Relaxed) + items;
-        self.limits.check_items(spent, self.keys)
-    }
-}
-
-/// How the items of one key are read.
+/// How a request reads.
 pub(super) struct Gather<'a> {
-    pub(super) key: &'a Arc<str>,
     pub(super) budget: &'a Budget,
     pub(super) consistency: Consistency,
     /// The levels above the finest one that may be used.
     pub(super) parents: &'a [Level],
 }
 
-/// What the first call brought for a step.
-enum First {
-    /// Each of its tiles.
-    Tiles(Vec<Found>),
-    /// A page.
-    Page(Found),
+impl<'a> Gather<'a> {
+    /// The levels that those below `level` are made of, when it is one that rolling writes.
+    fn below(&self, level: Level) -> Option<&'a [Level]> {
+        let at = self.parents.iter().position(|parent| *parent == level)?;
+        Some(&self.parents[..at])
+    }
 }
+
+/// A part of the fold of a key.
+enum Part {
+    /// To be read.
+    Wanted(Step),
+    /// Tiles that hold all that there is of their time, each with its parts.
+    Tiles(Step, Vec<Found>),
+    /// Slots of a tile that hold the folds of their children.
+    Rolled(Found, Range<u16>),
+    /// The first page of a range.
+    Page(Step, Found),
+}
+
+/// Slots that are not rolled, of a key.
+type Missing = (Arc<str>, Level, TimeRange);
 
 impl<P: Pipeline> Reader<P> {
     /// The fold of each key, in their order.
@@ -71,114 +74,169 @@ impl<P: Pipeline> Reader<P> {
         keys: &[Arc<str>],
         plan: &Plan,
         settled: Settled,
+        points: Option<&Points>,
         consistency: Consistency,
+        budget: &Budget,
     ) -> Result<Vec<Folded<P::Aggregate>>> {
-        let budget = Budget::new(keys.len(), self.inner.limits);
-        let parents = P::tiling().parents();
-        if let [step] = steps(&P::tiling(), plan, parents, settled)[..]
-            && let Some(reads) = single_tiles::<P>(keys, &step)
-        {
-            let found = self.inner.coalesce.many(reads, consistency).await?;
-            let folds = found.iter().map(|items| {
-                let mut fold = Fold::new(P::tiling(), None);
-                budget.spend(items.len())?;
-                fold.take(&step, items)?;
-                Ok(fold.finish())
-            });
-            return folds.collect();
-        }
-        let folds = keys.iter().map(|key| {
-            let gather = Gather { key, budget: &budget, consistency, parents };
-            async move { self.fold(&gather, plan, settled, None).await }
-        });
-        // Collected first: a stream over a borrowing iterator has a future that no thread may carry on.
-        stream::iter(folds.collect::<Vec<_>>()).buffered(KEYS_AT_ONCE).try_collect().await
-    }
-
-    /// The fold of one key.
-    pub(super) async fn fold(
-        &self,
-        gather: &Gather<'_>,
-        plan: &Plan,
-        settled: Settled,
-        points: Option<Points>,
-    ) -> Result<Folded<P::Aggregate>> {
         let tiling = P::tiling();
-        let fit = |level: &&Level| points.as_ref().is_none_or(|points| points.fit(&tiling, **level));
-        let parents: Vec<Level> = gather.parents.iter().filter(fit).copied().collect();
-        let gather = Gather { parents: &parents, ..*gather };
-        let mut fold = Fold::new(tiling, points);
-        self.gather(&gather, &steps(&tiling, plan, &parents, settled), &mut fold).await?;
-        Ok(fold.finish())
+        let fit = |level: &&Level| points.is_none_or(|points| points.fit(&tiling, **level));
+        let parents: Vec<Level> = tiling.parents().iter().filter(fit).copied().collect();
+        let how = Gather { budget, consistency, parents: &parents };
+        let mut folds: Vec<_> = keys.iter().map(|_| Fold::new(tiling, points.cloned())).collect();
+        self.gather(&how, keys, &steps(&tiling, plan, &parents, settled), &mut folds).await?;
+        Ok(folds.into_iter().map(Fold::finish).collect())
     }
 
-    /// Fold what these steps cover, in their order. Their first pages are read at the same time.
+    /// Fold what these steps cover, in their order, for each key.
     pub(super) async fn gather(
         &self,
-        gather: &Gather<'_>,
+        how: &Gather<'_>,
+        keys: &[Arc<str>],
         steps: &[Step],
-        fold: &mut Fold<P::Aggregate>,
+        folds: &mut [Fold<P::Aggregate>],
     ) -> Result<()> {
-        for (step, first) in steps.iter().zip(self.firsts(gather, steps).await?) {
-            match first {
-                First::Page(page) => self.pages(gather, step, page, fold).await?,
-                First::Tiles(tiles) => {
-                    gather.budget.spend(tiles.iter().map(|tile| tile.len()).sum())?;
-                    if gather.parents.contains(&step.level) {
-                        self.rolled(gather, step, &tiles, fold).await?;
-                    } else {
-                        tiles.iter().try_for_each(|tile| fold.take(step, tile))?;
-                    }
-                }
-            }
+        let wanted = || steps.iter().copied().map(Part::Wanted).collect::<Vec<_>>();
+        let mut parts: Vec<Vec<Part>> = keys.iter().map(|_| wanted()).collect();
+        let mut missing = Vec::new();
+        while self.read(how, keys, &mut parts, &mut missing).await? {}
+        let taken = keys.iter().zip(parts).zip(folds).map(|((key, parts), fold)| self.take(how, key, parts, fold));
+        // Collected first: a stream over a borrowing iterator has a future that no thread may carry on.
+        let pages = stream::iter(taken.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<u64>>().await?;
+        how.budget.wait(pages.into_iter().max().unwrap_or(0));
+        // The lower levels come first: those above are made of them.
+        for (key, level, slots) in missing.iter().rev() {
+            self.offer(key, *level, *slots);
         }
         Ok(())
     }
 
-    async fn firsts(&self, gather: &Gather<'_>, steps: &[Step]) -> Result<Vec<First>> {
-        let tiling = P::tiling();
-        let (mut singles, mut pages, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-        for step in steps {
-            let before = singles.len();
-            if gather.parents.contains(&step.level) || is_few::<P>(&tiling, step) {
-                let tiles = tiles(&tiling, step);
-                singles.extend(tiles.map(|tile| Read::Tile(TileId { key: gather.key.clone(), tile, part: None })));
-            } else {
-                let read = Read::Tiles { key: gather.key.clone(), level: step.level, starts: step.tiles, limit: PAGE };
-                pages.push(self.inner.coalesce.one(read, gather.consistency));
+    /// Read all that is wanted, of all keys, at the same time. Whether there was anything.
+    async fn read(
+        &self,
+        how: &Gather<'_>,
+        keys: &[Arc<str>],
+        parts: &mut [Vec<Part>],
+        missing: &mut Vec<Missing>,
+    ) -> Result<bool> {
+        let (mut singles, mut pages) = (Vec::new(), Vec::new());
+        for (key, parts) in keys.iter().zip(parts.iter()) {
+            for part in parts {
+                let Part::Wanted(step) = part else { continue };
+                match names::<P>(how, step) {
+                    Some(tiles) => {
+                        singles.extend(tiles.map(|tile| Read::Tile(TileId { key: key.clone(), tile, part: None })));
+                    }
+                    None => {
+                        let (key, level, starts) = (key.clone(), step.level, step.tiles);
+                        pages.push(Read::Tiles { key, level, starts, limit: PAGE });
+                    }
+                }
             }
-            counts.push(singles.len() - before);
         }
-        let singles = async {
-            if singles.is_empty() {
-                Ok(Vec::new())
-            } else {
-                self.inner.coalesce.many(singles, gather.consistency).await
-            }
-        };
-        let (singles, pages) = try_join(singles, try_join_all(pages)).await?;
-        let (mut singles, mut pages) = (singles.into_iter(), pages.into_iter());
-        let firsts = counts.into_iter().map(|count| match count {
-            // Every step has a tile.
-            0 => pages.next().map(First::Page).unwrap_or_else(|| First::Tiles(Vec::new())),
-            count => First::Tiles(singles.by_ref().take(count).collect()),
+        if singles.is_empty() && pages.is_empty() {
+            return Ok(false);
+        }
+        how.budget.wait(1);
+        let singles = singles.chunks(PAGE).map(<[Read]>::to_vec).map(|reads| async {
+            let found = self.inner.coalesce.many(reads, how.consistency, how.budget.tally.as_ref()).await?;
+            how.budget.spend(found.iter().map(|items| items.len()).sum())?;
+            Ok::<_, Error>(found)
         });
-        Ok(firsts.collect())
+        let pages = pages.into_iter().map(|read| async {
+            let page = self.inner.coalesce.one(read, how.consistency, how.budget.tally.as_ref()).await?;
+            how.budget.spend(complete(&page, PAGE).0)?;
+            Ok::<_, Error>(page)
+        });
+        let singles = stream::iter(singles.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
+        let pages = stream::iter(pages.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
+        let (singles, pages) = try_join(singles, pages).await?;
+        let (mut singles, mut pages) = (singles.into_iter().flatten(), pages.into_iter());
+        for (key, parts) in keys.iter().zip(parts) {
+            for part in std::mem::take(parts) {
+                let Part::Wanted(step) = part else {
+                    parts.push(part);
+                    continue;
+                };
+                match (names::<P>(how, &step), how.below(step.level)) {
+                    (Some(tiles), Some(below)) => {
+                        let tiles = tiles.zip(singles.by_ref());
+                        let slots = |slots| self.missing(how, key, &step, below, slots, missing);
+                        split(&P::tiling(), &step, tiles, parts, slots);
+                    }
+                    (Some(tiles), None) => {
+                        parts.push(Part::Tiles(step, tiles.zip(singles.by_ref()).map(|(_, found)| found).collect()));
+                    }
+                    (None, _) => parts.extend(pages.next().map(|page| Part::Page(step, page))),
+                }
+            }
+        }
+        Ok(true)
     }
 
-    /// A page after the other.
-    async fn pages(&self, gather: &Gather<'_>, step: &Step, first: Found, fold: &mut Fold<P::Aggregate>) -> Result<()> {
-        let (mut items, mut starts, mut limit) = (first, step.tiles, PAGE);
+    /// What to read in place of slots that are not rolled.
+    fn missing(
+        &self,
+        how: &Gather<'_>,
+        key: &Arc<str>,
+        step: &Step,
+        below: &[Level],
+        slots: TimeRange,
+        missing: &mut Vec<Missing>,
+    ) -> Vec<Step> {
+        if let Some(tally) = &how.budget.tally {
+            tally.not_rolled(step.level, slots);
+        }
+        if below.is_empty() {
+            // At once: where there is too much to read for one request, the next one finds it rolled.
+            self.offer(key, step.level, slots);
+        } else {
+            missing.push((key.clone(), step.level, slots));
+        }
+        cover(&P::tiling(), below, slots, Settled::ALL)
+    }
+
+    /// Fold the parts of a key, in their order. How many pages had to be read for that.
+    async fn take(
+        &self,
+        how: &Gather<'_>,
+        key: &Arc<str>,
+        parts: Vec<Part>,
+        fold: &mut Fold<P::Aggregate>,
+    ) -> Result<u64> {
+        let mut pages = 0;
+        for part in parts {
+            match part {
+                Part::Tiles(step, tiles) => tiles.iter().try_for_each(|tile| fold.take(&step, tile))?,
+                Part::Rolled(tile, slots) => {
+                    for (id, item) in tile.iter() {
+                        slots.clone().try_for_each(|slot| fold.take_rolled(id, Slot(slot), item))?;
+                    }
+                }
+                Part::Page(step, page) => pages += self.pages(how, key, &step, page, fold).await?,
+                // All that was wanted has been read.
+                Part::Wanted(_) => {}
+            }
+        }
+        Ok(pages)
+    }
+
+    /// A page after the other. How many there were behind the first.
+    async fn pages(
+        &self,
+        how: &Gather<'_>,
+        key: &Arc<str>,
+        step: &Step,
+        first: Found,
+        fold: &mut Fold<P::Aggregate>,
+    ) -> Result<u64> {
+        let (mut items, mut starts, mut limit, mut read) = (first, step.tiles, PAGE, 0);
         loop {
-            // A full page may end within the parts of a tile: that tile belongs to the next page.
-            let next = items.last().filter(|_| items.len() >= limit).map(|(id, _)| id.tile.start);
-            let whole = next.map_or(items.len(), |next| items.partition_point(|(id, _)| id.tile.start < next));
-            gather.budget.spend(whole)?;
+            let (whole, next) = complete(&items, limit);
             fold.take(step, &items[..whole])?;
             match next {
-                None => return Ok(()),
+                None => return Ok(read),
                 Some(_) if whole == 0 => {
-                    gather.budget.limits.check_items(limit, gather.budget.keys)?;
+                    how.budget.check(limit)?;
                     limit *= 2;
                 }
                 Some(next) => {
@@ -186,68 +244,53 @@ impl<P: Pipeline> Reader<P> {
                     limit = PAGE;
                 }
             }
-            let read = Read::Tiles { key: gather.key.clone(), level: step.level, starts, limit };
-            items = self.inner.coalesce.one(read, gather.consistency).await?;
+            let page = Read::Tiles { key: key.clone(), level: step.level, starts, limit };
+            items = self.inner.coalesce.one(page, how.consistency, how.budget.tally.as_ref()).await?;
+            how.budget.spend(complete(&items, limit).0)?;
+            read += 1;
         }
     }
+}
 
-    /// The slots of a level that rolling writes; what is not rolled yet is taken from the levels below.
-    async fn rolled(
-        &self,
-        gather: &Gather<'_>,
-        step: &Step,
-        tiles: &[Found],
-        fold: &mut Fold<P::Aggregate>,
-    ) -> Result<()> {
-        let tiling = P::tiling();
-        let items: Vec<&(TileId, Item)> = tiles.iter().flat_map(|found| found.iter()).collect();
-        let mut missing: Option<TimeRange> = None;
-        let mut at = step.slots.start;
-        while at < step.slots.end {
-            let tile = tiling.tile_of(step.level, at);
+/// How many items of a page are tiles with all their parts, and the tile that the next page begins with: a full page may
+/// end within the parts of one.
+fn complete(items: &Items, limit: usize) -> (usize, Option<Timestamp>) {
+    let next = items.last().filter(|_| items.len() >= limit).map(|(id, _)| id.tile.start);
+    (next.map_or(items.len(), |next| items.partition_point(|(id, _)| id.tile.start < next)), next)
+}
+
+/// The slots of a step of a level that rolling writes: those that are rolled, and in place of the others what `missing`
+/// says.
+fn split(
+    tiling: &Tiling,
+    step: &Step,
+    tiles: impl Iterator<Item = (Tile, Found)>,
+    out: &mut Vec<Part>,
+    mut missing: impl FnMut(TimeRange) -> Vec<Step>,
+) {
+    let mut gap: Option<TimeRange> = None;
+    let mut fill = |gap: &mut Option<TimeRange>, out: &mut Vec<Part>| {
+        out.extend(gap.take().map(&mut missing).into_iter().flatten().map(Part::Wanted));
+    };
+    for (tile, found) in tiles {
+        let mut at = tile.start.max(step.slots.start);
+        let end = tiling.tile_range(tile).end.min(step.slots.end);
+        let mut run: Option<Range<u16>> = None;
+        while at < end {
             let slot = tiling.slot_in(tile, at);
-            let end = tiling.slot_range(tile, slot).end;
-            let item = items.iter().find(|(id, item)| id.tile == tile && item.rolled.binary_search(&slot).is_ok());
-            match item {
-                Some((id, item)) => {
-                    if let Some(missing) = missing.take() {
-                        self.missing(gather, step.level, missing, fold).await?;
-                    }
-                    fold.take_rolled(id, slot, item)?;
-                }
-                None => missing = Some(TimeRange::new(missing.map_or(at, |missing| missing.start), end)),
+            let next = tiling.slot_range(tile, slot).end;
+            if found.first().is_some_and(|(_, item)| item.is_rolled(slot)) {
+                fill(&mut gap, out);
+                run = Some(run.map_or(slot.0, |run| run.start)..slot.0 + 1);
+            } else {
+                out.extend(run.take().map(|run| Part::Rolled(found.clone(), run)));
+                gap = Some(TimeRange::new(gap.map_or(at, |gap| gap.start), next));
             }
-            at = end;
+            at = next;
         }
-        match missing {
-            Some(missing) => self.missing(gather, step.level, missing, fold).await,
-            None => Ok(()),
-        }
+        out.extend(run.take().map(|run| Part::Rolled(found.clone(), run)));
     }
-
-    /// What these slots of `level` would hold, from the levels below.
-    fn missing<'a>(
-        &'a self,
-        gather: &'a Gather<'_>,
-        level: Level,
-        slots: TimeRange,
-        fold: &'a mut Fold<P::Aggregate>,
-    ) -> BoxFuture<'a, Result<()>> {
-        async move {
-            let below = gather.parents.iter().position(|parent| *parent == level).unwrap_or_default();
-            let below = Gather { parents: &gather.parents[..below], ..*gather };
-            // The lowest level first: where there is too much to read for one request, the next one finds it rolled.
-            if below.parents.is_empty() {
-                self.offer(gather.key, level, slots);
-            }
-            self.gather(&below, &cover(&P::tiling(), below.parents, slots, Settled::ALL), fold).await?;
-            if !below.parents.is_empty() {
-                self.offer(gather.key, level, slots);
-            }
-            Ok(())
-        }
-        .boxed()
-    }
+    fill(&mut gap, out);
 }
 
 /// What to read for a plan.
@@ -264,27 +307,24 @@ fn steps(tiling: &Tiling, plan: &Plan, parents: &[Level], settled: Settled) -> V
     steps
 }
 
-/// The tiles of a step, in order.
-fn tiles(tiling: &Tiling, step: &Step) -> impl Iterator<Item = Tile> {
-    let (tiling, level, end) = (*tiling, step.level, step.tiles.end);
-    let next = move |tile: &Tile| Some(tiling.tile_of(level, tiling.tile_range(*tile).end));
-    let inside = move |tile: &Tile| tile.start < end;
-    std::iter::successors(Some(Tile { level, start: step.tiles.start }), next).take_while(inside)
-}
-
-/// Whether a step of the finest level is a few items whose names are known.
-fn is_few<P: Pipeline>(tiling: &Tiling, step: &Step) -> bool {
-    let known = P::Aggregate::FORM == Form::Add && step.level == tiling.finest() && step.level != Level::Forever;
-    known && tiles(tiling, step).take(SINGLES + 1).count() <= SINGLES
-}
-
-/// One read per key, where a tile is one item and a step is one tile: the store takes them all in one call.
-fn single_tiles<P: Pipeline>(keys: &[Arc<str>], step: &Step) -> Option<Vec<Read>> {
-    if P::Aggregate::FORM != Form::Add {
-        return None;
-    }
-    let tile = step.single(&P::tiling())?;
-    Some(keys.iter().map(|key| Read::Tile(TileId { key: key.clone(), tile, part: None })).collect())
+/// The tiles of a step, when each is one item whose name is known and they are few enough to be asked for by it: those
+/// that rolling writes, and of the finest level a few of what the store adds.
+fn names<P: Pipeline>(how: &Gather<'_>, step: &Step) -> Option<impl Iterator<Item = Tile> + use<P>> {
+    let tiling = P::tiling();
+    let (level, end) = (step.level, step.tiles.end);
+    let first = Tile { level, start: step.tiles.start };
+    let next = move |tile: &Tile| {
+        // All time is one tile.
+        let next = tiling.tile_range(*tile).end;
+        (next < end).then(|| tiling.tile_of(level, next))
+    };
+    let tiles = std::iter::successors(Some(first), next);
+    let is_few = || {
+        P::Aggregate::FORM == Form::Add
+            && level == tiling.finest()
+            && tiles.clone().take(SINGLES + 1).count() <= SINGLES
+    };
+    (how.below(level).is_some() || is_few()).then_some(tiles)
 }
 
 impl Settled {

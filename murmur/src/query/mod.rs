@@ -6,14 +6,19 @@
 //!
 //! - Intervals are cut exactly at slots: a side that does not lie on a slot's edge is moved outwards to the next one,
 //!   and the [`Answer`] says so. Nothing is approximated. Days, weeks and months of a time zone become such an interval
-//!   before anything is planned.
+//!   before anything is planned; whoever prefers fewer reads has it cut at whole hours or days, see [`Edges`].
 //! - Slots are folded in the order of time, and within a slot the partitions in the order of their names.
 //! - Absent, empty and out of retention are three different answers, see [`Presence`].
-//! - Reads of the same tile that run at the same time share one call of the store; none of them can fail another.
+//! - Reads of the same tile that run at the same time share one call of the store; none of them can fail another. The keys
+//!   of one request are read together.
+//! - What an answer took is told on request, see [`Explanation`].
 
 mod answer;
+mod budget;
 mod coalesce;
 mod cover;
+mod edges;
+mod explanation;
 mod fold;
 mod gather;
 mod limits;
@@ -22,10 +27,13 @@ mod points;
 mod progress;
 mod reader;
 mod roll;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use answer::{Answer, AsOf, Interval, PartitionProgress, Point, Presence, Series};
+pub use edges::Edges;
+pub use explanation::{Explanation, LevelReads};
 pub use limits::Limits;
 pub use plan::{Ask, Plan, Step};
 pub use points::Every;

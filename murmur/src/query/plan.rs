@@ -1,5 +1,5 @@
-use super::Interval;
-use crate::time::{CalendarUnits, Level, Span, Tile, Tiling, TimeRange, Timestamp, Window};
+use super::{Edges, Interval};
+use crate::time::{CalendarUnits, Level, Span, Tiling, TimeRange, Timestamp, Window};
 use crate::{Error, ErrorKind, Result};
 
 /// Which time a request asks about.
@@ -51,7 +51,7 @@ pub struct Plan {
     pub interval: Interval,
     /// The same, with the sides that have no bound at the ends of time. It begins and ends at edges of slots.
     pub cut: TimeRange,
-    /// What was asked for before retention cut it, at edges of slots: where the steps of a series are counted from.
+    /// What was asked for before retention cut it, at edges: where the steps of a series are counted from.
     pub origin: Timestamp,
     /// What to read of the finest level; `None` when the whole interval lies out of retention. Levels above it may answer
     /// the inner part of it with fewer items.
@@ -71,17 +71,9 @@ pub struct Step {
     pub slots: TimeRange,
 }
 
-impl Step {
-    /// The tile, when it is only one.
-    pub fn single(&self, tiling: &Tiling) -> Option<Tile> {
-        let tile = Tile { level: self.level, start: self.tiles.start };
-        (tile.level == Level::Forever || tiling.tile_range(tile).end >= self.tiles.end).then_some(tile)
-    }
-}
-
 impl Plan {
     /// Plan an interval as of `now`. Errors name the field of the request.
-    pub fn make(window: &Window, tiling: &Tiling, ask: Ask, now: Timestamp) -> Result<Self> {
+    pub fn make(window: &Window, tiling: &Tiling, ask: Ask, edges: Edges, now: Timestamp) -> Result<Self> {
         let (asked, span, field) = match ask {
             Ask::Retention => return Ok(Self::now(window, tiling, now)),
             Ask::Window { span, end } => {
@@ -89,6 +81,11 @@ impl Plan {
                 (TimeRange::new(end.saturating_sub(span), end), span, "window")
             }
             Ask::Range(range) => (range, range.end.since(range.start), "start"),
+            Ask::Calendar { .. } if edges != Edges::Exact => {
+                return Err(refused(
+                    "`edges`: days, weeks and months have edges of their own; ask for them without `edges`",
+                ));
+            }
             Ask::Calendar { units, whole, end } => {
                 let end = end.unwrap_or_else(|| now.saturating_add(Span::from_micros(1)));
                 let range = if whole { units.whole_before(end) } else { units.before(end) };
@@ -109,7 +106,7 @@ impl Plan {
                 "`{field}` asks for {span}, but only {keep} are kept; ask for at most {keep}"
             )));
         }
-        let edges = TimeRange::new(tiling.floor_slot(asked.start), tiling.ceil_slot(asked.end));
+        let edges = edges.cut(tiling, asked, now);
         Ok(Self::over(tiling, asked, edges, floor(window, tiling, now)))
     }
 

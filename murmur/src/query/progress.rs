@@ -4,11 +4,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cover::Settled;
+use super::tally::Tally;
 use super::{AsOf, PartitionProgress};
 use crate::Result;
 use crate::engine::PartitionRecord;
 use crate::source::{PartitionId, Record, Shelf};
-use crate::store::{Consistency, Store, Table};
+use crate::store::{Consistency, Store, Table, spent};
 use crate::time::Timestamp;
 
 /// How long a reading of the partition records is good for. An older one is still true: it says less than there is.
@@ -31,10 +32,15 @@ impl Progress {
     }
 
     /// What is known now; a strong caller has it read again.
-    pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency) -> Result<(AsOf, Settled)> {
+    pub(super) async fn as_of(
+        &self,
+        now: Timestamp,
+        consistency: Consistency,
+        tally: Option<&Tally>,
+    ) -> Result<(AsOf, Settled)> {
         let Known { partitions, settled } = match self.recent() {
             Some(known) if consistency == Consistency::Eventual => known,
-            _ => self.refresh(consistency).await?,
+            _ => self.refresh(consistency, tally).await?,
         };
         let watermark = partitions.iter().map(|p| p.watermark).min().flatten();
         let newest = partitions.iter().filter_map(|p| p.watermark).max();
@@ -46,7 +52,7 @@ impl Progress {
         known.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, known)| known.clone())
     }
 
-    async fn refresh(&self, consistency: Consistency) -> Result<Known> {
+    async fn refresh(&self, consistency: Consistency, tally: Option<&Tally>) -> Result<Known> {
         let _one_at_a_time = self.reading.lock().await;
         if consistency == Consistency::Eventual
             && let Some(known) = self.recent()
@@ -54,7 +60,12 @@ impl Progress {
             return Ok(known);
         }
         let at = Instant::now();
-        let records = self.store.records(&self.shelf, PartitionRecord::PREFIX).await?;
+        let (records, spent) = spent::count(self.store.records(&self.shelf, PartitionRecord::PREFIX)).await;
+        let records = records?;
+        if let Some(tally) = tally {
+            let bytes = records.iter().map(|(name, record)| (name.len() + record.bytes.len()) as u64).sum();
+            tally.records(records.len(), bytes, spent);
+        }
         let records = records.iter().map(|(name, record)| partition(name, record)).collect::<Result<Vec<_>>>()?;
         let settled = Settled::of(records.iter().map(|(_, record)| record));
         let partitions = records.into_iter().map(|(partition, record)| PartitionProgress {

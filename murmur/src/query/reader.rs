@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::budget::Budget;
 use super::coalesce::{Coalesce, Read};
 use super::fold::Folded;
-use super::gather::{Budget, Gather};
+use super::gather::CALLS_AT_ONCE;
 use super::plan;
 use super::points::Points;
 use super::progress::Progress;
 use super::roll::Rolls;
-use super::{Answer, Ask, Every, Limits, Plan, Point, Presence, Series};
+use super::tally::Tally;
+use super::{Answer, Ask, Edges, Every, Limits, Plan, Point, Presence, Series};
 use crate::aggregate::{Monoid, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::key::{Key, KeyBuf};
@@ -24,9 +26,6 @@ use crate::{Error, ErrorKind, Result};
 /// What a pipeline answers.
 type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
 
-/// Keys of one request that are read at the same time.
-pub(super) const KEYS_AT_ONCE: usize = 32;
-
 /// Answers questions about one pipeline from its store. Clones are cheap and share the reads under way.
 ///
 /// Errors: [`InvalidArgument`](ErrorKind::InvalidArgument) names the field of the request;
@@ -34,9 +33,17 @@ pub(super) const KEYS_AT_ONCE: usize = 32;
 /// tile; [`Overflow`](ErrorKind::Overflow) names the key and the field whose value does not fit its reply.
 pub struct Reader<P> {
     pub(super) inner: Arc<Inner>,
-    question: Arc<Question>,
-    pub(super) is_rolling: bool,
+    pub(super) how: How,
     pipeline: PhantomData<fn() -> P>,
+}
+
+/// How a reader answers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct How {
+    question: Arc<Question>,
+    edges: Edges,
+    explains: bool,
+    pub(super) is_rolling: bool,
 }
 
 pub(super) struct Inner {
@@ -51,7 +58,7 @@ pub(super) struct Inner {
 
 impl<P> Clone for Reader<P> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), question: self.question.clone(), ..*self }
+        Self { inner: self.inner.clone(), how: self.how.clone(), pipeline: PhantomData }
     }
 }
 
@@ -59,43 +66,51 @@ impl<P: Pipeline> Reader<P> {
     /// A reader of a generation of the pipeline's table.
     pub fn new(store: Arc<dyn Store>, generation: u32) -> Self {
         let table = Table::new(P::SPEC.name, generation);
-        Self::with(measured(store), table, Arc::new(SystemClock), Limits::default())
+        Self::with(measured(store), table, Arc::new(SystemClock), Limits::default(), How::default())
     }
 
-    fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+    fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits, how: How) -> Self {
         let coalesce = Coalesce::new(store.clone(), table.clone());
         let progress = Progress::new(store.clone(), &table);
         let inner = Inner { store, table, coalesce, progress, clock, limits, rolls: Rolls::default() };
-        Self { inner: Arc::new(inner), question: Arc::default(), is_rolling: false, pipeline: PhantomData }
+        Self { inner: Arc::new(inner), how, pipeline: PhantomData }
     }
 
     /// The same with another clock, for tests and simulations.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         let Inner { store, table, limits, .. } = &*self.inner;
-        Self {
-            question: self.question,
-            is_rolling: self.is_rolling,
-            ..Self::with(store.clone(), table.clone(), clock, *limits)
-        }
+        Self::with(store.clone(), table.clone(), clock, *limits, self.how)
     }
 
     /// The same with other limits.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         let Inner { store, table, clock, .. } = &*self.inner;
-        Self {
-            question: self.question,
-            is_rolling: self.is_rolling,
-            ..Self::with(store.clone(), table.clone(), clock.clone(), limits)
-        }
+        Self::with(store.clone(), table.clone(), clock.clone(), limits, self.how)
     }
 
     /// The same, which has finished tiles rolled where its reads gain by it, in the background, on the runtime that it is
     /// called on. It needs the right to write to the table; without it, it says so once and reads on.
     #[must_use]
-    pub fn rolling(self) -> Self {
-        Self { is_rolling: true, ..self }
+    pub fn rolling(mut self) -> Self {
+        self.how.is_rolling = true;
+        self
+    }
+
+    /// The same with intervals cut at these edges.
+    #[must_use]
+    pub fn edges(mut self, edges: Edges) -> Self {
+        self.how.edges = edges;
+        self
+    }
+
+    /// The same with an [explanation](super::Explanation) of what was read in its answers. It shares no reads with other
+    /// requests, so that what it tells is its own.
+    #[must_use]
+    pub fn explaining(mut self) -> Self {
+        self.how.explains = true;
+        self
     }
 
     /// The same with a question to the estimates in its answers, sharing the reads under way. The instant of the
@@ -103,7 +118,9 @@ impl<P: Pipeline> Reader<P> {
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a question without an answer.
     pub fn asking(&self, question: Question) -> Result<Self> {
         question.check()?;
-        Ok(Self { question: Arc::new(question), ..self.clone() })
+        let mut asking = self.clone();
+        asking.how.question = Arc::new(question);
+        Ok(asking)
     }
 
     /// The value as it stands now, see [`Ask::Retention`].
@@ -177,16 +194,18 @@ impl<P: Pipeline> Reader<P> {
         consistency: Consistency,
     ) -> Result<Series<Reply<P>>> {
         let now = self.now();
-        let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
+        let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
-        let (as_of, settled) = self.inner.progress.as_of(now, consistency).await?;
+        let budget = self.budget(1);
+        let (as_of, settled) = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let (asked, key) = (shown(key), encode(key)?);
-        let budget = Budget::new(1, self.inner.limits);
-        let tiling = P::tiling();
-        let gather = Gather { key: &key, budget: &budget, consistency, parents: tiling.parents() };
-        let folded = self.fold(&gather, &plan, settled, Some(points.clone())).await?;
-        let presence = self.presence(&key, &plan, &folded, now, consistency).await?;
-        let mut question = Question::clone(&self.question);
+        let keys = std::slice::from_ref(&key);
+        let folded = self.folds(keys, &plan, settled, Some(&points), consistency, &budget).await?.pop();
+        let folded = folded.ok_or_else(|| Error::new(ErrorKind::Internal, "a key without a fold"))?;
+        let presence =
+            self.presences(keys, &plan, std::slice::from_ref(&folded), now, consistency, &budget).await?.pop();
+        let presence = presence.unwrap_or(Presence::Absent);
+        let mut question = Question::clone(&self.how.question);
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
             let present = value.is_some();
             question.as_of = range.end.min(now);
@@ -194,7 +213,8 @@ impl<P: Pipeline> Reader<P> {
                 .map_err(|error| error.while_doing(format_args!("{asked}, {}", range.start)))?;
             Ok(Point { range, value, present })
         });
-        Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of })
+        let explanation = budget.tally.as_ref().map(Tally::explain);
+        Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of, explanation })
     }
 
     /// What is now, by the reader's clock.
@@ -224,7 +244,7 @@ impl<P: Pipeline> Reader<P> {
     pub async fn ask_many(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
         self.inner.limits.check_keys(keys.len())?;
         let now = self.now();
-        let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, now)?;
+        let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         // A key that is asked for twice is read once.
         let mut places = HashMap::with_capacity(keys.len());
         let mut distinct = Vec::with_capacity(keys.len());
@@ -238,55 +258,73 @@ impl<P: Pipeline> Reader<P> {
         }
         let keys = distinct;
         // Before the tiles: the answer then contains at least this.
-        let (as_of, settled) = self.inner.progress.as_of(now, consistency).await?;
-        let folded = self.folds(&keys, &plan, settled, consistency).await?;
-        let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.question) };
-        let answers = keys.into_iter().zip(folded).map(|(key, folded)| {
-            let (plan, as_of, question) = (&plan, &as_of, &question);
-            async move {
-                let presence = self.presence(&key, plan, &folded, now, consistency).await?;
-                let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), question) {
-                    Ok(value) => (value, None),
-                    Err(error) if error.kind() == ErrorKind::Overflow => {
-                        (reply::<P>(None, question)?, Some(error.to_string()))
-                    }
-                    Err(error) => return Err(error),
-                };
-                Ok(Answer { value, problem, presence, interval: plan.interval, as_of: as_of.clone() })
-            }
+        let budget = self.budget(keys.len());
+        let (as_of, settled) = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
+        let folded = self.folds(&keys, &plan, settled, None, consistency, &budget).await?;
+        let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
+        let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.how.question) };
+        let answers = folded.into_iter().zip(presences).map(|(folded, presence)| {
+            let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), &question) {
+                Ok(value) => (value, None),
+                Err(error) if error.kind() == ErrorKind::Overflow => {
+                    (reply::<P>(None, &question)?, Some(error.to_string()))
+                }
+                Err(error) => return Err(error),
+            };
+            let as_of = as_of.clone();
+            Ok(Answer { value, problem, presence, interval: plan.interval, as_of, explanation: None })
         });
-        let answers: Vec<_> = stream::iter(answers).buffered(KEYS_AT_ONCE).try_collect().await?;
-        if asked.len() == answers.len() {
-            return Ok(answers);
+        let mut answers = answers.collect::<Result<Vec<_>>>()?;
+        if asked.len() != answers.len() {
+            answers = asked.into_iter().map(|at| answers[at].clone()).collect();
         }
-        Ok(asked.into_iter().map(|at| answers[at].clone()).collect())
+        if let Some(first) = answers.first_mut() {
+            first.explanation = budget.tally.as_ref().map(Tally::explain);
+        }
+        Ok(answers)
     }
 
-    /// What an answer is about. Only one without a value costs another read: whether the key is known at all.
-    async fn presence(
+    /// What a request about so many different keys may read.
+    fn budget(&self, keys: usize) -> Budget {
+        Budget::new(keys, self.inner.limits, self.how.explains.then(Tally::default))
+    }
+
+    /// What the answers are about. Only one without a value costs another read: whether the key is known at all.
+    async fn presences(
         &self,
-        key: &Arc<str>,
+        keys: &[Arc<str>],
         plan: &Plan,
-        folded: &Folded<P::Aggregate>,
+        folded: &[Folded<P::Aggregate>],
         now: Timestamp,
         consistency: Consistency,
-    ) -> Result<Presence> {
-        if folded.values.iter().any(Option::is_some) {
-            return Ok(Presence::Present);
-        }
-        if plan.finest.is_none() {
-            return Ok(Presence::OutOfRetention);
-        }
-        let mut known = folded.known;
-        if !known && !plan.whole {
-            let tiling = P::tiling();
-            let starts = plan::kept(&P::SPEC.window, &tiling, now);
-            for level in [tiling.finest(), Level::Late] {
-                let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
-                known = known || !self.inner.coalesce.one(read, consistency).await?.is_empty();
-            }
-        }
-        Ok(if known { Presence::Empty } else { Presence::Absent })
+        budget: &Budget,
+    ) -> Result<Vec<Presence>> {
+        let known = |folded: &Folded<P::Aggregate>| match () {
+            () if folded.values.iter().any(Option::is_some) => Some(Presence::Present),
+            () if plan.finest.is_none() => Some(Presence::OutOfRetention),
+            () if folded.known => Some(Presence::Empty),
+            () if plan.whole => Some(Presence::Absent),
+            () => None,
+        };
+        let tiling = P::tiling();
+        let starts = plan::kept(&P::SPEC.window, &tiling, now);
+        let looks =
+            keys.iter().zip(folded).map(|(key, folded)| (key.clone(), known(folded))).map(|(key, known)| async move {
+                if let Some(presence) = known {
+                    return Ok((presence, 0));
+                }
+                for (reads, level) in (1..).zip([tiling.finest(), Level::Late]) {
+                    let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
+                    if !self.inner.coalesce.one(read, consistency, budget.tally.as_ref()).await?.is_empty() {
+                        return Ok((Presence::Empty, reads));
+                    }
+                }
+                Ok::<_, Error>((Presence::Absent, 2))
+            });
+        // Collected first, as in `gather`.
+        let looks = stream::iter(looks.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>().await?;
+        budget.wait(looks.iter().map(|(_, reads)| *reads).max().unwrap_or(0));
+        Ok(looks.into_iter().map(|(presence, _)| presence).collect())
     }
 }
 

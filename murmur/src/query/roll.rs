@@ -7,9 +7,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::budget::Budget;
 use super::cover::{Settled, cover};
 use super::fold::Fold;
-use super::gather::{Budget, Gather};
+use super::gather::Gather;
 use super::points::Points;
 use super::{Limits, Reader};
 use crate::aggregate::{Form, Monoid, envelope, stored_numbers};
@@ -105,7 +106,7 @@ impl<P: Pipeline> Reader<P> {
 
     /// Ask for slots to be rolled that a read had to put together from the level below.
     pub(super) fn offer(&self, key: &Arc<str>, level: Level, slots: TimeRange) {
-        if !self.is_rolling || !self.inner.rolls.add(Job { key: key.clone(), level, slots }) {
+        if !self.how.is_rolling || !self.inner.rolls.add(Job { key: key.clone(), level, slots }) {
             return;
         }
         let reader = self.clone();
@@ -136,9 +137,8 @@ impl<P: Pipeline> Reader<P> {
             return Ok(0);
         }
         let below = tiling.parents().iter().position(|parent| *parent == level).unwrap_or_default();
-        let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits });
-        let gather =
-            Gather { key, budget: &budget, consistency: Consistency::Strong, parents: &tiling.parents()[..below] };
+        let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits }, None);
+        let how = Gather { budget: &budget, consistency: Consistency::Strong, parents: &tiling.parents()[..below] };
         let (mut rolled, mut at) = (0, slots.start);
         while at < slots.end {
             let tile = tiling.tile_of(level, at);
@@ -146,7 +146,8 @@ impl<P: Pipeline> Reader<P> {
             let count = part.end.since(at).as_micros() / unit.as_micros();
             let points = Points::Even { first: at, step: unit, cut: part, count: count as u64 };
             let mut fold = Fold::new(tiling, Some(points.clone()));
-            self.gather(&gather, &cover(&tiling, gather.parents, part, Settled::ALL), &mut fold).await?;
+            let steps = cover(&tiling, how.parents, part, Settled::ALL);
+            self.gather(&how, std::slice::from_ref(key), &steps, std::slice::from_mut(&mut fold)).await?;
             let folded = fold.finish().values;
             if folded.iter().all(Option::is_none) {
                 // Nobody gains by it, and keys that do not exist must not cost writes.
