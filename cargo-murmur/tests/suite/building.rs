@@ -237,7 +237,7 @@ pub async fn visitors(url: &'static str) -> Option<f64> {
     let request = PageTrafficServiceGetWindowRequest {
         key: Some(PageTrafficKey { page_id: "/home".into() }),
         window: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
-        options: Some(murmur::v1::ReadOptions { strong: true, question: None }),
+        options: Some(murmur::v1::ReadOptions { strong: true, ..Default::default() }),
         ..Default::default()
     };
     let reply = client.get_window(request).await.ok()?.into_inner();

@@ -18,6 +18,7 @@ use super::messages::*;
 use super::status;
 use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
+use crate::query::Edges;
 use crate::time::{CalendarUnits, Span, TimeRange, Timestamp};
 use crate::wire::types::ReadOptions;
 use crate::{Error, ErrorKind, Result};
@@ -89,6 +90,20 @@ impl<P: Pipeline> Client<P> {
     #[must_use]
     pub fn asking(mut self, question: Question) -> Self {
         self.options.get_or_insert_default().question = Some(question.into());
+        self
+    }
+
+    /// The same with intervals cut at these edges. A calendar has edges of its own.
+    #[must_use]
+    pub fn edges(mut self, edges: Edges) -> Self {
+        self.options.get_or_insert_default().edges = edges.into();
+        self
+    }
+
+    /// The same, with what was read for an answer in its [`explanation`](crate::wire::types::Answer::explanation).
+    #[must_use]
+    pub fn explaining(mut self) -> Self {
+        self.options.get_or_insert_default().explain = true;
         self
     }
 

@@ -9,6 +9,7 @@ use super::interval::{self, set};
 use super::messages::*;
 use super::rpc::{Method, Replies, Rpc, decode, encode};
 use super::status;
+use super::truth::truth;
 use super::watch::{self, Watching};
 use crate::aggregate::Monoid;
 use crate::key::Key;
@@ -16,7 +17,7 @@ use crate::pipeline::{Pipeline, Spec};
 use crate::query::{self, Ask, Reader};
 use crate::store::Consistency;
 use crate::wire::WireField;
-use crate::wire::types::{Answer, AsOf, PartitionProgress, Presence, ReadOptions};
+use crate::wire::types::{Answer, ReadOptions};
 
 /// What a pipeline answers.
 pub(super) type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
@@ -94,11 +95,13 @@ impl<P: Pipeline> Handler<P> {
 
     /// How a request wants to be answered.
     fn how(&self, options: Option<ReadOptions>) -> Result<(Reader<P>, Consistency), Status> {
-        let ReadOptions { strong, question } = options.unwrap_or_default();
+        let ReadOptions { strong, question, explain, edges } = options.unwrap_or_default();
         let reader = match question {
             None => self.reader.clone(),
             Some(question) => self.reader.asking(question.into()).map_err(|e| status::of(&e))?,
         };
+        let reader = reader.edges(edges.into());
+        let reader = if explain { reader.explaining() } else { reader };
         Ok((reader, if strong { Consistency::Strong } else { Consistency::Eventual }))
     }
 
@@ -132,7 +135,7 @@ impl<P: Pipeline> Handler<P> {
             value: point.value,
             present: point.present,
         });
-        let answer = Some(truth(series.presence, series.interval, series.as_of));
+        let answer = Some(truth(series.presence, series.interval, series.as_of, series.explanation));
         encode(&SeriesResponse { points: points.collect(), answer })
     }
 }
@@ -195,23 +198,6 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
 pub(super) fn value_response<V: WireField>(answer: query::Answer<V>) -> ValueResponse<V> {
     let present = answer.is_present();
     let problem = answer.problem.unwrap_or_default();
-    let truth = Answer { problem, ..truth(answer.presence, answer.interval, answer.as_of) };
+    let truth = Answer { problem, ..truth(answer.presence, answer.interval, answer.as_of, answer.explanation) };
     ValueResponse { value: answer.value, present, answer: Some(truth) }
-}
-
-fn truth(presence: query::Presence, interval: query::Interval, as_of: query::AsOf) -> Answer {
-    let presence = match presence {
-        query::Presence::Present => Presence::Present,
-        query::Presence::Absent => Presence::Absent,
-        query::Presence::Empty => Presence::Empty,
-        query::Presence::OutOfRetention => Presence::OutOfRetention,
-    };
-    let partitions = as_of.partitions.iter().map(|known| PartitionProgress {
-        partition: known.partition.as_str().into(),
-        watermark: known.watermark,
-        offset: known.offset.map(|offset| offset.to_string()).unwrap_or_default(),
-    });
-    let query::Interval { start, end, start_exact, end_exact } = interval;
-    let as_of = AsOf { watermark: as_of.watermark, freshness: as_of.freshness, partitions: partitions.collect() };
-    Answer { presence, start, end, start_exact, end_exact, as_of: Some(as_of), ..Answer::default() }
 }

@@ -37,6 +37,7 @@ mod service;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+mod truth;
 mod watch;
 
 pub use client::Client;

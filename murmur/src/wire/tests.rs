@@ -58,6 +58,9 @@ fn the_shared_messages_are_those_of_the_proto() {
         ours::<CalendarStep>(),
         ours::<Answer>(),
         ours::<AsOf>(),
+        ours::<Explanation>(),
+        ours::<LevelReads>(),
+        ours::<NotRolled>(),
         ours::<PartitionProgress>(),
         ours::<Estimate>(),
         ours::<Average>(),
@@ -97,11 +100,15 @@ fn times_are_the_messages_that_google_made_for_them() {
 }
 
 #[test]
-fn presences_are_those_of_the_proto() {
-    let theirs = compiled("murmur/v1/types.proto").get_enum_by_name(Presence::PROTO).unwrap();
-    let theirs: Vec<_> = theirs.values().map(|value| (value.name().to_owned(), value.number())).collect();
-    let ours = Presence::ALL.map(|presence| (presence.proto_name().to_owned(), presence as i32));
-    assert_eq!(theirs, ours);
+fn enums_are_those_of_the_proto() {
+    let theirs = |name| {
+        let theirs = compiled("murmur/v1/types.proto").get_enum_by_name(name).unwrap();
+        theirs.values().map(|value| (value.name().to_owned(), value.number())).collect::<Vec<_>>()
+    };
+    let presences = Presence::ALL.iter().map(|presence| (presence.proto_name().to_owned(), *presence as i32));
+    assert_eq!(theirs(Presence::PROTO), presences.collect::<Vec<_>>());
+    let edges = Edges::ALL.iter().map(|edges| (edges.proto_name().to_owned(), *edges as i32));
+    assert_eq!(theirs(Edges::PROTO), edges.collect::<Vec<_>>());
 }
 
 #[test]
@@ -119,19 +126,32 @@ fn instants() -> impl Strategy<Value = Timestamp> {
 }
 
 prop_compose! {
+    fn explanations()(
+        levels in proptest::collection::vec((any::<String>(), any::<u64>(), any::<u64>()), 0..3),
+        read_units in 0.0..1e9f64, consumed_units in proptest::option::of(0.0..1e9f64), requests in any::<u64>(),
+        ranges in proptest::collection::vec((any::<String>(), instants()), 0..3),
+    ) -> Explanation {
+        let levels = levels.into_iter().map(|(level, reads, items)| LevelReads { level, reads, items, bytes: reads / 2 });
+        let not_rolled = ranges.into_iter().map(|(level, at)| NotRolled { level, start: Some(at), end: None });
+        let (levels, not_rolled) = (levels.collect(), not_rolled.collect());
+        Explanation { levels, read_units, consumed_units, requests, round_trips: requests / 2, not_rolled }
+    }
+}
+
+prop_compose! {
     fn answers()(
-        presence in proptest::sample::select(&Presence::ALL),
+        presence in proptest::sample::select(Presence::ALL),
         start in proptest::option::of(instants()), end in proptest::option::of(instants()),
         start_exact in any::<bool>(), end_exact in any::<bool>(),
         freshness in proptest::option::of(0..315_576_000_000_000_000u64),
         offsets in proptest::collection::vec((any::<String>(), any::<String>(), proptest::option::of(instants())), 0..4),
-        has_as_of in any::<bool>(), problem in any::<String>(),
+        has_as_of in any::<bool>(), problem in any::<String>(), explanation in proptest::option::of(explanations()),
     ) -> Answer {
         let partitions = offsets.into_iter()
             .map(|(partition, offset, watermark)| PartitionProgress { partition, watermark, offset })
             .collect();
         let as_of = AsOf { watermark: start, freshness: freshness.map(Span::from_micros), partitions };
-        Answer { presence, start, end, start_exact, end_exact, as_of: has_as_of.then_some(as_of), problem }
+        Answer { presence, start, end, start_exact, end_exact, as_of: has_as_of.then_some(as_of), problem, explanation }
     }
 }
 
@@ -191,7 +211,7 @@ fn unknown_fields_are_passed_over_and_wrong_types_refused() {
     let newer = [newer, Scalars { r#type: vec![1], ..Scalars::default() }.encode_to_vec()].concat();
     // Field 6 of `Answer` is a message: the byte `1` is none.
     assert!(Answer::decode(newer.as_slice()).is_err());
-    assert!(ReadOptions::decode([0x18, 0x01, 0x08, 0x01].as_slice()).unwrap().strong);
+    assert!(ReadOptions::decode([0x78, 0x01, 0x08, 0x01].as_slice()).unwrap().strong);
 }
 
 #[test]

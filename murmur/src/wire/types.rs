@@ -8,72 +8,102 @@ use super::{WireField, WireValue};
 use crate::aggregate as asked;
 use crate::time::{Span, Timestamp};
 
-/// What an answer is about. Absent, empty and out of retention are three different things.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum Presence {
-    /// Not said; also what a value of a later version reads as.
-    #[default]
-    Unspecified = 0,
-    /// Events were counted in the interval.
-    Present = 1,
-    /// Nothing is known of this key, at any time inside retention.
-    Absent = 2,
-    /// The key is known, but no event of it lies in the interval.
-    Empty = 3,
-    /// The whole interval lies before what is kept.
-    OutOfRetention = 4,
-}
-
-impl Presence {
-    /// All of them, each at the place of its number.
-    pub const ALL: [Self; 5] = [Self::Unspecified, Self::Present, Self::Absent, Self::Empty, Self::OutOfRetention];
-
-    /// Its name in the `.proto`.
-    pub const fn proto_name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "PRESENCE_UNSPECIFIED",
-            Self::Present => "PRESENCE_PRESENT",
-            Self::Absent => "PRESENCE_ABSENT",
-            Self::Empty => "PRESENCE_EMPTY",
-            Self::OutOfRetention => "PRESENCE_OUT_OF_RETENTION",
+/// An enum of protobuf, whose first variant is what is not said, and what a value of a later version reads as.
+macro_rules! wire_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident: $proto:literal {
+            $(#[$first_meta:meta])*
+            $first:ident = $first_proto:literal,
+            $($(#[$variant_meta:meta])* $variant:ident = $variant_proto:literal,)*
         }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        #[repr(i32)]
+        pub enum $name {
+            $(#[$first_meta])*
+            #[default]
+            $first,
+            $($(#[$variant_meta])* $variant,)*
+        }
+
+        impl $name {
+            /// All of them, each at the place of its number.
+            pub const ALL: &'static [Self] = &[Self::$first, $(Self::$variant),*];
+
+            /// Its name in the `.proto`.
+            pub const fn proto_name(self) -> &'static str {
+                match self {
+                    Self::$first => $first_proto,
+                    $(Self::$variant => $variant_proto,)*
+                }
+            }
+        }
+
+        impl WireField for $name {
+            const PROTO: &'static str = $proto;
+
+            fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
+                (*self as i32).encode_field(number, buf);
+            }
+
+            fn merge_field(
+                &mut self,
+                wire_type: WireType,
+                buf: &mut impl Buf,
+                context: DecodeContext,
+            ) -> Result<(), DecodeError> {
+                let mut number = 0i32;
+                number.merge_field(wire_type, buf, context)?;
+                *self = usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied().unwrap_or_default();
+                Ok(())
+            }
+
+            fn field_len(&self, number: u32) -> usize {
+                (*self as i32).field_len(number)
+            }
+        }
+
+        impl WireValue for $name {
+            const OPTIONAL: &'static str = concat!("optional ", $proto);
+
+            fn encode_value(&self, number: u32, buf: &mut impl BufMut) {
+                (*self as i32).encode_value(number, buf);
+            }
+
+            fn value_len(&self, number: u32) -> usize {
+                (*self as i32).value_len(number)
+            }
+        }
+    };
+}
+
+wire_enum! {
+    /// What an answer is about. Absent, empty and out of retention are three different things.
+    pub enum Presence: "murmur.v1.Presence" {
+        /// Not said; also what a value of a later version reads as.
+        Unspecified = "PRESENCE_UNSPECIFIED",
+        /// Events were counted in the interval.
+        Present = "PRESENCE_PRESENT",
+        /// Nothing is known of this key, at any time inside retention.
+        Absent = "PRESENCE_ABSENT",
+        /// The key is known, but no event of it lies in the interval.
+        Empty = "PRESENCE_EMPTY",
+        /// The whole interval lies before what is kept.
+        OutOfRetention = "PRESENCE_OUT_OF_RETENTION",
     }
 }
 
-impl WireField for Presence {
-    const PROTO: &'static str = "murmur.v1.Presence";
-
-    fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
-        (*self as i32).encode_field(number, buf);
-    }
-
-    fn merge_field(
-        &mut self,
-        wire_type: WireType,
-        buf: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        let mut number = 0i32;
-        number.merge_field(wire_type, buf, context)?;
-        *self = usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied().unwrap_or_default();
-        Ok(())
-    }
-
-    fn field_len(&self, number: u32) -> usize {
-        (*self as i32).field_len(number)
-    }
-}
-
-impl WireValue for Presence {
-    const OPTIONAL: &'static str = "optional murmur.v1.Presence";
-
-    fn encode_value(&self, number: u32, buf: &mut impl BufMut) {
-        (*self as i32).encode_value(number, buf);
-    }
-
-    fn value_len(&self, number: u32) -> usize {
-        (*self as i32).value_len(number)
+wire_enum! {
+    /// How the sides of an interval are cut; see [`query::Edges`](crate::query::Edges).
+    pub enum Edges: "murmur.v1.Edges" {
+        /// Not said: as `Exact`. Also what a value of a later version reads as; the answer says where its sides lie.
+        Unspecified = "EDGES_UNSPECIFIED",
+        /// At slots.
+        Exact = "EDGES_EXACT",
+        /// At whole minutes, hours or days, for the fewest reads.
+        Sawtooth = "EDGES_SAWTOOTH",
     }
 }
 
@@ -105,6 +135,10 @@ crate::message! {
         strong: bool = 1,
         /// What to ask of the estimates in the value.
         question: Option<Question> = 2,
+        /// Say what was read for the answer.
+        explain: bool = 3,
+        /// How the sides of the interval are cut.
+        edges: Edges = 4,
     }
 
     /// What is asked of the estimates in a value, beside the value itself; see [`aggregate::Question`](asked::Question).
@@ -154,7 +188,8 @@ crate::message! {
         start: Option<Timestamp> = 2,
         /// First instant after it; unset without a bound.
         end: Option<Timestamp> = 3,
-        /// The start lies where the request asked; otherwise at the edge of a slot, or of retention.
+        /// The start lies where the request asked; otherwise at the edge of a slot or hop, or of
+        /// retention.
         start_exact: bool = 4,
         /// The same of the end.
         end_exact: bool = 5,
@@ -162,6 +197,46 @@ crate::message! {
         as_of: Option<AsOf> = 6,
         /// Why there is no value although events were counted, with the name of the field; empty otherwise.
         problem: String = 7,
+        /// What it took, when the request asked for it; of a Many call what all entries took together, in the first one.
+        explanation: Option<Explanation> = 8,
+    }
+
+    /// What was read for an answer; see [`query::Explanation`](crate::query::Explanation).
+    pub struct Explanation: "murmur.v1.Explanation" {
+        /// What was read, by level.
+        levels: Vec<LevelReads> = 1,
+        /// Read units by DynamoDB's rule, whatever the store is.
+        read_units: f64 = 2,
+        /// What the store's server says that the reads cost; unset where it says nothing.
+        consumed_units: Option<f64> = 3,
+        /// Requests that the store's server has answered.
+        requests: u64 = 4,
+        /// How often the request had to wait for the store.
+        round_trips: u64 = 5,
+        /// Finished slots that are not rolled yet, and were read from the levels below.
+        not_rolled: Vec<NotRolled> = 6,
+    }
+
+    /// What was read of one level.
+    pub struct LevelReads: "murmur.v1.LevelReads" {
+        /// Its name; `records` for those of the partitions.
+        level: String = 1,
+        /// Tiles that were asked for by their names, and pages of ranges.
+        reads: u64 = 2,
+        /// Items that were found.
+        items: u64 = 3,
+        /// Their size, as DynamoDB counts it.
+        bytes: u64 = 4,
+    }
+
+    /// Slots of a level that are not rolled yet.
+    pub struct NotRolled: "murmur.v1.NotRolled" {
+        /// The name of the level.
+        level: String = 1,
+        /// First instant inside.
+        start: Option<Timestamp> = 2,
+        /// First instant after it.
+        end: Option<Timestamp> = 3,
     }
 
     /// How much of the stream a reply contains.

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod calls;
+mod explaining;
 mod http;
 mod questions;
 mod serving;
@@ -179,7 +180,7 @@ pub(super) struct Moody {
 }
 
 impl Hook for Moody {
-    fn before_read(&self) -> BoxFuture<'_, crate::Result<()>> {
+    fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
         self.reads.send_modify(|reads| *reads += 1);
         let mut mood = self.mood.subscribe();
         Box::pin(async move {
@@ -231,7 +232,7 @@ fn text_of(key: &impl Key) -> Arc<str> {
 impl World {
     pub(super) fn new() -> Self {
         let moody = Arc::new(Moody { mood: watch::Sender::new(Mood::Fine), reads: watch::Sender::new(0) });
-        Self { store: Arc::new(Hooked { inner: MemoryStore::new(), hook: moody.clone() }), moody }
+        Self { store: Arc::new(Hooked { inner: Arc::new(MemoryStore::new()), hook: moody.clone() }), moody }
     }
 
     /// Count so many more at this time.
