@@ -3,19 +3,22 @@
 use serde_json::{Value, json};
 
 use super::call::Json;
-use super::cli::{IntervalArgs, QuestionArgs};
+use super::cli::{CutAt, IntervalArgs, QuestionArgs};
 use super::entry::Entry;
 use super::units::{Step, Units};
 use crate::aggregate::{Probe, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::time::{Span, Timestamp, Zone};
-use crate::wire::types;
+use crate::wire::types::{self, Edges};
 use crate::{Error, ErrorKind, Result};
 
 /// A question about keys.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ask {
     interval: Interval,
+    edges: CutAt,
+    /// Whether to say what was read.
+    explain: bool,
     /// What is asked of estimates, as `murmur.v1.Question`; null when nothing is.
     question: Json,
 }
@@ -48,7 +51,12 @@ impl Ask {
                 return Err(Error::new(ErrorKind::InvalidArgument, context));
             }
         };
-        Ok(Self { interval, question: asked(question)? })
+        Ok(Self { interval, edges: args.edges, explain: false, question: asked(question)? })
+    }
+
+    /// The same, with what was read for the answer.
+    pub(super) fn explained(self) -> Self {
+        Self { explain: true, ..self }
     }
 
     /// The method for one key, or for many, and the rest of its request.
@@ -66,7 +74,7 @@ impl Ask {
                 (name("GetWindow", "GetWindowMany"), json!({ "calendar": calendar(units, zone, whole) }))
             }
         };
-        (method, self.asking(request))
+        (method, self.with_options(request))
     }
 
     /// The request of a series of this interval; steps of a calendar are those of `zone`.
@@ -76,7 +84,7 @@ impl Ask {
             Step::Span(step) => request["step"] = duration(step).into(),
             Step::Calendar(units) => request["calendar_step"] = units.request(zone),
         }
-        Ok(self.asking(request))
+        Ok(self.with_options(request))
     }
 
     fn of_series(&self, entry: &Entry) -> Result<Json> {
@@ -99,10 +107,16 @@ impl Ask {
         Ok(json!({ "start": start.to_string(), "end": end.to_string() }))
     }
 
-    /// A request with the question in its options.
-    fn asking(&self, mut request: Json) -> Json {
+    /// A request with what is asked in its options.
+    fn with_options(&self, mut request: Json) -> Json {
         if !self.question.is_null() {
-            request["options"] = json!({ "question": self.question });
+            request["options"]["question"] = self.question.clone();
+        }
+        if self.edges == CutAt::Sawtooth {
+            request["options"]["edges"] = Edges::Sawtooth.proto_name().into();
+        }
+        if self.explain {
+            request["options"]["explain"] = true.into();
         }
         request
     }
@@ -151,13 +165,27 @@ mod tests {
     use super::*;
 
     fn interval() -> IntervalArgs {
-        IntervalArgs { window: None, calendar: None, zone: None, whole: false, from: None, to: None }
+        let edges = CutAt::Exact;
+        IntervalArgs { window: None, calendar: None, zone: None, whole: false, from: None, to: None, edges }
     }
 
     fn request(quantile: &[f64], rank: &[f64], element: &[&str]) -> Result<Json> {
         let element = element.iter().map(|&element| element.to_owned()).collect();
         let question = QuestionArgs { quantile: quantile.to_vec(), rank: rank.to_vec(), element };
         Ask::new(&interval(), &question).map(|ask| ask.call(false).1)
+    }
+
+    #[test]
+    fn edges_and_whether_to_explain_stand_in_the_options_too() {
+        let question = QuestionArgs { quantile: Vec::new(), rank: Vec::new(), element: vec!["/a".into()] };
+        let interval = IntervalArgs { edges: CutAt::Sawtooth, window: Some(Span::from_seconds(60)), ..interval() };
+        let (_, request) = Ask::new(&interval, &question).unwrap().explained().call(false);
+        let options = json!({
+            "question": { "quantiles": [], "ranks": [], "texts": ["/a"], "integers": [] },
+            "edges": "EDGES_SAWTOOTH",
+            "explain": true,
+        });
+        assert_eq!(request, json!({ "window": "60.000000s", "options": options }));
     }
 
     #[test]

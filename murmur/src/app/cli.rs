@@ -215,6 +215,9 @@ pub(super) struct QueryArgs {
     pub(super) interval: IntervalArgs,
     #[command(flatten)]
     pub(super) question: QuestionArgs,
+    /// Say what was read for the answer, and what that cost
+    #[arg(long, conflicts_with = "top")]
+    pub(super) explain: bool,
     /// One value per step of this length, or per day, week or month of the calendar: 1h, day
     #[arg(long, value_name = "STEP", conflicts_with = "top")]
     pub(super) series: Option<Step>,
@@ -251,6 +254,19 @@ pub(super) struct IntervalArgs {
     /// End of the interval, itself outside; now when not given
     #[arg(long, value_name = "TIME", value_parser = instant, requires = "from")]
     pub(super) to: Option<Timestamp>,
+    /// How the sides of the interval are cut; the answer says where they lie
+    #[arg(long, default_value = "exact", value_name = "EDGES", conflicts_with = "calendar")]
+    pub(super) edges: CutAt,
+}
+
+/// How the sides of an interval are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum CutAt {
+    /// At slots
+    #[default]
+    Exact,
+    /// At whole minutes, hours or days of UTC, whatever the interval has twelve of, for the fewest reads
+    Sawtooth,
 }
 
 /// What is asked of the estimates in a value.

@@ -40,6 +40,7 @@ mod contracts;
 mod dev;
 mod entry;
 mod exit;
+mod explain;
 mod generator;
 mod limits;
 mod logs;

@@ -6,7 +6,7 @@ use super::cli::QueryArgs;
 use super::exit::Exit;
 use super::print::{self, Cell, Output};
 use super::units::Step;
-use super::{App, open, serve, top};
+use super::{App, explain, open, serve, top};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
     let entry = app.entry(&args.pipeline)?;
     let ask = Ask::new(&args.interval, &args.question)?;
+    let ask = if args.explain { ask.explained() } else { ask };
     let by_calendar = args.interval.calendar.is_some() || matches!(args.series, Some(Step::Calendar(_)));
     if args.interval.zone.is_some() && !by_calendar {
         let context = "`--zone` is of a calendar; give it with `--calendar`, or with `--series day`, `week` or `month`";
@@ -56,6 +57,9 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
                 row.insert("key".to_owned(), service.show_key(&key)?);
             }
             print::one(args.output, &row, |row| service.columns(row))?;
+            if args.output == Output::Table {
+                explain(args.output, &row)?;
+            }
             tell(&row);
         }
     }
@@ -81,8 +85,21 @@ async fn series(service: &Service, key: &[u8], request: Json, output: Output) ->
         columns.extend(service.columns(point));
         columns
     })?;
+    explain(output, &reply)?;
     tell(&reply);
     Ok(())
+}
+
+/// What was read for an answer, below what has no place for it: for a person, or as a line of its own behind the points of a
+/// series.
+fn explain(output: Output, reply: &Json) -> Result<()> {
+    match reply.pointer("/answer/explanation") {
+        Some(explanation) if explanation.is_object() => print::data(&match output {
+            Output::Table => explain::table(reply, explanation),
+            Output::Json | Output::Ndjson => format!("{}\n", json!({ "explanation": explanation })),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// What an answer says about itself, on standard error.
