@@ -1,12 +1,20 @@
-//! The law of this module: plan and fold over tiles equal a plain fold over all events.
+//! The law of this module: plan and fold over tiles equal a plain fold over all events, whatever was rolled, and whoever died
+//! of it, whatever came late, and however the sides are cut. How to play more cases, and in which store: see `places.rs`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
+use super::falling::Falling;
+use super::hooked::Hooked;
+use super::naive::Naive;
+use super::places::{Place, cases};
 use super::*;
 use crate::ErrorKind;
-use crate::query::{Answer, Ask, Every, Interval, Presence};
+use crate::query::{Answer, Ask, Edges, Every, Interval, Presence, Series};
 use crate::store::Consistency::Eventual;
-use crate::time::{CalendarUnit, CalendarUnits, Tiling, TimeRange};
+use crate::time::{CalendarUnit, CalendarUnits, TimeRange};
 
 /// A case in units that fit every window: times are thousandths of the retention before now.
 #[derive(Debug, Clone)]
@@ -19,10 +27,22 @@ struct Case {
     points: i64,
     units: CalendarUnits,
     whole: bool,
-    /// How many of the events there are before the rolls.
-    before: usize,
-    /// What is rolled: of which key, from where, how much.
-    rolls: Vec<(bool, i64, i64)>,
+    explains: bool,
+    rolls: Vec<Roll>,
+}
+
+/// Somebody rolls, and perhaps dies of it.
+#[derive(Debug, Clone)]
+struct Roll {
+    /// How many of the events there are before.
+    after: usize,
+    /// Of which key, from where, how much.
+    other: bool,
+    from: i64,
+    length: i64,
+    /// How many writes are answered; whether the one after them arrives all the same.
+    writes: u8,
+    arrives: bool,
 }
 
 /// Zones whose days begin at an edge of most slots, at one of few, and whose clocks change by less than any.
@@ -42,9 +62,19 @@ fn case() -> impl Strategy<Value = Case> {
     let event = (any::<bool>(), -1_400..30i64, 0..1_000i64, 0..3u8, prop::char::range('a', 'z'));
     let now = -300_000_000_000_000..2_500_000_000_000_000i64;
     let interval = (-1_300..20i64, 1..1_000i64, -3_000_000..3_000_000i64, 1..6i64);
-    let rolls = (0..40usize, prop::collection::vec((any::<bool>(), -1_300..20i64, 1..1_300i64), 0..4));
+    let roll =
+        (0..40usize, any::<bool>(), -1_300..20i64, 1..1_300i64, prop_oneof![Just(u8::MAX), 0..8u8], any::<bool>());
+    let roll = roll.prop_map(|(after, other, from, length, writes, arrives)| Roll {
+        after,
+        other,
+        from,
+        length,
+        writes,
+        arrives,
+    });
+    let rolls = (any::<bool>(), prop::collection::vec(roll, 0..5));
     (now, prop::collection::vec(event, 0..40), interval, units(), any::<bool>(), rolls).prop_map(
-        |(now, events, (start, length, jitter, points), units, whole, (before, rolls))| Case {
+        |(now, events, (start, length, jitter, points), units, whole, (explains, rolls))| Case {
             now,
             events,
             start,
@@ -53,90 +83,17 @@ fn case() -> impl Strategy<Value = Case> {
             points,
             units,
             whole,
-            before,
+            explains,
             rolls,
         },
     )
 }
 
-/// All that is kept of a test, folded without tiles.
-struct Naive<'a, P> {
-    events: &'a [Happening],
-    /// Which of them came late.
-    late: &'a [bool],
-    now: Timestamp,
-    pipeline: PhantomData<P>,
-}
-
-impl<P> Naive<'_, P>
-where
-    P: Pipeline<Event = Happening>,
-    P::Aggregate: OfEvent,
-{
-    /// The events of a key that have not expired, in the order in which they are to be combined.
-    fn kept(&self, id: &str) -> Vec<&Happening> {
-        let tiling = P::tiling();
-        let kept = |(event, _): &(&Happening, bool)| {
-            let tile = tiling.locate(event.at).0;
-            event.id == id && tiling.expiry(tile, &P::SPEC.window).is_none_or(|at| at > self.now)
-        };
-        let mut kept: Vec<_> = self.events.iter().zip(self.late.iter().copied()).filter(kept).collect();
-        kept.sort_by_key(|(event, late)| (*late, tiling.floor_slot(event.at), event.partition));
-        kept.into_iter().map(|(event, _)| event).collect()
-    }
-
-    fn fold(&self, id: &str, within: impl Fn(Timestamp) -> bool) -> (P::Aggregate, usize) {
-        let mut all = P::Aggregate::identity();
-        let mut count = 0;
-        for event in self.kept(id).into_iter().filter(|event| within(event.at)) {
-            all.combine(OfEvent::of(event));
-            count += 1;
-        }
-        (all, count)
-    }
-
-    fn answer(&self, id: &str, ask: Ask) -> (<P::Aggregate as Monoid>::Reply, Presence) {
-        let tiling = P::tiling();
-        let floor = P::SPEC.window.horizon(self.now).map(|horizon| tiling.floor_slot(horizon));
-        let range = match ask {
-            Ask::Retention => match floor {
-                Some(floor) => TimeRange::new(floor, slot_end(&tiling, self.now)),
-                None => TimeRange::new(Timestamp::MIN, Timestamp::MAX),
-            },
-            Ask::Window { span, end } => {
-                let end = end.unwrap_or(self.now);
-                TimeRange::new(tiling.floor_slot(end.saturating_sub(span)), tiling.ceil_slot(end))
-            }
-            Ask::Range(range) => TimeRange::new(tiling.floor_slot(range.start), tiling.ceil_slot(range.end)),
-            Ask::Calendar { .. } => {
-                let range = stretch(ask, self.now);
-                TimeRange::new(tiling.floor_slot(range.start), tiling.ceil_slot(range.end))
-            }
-        };
-        let kept = |at| range.contains(at) && floor.is_none_or(|floor| at >= floor);
-        let (value, count) = self.fold(id, kept);
-        let gone = floor.is_some_and(|floor| range.end <= floor);
-        let presence = match (count, gone, self.kept(id).is_empty()) {
-            (1.., _, _) => Presence::Present,
-            (0, true, _) => Presence::OutOfRetention,
-            (0, false, true) => Presence::Absent,
-            (0, false, false) => Presence::Empty,
-        };
-        (value.reply(&Question::default()).unwrap(), presence)
-    }
-}
-
-/// What a calendar makes of a question.
-fn stretch(ask: Ask, now: Timestamp) -> TimeRange {
-    let Ask::Calendar { units, whole, end } = ask else { panic!("{ask:?} is none of the calendar") };
-    let end = end.unwrap_or(now.saturating_add(Span::from_micros(1)));
-    if whole { units.whole_before(end).unwrap() } else { units.before(end).unwrap() }
-}
-
-async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
-    let now = Timestamp::from_micros(case.now);
+async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<(), TestCaseError> {
+    let now = place.now(case.now);
     let keep = W::WINDOW.retention().unwrap_or(Span::from_seconds(86_400)).as_micros();
-    let at = |thousandths: i64, jitter: i64| Timestamp::from_micros(case.now + thousandths * (keep / 1_000) + jitter);
+    let at =
+        |thousandths: i64, jitter: i64| Timestamp::from_micros(now.as_micros() + thousandths * (keep / 1_000) + jitter);
     let events: Vec<Happening> = case
         .events
         .iter()
@@ -147,19 +104,25 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
             what,
         })
         .collect();
-    let store = Arc::new(MemoryStore::new());
-    // One for each, since a reader need not see for a second what is written after it has looked.
-    let reader = || Reader::<Test<W, A>>::new(store.clone(), 1).clock(Arc::new(Standing(now)));
-    let (roller, reader) = (reader(), reader());
-    let mut filler = Filler::<Test<W, A>>::new(&*store);
-    let (before, after) = events.split_at(case.before.min(events.len()));
-    let mut late = filler.take(before).await;
-    for &(other, from, length) in &case.rolls {
-        let id = Id::new(if other { "b" } else { "a" });
-        roller.roll(&id, TimeRange::new(at(from, case.jitter), at(from + length, 0))).await.unwrap();
+    let (store, generation) = place.table().await;
+    let clock = Arc::new(Standing(now));
+    let mut filler = Filler::<Test<W, A>>::new(&*store, generation);
+    let (mut late, mut taken) = (Vec::new(), 0);
+    for roll in &case.rolls {
+        let before = roll.after.clamp(taken, events.len());
+        late.extend(filler.take(&events[taken..before]).await);
+        taken = before;
+        let hook = Arc::new(Falling::new(roll.writes, roll.arrives));
+        let hooked = Arc::new(Hooked { inner: store.clone(), hook: hook.clone() });
+        let roller = Reader::<Test<W, A>>::new(hooked, generation).clock(clock.clone());
+        let range = TimeRange::new(at(roll.from, case.jitter), at(roll.from + roll.length, 0));
+        let rolled = roller.roll(&Id::new(if roll.other { "b" } else { "a" }), range).await;
+        prop_assert!(rolled.is_ok() || hook.has_died(), "{:?}", rolled);
     }
-    late.extend(filler.take(after).await);
+    late.extend(filler.take(&events[taken..]).await);
     let naive = Naive::<Test<W, A>> { events: &events, late: &late, now, pipeline: PhantomData };
+    let reader = Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock);
+    let reader = if case.explains { reader.explaining() } else { reader };
     let keys = ["a", "b", "nobody", "a"].map(Id::new);
 
     let mut asks = vec![Ask::Retention];
@@ -179,14 +142,9 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
             }
         }
     }
+    let sawtooth = reader.clone().edges(Edges::Sawtooth);
     for ask in asks {
-        let answers = match ask {
-            Ask::Retention => reader.get_many(&keys, Eventual).await,
-            Ask::Window { span, end } => reader.window_many(&keys, span, end, Eventual).await,
-            Ask::Range(range) => reader.range_many(&keys, range, Eventual).await,
-            Ask::Calendar { .. } => reader.ask_many(&keys, ask, Eventual).await,
-        };
-        let answers = answers.unwrap();
+        let answers = reader.ask_many(&keys, ask, Eventual).await.unwrap();
         prop_assert_eq!(answers.len(), keys.len());
         for (Id { id }, answer) in keys.iter().zip(&answers) {
             let (value, presence) = naive.answer(id, ask);
@@ -194,18 +152,77 @@ async fn check<W: Shape, A: OfEvent>(case: &Case) -> Result<(), TestCaseError> {
             prop_assert_eq!(answer.presence, presence, "{:?} of {}", ask, id);
             truthful::<Test<W, A>>(answer, ask, now)?;
         }
+        let explained = answers.iter().map(|answer| answer.explanation.is_some());
+        prop_assert_eq!(explained.collect::<Vec<_>>(), [case.explains, false, false, false]);
         if let Ask::Range(range) = ask {
             series(&reader, &naive, range, case.points).await?;
             calendar_series(&reader, &naive, range, case.units).await?;
+        }
+        match (ask, sawtooth.ask_many(&keys, ask, Eventual).await) {
+            (Ask::Calendar { .. }, refused) => {
+                prop_assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidArgument);
+            }
+            (Ask::Retention, same) => {
+                prop_assert!(same.unwrap().iter().map(|a| &a.value).eq(answers.iter().map(|a| &a.value)))
+            }
+            (ask, answers) => {
+                for (Id { id }, answer) in keys.iter().zip(&answers.unwrap()) {
+                    outwards::<Test<W, A>>(answer, ask, now)?;
+                    let covered = TimeRange::new(answer.interval.start.unwrap(), answer.interval.end.unwrap());
+                    let (value, presence) = naive.over(id, covered);
+                    prop_assert_eq!(&answer.value, &value, "{:?} of {} over {:?}", ask, id, covered);
+                    prop_assert_eq!(answer.presence, presence, "{:?} of {} over {:?}", ask, id, covered);
+                }
+            }
+        }
+        if let Ask::Range(range) = ask {
+            let slot = W::WINDOW.slot().unwrap();
+            let step = Span::from_micros((slot.as_micros() * case.points) as u64);
+            let series = sawtooth.series(&keys[0], range.start, Some(range.end), Some(step), Eventual).await.unwrap();
+            points(&series, &naive)?;
         }
     }
     Ok(())
 }
 
-/// The end of the slot that `at` lies in.
-fn slot_end(tiling: &Tiling, at: Timestamp) -> Timestamp {
-    let (tile, slot) = tiling.locate(at);
-    tiling.slot_range(tile, slot).end
+/// Each side of an interval that is cut at hops lies outside of what was asked for, by less than a twelfth of it where it is
+/// not as with slots, and neither out of retention nor in the future.
+fn outwards<P: Pipeline>(answer: &Answer<impl std::fmt::Debug>, ask: Ask, now: Timestamp) -> Result<(), TestCaseError> {
+    let (tiling, asked) = (P::tiling(), naive::asked(ask, now));
+    let Interval { start: Some(start), end: Some(end), start_exact, end_exact } = answer.interval else {
+        return Err(TestCaseError::fail("no bound"));
+    };
+    prop_assert_eq!((start_exact, end_exact), (start == asked.start, end == asked.end));
+    let exact = TimeRange::new(tiling.floor_slot(asked.start), tiling.ceil_slot(asked.end));
+    let floor = P::SPEC.window.horizon(now).map(|horizon| tiling.floor_slot(horizon)).unwrap();
+    let hop = |moved: Span| moved.as_micros() * 12 < asked.end.since(asked.start).as_micros();
+    let is_kept = answer.presence != Presence::OutOfRetention;
+    prop_assert!(start <= exact.start || is_kept && start == floor);
+    prop_assert!(!is_kept || start >= floor);
+    prop_assert!(start >= exact.start || hop(asked.start.since(start)), "{:?} from {}", ask, start);
+    prop_assert!(end == exact.end || end > exact.end && hop(end.since(asked.end)), "{:?} to {}", ask, end);
+    prop_assert!(end == exact.end || end <= naive::slot_end(&tiling, now));
+    for side in [start, end] {
+        prop_assert_eq!(tiling.floor_slot(side), side);
+    }
+    Ok(())
+}
+
+/// The points of a series have no gaps, and each equals the fold over its own range.
+fn points<W: Shape, A: OfEvent>(series: &Series<A::Reply>, naive: &Naive<'_, Test<W, A>>) -> Result<(), TestCaseError> {
+    prop_assert_eq!(series.points.is_empty(), series.presence == Presence::OutOfRetention);
+    if let [first, .., last] = &series.points[..] {
+        prop_assert_eq!((Some(first.range.start), Some(last.range.end)), (series.interval.start, series.interval.end));
+    }
+    for pair in series.points.windows(2) {
+        prop_assert_eq!(pair[0].range.end, pair[1].range.start);
+    }
+    for point in &series.points {
+        let (value, count) = naive.fold("a", |at| point.range.contains(at));
+        prop_assert_eq!(&point.value, &value.reply(&Question::default()).unwrap());
+        prop_assert_eq!(point.present, count > 0);
+    }
+    Ok(())
 }
 
 /// The interval of an answer says what was asked, moved at most to the edges of slots and to retention.
@@ -219,12 +236,7 @@ fn truthful<P: Pipeline>(answer: &Answer<impl std::fmt::Debug>, ask: Ask, now: T
                 return Ok(());
             }
         },
-        Ask::Window { span, end } => {
-            let end = end.unwrap_or(now);
-            TimeRange::new(end.saturating_sub(span), end)
-        }
-        Ask::Range(range) => range,
-        Ask::Calendar { .. } => stretch(ask, now),
+        ask => naive::asked(ask, now),
     };
     let tiling = P::tiling();
     let floor = P::SPEC.window.horizon(now).map(|horizon| tiling.floor_slot(horizon)).unwrap();
@@ -233,13 +245,13 @@ fn truthful<P: Pipeline>(answer: &Answer<impl std::fmt::Debug>, ask: Ask, now: T
         expected = expected.max(floor);
     }
     prop_assert_eq!(start, Some(expected));
-    let last = if ask == Ask::Retention { slot_end(&tiling, now) } else { tiling.ceil_slot(asked.end) };
+    let last = if ask == Ask::Retention { naive::slot_end(&tiling, now) } else { tiling.ceil_slot(asked.end) };
     prop_assert_eq!(end, Some(last));
     prop_assert_eq!((start_exact, end_exact), (start == Some(asked.start), end == Some(asked.end)));
     Ok(())
 }
 
-/// The points of a series have no gaps, and each equals the fold over its own range.
+/// A series is of what is asked about, and its points begin at whole steps.
 async fn series<W: Shape, A: OfEvent>(
     reader: &Reader<Test<W, A>>,
     naive: &Naive<'_, Test<W, A>>,
@@ -255,19 +267,11 @@ async fn series<W: Shape, A: OfEvent>(
         prop_assert!(series.points.is_empty());
         return Ok(());
     }
-    prop_assert_eq!(series.points.first().map(|p| p.range.start), series.interval.start);
-    prop_assert_eq!(series.points.last().map(|p| p.range.end), series.interval.end);
     for pair in series.points.windows(2) {
-        prop_assert_eq!(pair[0].range.end, pair[1].range.start);
         let from_start = pair[1].range.start.since(<Test<W, A>>::tiling().floor_slot(range.start));
         prop_assert_eq!(from_start.as_micros() % step.as_micros(), 0);
     }
-    for point in &series.points {
-        let (value, count) = naive.fold("a", |at| point.range.contains(at));
-        prop_assert_eq!(&point.value, &value.reply(&Question::default()).unwrap());
-        prop_assert_eq!(point.present, count > 0);
-    }
-    Ok(())
+    points(&series, naive)
 }
 
 /// The points of a series by the calendar have no gaps, begin with the units of the zone, and each equals the fold over
@@ -313,22 +317,36 @@ async fn calendar_series<W: Shape, A: OfEvent>(
 type Packed = Text<8>;
 type Alone = Text<{ usize::MAX }>;
 
+/// Random cases of a window, with each kind of aggregate.
+fn law<W: Shape>() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let place = runtime.block_on(Place::new());
+    let config = ProptestConfig { cases: cases(), source_file: Some(file!()), ..ProptestConfig::default() };
+    let mut runner = TestRunner::new(config);
+    let played = AtomicUsize::new(0);
+    let result = runner.run(&case(), |case| {
+        runtime.block_on(async {
+            check::<W, Count>(&place, &case).await?;
+            check::<W, Packed>(&place, &case).await?;
+            check::<W, Alone>(&place, &case).await
+        })?;
+        played.fetch_add(3, Ordering::Relaxed);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}\n{runner}");
+    }
+    println!("{:?}: {} cases, 0 wrong", W::WINDOW, played.into_inner());
+}
+
 macro_rules! every {
     ($($name:ident: $shape:ident;)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig::with_cases(96))]
-            $(
-                #[test]
-                fn $name(case in case()) {
-                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                    runtime.block_on(async {
-                        check::<$shape, Count>(&case).await?;
-                        check::<$shape, Packed>(&case).await?;
-                        check::<$shape, Alone>(&case).await
-                    })?;
-                }
-            )*
-        }
+        $(
+            #[test]
+            fn $name() {
+                law::<$shape>();
+            }
+        )*
     };
 }
 

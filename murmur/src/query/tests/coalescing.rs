@@ -44,7 +44,7 @@ impl Gate {
 }
 
 impl Hook for Gate {
-    fn before_read(&self) -> BoxFuture<'_, crate::Result<()>> {
+    fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
         Box::pin(self.pass())
     }
 }
@@ -61,7 +61,7 @@ where
     let inner = MemoryStore::new();
     fill::<P>(&inner, &[event("a", 'A'), event("b", 'B')]).await;
     let gate = Arc::new(Gate::new());
-    (gate.clone(), Reader::new(Arc::new(Hooked { inner, hook: gate }), 1))
+    (gate.clone(), Reader::new(Arc::new(Hooked { inner: Arc::new(inner), hook: gate }), 1))
 }
 
 fn spawn<P: Pipeline<Key = Id>>(

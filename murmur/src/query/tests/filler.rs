@@ -22,8 +22,14 @@ where
     P: Pipeline<Event = Happening>,
     P::Aggregate: OfEvent,
 {
-    pub(super) fn new(store: &'a dyn Store) -> Self {
-        Self { store, table: Table::new(P::SPEC.name, 1), offset: 0, folds: BTreeMap::new(), pipeline: PhantomData }
+    pub(super) fn new(store: &'a dyn Store, generation: u32) -> Self {
+        Self {
+            store,
+            table: Table::new(P::SPEC.name, generation),
+            offset: 0,
+            folds: BTreeMap::new(),
+            pipeline: PhantomData,
+        }
     }
 
     /// Write these events, each partition in its order, and say in the records of the partitions that they are durable.

@@ -1,28 +1,55 @@
-//! A store with something happening before each read of tiles.
+//! A store with something happening around its calls.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
 use crate::time::{Level, TimeRange, Timestamp};
+use crate::{Error, ErrorKind};
 
 /// What happens.
 pub(crate) trait Hook: Send + Sync + 'static {
-    /// An error is what the reader gets.
-    fn before_read(&self) -> BoxFuture<'_, crate::Result<()>>;
+    /// Before each read of tiles, with those that are asked for by name. An error is what the reader gets.
+    fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Around a call that writes.
+    fn writing(&self, _: &[Write]) -> Option<Death> {
+        None
+    }
 }
 
-/// A memory store with a [`Hook`].
+/// Whoever writes dies.
+pub(crate) enum Death {
+    /// Before the write arrives.
+    Before,
+    /// After it, without an answer.
+    After,
+}
+
+/// A store with a [`Hook`].
 pub(crate) struct Hooked<H> {
-    pub(crate) inner: MemoryStore,
+    pub(crate) inner: Arc<dyn Store>,
     pub(crate) hook: Arc<H>,
 }
 
 impl<H: Hook> Store for Hooked<H> {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<crate::Result<Outcome>>> {
-        self.inner.write(table, writes)
+        Box::pin(async move {
+            let dies = self.hook.writing(writes);
+            let dead = || writes.iter().map(|_| Err(Error::new(ErrorKind::Ambiguous, "nobody is left"))).collect();
+            match dies {
+                None => self.inner.write(table, writes).await,
+                Some(Death::Before) => dead(),
+                Some(Death::After) => {
+                    self.inner.write(table, writes).await;
+                    dead()
+                }
+            }
+        })
     }
 
     fn get<'a>(
@@ -32,7 +59,7 @@ impl<H: Hook> Store for Hooked<H> {
         consistency: Consistency,
     ) -> BoxFuture<'a, crate::Result<Vec<Option<Item>>>> {
         Box::pin(async move {
-            self.hook.before_read().await?;
+            self.hook.before_read(ids).await?;
             self.inner.get(table, ids, consistency).await
         })
     }
@@ -47,7 +74,7 @@ impl<H: Hook> Store for Hooked<H> {
         consistency: Consistency,
     ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
         Box::pin(async move {
-            self.hook.before_read().await?;
+            self.hook.before_read(&[]).await?;
             self.inner.range(table, key, level, starts, limit, consistency).await
         })
     }

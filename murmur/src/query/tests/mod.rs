@@ -4,10 +4,15 @@ mod against_naive;
 mod calendar;
 mod coalescing;
 mod edges;
+mod explaining;
+mod falling;
 mod filler;
 pub(crate) mod hooked;
+mod naive;
+mod places;
 mod questions;
 mod rolling;
+mod sharing;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -177,7 +182,7 @@ where
     P::Aggregate: OfEvent,
 {
     let placed: Vec<_> = events.iter().map(|event| (event, P::tiling().locate(event.at).0)).collect();
-    Filler::<P>::new(store).write(&placed).await;
+    Filler::<P>::new(store, 1).write(&placed).await;
 }
 
 /// A reader over a memory store that holds these events.

@@ -14,7 +14,7 @@ fn hour(n: i64) -> Timestamp {
 /// One event in each of these hours, of partition 0.
 async fn filled(store: &MemoryStore, hours: impl Iterator<Item = i64>) {
     let events: Vec<_> = hours.map(|n| Happening { id: "a".into(), at: hour(n), partition: 0, what: 'x' }).collect();
-    Filler::<Counted>::new(store).take(&events).await;
+    Filler::<Counted>::new(store, 1).take(&events).await;
 }
 
 /// Roll all that there may be; how many hours were.
