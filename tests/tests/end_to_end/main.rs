@@ -21,4 +21,5 @@ mod size;
 mod source_kafka;
 mod spark;
 mod store_dynamodb;
+mod thirty_days;
 mod workers;

@@ -1,0 +1,190 @@
+//! What 30 days at edges of minutes cost on DynamoDB (DynamoDB Local, which `MURMUR_TEST_DYNAMODB` names), by what the
+//! server says that it consumed.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::fs;
+use std::sync::Arc;
+
+use murmur::engine::{Clock, SystemClock, Worker, json};
+use murmur::pipeline::Pipeline;
+use murmur::prelude::*;
+use murmur::query::{Edges, Explanation, Reader};
+use murmur::source::FileDeadLetters;
+use murmur::source::jsonl::{self, Input, JsonlConfig};
+use murmur::store::{Consistency, DynamoConfig, DynamoStore, Store, Table};
+use murmur::time::TimeRange;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::store_dynamodb::{endpoint, prefix};
+
+#[murmur::event]
+#[derive(serde::Deserialize)]
+pub struct Visit {
+    page: String,
+    who: u64,
+    #[murmur(time)]
+    at: Timestamp,
+}
+
+/// Visits and different visitors, in a store that adds.
+#[murmur::aggregate]
+pub struct Visits {
+    visits: Count,
+    sum: Sum<u64>,
+}
+
+#[murmur::pipeline(key = page, window = sliding("35d", slot = "1m"))]
+fn by_minute(visit: &Visit) -> Visits {
+    Visits { visits: Count::one(), sum: Sum::of(visit.who) }
+}
+
+/// A sketch has a tile for each of its slots.
+#[murmur::pipeline(key = page, window = sliding("35d", slot = "1h"))]
+fn visitors(visit: &Visit) -> Distinct {
+    Distinct::of(&visit.who)
+}
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 86_400;
+
+/// A visit in each of the last so many minutes.
+const MINUTES: u64 = 34 * DAY / MINUTE;
+
+struct World {
+    store: Arc<DynamoStore>,
+    now: Timestamp,
+}
+
+/// The tables of both pipelines, filled by a worker up to now.
+async fn world(folder: &TempDir) -> World {
+    let config = DynamoConfig { prefix: prefix(), endpoint: Some(endpoint()), ..DynamoConfig::new() };
+    let store = Arc::new(DynamoStore::open(&config).await.unwrap());
+    for pipeline in [ByMinute::SPEC.name, Visitors::SPEC.name] {
+        store.ensure(&Table::new(pipeline, 1).shelf(), &[]).await.unwrap();
+    }
+    let now = SystemClock.now();
+    let lines = (0..MINUTES).rev().fold(String::new(), |mut lines, ago| {
+        let at = now.saturating_sub(Span::from_seconds(ago * MINUTE));
+        writeln!(lines, r#"{{"page":"/","who":{},"at":"{at}"}}"#, who(ago)).unwrap();
+        lines
+    });
+    let file = folder.path().join("visits.jsonl");
+    fs::write(&file, lines).unwrap();
+    let source = JsonlConfig { follow: false, ..JsonlConfig::new(Input::Path(file)) };
+    let letters = Box::new(FileDeadLetters::open(folder.path().join("letters")).unwrap());
+    let worker = Worker::builder(store.clone(), jsonl::open(source, store.clone()), json::<Visit>, letters);
+    let (_keep, shutdown) = watch::channel(false);
+    let summary = worker.pipeline::<ByMinute>().pipeline::<Visitors>().build().run(shutdown).await.unwrap();
+    assert!(summary.ended);
+    World { store, now }
+}
+
+/// Whoever came so many minutes ago.
+fn who(ago: u64) -> u64 {
+    ago % 5_000
+}
+
+impl World {
+    /// Minutes ago of those who came in this interval.
+    fn minutes(&self, range: TimeRange) -> impl Iterator<Item = u64> {
+        let inside =
+            move |now: Timestamp, ago: u64| range.contains(now.saturating_sub(Span::from_seconds(ago * MINUTE)));
+        let now = self.now;
+        (0..MINUTES).filter(move |ago| inside(now, *ago))
+    }
+
+    /// 30 days that end so long ago, at edges of minutes, of which neither side is that of an hour.
+    fn month(&self, seconds_ago: u64) -> TimeRange {
+        let end = self.now.floor_seconds() - seconds_ago as i64;
+        let end = Timestamp::from_seconds(end.div_euclid(3_600) * 3_600 + 17 * 60);
+        TimeRange::new(end.saturating_sub(Span::from_seconds(30 * DAY)), end)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the figure that this is about")]
+fn show(what: &str, explanation: &Explanation) {
+    println!(
+        "{what}: {} items, {} bytes, {} read units by the rule, {:?} consumed, {} requests, {} round trips",
+        explanation.items(),
+        explanation.bytes(),
+        explanation.read_units,
+        explanation.consumed_units,
+        explanation.requests,
+        explanation.round_trips,
+    );
+}
+
+#[tokio::test]
+async fn thirty_days_at_edges_of_minutes_are_six_items_in_one_round_trip() {
+    let folder = TempDir::new().unwrap();
+    let world = world(&folder).await;
+    let key = ByMinuteKey { page: "/".to_owned() };
+    let reader = Reader::<ByMinute>::new(world.store.clone(), 1);
+    let range = world.month(2 * DAY);
+    let truth = (world.minutes(range).count() as u64, world.minutes(range).map(who).sum::<u64>());
+    let unrolled = reader.range(&key, range, Consistency::Strong).await.unwrap().value;
+    assert_eq!((unrolled.visits, unrolled.sum), truth);
+    reader.roll(&key, TimeRange::new(Timestamp::EPOCH, world.now)).await.unwrap();
+
+    let reader = reader.explaining();
+    let explain = async |reader: &Reader<ByMinute>, range| {
+        // The records of the partitions are read once a second at most; what an answer takes is seen between.
+        loop {
+            let answer = reader.range(&key, range, Consistency::Eventual).await.unwrap();
+            let explanation = answer.explanation.unwrap();
+            if explanation.levels.iter().all(|reads| reads.level.is_some()) {
+                return (answer.value, answer.interval, explanation);
+            }
+        }
+    };
+    let (value, interval, explanation) = explain(&reader, range).await;
+    show("30 days that ended two days ago", &explanation);
+    assert_eq!((value.visits, value.sum), truth);
+    assert!(interval.start_exact && interval.end_exact);
+    assert!(explanation.items() <= 6 && explanation.not_rolled.is_empty(), "{explanation:?}");
+    assert_eq!(explanation.round_trips, 1);
+    // Half a unit for each tile, and half a one to know that nothing came late.
+    assert_eq!(explanation.read_units, 3.5);
+    assert_eq!(explanation.consumed_units, Some(3.5), "as the server says");
+    assert_eq!(explanation.requests, 2, "a batch of tiles, and beside it the range of what came late");
+
+    let range = world.month(0);
+    let (value, _, explanation) = explain(&reader, range).await;
+    show("30 days up to this hour", &explanation);
+    assert_eq!(value.visits, world.minutes(range).count() as u64);
+    assert!(explanation.items() <= 7, "the hour before this one is not finished: {explanation:?}");
+    assert_eq!(explanation.round_trips, 1);
+
+    let range = world.month(2 * DAY);
+    let (_, interval, explanation) = explain(&reader.clone().edges(Edges::Sawtooth), range).await;
+    show("the same 30 days at whole days", &explanation);
+    assert!(!interval.start_exact && !interval.end_exact);
+    assert!(explanation.items() <= 2 && explanation.consumed_units <= Some(1.5), "{explanation:?}");
+
+    sketches(&world).await;
+}
+
+/// What the same days cost of a sketch, which has a tile for each slot of an hour, and days in twos, fours and so on.
+async fn sketches(world: &World) {
+    let key = VisitorsKey { page: "/".to_owned() };
+    let reader = Reader::<Visitors>::new(world.store.clone(), 1).explaining();
+    let range = world.month(2 * DAY);
+    let range = TimeRange::new(floor_hour(range.start), floor_hour(range.end));
+    let answer = reader.range(&key, range, Consistency::Eventual).await.unwrap();
+    show("30 days of a sketch by the hour, not rolled", &answer.explanation.unwrap());
+    reader.roll(&key, TimeRange::new(Timestamp::EPOCH, world.now)).await.unwrap();
+    let truth = world.minutes(range).map(who).collect::<HashSet<_>>().len() as f64;
+    for (what, edges) in [("at edges of hours", Edges::Exact), ("at whole days", Edges::Sawtooth)] {
+        let answer = reader.clone().edges(edges).range(&key, range, Consistency::Eventual).await.unwrap();
+        let explanation = answer.explanation.unwrap();
+        show(&format!("30 days of a sketch {what}"), &explanation);
+        assert!(answer.value.lower <= truth && truth <= answer.value.upper, "{:?} of {truth}", answer.value);
+        assert_eq!((explanation.round_trips, explanation.not_rolled), (1, vec![]));
+    }
+}
+
+fn floor_hour(at: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(at.floor_seconds().div_euclid(3_600) * 3_600)
+}
