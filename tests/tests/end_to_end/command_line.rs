@@ -121,6 +121,25 @@ fn a_query_by_the_calendar_is_the_range_that_it_says() {
 }
 
 #[test]
+fn a_query_says_what_was_read_and_where_its_sides_were_cut() {
+    let served = served();
+    let url = served.server.url();
+    let query = ["query", "page_traffic", "/home", "--at", &url, "--window", "13d", "--explain"];
+    let table = success(example("page-traffic"), &query);
+    for words in ["level", "bytes", " read units", " round trip", "covers ", " (moved)"] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    let json = |more: &[&str]| process::json(example("page-traffic"), &[&query, more, &["-o", "json"]].concat());
+    let (exact, sawtooth) = (json(&[]), json(&["--edges", "sawtooth"]));
+    assert!(exact["answer"]["explanation"]["read_units"].as_f64() > Some(0.0), "{exact}");
+    let start = |row: &serde_json::Value| row["answer"]["start"].as_str().unwrap().to_owned();
+    assert!(start(&sawtooth) <= start(&exact) && start(&sawtooth).ends_with("T00:00:00Z"), "{sawtooth}");
+    let quiet = ["query", "page_traffic", "/home", "--at", &url, "--window", "13d", "-o", "json"];
+    assert!(process::json(example("page-traffic"), &quiet)["answer"]["explanation"].is_null());
+    assert_eq!(code(&[&query[..5], &["--calendar", "7d", "--edges", "sawtooth"]].concat()), Some(2));
+}
+
+#[test]
 fn a_key_without_an_answer_does_not_hide_the_others() {
     let folder = TempDir::new().unwrap();
     let (views, store) = (folder.path().join("views.jsonl"), process::store(&folder.path().join("state")));

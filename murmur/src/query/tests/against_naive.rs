@@ -120,7 +120,7 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<(), T
         prop_assert!(rolled.is_ok() || hook.has_died(), "{:?}", rolled);
     }
     late.extend(filler.take(&events[taken..]).await);
-    let naive = Naive::<Test<W, A>> { events: &events, late: &late, now, pipeline: PhantomData };
+    let naive = Naive::<Test<W, A>>::new(&events, &late, now);
     let reader = Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock);
     let reader = if case.explains { reader.explaining() } else { reader };
     let keys = ["a", "b", "nobody", "a"].map(Id::new);
@@ -217,10 +217,18 @@ fn points<W: Shape, A: OfEvent>(series: &Series<A::Reply>, naive: &Naive<'_, Tes
     for pair in series.points.windows(2) {
         prop_assert_eq!(pair[0].range.end, pair[1].range.start);
     }
-    for point in &series.points {
-        let (value, count) = naive.fold("a", |at| point.range.contains(at));
-        prop_assert_eq!(&point.value, &value.reply(&Question::default()).unwrap());
-        prop_assert_eq!(point.present, count > 0);
+    let mut folds: Vec<Option<A>> = series.points.iter().map(|_| None).collect();
+    for event in naive.kept("a") {
+        let next = series.points.partition_point(|point| point.range.start <= event.at);
+        if next > 0 && series.points[next - 1].range.contains(event.at) {
+            folds[next - 1].get_or_insert_with(A::identity).combine(A::of(event));
+        }
+    }
+    let reply = |value: A| value.reply(&Question::default()).unwrap();
+    let nothing = reply(A::identity());
+    for (point, fold) in series.points.iter().zip(folds) {
+        prop_assert_eq!(point.present, fold.is_some());
+        prop_assert_eq!(&point.value, &fold.map_or_else(|| nothing.clone(), reply));
     }
     Ok(())
 }
@@ -303,14 +311,7 @@ async fn calendar_series<W: Shape, A: OfEvent>(
     prop_assert_eq!((series.presence, series.interval), (whole.presence, whole.interval));
     let starts: Vec<Timestamp> = series.points.iter().map(|point| point.range.start).collect();
     prop_assert_eq!(starts, std::iter::once(start).chain(edges).collect::<Vec<_>>());
-    let ends = series.points.iter().skip(1).map(|point| point.range.start).chain([end]);
-    for (point, end) in series.points.iter().zip(ends) {
-        prop_assert_eq!(point.range.end, end);
-        let (value, count) = naive.fold("a", |at| point.range.contains(at));
-        prop_assert_eq!(&point.value, &value.reply(&Question::default()).unwrap());
-        prop_assert_eq!(point.present, count > 0);
-    }
-    Ok(())
+    points(&series, naive)
 }
 
 /// Text in a packed tile, and text that stands alone.

@@ -1,39 +1,49 @@
 //! What answers are to be: a plain fold over all events.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::query::{Ask, Presence};
 use crate::time::{Tiling, TimeRange};
 
 /// All that is kept of a test, folded without tiles.
 pub(super) struct Naive<'a, P> {
-    pub(super) events: &'a [Happening],
-    /// Which of them came late.
-    pub(super) late: &'a [bool],
-    pub(super) now: Timestamp,
-    pub(super) pipeline: PhantomData<P>,
+    /// By key, in the order in which they are to be combined.
+    kept: BTreeMap<&'a str, Vec<&'a Happening>>,
+    now: Timestamp,
+    pipeline: PhantomData<P>,
 }
 
-impl<P> Naive<'_, P>
+impl<'a, P> Naive<'a, P>
 where
     P: Pipeline<Event = Happening>,
     P::Aggregate: OfEvent,
 {
-    /// The events of a key that have not expired, in the order in which they are to be combined.
-    fn kept(&self, id: &str) -> Vec<&Happening> {
+    /// Of these events, of which those came `late`.
+    pub(super) fn new(events: &'a [Happening], late: &[bool], now: Timestamp) -> Self {
         let tiling = P::tiling();
         let kept = |(event, _): &(&Happening, bool)| {
             let tile = tiling.locate(event.at).0;
-            event.id == id && tiling.expiry(tile, &P::SPEC.window).is_none_or(|at| at > self.now)
+            tiling.expiry(tile, &P::SPEC.window).is_none_or(|at| at > now)
         };
-        let mut kept: Vec<_> = self.events.iter().zip(self.late.iter().copied()).filter(kept).collect();
-        kept.sort_by_key(|(event, late)| (*late, tiling.floor_slot(event.at), event.partition));
-        kept.into_iter().map(|(event, _)| event).collect()
+        let mut all: Vec<_> = events.iter().zip(late.iter().copied()).filter(kept).collect();
+        all.sort_by_key(|(event, late)| (*late, tiling.floor_slot(event.at), event.partition));
+        let mut kept = BTreeMap::<&str, Vec<&Happening>>::new();
+        for (event, _) in all {
+            kept.entry(&event.id).or_default().push(event);
+        }
+        Self { kept, now, pipeline: PhantomData }
     }
 
-    pub(super) fn fold(&self, id: &str, within: impl Fn(Timestamp) -> bool) -> (P::Aggregate, usize) {
+    /// The events of a key that have not expired, in the order in which they are to be combined.
+    pub(super) fn kept(&self, id: &str) -> &[&'a Happening] {
+        self.kept.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    fn fold(&self, id: &str, within: impl Fn(Timestamp) -> bool) -> (P::Aggregate, usize) {
         let mut all = P::Aggregate::identity();
         let mut count = 0;
-        for event in self.kept(id).into_iter().filter(|event| within(event.at)) {
+        for event in self.kept(id).iter().filter(|event| within(event.at)) {
             all.combine(OfEvent::of(event));
             count += 1;
         }
