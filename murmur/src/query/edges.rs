@@ -1,6 +1,6 @@
 //! Where the sides of an interval are cut.
 
-use crate::time::{Span, Tiling, TimeRange, Timestamp};
+use crate::time::{Level, Span, Tiling, TimeRange, Timestamp};
 
 /// How the sides of an interval are cut, when they are not those of a calendar.
 ///
@@ -15,7 +15,8 @@ pub enum Edges {
     ///
     /// A hop is a unit that tiles are made of: a slot, or a minute, an hour or a day of UTC where tiles of the pipeline hold
     /// such units. It is the longest of them of which the time asked about has twelve: for 30 days a day, for a day an
-    /// hour. So a side is moved by less than a twelfth of that time, and the tiles that hold the rest of an hour or a day are not read.
+    /// hour. So a side is moved by less than a twelfth of that time, and the tiles that hold the rest of an hour or a day
+    /// are not read.
     ///
     /// The end is never moved beyond the end of the slot that now lies in, unless it was asked for later than that: what
     /// runs up to now is as fresh as with [`Exact`](Self::Exact), and holds nothing that is dated later. Where a hop is no
@@ -36,16 +37,13 @@ impl Edges {
         match self {
             Self::Exact => exact,
             Self::Sawtooth => {
-                let hop = |level| (tiling.unit_length(level), level);
-                let fits = |unit: &Span| {
-                    *unit <= DAY && unit.as_micros().saturating_mul(HOPS) <= asked.end.since(asked.start).as_micros()
+                let length = asked.end.since(asked.start).as_micros();
+                let fits = |level: &&Level| {
+                    let unit = tiling.unit_length(**level);
+                    unit.is_some_and(|unit| unit <= DAY && unit.as_micros().saturating_mul(HOPS) <= length)
                 };
-                let hops = tiling
-                    .parents()
-                    .iter()
-                    .map(|level| hop(*level))
-                    .filter(|(unit, _)| unit.as_ref().is_some_and(fits));
-                let Some((_, level)) = hops.max_by_key(|(unit, _)| *unit) else { return exact };
+                // The coarser ones come last.
+                let Some(&level) = tiling.parents().iter().rfind(fits) else { return exact };
                 let present = tiling.ceil_slot(now.saturating_add(Span::from_micros(1)));
                 let end = tiling.ceil_unit(level, asked.end).min(present.max(exact.end));
                 TimeRange::new(tiling.floor_unit(level, asked.start), end)

@@ -10,8 +10,8 @@ use murmur::engine::{Clock, SystemClock, Worker, json};
 use murmur::pipeline::Pipeline;
 use murmur::prelude::*;
 use murmur::query::{Edges, Explanation, Reader};
-use murmur::source::FileDeadLetters;
 use murmur::source::jsonl::{self, Input, JsonlConfig};
+use murmur::source::{FileDeadLetters, Shelf};
 use murmur::store::{Consistency, DynamoConfig, DynamoStore, Store, Table};
 use murmur::time::TimeRange;
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ use crate::store_dynamodb::{endpoint, prefix};
 
 #[murmur::event]
 #[derive(serde::Deserialize)]
-pub struct Visit {
+struct Visit {
     page: String,
     who: u64,
     #[murmur(time)]
@@ -30,7 +30,7 @@ pub struct Visit {
 
 /// Visits and different visitors, in a store that adds.
 #[murmur::aggregate]
-pub struct Visits {
+struct Visits {
     visits: Count,
     sum: Sum<u64>,
 }
@@ -61,6 +61,7 @@ struct World {
 async fn world(folder: &TempDir) -> World {
     let config = DynamoConfig { prefix: prefix(), endpoint: Some(endpoint()), ..DynamoConfig::new() };
     let store = Arc::new(DynamoStore::open(&config).await.unwrap());
+    store.ensure(&Shelf::Sources, &[]).await.unwrap();
     for pipeline in [ByMinute::SPEC.name, Visitors::SPEC.name] {
         store.ensure(&Table::new(pipeline, 1).shelf(), &[]).await.unwrap();
     }
@@ -95,6 +96,12 @@ impl World {
         (0..MINUTES).filter(move |ago| inside(now, *ago))
     }
 
+    /// Everything that is finished: what closed an hour ago.
+    fn finished(&self) -> TimeRange {
+        let ago = |seconds| floor_hour(self.now.saturating_sub(Span::from_seconds(seconds)));
+        TimeRange::new(ago(70 * DAY), ago(3_600))
+    }
+
     /// 30 days that end so long ago, at edges of minutes, of which neither side is that of an hour.
     fn month(&self, seconds_ago: u64) -> TimeRange {
         let end = self.now.floor_seconds() - seconds_ago as i64;
@@ -126,7 +133,7 @@ async fn thirty_days_at_edges_of_minutes_are_six_items_in_one_round_trip() {
     let truth = (world.minutes(range).count() as u64, world.minutes(range).map(who).sum::<u64>());
     let unrolled = reader.range(&key, range, Consistency::Strong).await.unwrap().value;
     assert_eq!((unrolled.visits, unrolled.sum), truth);
-    reader.roll(&key, TimeRange::new(Timestamp::EPOCH, world.now)).await.unwrap();
+    reader.roll(&key, world.finished()).await.unwrap();
 
     let reader = reader.explaining();
     let explain = async |reader: &Reader<ByMinute>, range| {
@@ -174,7 +181,7 @@ async fn sketches(world: &World) {
     let range = TimeRange::new(floor_hour(range.start), floor_hour(range.end));
     let answer = reader.range(&key, range, Consistency::Eventual).await.unwrap();
     show("30 days of a sketch by the hour, not rolled", &answer.explanation.unwrap());
-    reader.roll(&key, TimeRange::new(Timestamp::EPOCH, world.now)).await.unwrap();
+    reader.roll(&key, world.finished()).await.unwrap();
     let truth = world.minutes(range).map(who).collect::<HashSet<_>>().len() as f64;
     for (what, edges) in [("at edges of hours", Edges::Exact), ("at whole days", Edges::Sawtooth)] {
         let answer = reader.clone().edges(edges).range(&key, range, Consistency::Eventual).await.unwrap();
