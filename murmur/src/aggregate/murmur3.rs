@@ -1,5 +1,8 @@
 //! MurmurHash3 x64 128, by Austin Appleby, who placed it in the public domain: the hash of all DataSketches.
 
+/// The seed in all DataSketches, unless said otherwise there.
+pub(super) const SEED: u64 = 9001;
+
 const C1: u64 = 0x87c3_7b91_1142_53d5;
 const C2: u64 = 0x4cf5_ad43_2745_937f;
 
@@ -17,12 +20,25 @@ fn finish(mut h: u64) -> u64 {
     h ^ h >> 33
 }
 
-/// Up to eight bytes as a number.
+/// Up to eight bytes as a number. Where two reads overlap, both put the same bits at the same place.
+#[inline]
 fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
+        return first | last << (8 * (bytes.len() - 4));
+    }
+    match bytes {
+        [first, .., last] => {
+            let middle = bytes.len() / 2;
+            u64::from(*first) | u64::from(bytes[middle]) << (8 * middle) | u64::from(*last) << (8 * (bytes.len() - 1))
+        }
+        [only] => u64::from(*only),
+        [] => 0,
+    }
 }
 
 /// Both halves of the hash.
+#[inline]
 pub(super) fn hash(bytes: &[u8], seed: u64) -> (u64, u64) {
     let (mut h1, mut h2) = (seed, seed);
     let (blocks, tail) = bytes.as_chunks::<16>();

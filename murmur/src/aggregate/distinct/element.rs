@@ -1,7 +1,4 @@
-use std::hash::{Hash, Hasher};
-
-use datasketches::hash::value::raw_bytes;
-
+use crate::aggregate::murmur3::{self, SEED};
 use crate::time::Timestamp;
 
 /// The hash of an element: all that a sketch ever sees of it.
@@ -9,13 +6,14 @@ use crate::time::Timestamp;
 pub struct Coupon(u32);
 
 impl Coupon {
-    /// Hash bytes as they are: `Hash` of Rust adds lengths and terminators, so that the same text would be two elements
-    /// to Rust and to Spark.
+    /// As the DataSketches make it (`Coupon` in Java's `HllUtil`): 26 bits of the first half of the hash, and above them
+    /// the leading zeros of the second half, one more, in 6 bits. A test compares it with what the crate writes into its
+    /// own sketches.
     #[inline]
     fn of(bytes: &[u8]) -> Self {
-        let mut raw = Raw(0);
-        datasketches::hll::Coupon::from_value(raw_bytes::from_slice(bytes)).hash(&mut raw);
-        Self(raw.0)
+        let (address, zeros) = murmur3::hash(bytes, SEED);
+        let value = zeros.leading_zeros().min(62) + 1;
+        Self(value << 26 | address as u32 & 0x3ff_ffff)
     }
 
     #[cfg(test)]
@@ -25,28 +23,6 @@ impl Coupon {
 
     pub(super) fn raw(self) -> u32 {
         self.0
-    }
-}
-
-/// Receives the number inside of a `datasketches::hll::Coupon`, which shows it to nobody but a hasher. A test compares
-/// it with what the crate writes into its own sketches.
-struct Raw(u32);
-
-impl Hasher for Raw {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0 << 8 | u32::from(byte);
-        }
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        self.0 = number;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use datasketches::common::NumStdDev;
 use datasketches::hll::HllSketch;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::{DecodeError, Form, Monoid, Question};
 use crate::wire::types::Estimate;
@@ -48,7 +48,8 @@ impl Distinct {
     /// Texts are told apart by their bytes, and whole numbers of any type by their value: the `u8` 7 and the `i64` 7
     /// are one element, the text `7` is another.
     pub fn of(element: impl Element) -> Self {
-        Self(State::Coupons(element.coupon().map_or_else(SmallVec::new, |coupon| smallvec![coupon.raw()])))
+        let (coupon, count) = element.coupon().map_or((0, 0), |coupon| (coupon.raw(), 1));
+        Self(State::Coupons(SmallVec::from_buf_and_len([coupon, 0, 0, 0], count)))
     }
 }
 
@@ -61,6 +62,7 @@ impl State {
         }
     }
 
+    #[inline]
     fn insert(&mut self, coupon: u32) {
         match self {
             Self::Coupons(coupons) => {
@@ -96,8 +98,15 @@ impl Monoid for Distinct {
         Self(State::Coupons(SmallVec::new()))
     }
 
+    #[inline]
     fn combine(&mut self, later: Self) {
         let mut later = later.0;
+        if let State::Coupons(coupons) = &later
+            && let [coupon] = **coupons
+        {
+            // What nearly every call is: one event.
+            return self.0.insert(coupon);
+        }
         if later.weight() > self.0.weight() {
             // The order does not matter: the smaller one is taken into the larger.
             std::mem::swap(&mut self.0, &mut later);

@@ -21,11 +21,9 @@ const COUNTERS: usize = ROWS * COLUMNS;
 /// As many counters are kept with their places; one more, and all are kept. At 16 bytes each they take half of what all
 /// take.
 const MAX_FEW: usize = COUNTERS / 4;
-/// The seed that all DataSketches use unless told otherwise.
-const SEED: u64 = 9001;
 /// One seed for each row.
 static SEEDS: LazyLock<[u64; ROWS]> =
-    LazyLock::new(|| std::array::from_fn(|row| murmur3::hash(&(row as u64).to_le_bytes(), SEED).0));
+    LazyLock::new(|| std::array::from_fn(|row| murmur3::hash(&(row as u64).to_le_bytes(), murmur3::SEED).0));
 
 /// How often any element occurred, for the elements that a [`Question`] asks for, as an estimate with bounds.
 ///
