@@ -56,25 +56,30 @@ impl Sketch {
         if !self.fresh.is_empty() {
             let mut fresh = std::mem::take(&mut self.fresh);
             fresh.sort_unstable();
+            fresh.dedup();
             self.take(&fresh);
             fresh.clear();
             self.fresh = fresh;
         }
     }
 
-    /// Take in hashes in order.
+    /// Take in hashes in order, none twice.
     fn take(&mut self, later: &[u64]) {
-        let mut all = Vec::with_capacity(self.hashes.len() + later.len());
-        let (mut a, mut b) = (self.hashes.iter().peekable(), later.iter().peekable());
-        while let Some(&next) = match (a.peek(), b.peek()) {
-            (Some(left), Some(right)) if left <= right => a.next(),
-            (_, Some(_)) => b.next(),
-            _ => a.next(),
-        } {
-            if all.last() != Some(&next) {
-                all.push(next);
-            }
+        let mut all = Vec::with_capacity((self.hashes.len() + later.len()).min(K + 1));
+        let (mut ours, mut theirs) = (0, 0);
+        // One more than is kept, which becomes theta.
+        while all.len() <= K
+            && let (Some(&left), Some(&right)) = (self.hashes.get(ours), later.get(theirs))
+        {
+            // Without branches: which of two hashes is smaller cannot be guessed.
+            let next = left.min(right);
+            ours += usize::from(left == next);
+            theirs += usize::from(right == next);
+            all.push(next);
         }
+        let room = |all: &Vec<u64>| K + 1 - all.len();
+        all.extend(self.hashes[ours..].iter().take(room(&all)));
+        all.extend(later[theirs..].iter().take(room(&all)));
         self.hashes = all;
         self.trim();
     }

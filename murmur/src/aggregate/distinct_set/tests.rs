@@ -107,12 +107,12 @@ fn sets_are_united_intersected_and_subtracted_as_by_the_datasketches() {
         union.update(&theirs_a).unwrap();
         union.update(&theirs_b).unwrap();
         assert_eq!(bytes(&ours_a.union(&ours_b)), union.to_sketch(true).serialize(), "{a:?} {b:?}");
-        let mut both = ThetaIntersection::with_seed(SEED).unwrap();
+        let mut both = ThetaIntersection::with_seed(murmur3::SEED).unwrap();
         both.update(&theirs_a).unwrap();
         both.update(&theirs_b).unwrap();
         let both = both.to_sketch(true).unwrap();
         assert_eq!(bytes(&ours_a.intersection(&ours_b)), both.serialize(), "{a:?} {b:?}");
-        let less = ThetaANotB::with_seed(SEED).unwrap().compute(&theirs_a, &theirs_b, true).unwrap();
+        let less = ThetaANotB::with_seed(murmur3::SEED).unwrap().compute(&theirs_a, &theirs_b, true).unwrap();
         assert_eq!(bytes(&ours_a.difference(&ours_b)), less.serialize(), "{a:?} {b:?}");
         let inside = a.clone().filter(|n| b.contains(n)).count() as f64;
         let Estimate { lower, upper, .. } = estimate(&ours_a.intersection(&ours_b));
