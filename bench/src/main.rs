@@ -3,13 +3,19 @@
 //! One JSON object a line per measurement with `-o json`. A figure whose end state is `wrong` is void, and the
 //! command then exits with 1.
 
+mod accuracy;
 mod aggregates;
 mod codegen;
+mod draws;
+#[cfg(feature = "services")]
 mod dynamodb;
 mod fold;
+#[cfg(feature = "services")]
 mod kafka;
 mod measurement;
+mod pool;
 mod resources;
+#[cfg(feature = "services")]
 mod tally;
 mod views;
 
@@ -33,13 +39,14 @@ struct Arguments {
     /// How many events (for `codegen`: how many pipelines; for `dynamodb`: how many writes).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
-    /// Only this variant, where a measurement has several (`kafka`).
+    /// Only this variant, where a measurement has several (`aggregates`, `kafka`).
     #[arg(long)]
     variant: Option<String>,
-    /// How many different keys; without it, each variant has its own.
+    /// How many different keys, or elements (`aggregates`); without it, each variant has its own.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     keys: Option<u64>,
     /// How the messages of the topic are compressed (`kafka`).
+    #[cfg(feature = "services")]
     #[arg(long)]
     compression: Option<kafka::Compression>,
     /// How to print.
@@ -53,12 +60,16 @@ enum Name {
     List,
     /// Decode of JSON, window and count through the real engine, on one core.
     Fold,
-    /// `update` through `combine` of single aggregates.
+    /// Updates and merges of each aggregate, alone and in the worker, beside the crate `datasketches`.
     Aggregates,
+    /// True values beside what the sketches say, as docs/accuracy.md; `--events` is the longest stream.
+    Accuracy,
     /// Conditional writes to a DynamoDB server (`MURMUR_TEST_DYNAMODB`).
+    #[cfg(feature = "services")]
     Dynamodb,
     /// From Kafka into each store, beside plain consumers, Kafka Streams and Bytewax; needs the services of
     /// scripts/services.sh.
+    #[cfg(feature = "services")]
     Kafka,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
@@ -74,6 +85,7 @@ fn list() {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "services")]
     if let Some(done) = kafka::be_child() {
         return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
@@ -89,8 +101,13 @@ fn main() -> ExitCode {
             Ok(())
         }
         Name::Fold => fold::measure(arguments.events, arguments.keys, &mut report),
-        Name::Aggregates => aggregates::measure(arguments.events, arguments.keys, &mut report),
+        Name::Aggregates => {
+            aggregates::measure(arguments.events, arguments.keys, arguments.variant.as_deref(), &mut report)
+        }
+        Name::Accuracy => accuracy::print(arguments.events),
+        #[cfg(feature = "services")]
         Name::Dynamodb => dynamodb::measure(arguments.events, arguments.keys, &mut report),
+        #[cfg(feature = "services")]
         Name::Kafka => kafka::measure(&arguments, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };

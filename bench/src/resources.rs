@@ -14,6 +14,7 @@ pub(crate) struct Meter {
 }
 
 /// What was used since a [`Meter`] was started.
+#[derive(Default)]
 pub(crate) struct Used {
     pub(crate) wall_s: f64,
     /// User and system time of all threads.
@@ -42,6 +43,14 @@ impl Meter {
         let (user, system) = times(self.who);
         let user_s = user - self.user;
         Used { wall_s: self.wall.elapsed().as_secs_f64(), cpu_s: user_s + system - self.system, user_s }
+    }
+}
+
+impl std::ops::AddAssign for Used {
+    fn add_assign(&mut self, more: Self) {
+        self.wall_s += more.wall_s;
+        self.cpu_s += more.cpu_s;
+        self.user_s += more.user_s;
     }
 }
 
