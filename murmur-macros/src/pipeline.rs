@@ -48,6 +48,8 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
     let vis = &pipeline.vis;
     let docs = docs(&pipeline.docs, &format!("The pipeline of `{}`.", text(&pipeline.ident)));
     let (event_name, out) = (local("event"), local("out"));
+    // Where an item could be larger than a store takes, this is no constant.
+    let fits = quote_spanned!(aggregate.span()=> const _: () = #krate::size::fits::<#marker>(););
     quote! {
         #users
         #docs
@@ -73,6 +75,7 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
                 #apply
             }
         }
+        #fits
         #before
     }
 }

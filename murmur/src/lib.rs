@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod prelude;
 pub mod query;
+pub mod size;
 pub mod source;
 pub mod store;
 pub mod time;

@@ -3,6 +3,7 @@
 use crate::aggregate::Monoid;
 use crate::event::Event;
 use crate::key::{Key, KeyBuf, KeyField, Part};
+use crate::size;
 use crate::time::{Tiling, Window};
 
 /// A pipeline: from one event to aggregates under keys.
@@ -31,14 +32,9 @@ pub trait Pipeline: Send + Sync + 'static {
     /// How its time is cut into slots and tiles. Slots are packed into the next unit up when all of them together
     /// stay a small item.
     fn tiling() -> Tiling {
-        let packed = Tiling::new(&Self::SPEC.window, true);
-        let bytes = Self::Aggregate::MAX_BYTES.saturating_mul(usize::from(packed.slots_per_tile()));
-        if bytes <= PACKED_BYTES { packed } else { Tiling::new(&Self::SPEC.window, false) }
+        size::tiling(&Self::SPEC.window, Self::Aggregate::MAX_BYTES)
     }
 }
-
-/// Most bytes of values that are packed into one tile: four write units of DynamoDB.
-const PACKED_BYTES: usize = 4096;
 
 /// What a pipeline's definition declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

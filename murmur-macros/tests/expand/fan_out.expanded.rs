@@ -35,6 +35,7 @@ impl ::murmur::pipeline::Pipeline for Tags {
         }
     }
 }
+const _: () = ::murmur::size::fits::<Tags>();
 const _: fn() = || {
     ::murmur::codegen::same::<Count, ::murmur::aggregate::Count>();
 };
@@ -77,6 +78,7 @@ impl ::murmur::pipeline::Pipeline for Humans {
         }
     }
 }
+const _: () = ::murmur::size::fits::<Humans>();
 const _: fn() = || {
     ::murmur::codegen::same::<
         Sum<u64>,

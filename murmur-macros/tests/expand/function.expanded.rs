@@ -38,6 +38,7 @@ impl ::murmur::pipeline::Pipeline for PageTraffic {
             .emit(value);
     }
 }
+const _: () = ::murmur::size::fits::<PageTraffic>();
 const _: fn() = || {
     ::murmur::codegen::timed::<PageView>();
 };

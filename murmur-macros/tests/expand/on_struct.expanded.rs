@@ -48,6 +48,7 @@ impl stream::pipeline::Pipeline for Likes {
             .emit(value);
     }
 }
+const _: () = stream::size::fits::<Likes>();
 impl stream::event::Event for Like {
     const NAME: &'static ::core::primitive::str = "Like";
     const FIELDS: &'static [&'static ::core::primitive::str] = &[

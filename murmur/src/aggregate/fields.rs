@@ -22,6 +22,18 @@ pub const fn max_bytes(number: u32, max: usize) -> usize {
     sized(max).saturating_add(varint_len(number as u64))
 }
 
+/// The larger one of two fields: the first where they are equal.
+pub const fn larger(
+    largest: Option<(&'static str, usize)>,
+    field: &'static str,
+    bytes: usize,
+) -> Option<(&'static str, usize)> {
+    match largest {
+        Some((_, most)) if most >= bytes => largest,
+        _ => Some((field, bytes)),
+    }
+}
+
 /// The most bytes that [`write_sized`] makes of at most `max`.
 pub(super) const fn sized(max: usize) -> usize {
     max.saturating_add(varint_len(max as u64))
@@ -161,6 +173,18 @@ macro_rules! aggregate_struct {
                         <$ty as $crate::aggregate::Monoid>::MAX_BYTES,
                     )))*
                 }
+            };
+            const LARGEST_FIELD: ::core::option::Option<(&'static str, usize)> = {
+                let mut largest: ::core::option::Option<(&'static str, usize)> = ::core::option::Option::None;
+                $(
+                    let bytes = <$ty as $crate::aggregate::Monoid>::MAX_BYTES;
+                    largest = $crate::aggregate::fields::larger(
+                        largest,
+                        $crate::wire::plain_name(::core::stringify!($field)),
+                        bytes,
+                    );
+                )*
+                largest
             };
             const COMMUTATIVE: bool = true $(&& <$ty as $crate::aggregate::Monoid>::COMMUTATIVE)*;
             const IDEMPOTENT: bool = true $(&& <$ty as $crate::aggregate::Monoid>::IDEMPOTENT)*;

@@ -53,6 +53,9 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
     /// bytes a number. Decides whether slots are packed into one item.
     const MAX_BYTES: usize;
 
+    /// Of a struct: the field whose values can take the most bytes, and how many.
+    const LARGEST_FIELD: Option<(&'static str, usize)> = None;
+
     /// Whether the order of combining changes nothing. What the store adds is added in any order.
     const COMMUTATIVE: bool = matches!(Self::FORM, Form::Add);
 

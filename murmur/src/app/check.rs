@@ -5,26 +5,30 @@ use super::call::Json;
 use super::cli::CheckArgs;
 use super::entry::Entry;
 use super::exit::Exit;
-use super::print::{self, Cell};
+use super::print::{self, Cell, Output};
 use crate::Result;
 use crate::aggregate::Form;
+use crate::key::MAX_KEY_BYTES;
+use crate::size::PARTITIONS;
 use crate::time::Window;
-
-/// The largest item that DynamoDB takes.
-const DYNAMODB_ITEM: usize = 400 * 1024;
-
-/// Bytes of an item besides its values: key, offsets of a few partitions, expiry, names of the attributes.
-const ITEM_OVERHEAD: usize = 2 * 1024;
 
 /// `check`: what can be said about the pipelines without running them.
 pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit> {
     let rows: Vec<Json> = app.entries.iter().map(row).collect();
     print::rows(args.output, &rows, |row| {
         let column = |name: &str| (name.to_owned(), Cell::of(row.get(name).unwrap_or(&Json::Null)));
-        ["pipeline", "event", "key", "window", "slot", "tile", "writes", "dedup", "largest_item"].map(column).into()
+        ["pipeline", "event", "key", "window", "slot", "tile", "writes", "dedup", "largest_item", "write_units"]
+            .map(column)
+            .into()
     })?;
     let together = twice(&app.entries).chain(formats(&app.entries));
-    let problems: Vec<String> = app.entries.iter().filter_map(too_large).chain(together).collect();
+    if matches!(args.output, Output::Table) {
+        print::note(format_args!(
+            "largest_item: most bytes of one item of a store, write_units: most that one write costs on DynamoDB; for keys of \
+             {MAX_KEY_BYTES} bytes, and where the store adds, {PARTITIONS} partitions"
+        ));
+    }
+    let problems: Vec<String> = together.collect();
     for problem in &problems {
         print::note(format_args!("problem: {problem}"));
     }
@@ -55,24 +59,20 @@ fn row(entry: &Entry) -> Json {
             Form::Put => "puts, one item a partition",
         },
         "dedup": entry.within.map(|within| format!("within {within}")),
-        "largest_item": largest_item(entry).map_or_else(|| json!("no bound"), |bytes| json!(bytes)),
+        "largest_item": bytes(entry.size.largest),
+        "largest_live_item": bytes(entry.size.live),
+        "write_units": bounded(entry.size.write_units()),
+        "largest_field": entry.largest_field.map(|(field, most)| json!({ "field": field, "bytes": bytes(most) })),
     })
 }
 
-/// Most bytes of one stored item; `None` when there is no bound.
-fn largest_item(entry: &Entry) -> Option<usize> {
-    if entry.max_bytes == usize::MAX {
-        return None;
-    }
-    Some(entry.max_bytes.saturating_mul(entry.tiling.slots_per_tile().into()).saturating_add(ITEM_OVERHEAD))
+/// A number of bytes or units, which a monoid of the user's may leave open.
+fn bounded(number: Option<usize>) -> Json {
+    number.map_or_else(|| json!("no bound"), |number| json!(number))
 }
 
-fn too_large(entry: &Entry) -> Option<String> {
-    let bytes = largest_item(entry).filter(|bytes| *bytes > DYNAMODB_ITEM)?;
-    Some(format!(
-        "an item of `{}` can grow to {bytes} bytes; DynamoDB takes {DYNAMODB_ITEM}, so keep less in one aggregate",
-        entry.spec.name
-    ))
+fn bytes(bytes: usize) -> Json {
+    bounded((bytes != usize::MAX).then_some(bytes))
 }
 
 /// Pipelines that a binary has twice.

@@ -15,6 +15,7 @@ use crate::grpc::ServerBuilder;
 use crate::key::Key;
 use crate::pipeline::{Pipeline, Spec};
 use crate::query::Reader;
+use crate::size::ItemSize;
 use crate::source::{DeadLetters, Source};
 use crate::store::Store;
 use crate::time::Tiling;
@@ -30,8 +31,10 @@ pub(super) struct Entry {
     /// Whether payloads can be read at all: a format can have been given wrongly.
     pub(super) readable_format: fn() -> Result<()>,
     pub(super) form: Form,
-    /// Most bytes of one value; `usize::MAX` when there is no bound.
-    pub(super) max_bytes: usize,
+    /// How large its items can get.
+    pub(super) size: ItemSize,
+    /// The field that can take the most bytes, where the aggregate is a struct.
+    pub(super) largest_field: Option<(&'static str, usize)>,
     pub(super) tiling: Tiling,
     pub(super) key_fields: &'static [&'static str],
     pub(super) grains: &'static [&'static [&'static str]],
@@ -104,7 +107,8 @@ impl Entry {
             format: TypeId::of::<F>(),
             readable_format: || F::decoder().map(drop),
             form: P::Aggregate::FORM,
-            max_bytes: P::Aggregate::MAX_BYTES,
+            size: ItemSize::of::<P::Aggregate>(&P::SPEC.window),
+            largest_field: P::Aggregate::LARGEST_FIELD,
             tiling: P::tiling(),
             key_fields: P::Key::FIELDS,
             grains: P::Key::GRAINS,

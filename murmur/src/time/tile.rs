@@ -257,6 +257,17 @@ impl Tiling {
         }
     }
 
+    /// The largest number of slots in one tile of any level: hours have 60 minutes, days 24 hours, months 31 days.
+    pub const fn most_slots(&self) -> u16 {
+        let above = match self.level {
+            Level::Minute => 60,
+            Level::Hour | Level::Day => 31,
+            _ => 1,
+        };
+        let own = self.slots_per_tile();
+        if own > above { own } else { above }
+    }
+
     /// First instant of the slot of the finest level that `at` lies in.
     pub fn floor_slot(&self, at: Timestamp) -> Timestamp {
         self.floor_unit(self.level, at)

@@ -1,4 +1,5 @@
 mod faults;
+mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
