@@ -39,7 +39,7 @@ impl Pool {
     fn deliver(&mut self) -> Poll {
         if !self.assigned {
             self.assigned = true;
-            return Poll::Assigned(vec![Assignment { partition: self.partition.clone(), start: Start::Stored }]);
+            return Poll::Assigned(vec![Assignment { partition: self.partition.clone(), start: Start::Beginning }]);
         }
         if self.next == self.events {
             return Poll::End;

@@ -53,13 +53,15 @@ pub fn service(pipeline: &str) -> String {
 }
 
 /// The methods of every pipeline's service.
-pub const METHODS: [&str; 8] =
-    ["Get", "GetMany", "GetWindow", "GetWindowMany", "GetRange", "GetRangeMany", "Series", "Watch"];
+pub const METHODS: [&str; 9] =
+    ["Get", "GetMany", "GetWindow", "GetWindowMany", "GetRange", "GetRangeMany", "Series", "CombineSets", "Watch"];
 
-/// `PageTrafficServiceGetRequest`, `PageTrafficServiceGetResponse`, ...
+/// `PageTrafficServiceGetRequest`, `PageTrafficServiceGetResponse`, ..., and `PageTrafficServiceSetOperand`.
 pub fn calls(pipeline: &str) -> impl Iterator<Item = String> {
     let service = service(pipeline);
-    METHODS.into_iter().flat_map(move |method| ["Request", "Response"].map(|end| format!("{service}{method}{end}")))
+    let operand = format!("{service}SetOperand");
+    let calls = METHODS.into_iter();
+    calls.flat_map(move |method| ["Request", "Response"].map(|end| format!("{service}{method}{end}"))).chain([operand])
 }
 
 /// `COLOR_DARK_RED`: a value of an enum, unique within its protobuf package.

@@ -260,6 +260,12 @@ macro_rules! aggregate_struct {
                 $(visit($retired, ::core::option::Option::None);)*
             }
 
+            fn sets(&self, visit: &mut dyn ::core::ops::FnMut(&'static str, &$crate::aggregate::DistinctSet)) {
+                $($crate::aggregate::Monoid::sets(&self.$field, &mut |_, set| {
+                    visit($crate::wire::plain_name(::core::stringify!($field)), set);
+                });)*
+            }
+
             fn reply(
                 &self,
                 question: &$crate::aggregate::Question,

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Column, Number, Question};
+use super::{Column, DistinctSet, Number, Question};
 use crate::wire::WireField;
 
 /// How a tile keeps an aggregate. Decides the form of its writes.
@@ -109,6 +109,12 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
     /// it. A monoid of your own says its name and version here.
     fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
         visit(field, Some("custom".into()));
+    }
+
+    /// The sets in it that [set algebra](crate::query::Reader::combine_sets) works on, each with the name of its field;
+    /// without a name where the value itself is one.
+    fn sets(&self, visit: &mut dyn FnMut(&'static str, &DistinctSet)) {
+        let _ = visit;
     }
 
     /// The answer, with what the question asks of it; an error when the value left the range of the reply's type.

@@ -77,6 +77,11 @@ impl Ask {
         (method, self.with_options(request))
     }
 
+    /// The interval alone, as the fields of a request.
+    pub(super) fn interval(&self) -> Json {
+        Self { question: Json::Null, ..self.clone() }.call(false).1
+    }
+
     /// The request of a series of this interval; steps of a calendar are those of `zone`.
     pub(super) fn series(&self, step: Step, zone: Zone, entry: &Entry) -> Result<Json> {
         let mut request = self.of_series(entry)?;

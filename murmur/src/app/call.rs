@@ -107,23 +107,30 @@ impl Service {
     /// Call a unary method for one key.
     pub(super) async fn ask(&self, method: &str, key: &[u8], request: Json) -> Result<Json> {
         let key = Value::Message(self.key_message(key)?);
-        self.call(method, request, "key", key).await
+        self.call(method, request, Some(("key", key))).await
     }
 
     /// Call a unary method for many keys.
     pub(super) async fn ask_many(&self, method: &str, keys: &[Vec<u8>], request: Json) -> Result<Json> {
         let keys = keys.iter().map(|key| self.key_message(key).map(Value::Message)).collect::<Result<_>>()?;
-        self.call(method, request, "keys", Value::List(keys)).await
+        self.call(method, request, Some(("keys", Value::List(keys)))).await
     }
 
-    async fn call(&self, method: &str, request: Json, field: &str, value: Value) -> Result<Json> {
+    /// Call for set algebra; the whole request is what a person wrote, at least in part.
+    pub(super) async fn combine_sets(&self, request: Json) -> Result<Json> {
+        self.call("CombineSets", request, None).await
+    }
+
+    async fn call(&self, method: &str, request: Json, keys: Option<(&str, Value)>) -> Result<Json> {
         let unknown = || Error::new(ErrorKind::Internal, format!("the service has no method `{method}` of this shape"));
         let method = self.descriptor.methods().find(|m| m.name() == method).ok_or_else(unknown)?;
         let mut message = method.input().deserialize(request).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("the request does not fit `{}`", method.full_name()))
-                .with_source(error)
+            let kind = if keys.is_some() { ErrorKind::Internal } else { ErrorKind::InvalidArgument };
+            Error::new(kind, format!("the request does not fit `{}`", method.full_name())).with_source(error)
         })?;
-        message.try_set_field_by_name(field, value).map_err(|_| unknown())?;
+        if let Some((field, value)) = keys {
+            message.try_set_field_by_name(field, value).map_err(|_| unknown())?;
+        }
         let path = format!("/{}/{}", self.descriptor.full_name(), method.name());
         let reply = match self.server.clone() {
             Server::Remote(channel) => unary(channel, &path, message.encode_to_vec()).await,

@@ -218,6 +218,8 @@ pub(super) struct QueryArgs {
     /// Say what was read for the answer, and what that cost
     #[arg(long, conflicts_with = "top")]
     pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) sets: SetArgs,
     /// One value per step of this length, or per day, week or month of the calendar: 1h, day
     #[arg(long, value_name = "STEP", conflicts_with = "top")]
     pub(super) series: Option<Step>,
@@ -267,6 +269,24 @@ pub(super) enum CutAt {
     Exact,
     /// At whole minutes, hours or days of UTC, whatever the interval has twelve of, for the fewest reads
     Sawtooth,
+}
+
+/// Set algebra with the sets of other keys or intervals.
+#[derive(Debug, Args)]
+pub(super) struct SetArgs {
+    /// Count the elements of this set too; a key, a JSON list of its fields, or JSON with an interval of its own:
+    /// {"key": {"page_id": "/home"}, "window": "86400s"}; may be given several times
+    #[arg(long, value_name = "SET", conflicts_with_all = ["intersect", "except", "top", "series"])]
+    pub(super) unite: Vec<String>,
+    /// Count only elements that are in this set too; written as for --unite; may be given several times
+    #[arg(long, value_name = "SET", conflicts_with_all = ["except", "top", "series"])]
+    pub(super) intersect: Vec<String>,
+    /// Count only elements that are not in this set; written as for --unite; may be given several times
+    #[arg(long, value_name = "SET", conflicts_with_all = ["top", "series"])]
+    pub(super) except: Vec<String>,
+    /// Which field is the set, where there are several
+    #[arg(long, value_name = "FIELD")]
+    pub(super) field: Option<String>,
 }
 
 /// What is asked of the estimates in a value.

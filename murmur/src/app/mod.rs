@@ -54,6 +54,7 @@ mod query;
 mod run;
 mod schema;
 mod serve;
+mod sets;
 mod signals;
 mod table;
 mod team;

@@ -6,7 +6,7 @@ use super::cli::QueryArgs;
 use super::exit::Exit;
 use super::print::{self, Cell, Output};
 use super::units::Step;
-use super::{App, explain, open, serve, top};
+use super::{App, explain, open, serve, sets, top};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -43,6 +43,9 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
         };
         let rows = top::top(&*store, entry, &service, &ask, count, args.by.as_deref()).await?;
         print::rows(args.output, &rows, |row| service.columns(row))?;
+        return Ok(Exit::Done);
+    }
+    if sets::combine(entry, &service, &key, &ask, args).await? {
         return Ok(Exit::Done);
     }
     match args.series {
@@ -103,7 +106,7 @@ fn explain(output: Output, reply: &Json) -> Result<()> {
 }
 
 /// What an answer says about itself, on standard error.
-fn tell(reply: &Json) {
+pub(super) fn tell(reply: &Json) {
     let answer = reply.get("answer").cloned().unwrap_or_else(|| json!({}));
     let text = |path: &str| answer.pointer(path).and_then(Json::as_str).unwrap_or("-").to_owned();
     let presence = text("/presence").trim_start_matches("PRESENCE_").to_ascii_lowercase().replace('_', " ");

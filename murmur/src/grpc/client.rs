@@ -20,7 +20,7 @@ use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
 use crate::query::Edges;
 use crate::time::{CalendarUnits, Span, TimeRange, Timestamp};
-use crate::wire::types::ReadOptions;
+use crate::wire::types::{ReadOptions, SetOperation};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a call is sent in all when the server is not available.
@@ -201,6 +201,18 @@ impl<P: Pipeline> Client<P> {
         let (calendar, calendar_step) = (Some(interval::calendar(units, whole)), step.map(interval::calendar_step));
         let (key, options) = (Some(key), self.options.clone());
         self.call("Series", SeriesRequest { key, start: None, end, step: None, options, calendar, calendar_step }).await
+    }
+
+    /// The union, intersection or difference of the sets that a `DistinctSet` holds of several keys and stretches of time,
+    /// with bounds. `field` says which field of the value; it may be empty where there is one only.
+    pub async fn combine_sets(
+        &self,
+        sets: Vec<SetOperand<P::Key>>,
+        operation: SetOperation,
+        field: impl Into<String>,
+    ) -> Result<CombineSetsResponse> {
+        let (field, options) = (field.into(), self.options.clone());
+        self.call("CombineSets", CombineSetsRequest { sets, operation, field, options }).await
     }
 
     /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes. The stream

@@ -53,6 +53,7 @@ const METHODS: &[Method] = &[
     Method::unary("GetRange"),
     Method::unary("GetRangeMany"),
     Method::unary("Series"),
+    Method::unary("CombineSets"),
     Method::streaming("Watch"),
 ];
 
@@ -89,12 +90,13 @@ impl<P: Pipeline> Handler<P> {
                 self.entries(keys, interval::range(start, end)?, options).await
             }
             Some("Series") => self.series(decode(request)?).await,
+            Some("CombineSets") => self.combine_sets(decode(request)?).await,
             _ => Err(Status::unimplemented("this method has not one reply")),
         }
     }
 
     /// How a request wants to be answered.
-    fn how(&self, options: Option<ReadOptions>) -> Result<(Reader<P>, Consistency), Status> {
+    pub(super) fn how(&self, options: Option<ReadOptions>) -> Result<(Reader<P>, Consistency), Status> {
         let ReadOptions { strong, question, explain, edges } = options.unwrap_or_default();
         let reader = match question {
             None => self.reader.clone(),

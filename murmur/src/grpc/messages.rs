@@ -8,7 +8,7 @@ use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType, skip_field};
 
 use crate::time::{Span, Timestamp};
-use crate::wire::types::{Answer, Calendar, CalendarStep, ReadOptions};
+use crate::wire::types::{Answer, Calendar, CalendarStep, Estimate, ReadOptions, SetOperation};
 use crate::wire::{WireField, WireMessage};
 
 /// As [`message!`](crate::message), with type parameters.
@@ -144,6 +144,44 @@ generic_message! {
         calendar_step: Option<CalendarStep> = 7,
     }
 
+    /// Of `CombineSets`.
+    struct CombineSetsRequest<K: WireMessage> {
+        /// Two or more.
+        sets: Vec<SetOperand<K>> = 1,
+        /// What to make of them.
+        operation: SetOperation = 2,
+        /// Which field of the value; may be empty where there is one that is a set only.
+        field: String = 3,
+        /// How to read.
+        options: Option<ReadOptions> = 4,
+    }
+
+    /// Of `CombineSets`.
+    struct CombineSetsResponse<> {
+        /// How many elements there are in what came of it.
+        estimate: Option<Estimate> = 1,
+        /// Whether there were events in any of the sets.
+        present: bool = 2,
+        /// How many elements each of the sets has, in their order.
+        sets: Vec<Estimate> = 3,
+        /// The truth about each of the sets, in their order.
+        answers: Vec<Answer> = 4,
+    }
+
+    /// A set: that of a key over a stretch of time, as `Get` without one.
+    struct SetOperand<K: WireMessage> {
+        /// Which key.
+        key: Option<K> = 1,
+        /// The last stretch of time.
+        window: Option<Span> = 2,
+        /// First instant inside.
+        start: Option<Timestamp> = 3,
+        /// First instant after it.
+        end: Option<Timestamp> = 4,
+        /// The last days, weeks or months.
+        calendar: Option<Calendar> = 5,
+    }
+
     /// Of `Watch`.
     struct WatchRequest<K: WireMessage> {
         /// Which key.
@@ -203,7 +241,7 @@ generic_message! {
     }
 }
 
-/// Repeated [`Entry`] and [`Point`]: messages whose full names are known only to each service's descriptor.
+/// Repeated [`SetOperand`], [`Entry`] and [`Point`]: messages whose full names are known only to each service's descriptor.
 macro_rules! repeated {
     ($name:ident < $($param:ident : $bound:path),* >) => {
         impl<$($param: $bound),*> WireField for Vec<$name<$($param),*>> {
@@ -229,6 +267,7 @@ macro_rules! repeated {
     };
 }
 
+repeated!(SetOperand<K: WireMessage>);
 repeated!(Entry<K: WireMessage, V: WireField>);
 repeated!(Point<V: WireField>);
 

@@ -34,6 +34,7 @@ mod router;
 mod rpc;
 mod server;
 mod service;
+mod sets;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -27,6 +27,7 @@ mod points;
 mod progress;
 mod reader;
 mod roll;
+mod sets;
 mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,3 +39,4 @@ pub use limits::Limits;
 pub use plan::{Ask, Plan, Step};
 pub use points::Every;
 pub use reader::Reader;
+pub use sets::{Combined, SetOperation};

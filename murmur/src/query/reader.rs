@@ -285,12 +285,12 @@ impl<P: Pipeline> Reader<P> {
     }
 
     /// What a request about so many different keys may read.
-    fn budget(&self, keys: usize) -> Budget {
+    pub(super) fn budget(&self, keys: usize) -> Budget {
         Budget::new(keys, self.inner.limits, self.how.explains.then(Tally::default))
     }
 
     /// What the answers are about. Only one without a value costs another read: whether the key is known at all.
-    async fn presences(
+    pub(super) async fn presences(
         &self,
         keys: &[Arc<str>],
         plan: &Plan,

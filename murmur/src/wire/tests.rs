@@ -109,6 +109,8 @@ fn enums_are_those_of_the_proto() {
     assert_eq!(theirs(Presence::PROTO), presences.collect::<Vec<_>>());
     let edges = Edges::ALL.iter().map(|edges| (edges.proto_name().to_owned(), *edges as i32));
     assert_eq!(theirs(Edges::PROTO), edges.collect::<Vec<_>>());
+    let operations = SetOperation::ALL.iter().map(|operation| (operation.proto_name().to_owned(), *operation as i32));
+    assert_eq!(theirs(SetOperation::PROTO), operations.collect::<Vec<_>>());
 }
 
 #[test]

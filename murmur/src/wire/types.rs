@@ -80,6 +80,20 @@ macro_rules! wire_enum {
 }
 
 wire_enum! {
+    /// What to make of several sets.
+    pub enum SetOperation: "murmur.v1.SetOperation" {
+        /// Not said; also what a value of a later version reads as.
+        Unspecified = "SET_OPERATION_UNSPECIFIED",
+        /// The elements of any of them.
+        Union = "SET_OPERATION_UNION",
+        /// The elements of all of them.
+        Intersection = "SET_OPERATION_INTERSECTION",
+        /// The elements of the first that are in none of the others.
+        Difference = "SET_OPERATION_DIFFERENCE",
+    }
+}
+
+wire_enum! {
     /// What an answer is about. Absent, empty and out of retention are three different things.
     pub enum Presence: "murmur.v1.Presence" {
         /// Not said; also what a value of a later version reads as.

@@ -35,14 +35,11 @@ enum State {
     Many(Box<Sketch>),
 }
 
-/// The seed of the hash in all DataSketches, unless said otherwise there.
-const SEED: u64 = 9001;
-
 impl DistinctSet {
     /// One element; nothing when it is `None` or an empty text. Elements are told apart as by [`Distinct`](super::Distinct).
     pub fn of(element: impl Element) -> Self {
         // 63 bits, as Java has no unsigned numbers; 0 stands for a free place there.
-        let hash = element.hashed(|bytes| murmur3::hash(bytes, SEED).0 >> 1).filter(|hash| *hash != 0);
+        let hash = element.hashed(|bytes| murmur3::hash(bytes, murmur3::SEED).0 >> 1).filter(|hash| *hash != 0);
         Self(hash.map_or(State::None, State::One))
     }
 
@@ -118,6 +115,10 @@ impl Monoid for DistinctSet {
 
     fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
         visit(field, Some(format!("DistinctSet<{}>", sketch::K)));
+    }
+
+    fn sets(&self, visit: &mut dyn FnMut(&'static str, &Self)) {
+        visit("", self);
     }
 
     fn reply(&self, _: &Question) -> Result<Estimate, Error> {

@@ -46,13 +46,22 @@ async fn send(world: &World, verb: &str, path: &str, headers: &[(&str, &str)], b
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
+    answer(world.router(), request, body).await
+}
+
+async fn answer(router: Router, request: ::http::request::Builder, body: impl Into<Vec<u8>>) -> Reply {
     let body = Body::new(http_body_util::Full::new(bytes::Bytes::from(body.into())));
-    let response = world.router().answer(request.body(body).unwrap()).await;
+    let response = router.answer(request.body(body).unwrap()).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Reply { status, headers, body: response.into_body().collect().await.unwrap().to_bytes().to_vec() }
 }
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+
+pub(super) async fn post_to(router: Router, path: &str, body: Value) -> Reply {
+    let request = ::http::Request::builder().method("POST").uri(path).header("content-type", "application/json");
+    answer(router, request, body.to_string()).await
+}
 
 pub(super) async fn post(world: &World, path: &str, body: Value) -> Reply {
     send(world, "POST", path, JSON, body.to_string()).await

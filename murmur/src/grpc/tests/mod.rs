@@ -6,6 +6,7 @@ mod explaining;
 mod http;
 mod questions;
 mod serving;
+pub(crate) mod sets;
 mod watching;
 
 use std::net::SocketAddr;
@@ -140,8 +141,8 @@ impl Pipeline for Notes {
 pub(super) const STOCK: &str = "test.v1.StockService";
 pub(super) const NOTES: &str = "test.v1.NotesService";
 
-/// The descriptor set of both services, as protoc would make it of the filled templates.
-pub(super) static DESCRIPTOR: LazyLock<Vec<u8>> = LazyLock::new(|| {
+/// The descriptor set of all services, as protoc would make it of the filled templates.
+pub(crate) static DESCRIPTOR: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto-templates");
     let template = std::fs::read_to_string(templates.join("pipeline.proto.template")).unwrap();
     let fill = |about: &str, service: &str, key: &str, value: &str, stem: &str| {
@@ -153,11 +154,13 @@ pub(super) static DESCRIPTOR: LazyLock<Vec<u8>> = LazyLock::new(|| {
                 import \"google/protobuf/timestamp.proto\";\nimport \"murmur/v1/types.proto\";\n\
                 import \"murmur/v1/query.proto\";\n\
                 message StockKey { uint64 shop = 1; string sku = 2; int64 shelf = 3; }\n\
-                message NoteKey { string id = 1; }\n";
+                message NoteKey { string id = 1; }\n\
+                message Traffic { uint64 views = 1; murmur.v1.Estimate readers = 2; murmur.v1.Estimate buyers = 3; }\n";
     let stock = fill("Stock.", "StockService", "StockKey", "uint64", "Stock");
     let notes = fill("Notes.", "NotesService", "NoteKey", "string", "Notes");
+    let visits = fill("Visits.", "VisitsService", "NoteKey", "Traffic", "Visits");
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("test.proto"), format!("{head}{stock}{notes}")).unwrap();
+    std::fs::write(folder.path().join("test.proto"), format!("{head}{stock}{notes}{visits}")).unwrap();
     let mut compiler = protox::Compiler::new([folder.path(), &templates]).unwrap();
     compiler.include_imports(true).open_file("test.proto").unwrap();
     compiler.encode_file_descriptor_set()
@@ -202,7 +205,7 @@ impl Moody {
 }
 
 /// A store, and everything that is made of it.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) store: Arc<Hooked<Moody>>,
     pub(super) moody: Arc<Moody>,
 }

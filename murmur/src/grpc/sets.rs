@@ -1,0 +1,40 @@
+//! `CombineSets`: from its message to set algebra, and back.
+
+use tonic::Status;
+
+use super::handler::Handler;
+use super::truth::truth;
+use super::interval::{self, set};
+use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
+use super::rpc::encode;
+use super::status;
+use crate::pipeline::Pipeline;
+use crate::query::{Presence, SetOperation};
+use crate::wire::types;
+
+impl<P: Pipeline> Handler<P> {
+    pub(super) async fn combine_sets(&self, request: CombineSetsRequest<P::Key>) -> Result<Vec<u8>, Status> {
+        let CombineSetsRequest { sets, operation, field, options } = request;
+        let (reader, consistency) = self.how(options)?;
+        let operation = match operation {
+            types::SetOperation::Union => SetOperation::Union,
+            types::SetOperation::Intersection => SetOperation::Intersection,
+            types::SetOperation::Difference => SetOperation::Difference,
+            types::SetOperation::Unspecified => {
+                return Err(Status::invalid_argument(
+                    "`operation` is not set; set it to SET_OPERATION_UNION, SET_OPERATION_INTERSECTION or \
+                     SET_OPERATION_DIFFERENCE",
+                ));
+            }
+        };
+        let asked = sets.into_iter().map(|SetOperand { key, window, start, end, calendar }| {
+            Ok((set(key, "key")?, interval::any(window, calendar, start, end)?))
+        });
+        let asked = asked.collect::<Result<Vec<_>, Status>>()?;
+        let made = reader.combine_sets(&asked, operation, &field, consistency).await.map_err(|e| status::of(&e))?;
+        let present = made.sets.iter().any(|set| set.presence == Presence::Present);
+        let said = made.sets.into_iter().map(|set| (set.value, truth(set.presence, set.interval, set.as_of, set.explanation)));
+        let (sets, answers) = said.unzip();
+        encode(&CombineSetsResponse { estimate: Some(made.estimate), present, sets, answers })
+    }
+}
