@@ -59,7 +59,7 @@ crate::key! {
 
 crate::key! {
     /// Which note.
-    pub(super) struct NoteKey: "test.v1.NoteKey" {
+    pub(crate) struct NoteKey: "test.v1.NoteKey" {
         /// Its name.
         id: String = 1,
     }
