@@ -248,6 +248,10 @@ mod tests {
                 prop_assert!(last.0 < tiling.most_slots(), "{level:?} has slot {last:?}");
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
         fn no_sealed_value_takes_more_than_is_reckoned(items in proptest::collection::vec("[a-z]{0,300}", 0..200)) {

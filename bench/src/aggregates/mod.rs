@@ -193,7 +193,7 @@ mod tests {
         let of = |end: &str| lines.iter().filter(|line| line["variant"].as_str().unwrap().ends_with(end)).count();
         assert_eq!((of("/uniform/update"), of("/uniform/merge"), of("/uniform/worker")), (20, 20, 20));
         assert_eq!((of("/zipf/update"), of("/zipf/merge"), of("/zipf/worker")), (20, 20, 20));
-        let error = measure(Some(10), Some(10), Some("hll"), &mut |_| ()).unwrap_err();
+        let error = measure(Some(10), Some(500), Some("hll"), &mut |_| ()).unwrap_err();
         assert!(error.contains("`hll`"), "{error}");
     }
 
