@@ -34,7 +34,7 @@ pub(super) fn distinct(lengths: &[u64]) -> Result<Table> {
         title: "`Distinct`",
         text: "How many different elements; as many could come as the stream is long. Percent of the true value; the bounds are two standard deviations (95 %).",
         always: false,
-        rows: streams(lengths, |element| Distinct::of(element))?,
+        rows: streams(lengths, Distinct::of)?,
     })
 }
 
@@ -43,7 +43,7 @@ pub(super) fn distinct_set(lengths: &[u64]) -> Result<Table> {
         title: "`DistinctSet`",
         text: "The same streams. Exact up to 4,096 different elements.",
         always: false,
-        rows: streams(lengths, |element| DistinctSet::of(element))?,
+        rows: streams(lengths, DistinctSet::of)?,
     })
 }
 
