@@ -15,6 +15,7 @@ done
 
 step "format"
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 step "tools"
 scripts/tools.sh

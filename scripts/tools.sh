@@ -6,10 +6,11 @@
 #   target/tools/bin      grpcurl
 #   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
 #   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named
+#   target/tools/bin      cargo-fuzz, which scripts/fuzz.sh runs; only when it is named
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|spark|bytewax]...    all but the last when none is named
+#   scripts/tools.sh [python|node|grpcurl|spark|bytewax|fuzz]...    the first four when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -61,6 +62,11 @@ install_bytewax() {
     --requirement bench/peers/requirements.txt
 }
 
+cargo_fuzz=0.13.2
+install_fuzz() {
+  cargo install --quiet --locked --root "$tools" "cargo-fuzz@$cargo_fuzz"
+}
+
 for tool in "${@:-python node grpcurl spark}"; do
   for name in $tool; do
     case $name in
@@ -69,6 +75,7 @@ for tool in "${@:-python node grpcurl spark}"; do
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
       spark) once "$tools/spark" "$(cat tests/clients/spark/requirements.txt)" install_spark ;;
       bytewax) once "$tools/bytewax" "$(cat bench/peers/requirements.txt)" install_bytewax ;;
+      fuzz) once "$tools/cargo-fuzz" "$cargo_fuzz" install_fuzz ;;
       *) fail "there is no tool \`$name\`" ;;
     esac
   done

@@ -25,6 +25,9 @@ pub mod engine;
 pub mod error;
 pub mod event;
 mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod key;

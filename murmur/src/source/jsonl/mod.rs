@@ -1,6 +1,8 @@
 #![doc = include_str!("docs.md")]
 
 mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod head;
 mod lines;
 mod listing;

@@ -7,6 +7,8 @@ mod connect;
 mod expression;
 mod failure;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod keys;
 mod limiter;
 mod meter;

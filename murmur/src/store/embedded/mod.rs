@@ -4,6 +4,8 @@ mod config;
 mod failure;
 mod folder;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -137,13 +137,10 @@ impl Ledger {
     async fn load(&mut self, records: &dyn Records, place: &Place, rules: &Rules) -> Result<()> {
         let Some(record) = records.record(&Shelf::Sources, &self.name).await? else { return Ok(()) };
         let name = &self.name;
-        let mut manifest: Manifest = serde_json::from_slice(&record.bytes)
-            .ok()
-            .filter(|manifest: &Manifest| (1..=FORMAT).contains(&manifest.format) && manifest.is_sound())
-            .ok_or_else(|| {
-                let context = format!("record `{name}` is not a manifest of format {FORMAT}; it was left as it is");
-                Error::new(ErrorKind::Corrupt, context)
-            })?;
+        let mut manifest = Manifest::read(&record.bytes).ok_or_else(|| {
+            let context = format!("record `{name}` is not a manifest of format {FORMAT}; it was left as it is");
+            Error::new(ErrorKind::Corrupt, context)
+        })?;
         manifest.format = FORMAT;
         if !rules.named && manifest.root != place.root {
             let context = format!(

@@ -99,6 +99,12 @@ impl Manifest {
         Self { format: FORMAT, root: root.to_owned(), segments, files: Vec::new(), pieces: Vec::new() }
     }
 
+    /// The manifest of a record, of this format or an earlier one; `None` when it is none.
+    pub(in crate::source::jsonl) fn read(bytes: &[u8]) -> Option<Self> {
+        let manifest: Self = serde_json::from_slice(bytes).ok()?;
+        ((1..=FORMAT).contains(&manifest.format) && manifest.is_sound()).then_some(manifest)
+    }
+
     /// A piece by its number.
     pub(in crate::source::jsonl) fn piece(&self, number: u64) -> Option<&Piece> {
         self.pieces.get(usize::try_from(number).ok()?.checked_sub(1)?)

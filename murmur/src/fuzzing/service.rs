@@ -1,0 +1,217 @@
+//! Requests to the typed service and to the services beside it, in every protocol, as far as they are in this process.
+//!
+//! ```text
+//! 1 byte   the path, a place in [`PATHS`]
+//! 1 byte   the protocol, a place in [`KINDS`]; after these a query of Connect's `GET`
+//! n bytes  the body, or the query
+//! ```
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tonic::body::Body;
+use tower::Service;
+
+use super::keys::PlaceKey;
+use super::must;
+use super::schema::DESCRIPTORS;
+use crate::aggregate::{Column, Count, Number};
+use crate::engine::Clock;
+use crate::event::Event;
+use crate::grpc::{InProcess, Server};
+use crate::key::{Key, KeyBuf};
+use crate::pipeline::{Emissions, Pipeline, Spec};
+use crate::query::Reader;
+use crate::source::{Offset, PartitionId};
+use crate::store::{Applied, MemoryStore, Store, Table, TileId, Write};
+use crate::time::{Span, Timestamp, Window};
+
+/// Nothing is applied: there is one tile.
+struct Nothing;
+
+impl Event for Nothing {
+    const NAME: &'static str = "Nothing";
+    const FIELDS: &'static [&'static str] = &[];
+
+    fn time(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// Counts, over up to two days.
+struct Places;
+
+impl Pipeline for Places {
+    type Event = Nothing;
+    type Key = PlaceKey;
+    type Aggregate = Count;
+    const SPEC: Spec = Spec {
+        name: "places",
+        package: "shop.v1",
+        service: "PlacesService",
+        about: "Places.",
+        window: Window::Sliding { span: Span::from_seconds(2 * 86_400), slot: Span::from_seconds(3_600) },
+        fingerprint: 0,
+    };
+
+    fn apply(_: &Nothing, _: &mut Emissions<Count>) {}
+}
+
+/// It is always the same time.
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(1_778_932_800)
+    }
+}
+
+const PATHS: [&str; 13] = [
+    "/shop.v1.PlacesService/Get",
+    "/shop.v1.PlacesService/GetMany",
+    "/shop.v1.PlacesService/GetWindow",
+    "/shop.v1.PlacesService/GetWindowMany",
+    "/shop.v1.PlacesService/GetRange",
+    "/shop.v1.PlacesService/GetRangeMany",
+    "/shop.v1.PlacesService/Series",
+    "/shop.v1.PlacesService/Watch",
+    "/murmur.v1.QueryService/ListPipelines",
+    "/murmur.v1.QueryService/Query",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/",
+];
+
+const KINDS: [&str; 7] = [
+    "application/json",
+    "application/proto",
+    "application/connect+json",
+    "application/connect+proto",
+    "application/grpc",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+];
+
+/// The services, and what runs them.
+struct World {
+    runtime: tokio::runtime::Runtime,
+    services: InProcess,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = must(runtime, "a runtime");
+        let store = Arc::new(MemoryStore::new());
+        runtime.block_on(count(&*store));
+        let reader = Reader::<Places>::new(store, 1).clock(Arc::new(Noon));
+        let services = Server::builder().pipeline(reader).descriptor(DESCRIPTORS).in_process();
+        Self { runtime, services: must(services, "the services") }
+    }
+}
+
+/// Three events of one key, an hour ago.
+async fn count(store: &dyn Store) {
+    let mut buffer = KeyBuf::default();
+    let place = must(Key::encode(&PlaceKey { shop: 1, sku: "tea".into(), shelf: 0 }, &mut buffer), "a key");
+    let (tile, slot) = Places::tiling().locate(Noon.now().saturating_sub(Span::from_seconds(3_600)));
+    let write = Write::Add {
+        id: TileId { key: buffer.slice(place).into(), tile, part: None },
+        numbers: vec![((slot, Column { field: 0, part: 0 }), Number::Int(3))],
+        applied: vec![Applied { partition: PartitionId::new("p"), first: Offset::ZERO, last: Offset::ZERO }],
+        expires: None,
+    };
+    for outcome in store.write(&Table::new("places", 1), &[write]).await {
+        must(outcome, "a tile");
+    }
+}
+
+thread_local! {
+    static WORLD: World = World::new();
+}
+
+pub(super) fn call(bytes: &[u8]) {
+    let Some((&[path, kind], body)) = bytes.split_first_chunk() else { return };
+    let path = PATHS[usize::from(path) % PATHS.len()];
+    let request = match KINDS.get(usize::from(kind) % (KINDS.len() + 1)) {
+        Some(kind) => {
+            let body = Body::new(Full::new(Bytes::copy_from_slice(body)));
+            Request::builder().method(Method::POST).uri(path).header("content-type", *kind).body(body)
+        }
+        None => {
+            let Ok(query) = std::str::from_utf8(body) else { return };
+            Request::builder().uri(format!("{path}?{query}")).body(Body::empty())
+        }
+    };
+    let ours = !path.starts_with("/grpc.");
+    // What is no query of a URI does not come as far as this.
+    let Ok(request) = request else { return };
+    WORLD.with(|world| {
+        let mut services = world.services.clone();
+        world.runtime.block_on(async move {
+            let answered: Result<_, Infallible> = services.call(request).await;
+            let Ok(response) = answered;
+            check(response, ours).await;
+        });
+    });
+}
+
+/// No request is our fault, and every answer can be read. The services that are not `ours` have statuses of their own.
+async fn check(response: Response<Body>, ours: bool) {
+    let check_status = |headers: &HeaderMap| {
+        let status = headers.get("grpc-status").filter(|_| ours);
+        // What gRPC calls `INTERNAL` and `UNKNOWN`.
+        assert!(status.is_none_or(|status| status != "13" && status != "2"), "{headers:?}");
+    };
+    let (head, mut body) = response.into_parts();
+    assert_ne!(
+        head.status,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "{:?}",
+        body.collect().await.map(|body| body.to_bytes())
+    );
+    check_status(&head.headers);
+    // A stream may have no end; its first frames show how requests are read.
+    for _ in 0..3 {
+        match tokio::time::timeout(Duration::from_millis(1), body.frame()).await {
+            Ok(Some(Ok(frame))) => drop(frame.trailers_ref().map(check_status)),
+            Ok(Some(Err(status))) => assert!(!ours, "the body ended in {status}"),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+pub(super) fn calls() -> Vec<Vec<u8>> {
+    let framed = |message: &[u8]| [&[0], (message.len() as u32).to_be_bytes().as_slice(), message].concat();
+    let key = r#""shop":"1","sku":"tea""#;
+    let texts = [
+        (0, format!(r#"{{"key":{{{key}}}}}"#)),
+        (1, format!(r#"{{"keys":[{{{key}}},{{"shelf":"-1"}}],"options":{{"strong":true}}}}"#)),
+        (2, format!(r#"{{"key":{{{key}}},"window":"86400s","end":"2026-05-16T12:00:00Z"}}"#)),
+        (3, format!(r#"{{"keys":[{{{key}}}],"window":"7200.5s"}}"#)),
+        (4, format!(r#"{{"key":{{{key}}},"start":"2026-05-16T10:00:00Z","end":"2026-05-16T12:00:00Z"}}"#)),
+        (5, format!(r#"{{"keys":[{{{key}}}],"start":"2026-05-15T10:00:00Z","end":"2026-05-16T12:00:00Z"}}"#)),
+        (6, format!(r#"{{"key":{{{key}}},"start":"2026-05-16T01:00:00Z","step":"7200s"}}"#)),
+        (8, String::new()),
+        (9, r#"{"pipeline":"places","key":["1","tea","shelf=0"],"window":"3600s"}"#.to_owned()),
+    ];
+    let mut calls: Vec<Vec<u8>> = texts.iter().map(|(path, text)| [&[*path, 0], text.as_bytes()].concat()).collect();
+    // GetWindow: the key { shop: 1, sku: "tea" } and a window of 3,600 s.
+    let message = b"\x0a\x07\x08\x01\x12\x03tea\x12\x03\x08\x90\x1c";
+    for (kind, body) in [(1, message.to_vec()), (4, framed(message)), (5, framed(message))] {
+        calls.push([&[2, kind], body.as_slice()].concat());
+    }
+    let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, framed(message));
+    calls.push([b"\x02\x06", text.as_bytes()].concat());
+    calls.push([b"\x07\x02", framed(texts[0].1.as_bytes()).as_slice()].concat());
+    calls.push([b"\x07\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea").as_slice()].concat());
+    calls.push(b"\x00\x07encoding=json&message=%7B%22key%22:%7B%7D%7D&connect=v1".to_vec());
+    calls.push(b"\x00\x07encoding=proto&base64=1&message=CgcIARIDdGVh".to_vec());
+    calls.push([b"\x0a\x04", framed(b"").as_slice()].concat());
+    calls.push([b"\x0b\x04", framed(b"\x3a\x00").as_slice()].concat());
+    calls
+}
