@@ -44,6 +44,10 @@ pub(crate) fn item(bytes: &[u8]) {
 fn tile(bytes: &[u8], id: &TileId, attributes: Attributes) {
     let Ok((item, writes)) = bounded(bytes, PER_BYTE, || decode_item(id, attributes)) else { return };
     assert!(item.is_ordered(), "{item:?} is not in order");
+    assert!(
+        item.numbers.iter().all(|(_, number)| number.is_in_range()),
+        "{item:?} has a number that no table can hold"
+    );
     let again = encode_item(id, &item, Some(writes));
     written(&again);
     assert_eq!(must(decode_id(&again), "its own key is refused").as_ref(), Some(id));
