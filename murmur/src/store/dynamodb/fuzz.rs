@@ -1,4 +1,15 @@
-//! What [`fuzzing`](crate::fuzzing) gives the format of this store: an item in the JSON of DynamoDB's protocol.
+//! What [`fuzzing`](crate::fuzzing) gives the format of this store: an item in the JSON of DynamoDB's protocol, or, as
+//! changed JSON is seldom JSON, in lines.
+//!
+//! ```text
+//! pk=Sa                 an attribute a line: name, `=`, type, value
+//! n1s0=N3
+//! n2s0=L0.1,1e-20       a list of numbers
+//! o1=B\1\7
+//! ```
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::Expression;
 use super::format::{Attributes, decode_id, decode_item, decode_record, encode_item, encode_record, size};
@@ -17,6 +28,25 @@ fn read(json: &[u8]) -> Option<Attributes> {
     Refusal::read(400, &[b"{\"Item\":", json, b"}"].concat()).into_item()
 }
 
+/// The attributes that stand in lines.
+fn read_lines(bytes: &[u8]) -> Option<Attributes> {
+    let attribute = |line: &[u8]| {
+        let at = line.iter().position(|byte| *byte == b'=')?;
+        let name = String::from_utf8(line[..at].to_vec()).ok()?;
+        let (tag, value) = line[at + 1..].split_first()?;
+        let text = || String::from_utf8(value.to_vec()).ok();
+        let value = match tag {
+            b'S' => AttributeValue::S(text()?),
+            b'N' => AttributeValue::N(text()?),
+            b'B' => AttributeValue::B(Blob::new(value)),
+            b'L' => AttributeValue::L(text()?.split(',').map(|n| AttributeValue::N(n.to_owned())).collect()),
+            _ => return None,
+        };
+        Some((name, value))
+    };
+    bytes.split(|byte| *byte == b'\n').map(attribute).collect()
+}
+
 /// An item as it stands in a request.
 fn written(attributes: &Attributes) -> Vec<u8> {
     let request = Request::put("table", attributes, &Expression::default()).into_bytes();
@@ -26,7 +56,8 @@ fn written(attributes: &Attributes) -> Vec<u8> {
 }
 
 pub(crate) fn item(bytes: &[u8]) {
-    let Some(attributes) = bounded(bytes, PER_BYTE, || read(bytes)) else { return };
+    let read = || if bytes.starts_with(b"{") { read(bytes) } else { read_lines(bytes) };
+    let Some(attributes) = bounded(bytes, PER_BYTE, read) else { return };
     size(&attributes);
     match decode_id(&attributes) {
         Ok(Some(id)) => tile(bytes, &id, attributes),
@@ -82,5 +113,11 @@ pub(crate) fn items() -> Vec<Vec<u8>> {
         json["Item"].to_string().into_bytes()
     });
     let exponents = br##"{"pk":{"S":"#k"},"sk":{"S":"h#2026-05-16T12:00:00"},"n1s0":{"N":"1.50E+2"},"x":{"N":"12"},"y":{"N":"3"}}"##;
-    texts.chain([exponents.to_vec()]).collect()
+    let start = "pk=Sa\nsk=Sh#2026-05-16T12:00:00";
+    let lines = [
+        "#k:3\nn1s0=N-3\nn2s0=L0.1,-1e-140\nn2p1s700=N150e2\no1=B\x01\x07\no2=B\0\nx=N12\ny=N500000\nv=N9",
+        "#p\nb3=B123\nb30=B\no2=B\0",
+    ];
+    let lines = lines.map(|more| format!("{start}{more}").into_bytes());
+    texts.chain([exponents.to_vec()]).chain(lines).chain([b"pk=S#record\nsk=S#name\nr=B123\nv=N7".to_vec()]).collect()
 }
