@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::DecodeError;
 use crate::source::Offset;
 
@@ -51,7 +53,23 @@ impl Refused {
 
     /// Read what [`encode`](Self::encode) wrote, from the front of `bytes`.
     pub(super) fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-        Self::read(bytes).ok_or_else(|| DecodeError("a list of refused events is cut off or damaged".into()))
+        let all = *bytes;
+        let refused = Self::read(bytes).filter(|refused| {
+            let mut again = Vec::new();
+            refused.encode(&mut again);
+            refused.is_written() && all.strip_suffix(*bytes) == Some(&again)
+        });
+        refused.ok_or_else(|| DecodeError("a list of refused events is cut off or damaged".into()))
+    }
+
+    /// Whether it is one that [`note`](Self::note) makes: what is looked for in it is found.
+    fn is_written(&self) -> bool {
+        let mut known = HashSet::new();
+        !self.is_empty()
+            && self
+                .0
+                .iter()
+                .all(|(why, offsets)| known.insert(why) && !offsets.is_empty() && offsets.is_sorted_by(|a, b| a < b))
     }
 
     fn read(bytes: &mut &[u8]) -> Option<Self> {
@@ -70,5 +88,40 @@ impl Refused {
             refused.push((String::from_utf8(why.to_vec()).ok()?, offsets));
         }
         Some(Self(refused))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Option<Refused> {
+        let mut rest = bytes;
+        Refused::decode(&mut rest).ok().filter(|_| rest.is_empty())
+    }
+
+    #[test]
+    fn what_is_not_written_is_not_read() {
+        let mut refused = Refused::default();
+        refused.note("why", Offset::from_u64(7));
+        refused.note("", Offset::from_u64(8));
+        refused.note("", Offset::from_u64(9));
+        let mut bytes = Vec::new();
+        refused.encode(&mut bytes);
+        assert_eq!(bytes, b"\x02\x03why\x01\x01\x07\x00\x02\x01\x08\x01\x09");
+        assert_eq!(read(&bytes), Some(refused));
+        // No reason; one without an offset; out of order, where a search would miss; twice; a number in two bytes.
+        let others: [&[u8]; 6] = [
+            b"\0",
+            b"\x01\x00\x00",
+            b"\x01\x00\x02\x01\x09\x01\x08",
+            b"\x01\x00\x02\x01\x08\x01\x08",
+            b"\x02\x00\x01\x01\x07\x00\x01\x01\x08",
+            b"\x81\x00\x00\x01\x01\x07",
+        ];
+        for bytes in others {
+            assert_eq!(read(bytes), None, "{}", bytes.escape_ascii());
+        }
+        assert!(read(b"\x01\x00\x01\x01\x07").is_some());
     }
 }
