@@ -36,7 +36,7 @@ const VERSION: u8 = 1;
 impl Frontier {
     const NAME: &'static str = "rolled";
 
-    fn encode(at: Timestamp) -> Vec<u8> {
+    pub(super) fn encode(at: Timestamp) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(&at.as_micros().to_le_bytes());
         let sum = crc32fast::hash(&out);
@@ -44,12 +44,12 @@ impl Frontier {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Result<Timestamp> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Timestamp> {
         let read = || {
             let (body, sum) = bytes.split_last_chunk::<4>()?;
             let (&VERSION, at) = body.split_first()? else { return None };
             let at = i64::from_le_bytes(at.try_into().ok()?);
-            (crc32fast::hash(body) == u32::from_le_bytes(*sum)).then_some(Timestamp::from_micros(at))
+            (crc32fast::hash(body) == u32::from_le_bytes(*sum)).then(|| Timestamp::exactly(at)).flatten()
         };
         read().ok_or_else(|| {
             let context = format!("record `{}` is damaged, or of a newer version", Self::NAME);
@@ -172,5 +172,8 @@ mod tests {
         let bytes = Frontier::encode(at(7));
         assert_eq!(Frontier::decode(&bytes).unwrap(), at(7));
         assert_eq!(Frontier::decode(&bytes[1..]).unwrap_err().kind(), ErrorKind::Corrupt);
+        let mut late = [&[VERSION][..], &i64::MAX.to_le_bytes()].concat();
+        late.extend(crc32fast::hash(&late).to_le_bytes());
+        assert!(Frontier::decode(&late).is_err(), "an instant after the year 9999");
     }
 }
