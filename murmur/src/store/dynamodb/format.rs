@@ -281,6 +281,9 @@ pub(super) fn decode_item(id: &TileId, attributes: Attributes) -> Result<(Item, 
     item.numbers.sort_unstable_by_key(|(place, _)| *place);
     item.values.sort_unstable_by_key(|(slot, _)| *slot);
     item.rolled.sort_unstable();
+    if !item.is_ordered() {
+        return Err(corrupt(&id.to_string(), &format!("attribute `{ROLLED}` names a slot twice")));
+    }
     Ok((item, writes))
 }
 
@@ -463,6 +466,7 @@ mod tests {
             ("r", number("1")),
             ("r", AttributeValue::Ns(vec!["1".into(), "-1".into()])),
             ("r", AttributeValue::Ns(vec!["65536".into()])),
+            ("r", AttributeValue::Ns(vec!["10".into(), "1e1".into()])),
         ] {
             let mut stored = tile_key(&id);
             stored.insert(name.to_owned(), value);
