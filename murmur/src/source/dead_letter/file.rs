@@ -90,11 +90,11 @@ struct Position {
 
 /// What a rewind does with a line.
 #[derive(Debug, PartialEq)]
-enum Stay {
+pub(super) enum Stay {
     /// It stays as it is.
     Whole,
-    /// It stays for these pipelines.
-    For(Vec<String>),
+    /// It stays for fewer pipelines, in this form.
+    For(serde_json::Map<String, serde_json::Value>),
     No,
 }
 
@@ -188,9 +188,7 @@ impl FileDeadLetters {
         for_each_line(&path, |line| {
             match stays(line, commits) {
                 Stay::Whole => copy.write_all(line)?,
-                Stay::For(pipelines) => {
-                    let mut letter: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line)?;
-                    letter.insert("pipelines".into(), pipelines.into());
+                Stay::For(letter) => {
                     serde_json::to_writer(&mut copy, &letter)?;
                     copy.write_all(b"\n")?;
                 }
@@ -236,8 +234,12 @@ fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
 
 /// What becomes of a line, newline included. A kill can tear the last line, which no commit has passed then. A whole
 /// line that is none of ours is left alone.
-fn stays(line: &[u8], commits: Commits<'_>) -> Stay {
+pub(super) fn stays(line: &[u8], commits: Commits<'_>) -> Stay {
     let Some(line) = line.strip_suffix(b"\n") else { return Stay::No };
+    // A list of the two would be read as well.
+    if !line.starts_with(b"{") {
+        return Stay::Whole;
+    }
     let Ok(Position { offset, mut pipelines }) = serde_json::from_slice(line) else { return Stay::Whole };
     let Ok(offset) = offset.parse::<Offset>() else { return Stay::Whole };
     let before = pipelines.len();
@@ -248,7 +250,14 @@ fn stays(line: &[u8], commits: Commits<'_>) -> Stay {
     match pipelines.len() {
         0 => Stay::No,
         left if left == before => Stay::Whole,
-        _ => Stay::For(pipelines),
+        _ => match serde_json::from_slice::<serde_json::Map<_, _>>(line) {
+            Ok(mut letter) => {
+                letter.insert("pipelines".into(), pipelines.into());
+                Stay::For(letter)
+            }
+            // What stands beside the two is nothing that is written here.
+            Err(_) => Stay::Whole,
+        },
     }
 }
 
@@ -419,10 +428,11 @@ mod tests {
         letters.put(vec![letter("p", 1, b"a"), letter("p", 2, b"b")]).await.unwrap();
         letters.sync().await.unwrap();
         let ours = fs::read(&file).unwrap();
-        fs::write(&file, [b"# a note\n".as_slice(), &ours, &ours[..30]].concat()).unwrap();
+        let others = b"# a note\n[\"1:1\",[\"a\"]]\n{\"offset\":\"1:3\",\"pipelines\":[\"a\",\"c\"],\"n\":1e999}\n";
+        fs::write(&file, [others.as_slice(), &ours, &ours[..30]].concat()).unwrap();
         let commit = Some(Offset::from_pair(1, 2));
         letters.rewind(&PartitionId::new("p"), &[("a", commit), ("b", commit)]).await.unwrap();
-        assert_eq!(fs::read(&file).unwrap(), [b"# a note\n".as_slice(), &ours].concat());
+        assert_eq!(fs::read(&file).unwrap(), [others.as_slice(), &ours].concat());
     }
 
     #[tokio::test]
