@@ -18,8 +18,8 @@ target=$(cd "$target" && pwd)
 work=$target/fuzz
 # How many inputs are kept of a target, and how many bytes they have: all of them are to stay a small part of the
 # repository.
-most=20
-most_bytes=5000
+most=30
+most_bytes=10000
 
 need c++ "libFuzzer"
 scripts/tools.sh fuzz

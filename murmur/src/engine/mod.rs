@@ -25,6 +25,8 @@ mod flight;
 mod flush;
 mod fold;
 mod frontier;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod intake;
 mod meter;
 mod options;

@@ -120,7 +120,7 @@ impl Ownership {
         }
     }
 
-    fn decode(record: &Record, table: &Table) -> Result<Self> {
+    pub(super) fn decode(record: &Record, table: &Table) -> Result<Self> {
         let read = serde_json::from_slice(&record.bytes).ok().filter(|owner: &Self| owner.format == FORMAT);
         read.ok_or_else(|| {
             let context = format!(
@@ -147,7 +147,7 @@ impl Ownership {
     }
 
     /// What this table holds once `mine` writes to it too; why it must not, otherwise.
-    fn joined(&self, mine: &Self) -> Result<Self, String> {
+    pub(super) fn joined(&self, mine: &Self) -> Result<Self, String> {
         let joined = self.with_fields_of(mine)?;
         let unknown = |number: &&u32| !mine.fields.contains_key(number) && !mine.retired.contains(number);
         match self.fields.keys().find(unknown) {

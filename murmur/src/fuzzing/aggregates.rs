@@ -1,7 +1,14 @@
 //! Every aggregate's own bytes.
 
+use std::sync::LazyLock;
+
+use prost::Message as _;
+
 use super::{Body, at, bounded, must};
-use crate::aggregate::{Average, Count, Distinct, First, Form, Last, Max, Min, Monoid, Sum, TopK};
+use crate::aggregate::{
+    Average, Count, Decayed, Decimal, Distinct, DistinctSet, First, Form, Frequency, Last, Latest, Map, Max,
+    Membership, Min, Moments, Monoid, Probe, Quantiles, Question, Set, Sum, TopK,
+};
 use crate::time::Timestamp;
 use crate::wire::WireField;
 
@@ -17,8 +24,20 @@ pub(super) fn of<M: Monoid>(event: fn(u64) -> M) -> Box<dyn Body> {
     Box::new(Of { partners: [0, 1, 20, 1_000].map(fold).into() })
 }
 
-/// Bytes that decoding an aggregate may allocate for each byte of the input: a table of hashes is half empty.
-const PER_BYTE: usize = 16;
+/// Bytes that decoding an aggregate may allocate for each byte of the input: tables of hashes are half empty, a short
+/// key of a map has a node of a tree, and compressed hashes take a byte or two.
+const PER_BYTE: usize = 64;
+
+/// Nothing, and a bit of everything.
+static QUESTIONS: LazyLock<[Question; 2]> = LazyLock::new(|| {
+    let asked = Question {
+        as_of: Timestamp::MAX,
+        quantiles: vec![0.0, 0.5, 1.0],
+        ranks: vec![f64::NEG_INFINITY, 0.0, f64::MAX],
+        elements: vec![Probe::from("a"), Probe::from(7), Probe::from("")],
+    };
+    [Question::at(Timestamp::MIN), asked]
+});
 
 impl<M: Monoid> Body for Of<M> {
     fn run(&self, bytes: &[u8]) {
@@ -31,7 +50,10 @@ impl<M: Monoid> Body for Of<M> {
         assert_eq!(settled(&joined(&M::identity(), &formed)), once, "the identity in front of {formed:?} changed it");
         let twice = settled(&joined(&value, &value));
         assert!(!M::IDEMPOTENT || twice == kept, "{value:?} combined with itself is another one");
+        // Why it is refused is all there is to it.
+        let _ = value.refusal();
         for partner in &self.partners {
+            let _ = (partner.refuses(&value), value.refuses(partner));
             settled(&joined(partner, &value));
             settled(&joined(&value, partner));
         }
@@ -39,23 +61,6 @@ impl<M: Monoid> Body for Of<M> {
 
     fn seeds(&self) -> Vec<Vec<u8>> {
         self.partners.iter().map(encoded).collect()
-    }
-}
-
-/// The same bytes, given to each of several.
-struct Each(Vec<Box<dyn Body>>);
-
-pub(super) fn each<const N: usize>(bodies: [Box<dyn Body>; N]) -> Box<dyn Body> {
-    Box::new(Each(bodies.into()))
-}
-
-impl Body for Each {
-    fn run(&self, bytes: &[u8]) {
-        self.0.iter().for_each(|body| body.run(bytes));
-    }
-
-    fn seeds(&self) -> Vec<Vec<u8>> {
-        self.0.iter().flat_map(|body| body.seeds()).collect()
     }
 }
 
@@ -67,10 +72,12 @@ fn settled<M: Monoid>(value: &M) -> Vec<u8> {
     }
     let again = must(M::decode(&bytes), "its own bytes are refused");
     assert_eq!(encoded(&again), bytes, "decode(encode(a)) = a for {value:?}");
-    if let Ok(reply) = value.reply() {
-        let mut field = Vec::new();
-        reply.encode_field(1, &mut field);
-        assert_eq!(field.len(), reply.field_len(1), "the length of {reply:?}");
+    for question in &*QUESTIONS {
+        if let Ok(reply) = value.reply(question) {
+            let mut field = Vec::new();
+            reply.encode_field(1, &mut field);
+            assert_eq!(field.len(), reply.field_len(1), "the length of {reply:?}");
+        }
     }
     let mut numbers = M::identity();
     value.numbers(0, &mut |column, number| must(numbers.add_number(0, column, number), "its own number is refused"));
@@ -102,6 +109,16 @@ pub(super) struct Everything {
     first: First<f64>,
     last: Last<Timestamp>,
     distinct: Distinct,
+    price: Sum<Decimal<2>>,
+    moments: Moments,
+    latest: Latest<String>,
+    score: Decayed<3600>,
+    tags: Set<String, 4>,
+    members: DistinctSet,
+    latency: Quantiles,
+    seen: Membership<100>,
+    frequency: Frequency,
+    by_color: Map<String, Last<i64>, 3>,
     top: TopK<3>,
 }
 
@@ -117,6 +134,16 @@ crate::aggregate_struct! {
         highest: Max<String> = 8,
         first: First<f64> = 9,
         last: Last<Timestamp> = 16,
+        price: Sum<Decimal<2>> = 17,
+        moments: Moments = 18,
+        latest: Latest<String> = 19,
+        score: Decayed<3600> = 20,
+        tags: Set<String, 4> = 21,
+        members: DistinctSet = 22,
+        latency: Quantiles = 23,
+        seen: Membership<100> = 24,
+        frequency: Frequency = 25,
+        by_color: Map<String, Last<i64>, 3> = 26,
         distinct: Distinct = 200,
         top: TopK<3> = 70_000,
     }
@@ -136,7 +163,38 @@ impl Everything {
             first: First::at(at(n), n as f64),
             last: Last::at(at(n), at(n)),
             distinct: Distinct::of(n),
+            price: Sum::of(Decimal::from_units(n as i64)),
+            moments: Moments::of(n),
+            latest: Latest::of(n / 2, n.to_string()),
+            score: Decayed::of(n as f64, at(n)),
+            tags: Set::of(format!("tag {}", n % 7)),
+            members: DistinctSet::of(n),
+            latency: Quantiles::of(n),
+            seen: Membership::of(n % 90),
+            frequency: Frequency::of(n % 40),
+            by_color: Map::of(format!("color {}", n % 5), Last::at(at(n), n as i64)),
             top: TopK::of(format!("item {}", n * n % 301)),
         }
     }
+}
+
+/// What a server answers, as a client reads it.
+pub(super) fn reply(bytes: &[u8]) {
+    let Ok(reply) = bounded(bytes, PER_BYTE_OF_REPLY, || EverythingReply::decode(bytes)) else { return };
+    let once = reply.encode_to_vec();
+    assert_eq!(once.len(), reply.encoded_len(), "the length of {reply:?}");
+    let again = must(EverythingReply::decode(once.as_slice()), "its own message is refused");
+    assert_eq!(again.encode_to_vec(), once, "{reply:?} has two spellings");
+}
+
+/// An empty message of two bytes is a struct in a list that doubles as it grows.
+const PER_BYTE_OF_REPLY: usize = 200;
+
+pub(super) fn replies() -> Vec<Vec<u8>> {
+    let fold =
+        |count| (0..count).map(Everything::of).fold(Everything::identity(), |whole, event| joined(&whole, &event));
+    let replies = [0, 1, 20].map(fold).into_iter().flat_map(|value| {
+        QUESTIONS.iter().filter_map(move |question| Some(value.reply(question).ok()?.encode_to_vec()))
+    });
+    replies.collect()
 }

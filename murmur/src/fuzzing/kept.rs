@@ -1,7 +1,7 @@
 //! What stands around values, and positions.
 
 use super::{bounded, must};
-use crate::aggregate::{Count, envelope as sealing};
+use crate::aggregate::{Count, DecodeError, Form, Monoid, Question, Refused, envelope as sealing};
 use crate::engine::PartitionRecord;
 use crate::source::Offset;
 use crate::time::Timestamp;
@@ -11,21 +11,58 @@ pub(crate) fn summed(body: &[u8]) -> Vec<u8> {
     [body, &crc32fast::hash(body).to_le_bytes()].concat()
 }
 
+/// With its checksum, and with one that fits.
 pub(super) fn envelope(bytes: &[u8]) {
-    // An error says what is wrong.
-    if let Ok(value) = bounded(bytes, 0, || sealing::unseal(bytes)) {
-        assert_eq!(summed(&[&[1], value].concat()), bytes);
+    for stored in [bytes.to_vec(), summed(bytes)] {
+        // An error says what is wrong.
+        let Ok((value, refused)) = bounded(&stored, PER_BYTE_OF_ENVELOPE, || sealing::unseal_with(&stored)) else {
+            continue;
+        };
+        assert_eq!(sealing::seal_with(&Sealed(value.to_vec()), &refused), stored, "{refused:?} has two spellings");
     }
-    match (sealing::unseal(&summed(bytes)), bytes) {
-        (Ok(value), [1, rest @ ..]) => assert_eq!(value, rest),
-        (Ok(_), _) => panic!("a version that does not exist was read"),
-        (Err(error), [1, ..]) => panic!("a sealed value is refused: {error}"),
-        (Err(_), _) => {}
+}
+
+/// A refused event takes two bytes, and an offset one.
+const PER_BYTE_OF_ENVELOPE: usize = 100;
+
+/// A value that is its bytes.
+#[derive(Clone, Debug)]
+struct Sealed(Vec<u8>);
+
+impl Monoid for Sealed {
+    const FORM: Form = Form::Put;
+    const MAX_BYTES: usize = usize::MAX;
+    type Reply = u64;
+
+    fn identity() -> Self {
+        Self(Vec::new())
+    }
+
+    fn combine(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self(bytes.to_vec()))
+    }
+
+    fn reply(&self, _: &Question) -> Result<u64, crate::Error> {
+        Ok(self.0.len() as u64)
     }
 }
 
 pub(super) fn envelopes() -> Vec<Vec<u8>> {
-    vec![sealing::seal(&Count::one()), vec![1], vec![1, 7, 8], vec![2, 7]]
+    let mut refused = Refused::default();
+    refused.note("in `cost`, it is too large", Offset::from_u64(7));
+    refused.note("", Offset::from_pair(3, 9));
+    refused.note("", Offset::from_pair(3, 10));
+    let sealed = sealing::seal_with(&Count::one(), &refused);
+    let body = must(sealed.split_last_chunk::<4>().ok_or(()), "a checksum").0.to_vec();
+    vec![sealing::seal(&Count::one()), sealed, body, vec![1], vec![1, 7, 8], vec![3, 7]]
 }
 
 /// As bytes, and as a text.
@@ -65,6 +102,7 @@ pub(super) fn partition_record(bytes: &[u8]) {
         assert_eq!(record.merged(record), record);
         let empty = PartitionRecord::default();
         assert_eq!((record.merged(empty), empty.merged(record)), (record, record));
+        assert!(record.reached() >= record.floor);
     }
 }
 
@@ -72,8 +110,14 @@ pub(super) fn partition_records() -> Vec<Vec<u8>> {
     let [zero, some, closed, _] = some_offsets().map(Some);
     let records = [
         PartitionRecord::default(),
-        PartitionRecord { commit: zero, horizon: some, watermark: Some(Timestamp::EPOCH) },
-        PartitionRecord { commit: some, horizon: closed, watermark: Some(Timestamp::MAX) },
+        PartitionRecord { commit: zero, horizon: some, watermark: Some(Timestamp::EPOCH), front: None, floor: None },
+        PartitionRecord {
+            commit: some,
+            horizon: closed,
+            watermark: None,
+            front: Some(Timestamp::MAX),
+            floor: Some(Timestamp::MIN),
+        },
     ];
     let stored = records.map(|record| record.encode());
     let bodies = stored.iter().map(|stored| must(stored.split_last_chunk::<4>().ok_or(()), "a checksum").0.to_vec());

@@ -188,6 +188,7 @@ async fn check(response: Response<Body>, ours: bool) {
 pub(super) fn calls() -> Vec<Vec<u8>> {
     let framed = |message: &[u8]| [&[0], (message.len() as u32).to_be_bytes().as_slice(), message].concat();
     let key = r#""shop":"1","sku":"tea""#;
+    let question = r#"{"quantiles":[0.5],"ranks":["-Infinity"],"texts":["a"],"integers":["7"]}"#;
     let texts = [
         (0, format!(r#"{{"key":{{{key}}}}}"#)),
         (1, format!(r#"{{"keys":[{{{key}}},{{"shelf":"-1"}}],"options":{{"strong":true}}}}"#)),
@@ -196,8 +197,12 @@ pub(super) fn calls() -> Vec<Vec<u8>> {
         (4, format!(r#"{{"key":{{{key}}},"start":"2026-05-16T10:00:00Z","end":"2026-05-16T12:00:00Z"}}"#)),
         (5, format!(r#"{{"keys":[{{{key}}}],"start":"2026-05-15T10:00:00Z","end":"2026-05-16T12:00:00Z"}}"#)),
         (6, format!(r#"{{"key":{{{key}}},"start":"2026-05-16T01:00:00Z","step":"7200s"}}"#)),
+        (2, format!(r#"{{"key":{{{key}}},"calendar":{{"weeks":1,"zone":"Europe/Berlin","whole":true}}}}"#)),
+        (3, format!(r#"{{"keys":[{{{key}}}],"calendar":{{"months":2}},"options":{{"question":{question}}}}}"#)),
+        (6, format!(r#"{{"key":{{{key}}},"calendar":{{"days":2,"zone":"Asia/Tokyo"}},"calendarStep":{{"days":1}}}}"#)),
         (8, String::new()),
         (9, r#"{"pipeline":"places","key":["1","tea","shelf=0"],"window":"3600s"}"#.to_owned()),
+        (9, r#"{"pipeline":"places","key":["1","tea"],"calendar":{"days":1,"zone":"UTC"}}"#.to_owned()),
     ];
     let mut calls: Vec<Vec<u8>> = texts.iter().map(|(path, text)| [&[*path, 0], text.as_bytes()].concat()).collect();
     // GetWindow: the key { shop: 1, sku: "tea" } and a window of 3,600 s.

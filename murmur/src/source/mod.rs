@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use futures_util::future::BoxFuture;
 
-mod dead_letter;
+pub(crate) mod dead_letter;
 #[cfg(feature = "jsonl")]
 pub mod jsonl;
 #[cfg(feature = "kafka")]

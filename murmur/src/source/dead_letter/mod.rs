@@ -1,4 +1,6 @@
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 #[cfg(feature = "kafka")]
 mod kafka;
 

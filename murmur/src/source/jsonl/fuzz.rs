@@ -1,5 +1,6 @@
 //! What [`fuzzing`](crate::fuzzing) gives the readers of this source.
 
+use super::head::Head;
 use super::lines::Lines;
 use super::manifest::Manifest;
 use crate::fuzzing::{bounded, must};
@@ -56,4 +57,16 @@ pub(crate) fn manifest(bytes: &[u8]) {
 pub(crate) fn manifests() -> Vec<Vec<u8>> {
     let text = r#"{"format":2,"root":"views","segments":2,"files":[{"path":"a.json","head":{"length":3,"crc":7},"size":3,"segment":0},{"path":"b.json.gz","head":{"length":9,"crc":1},"size":9,"tail":{"length":9,"crc":1},"segment":1,"content":{"length":20,"crc":2},"packed":{"size":9,"head":{"length":9,"crc":1}},"gone":true}],"pieces":[{"file":0,"from":0,"to":3,"sealed":false},{"file":1,"from":0,"to":9,"sealed":true}]}"#;
     vec![text.as_bytes().to_vec()]
+}
+
+/// How standard input began.
+pub(crate) fn head(bytes: &[u8]) {
+    let Ok(head) = bounded(bytes, PER_BYTE, || serde_json::from_slice::<Head>(bytes)) else { return };
+    let again = must(serde_json::to_vec(&head), "a head");
+    assert_eq!(serde_json::from_slice::<Head>(&again).ok(), Some(head));
+    head.fits(bytes);
+}
+
+pub(crate) fn heads() -> Vec<Vec<u8>> {
+    vec![must(serde_json::to_vec(&Head::of(b"{}\n")), "a head")]
 }

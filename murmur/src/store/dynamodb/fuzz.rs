@@ -5,6 +5,7 @@
 //! pk=Sa                 an attribute a line: name, `=`, type, value
 //! n1s0=N3
 //! n2s0=L0.1,1e-20       a list of numbers
+//! r=R1,7                a set of numbers
 //! o1=B\1\7
 //! ```
 
@@ -13,7 +14,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::Expression;
 use super::format::{Attributes, decode_id, decode_item, decode_record, encode_item, encode_record, size};
-use super::wire::{Refusal, Request};
+use super::wire::{Refusal, Request, read_done};
 use crate::aggregate::{Column, Number};
 use crate::fuzzing::{bounded, must};
 use crate::source::{Offset, PartitionId, Version};
@@ -39,6 +40,7 @@ fn read_lines(bytes: &[u8]) -> Option<Attributes> {
             b'S' => AttributeValue::S(text()?),
             b'N' => AttributeValue::N(text()?),
             b'B' => AttributeValue::B(Blob::new(value)),
+            b'R' => AttributeValue::Ns(text()?.split(',').map(str::to_owned).collect()),
             b'L' => AttributeValue::L(text()?.split(',').map(|n| AttributeValue::N(n.to_owned())).collect()),
             _ => return None,
         };
@@ -56,6 +58,8 @@ fn written(attributes: &Attributes) -> Vec<u8> {
 }
 
 pub(crate) fn item(bytes: &[u8]) {
+    // What a write cost: a number, or nothing.
+    let _ = bounded(bytes, PER_BYTE, || read_done(bytes));
     let read = || if bytes.starts_with(b"{") { read(bytes) } else { read_lines(bytes) };
     let Some(attributes) = bounded(bytes, PER_BYTE, read) else { return };
     size(&attributes);
@@ -98,6 +102,7 @@ pub(crate) fn items() -> Vec<Vec<u8>> {
     let counts = Item {
         offsets: offsets.map(|(name, offset)| (PartitionId::new(name), offset)).to_vec(),
         numbers: vec![(place(0, 1, 0), Number::Int(-3)), (place(0, 2, 0), float), (place(700, 2, 1), Number::Int(1))],
+        rolled: vec![Slot(0), Slot(7)],
         expires: Some(start),
         ..Item::default()
     };
@@ -115,7 +120,7 @@ pub(crate) fn items() -> Vec<Vec<u8>> {
     let exponents = br##"{"pk":{"S":"#k"},"sk":{"S":"h#2026-05-16T12:00:00"},"n1s0":{"N":"1.50E+2"},"x":{"N":"12"},"y":{"N":"3"}}"##;
     let start = "pk=Sa\nsk=Sh#2026-05-16T12:00:00";
     let lines = [
-        "#k:3\nn1s0=N-3\nn2s0=L0.1,-1e-140\nn2p1s700=N150e2\no1=B\x01\x07\no2=B\0\nx=N12\ny=N500000\nv=N9",
+        "#k:3\nn1s0=N-3\nn2s0=L0.1,-1e-140\nn2p1s700=N150e2\no1=B\x01\x07\no2=B\0\nr=R0,7e0,700\nx=N12\ny=N500000\nv=N9",
         "#p\nb3=B123\nb30=B\no2=B\0",
     ];
     let lines = lines.map(|more| format!("{start}{more}").into_bytes());

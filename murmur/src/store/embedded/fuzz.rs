@@ -53,6 +53,7 @@ pub(crate) fn items() -> Vec<Vec<u8>> {
     let counts = Item {
         offsets: offsets.clone(),
         numbers: vec![(place(0, 1, 0), Number::Int(-3)), (place(0, 2, 0), float), (place(700, 2, 1), Number::Int(1))],
+        rolled: vec![Slot(0), Slot(7), Slot(700)],
         expires: Some(Timestamp::MAX),
         ..Item::default()
     };
