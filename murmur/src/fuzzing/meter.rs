@@ -13,7 +13,7 @@ pub struct Meter {
 
 static METER: OnceLock<Meter> = OnceLock::new();
 
-/// Have allocations counted by `meter`. Without one, [`bounded`] only decodes.
+/// Have allocations counted by `meter`. Without one, nothing is counted.
 pub fn measure_by(meter: Meter) {
     // A second one is as good as the first.
     let _ = METER.set(meter);
