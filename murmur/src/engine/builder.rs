@@ -40,6 +40,7 @@ impl<E: Event> Worker<E> {
             options: Options::default(),
             lanes: Vec::new(),
             owned: Vec::new(),
+            waiting: Vec::new(),
             flight: None,
             letters: Letters::default(),
             breaker: Breaker::new(Options::default().dead_letter_limit),

@@ -2,6 +2,7 @@
 
 mod counts;
 mod ends;
+mod giving;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;

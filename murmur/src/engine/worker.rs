@@ -18,7 +18,7 @@ use super::partition::{Ledger, Owned};
 use super::progress::{Contact, PartitionStatus, Progress, Summary};
 use super::record::PartitionRecord;
 use crate::event::Event;
-use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Asks, Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
@@ -33,6 +33,8 @@ pub struct Worker<E> {
     pub(super) options: Options,
     pub(super) lanes: Vec<Lane<E>>,
     pub(super) owned: Vec<Owned>,
+    /// Ours too, and not begun yet, or to be begun again: nothing is held of them.
+    pub(super) waiting: Vec<Waiting>,
     pub(super) flight: Option<Flight>,
     pub(super) letters: Letters,
     pub(super) breaker: Breaker,
@@ -41,6 +43,18 @@ pub struct Worker<E> {
     pub(super) watch: watch::Sender<Progress>,
     pub(super) seed: u64,
 }
+
+/// A partition that is to be read from its commit.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) id: PartitionId,
+    /// Where the source said that processing ended, when it keeps commits.
+    source_commit: Option<Offset>,
+}
+
+/// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
+/// free.
+const LISTEN: Duration = Duration::from_secs(3);
 
 /// Dead letters on their way to their place: before the next flush, or when they are many.
 #[derive(Default)]
@@ -122,60 +136,93 @@ impl<E: Event> Worker<E> {
         self.progress.contact = Contact::Awaited;
         self.watch.send_modify(|progress| progress.contact = Contact::Awaited);
         let mut backoff = Backoff::new();
+        // What the source has to say comes before anything that waits for the store.
+        let mut is_called = false;
         loop {
             if stop() {
                 return self.drain().await;
+            }
+            if !std::mem::take(&mut is_called) {
+                self.begin(&mut asked).await?;
             }
             let polled = self.poll().await;
             self.progress.contact = match &polled {
                 Ok(Poll::Assigned(_)) => Contact::Made,
                 _ => self.progress.contact.after(polled.is_ok() && self.source.answers()),
             };
-            if let Ok(Poll::Lost(partitions)) = &polled {
-                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
-                self.lose(partitions).await?;
-                self.publish();
-                continue;
-            }
-            if self.flight.as_ref().is_some_and(Flight::has_ended) && self.land().await? == Flushed::Conflict {
-                // What was polled is void: the source goes back to the commit. What was said about partitions is not.
-                if let Ok(Poll::Batch(_) | Poll::Idle | Poll::Settle | Poll::End) = polled {
-                    continue;
-                }
-            }
             match polled {
-                Ok(Poll::Batch(batch)) => self.take(batch).await?,
-                Ok(Poll::Assigned(assignments)) => self.assign(assignments).await?,
+                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
+                Ok(Poll::Lost(partitions)) => self.lose(&partitions),
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
-                Ok(Poll::Lost(_) | Poll::Idle) => {}
-                // After a conflict the source was sent back, and says it again.
-                Ok(Poll::Settle) => {
-                    self.flush().await?;
-                }
-                Ok(Poll::End) => {
-                    self.breaker.check_at_the_end()?;
-                    // A conflict sends the source back to the commit; then this was not the end.
-                    if self.flush().await? == Flushed::Durable {
+                Ok(Poll::Assigned(assignments)) => self.assign(assignments)?,
+                polled => {
+                    let (asked, budget) = (self.source.asks(Asks::Back), self.options.revoke_budget);
+                    let overdue = async {
+                        tokio::time::sleep(LISTEN).await;
+                        asked.await;
+                        tokio::time::sleep(budget.to_std()).await;
+                    };
+                    let ended = tokio::select! {
+                        biased;
+                        ended = self.go_on(polled, &mut backoff) => ended?,
+                        () = overdue => {
+                            self.drop_for_others();
+                            is_called = true;
+                            false
+                        }
+                    };
+                    if ended {
                         return Ok(self.summary(true));
                     }
                 }
-                Err(error) if error.is_retryable() => {
-                    tracing::warn!(%error, "reading the source failed; trying again");
-                    // However long that goes on: what was read does not wait for what comes next.
-                    self.flush_what_is_due().await?;
-                    self.publish();
-                    match &mut self.flight {
-                        None => backoff.pause().await,
-                        Some(flight) => flight.beside(backoff.pause()).await,
-                    }
-                    continue;
-                }
-                Err(error) => return Err(error),
             }
-            backoff = Backoff::new();
-            self.flush_what_is_due().await?;
             self.publish();
         }
+    }
+
+    /// Do what follows from a poll that says nothing about partitions; whether that was the end.
+    async fn go_on(&mut self, polled: Result<Poll>, backoff: &mut Backoff) -> Result<bool> {
+        if self.flight.as_ref().is_some_and(Flight::has_ended)
+            && self.land().await? == Flushed::Conflict
+            && polled.is_ok()
+        {
+            // What was polled is void: the source goes back to the commit.
+            return Ok(false);
+        }
+        let failed = polled.is_err();
+        match polled {
+            Ok(Poll::Batch(batch)) => self.take(batch).await?,
+            // It will deliver what they were waiting for.
+            Ok(Poll::Settle | Poll::End) if !self.waiting.is_empty() => {}
+            // Whatever comes of it: a conflict sends the source back to the commit, and then it says it again.
+            Ok(Poll::Settle) => {
+                self.flush().await?;
+            }
+            Ok(Poll::End) => {
+                self.breaker.check_at_the_end()?;
+                // A conflict sends the source back to the commit; then this was not the end.
+                if self.flush().await? == Flushed::Durable {
+                    return Ok(true);
+                }
+            }
+            Ok(Poll::Idle | Poll::Assigned(_) | Poll::Revoked(_) | Poll::Lost(_)) => {}
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "reading the source failed; trying again");
+            }
+            Err(error) => return Err(error),
+        }
+        // However long the source fails: what was read does not wait for what comes next.
+        self.flush_what_is_due().await?;
+        if failed {
+            self.publish();
+            match &mut self.flight {
+                None => backoff.pause().await,
+                Some(flight) => flight.beside(backoff.pause()).await,
+            }
+        } else {
+            *backoff = Backoff::new();
+        }
+        Ok(false)
     }
 
     /// What the source says next, while a flush is on its way.
@@ -228,7 +275,7 @@ impl<E: Event> Worker<E> {
     /// SIGTERM: what was read becomes durable and committed, inside the budget or not at all.
     async fn drain(mut self) -> Result<Summary> {
         self.flush().await?;
-        let partitions: Vec<PartitionId> = self.owned.iter().map(|owned| owned.id.clone()).collect();
+        let partitions: Vec<PartitionId> = self.partitions().cloned().collect();
         self.source.release(&partitions).await?;
         Ok(self.summary(false))
     }
@@ -238,29 +285,58 @@ impl<E: Event> Worker<E> {
         Summary { progress: self.progress.clone(), ended }
     }
 
-    async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
+    /// All that are ours.
+    fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.owned.iter().map(|owned| &owned.id).chain(self.waiting.iter().map(|waiting| &waiting.id))
+    }
+
+    fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
         for Assignment { partition, start } in assignments {
-            if self.owned.iter().any(|owned| owned.id == partition) {
+            if self.partitions().any(|own| *own == partition) {
                 continue;
             }
-            if self.owned.len() >= usize::from(u16::MAX) {
+            if self.owned.len() + self.waiting.len() >= usize::from(u16::MAX) {
                 return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
             }
             let source_commit = match start {
                 Start::Stored => None,
                 Start::Committed(commit) => commit,
             };
-            let at = self.owned.len();
-            self.owned.push(Owned::new(partition, source_commit, Vec::new()));
-            self.start(at).await?;
+            self.waiting.push(Waiting { id: partition, source_commit });
+        }
+        Ok(())
+    }
+
+    /// Begin with what waits for it. As long as the store does not let us, whatever the source has to say about
+    /// partitions comes first, and so does a request to stop: there is nothing to lose.
+    async fn begin(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let asked = self.source.asks(Asks::Anything);
+        let asked = async {
+            tokio::time::sleep(LISTEN).await;
+            asked.await;
+        };
+        tokio::select! {
+            biased;
+            begun = self.start_all() => begun,
+            () = asked => Ok(()),
+            _ = stop.wait_for(|stop| *stop) => Ok(()),
+        }
+    }
+
+    async fn start_all(&mut self) -> Result<()> {
+        while let Some(waiting) = self.waiting.first() {
+            let owned = self.start(waiting.clone()).await?;
+            self.waiting.remove(0);
+            self.owned.push(owned);
         }
         Ok(())
     }
 
     /// Begin to read a partition from its commit.
-    async fn start(&mut self, at: usize) -> Result<()> {
-        let Owned { id, source_commit, .. } = &self.owned[at];
-        let (id, source_commit) = (id.clone(), *source_commit);
+    async fn start(&mut self, Waiting { id, source_commit }: Waiting) -> Result<Owned> {
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
             let (store, table) = (&*self.store, fold.table());
@@ -277,28 +353,47 @@ impl<E: Event> Worker<E> {
                 self.source.seek_before(&owned.id, owned.commit(), horizon).await?;
             }
         }
-        self.owned[at] = owned;
-        Ok(())
+        Ok(owned)
     }
 
+    /// Give partitions up. Others wait for them, and a store that we cannot reach may well be there for them: what does
+    /// not become durable within the budget is theirs to read again.
     async fn revoke(&mut self, partitions: &[PartitionId]) -> Result<()> {
-        self.flush().await?;
+        match tokio::time::timeout(self.options.revoke_budget.to_std(), self.flush()).await {
+            Ok(flushed) => {
+                flushed?;
+            }
+            Err(_) => self.drop_for_others(),
+        }
         super::failpoint::reach("in_revoke");
         self.source.release(partitions).await?;
         let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
-        self.owned.retain(|owned| !partitions.contains(&owned.id));
+        self.leave(partitions);
         // Entries know partitions by their place in `owned`, which has moved.
-        if uncommitted {
-            return self.rewind().await;
-        }
-        self.forget();
+        if uncommitted { self.rewind() } else { self.forget() }
         Ok(())
     }
 
-    async fn lose(&mut self, partitions: &[PartitionId]) -> Result<()> {
+    /// What is unflushed stands in the way of partitions that are wanted elsewhere. Deltas of several partitions lie in
+    /// one tile, so all of it goes; what stays ours is read again.
+    fn drop_for_others(&mut self) {
+        tracing::warn!(
+            budget = %self.options.revoke_budget,
+            "partitions are wanted back, and the store did not take what was read of them in time; it is dropped, and \
+             read again by whoever has them next"
+        );
+        self.rewind();
+    }
+
+    fn lose(&mut self, partitions: &[PartitionId]) {
         // Deltas of several partitions lie in one tile; without the lost ones they cannot be written any more.
+        self.leave(partitions);
+        self.rewind();
+    }
+
+    fn leave(&mut self, partitions: &[PartitionId]) {
         self.owned.retain(|owned| !partitions.contains(&owned.id));
-        self.rewind().await
+        self.waiting.retain(|waiting| !partitions.contains(&waiting.id));
     }
 
     fn forget(&mut self) {
@@ -306,14 +401,12 @@ impl<E: Event> Worker<E> {
         self.lanes.iter_mut().for_each(|lane| lane.fold.clear());
     }
 
-    /// Drop everything unflushed and read all partitions again from their commits.
-    async fn rewind(&mut self) -> Result<()> {
+    /// Drop everything unflushed; all partitions will be read again from their commits.
+    fn rewind(&mut self) {
         self.forget();
         self.letters = Letters::default();
-        for at in 0..self.owned.len() {
-            self.start(at).await?;
-        }
-        Ok(())
+        let again = self.owned.drain(..).map(|Owned { id, source_commit, .. }| Waiting { id, source_commit });
+        self.waiting.extend(again);
     }
 
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
@@ -370,7 +463,7 @@ impl<E: Event> Worker<E> {
             Flushed::Durable => {}
             Flushed::Conflict => return self.give_way().await,
             Flushed::Closed => {
-                self.rewind().await?;
+                self.rewind();
                 return Ok(Flushed::Conflict);
             }
         }
@@ -404,7 +497,7 @@ impl<E: Event> Worker<E> {
         self.progress.rewinds += 1;
         tracing::info!("another owner writes these partitions; reading again from the commit");
         self.pause_after_conflict().await;
-        self.rewind().await?;
+        self.rewind();
         Ok(Flushed::Conflict)
     }
 
@@ -462,6 +555,15 @@ impl<E: Event> Worker<E> {
                 commit: owned.commit(),
                 read: owned.read,
                 lag: owned.lag,
+            });
+        }
+        for Waiting { id, .. } in &self.waiting {
+            self.progress.lag = None;
+            self.progress.partitions.push(PartitionStatus {
+                partition: id.clone(),
+                commit: None,
+                read: None,
+                lag: None,
             });
         }
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);

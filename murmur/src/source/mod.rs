@@ -107,7 +107,17 @@ pub enum Ruler {
     Offsets,
 }
 
-/// A stream of partitions and batches. One reader owns it; every method may be cancelled only by dropping the source.
+/// What a source may want to be asked about ([`Source::asks`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Partitions are to be given up, or are lost.
+    Back,
+    /// Any news about partitions.
+    Anything,
+}
+
+/// A stream of partitions and batches. One reader owns it; [`poll`](Self::poll) and
+/// [`release`](Self::release) may be cancelled only by dropping the source.
 pub trait Source: Send {
     /// Have batches carry what stands beside the payloads ([`Batch::beside`]); whether this source has such a thing.
     /// Called before the first poll, if at all.
@@ -148,6 +158,14 @@ pub trait Source: Send {
     fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
         let _ = partitions;
         Box::pin(async { Ok(()) })
+    }
+
+    /// Completes when the next [`poll`](Self::poll) has this to say about partitions. The engine waits for it while
+    /// something else keeps it from polling for long, and may drop it at any time. Sources whose partitions nobody takes
+    /// away leave it as it is.
+    fn asks(&self, what: Asks) -> BoxFuture<'static, ()> {
+        let _ = what;
+        Box::pin(std::future::pending())
     }
 
     /// A batch that was polled and is done with; a source can use its buffers again.
