@@ -14,7 +14,7 @@ use super::held::{Held, Stage, Taken};
 use super::orphans::Orphans;
 use super::queue::{Consumer, Event, Position, Slots};
 use super::topics::{Check, Topics, all_partitions, ends, look_up};
-use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
+use crate::source::{Asks, Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
 use crate::{Error, ErrorKind, Result};
 
 /// Messages taken in one call; they are copied at once, so this bounds only how long the call takes.
@@ -25,6 +25,8 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether the topics are still the same ones.
 pub(super) const CHECK: Duration = Duration::from_secs(5);
+/// How often to look for news of the group while nobody polls.
+const LISTEN: Duration = Duration::from_millis(250);
 /// Batches whose buffers are kept for reuse.
 const SPARE: usize = 16;
 
@@ -48,6 +50,8 @@ pub(super) struct KafkaSource {
     pub(super) event: Option<Event>,
     /// Partitions were offered to the engine, and the group waits for our answer.
     pub(super) answering: bool,
+    /// The group wants partitions back, and waits for the engine to release them.
+    pub(super) giving: bool,
     /// What the consumer reported instead of messages and nobody has looked at yet; of the group where it has no place.
     pub(super) failures: VecDeque<(Option<Position>, Failure)>,
     pub(super) ready: VecDeque<Batch>,
@@ -75,6 +79,7 @@ impl KafkaSource {
             slots: Slots::new(SLOTS),
             event: None,
             answering: false,
+            giving: false,
             failures: VecDeque::new(),
             ready: VecDeque::new(),
             spare: Vec::new(),
@@ -104,6 +109,10 @@ impl KafkaSource {
             // Why it was in vain is reported while messages are taken.
             self.take();
             return Err(self.consumer.refusal().filter(|_| error.is_retryable()).map_or(error, Error::from));
+        }
+        if let Some(missed) = self.consumer.missed() {
+            self.held.iter_mut().for_each(Held::refetch);
+            self.failures.extend(missed);
         }
         let deadline = Instant::now() + WAIT;
         loop {
@@ -318,6 +327,7 @@ impl KafkaSource {
                     self.consumer.answer_revoked(&[])?;
                     return Ok(None);
                 }
+                self.giving = true;
                 Ok(Some(Poll::Revoked(gone)))
             }
             Event::Lost(partitions) => {
@@ -485,7 +495,24 @@ impl Source for KafkaSource {
             let given = self.held.iter().filter(|held| partitions.contains(&held.id));
             let positions = given.filter_map(|held| Some(held.at(Some(held.durable?)))).collect();
             self.commit_positions(positions, true).await;
-            self.let_go(partitions)
+            // What nobody has asked back is released by one that stops. Leaving the group lets go of it; to do so before
+            // would only make this member join once more, and leaving wait for that.
+            if std::mem::take(&mut self.giving) { self.let_go(partitions) } else { Ok(()) }
+        }
+        .boxed()
+    }
+
+    fn asks(&self, what: Asks) -> BoxFuture<'static, ()> {
+        let consumer = self.consumer.clone();
+        async move {
+            let mut slots = Slots::new(SLOTS);
+            while !consumer.has_news(what) {
+                consumer.listen(&mut slots);
+                if consumer.has_news(what) {
+                    return;
+                }
+                tokio::time::sleep(LISTEN).await;
+            }
         }
         .boxed()
     }
