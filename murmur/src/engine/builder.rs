@@ -9,7 +9,7 @@ use super::fold::FoldTable;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::progress::Progress;
-use super::worker::{Lane, Letters, Worker};
+use super::worker::{KnownEnds, Lane, Letters, Worker};
 use crate::Result;
 use crate::event::Event;
 use crate::metrics::measured;
@@ -47,6 +47,7 @@ impl<E: Event> Worker<E> {
             progress: Progress::default(),
             meter: Meter::new(0),
             watch: watch::Sender::new(Progress::default()),
+            ends: KnownEnds::default(),
             seed: 0,
         };
         WorkerBuilder { worker }

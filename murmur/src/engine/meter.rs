@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -15,7 +15,7 @@ use super::flight::Sent;
 use super::flush::Flushed;
 use super::progress::Progress;
 use crate::Result;
-use crate::metrics::PLAIN;
+use crate::metrics::{Metric, PLAIN};
 use crate::metrics::catalogue::*;
 use crate::time::{Span, Timestamp};
 
@@ -40,9 +40,6 @@ pub(super) struct Meter {
     conflicts: Growing,
     resent: Growing,
     partitions: Gauge,
-    /// Registered when there is something to say: a gauge of 0 would look as if there were no lag.
-    lag: Option<Gauge>,
-    worker: u32,
     ages: Ages,
     pipelines: Vec<PipelineMeter>,
 }
@@ -78,16 +75,41 @@ impl Growing {
 /// What grows while nothing happens.
 #[derive(Clone)]
 struct Ages {
-    freshness: Gauge,
+    lag: Known,
+    freshness: Known,
     uncommitted: Gauge,
 }
 
 impl Ages {
     fn show(&self, progress: &Progress, now: Timestamp) {
-        if let Some(freshness) = progress.freshness(now) {
-            self.freshness.set(freshness.as_seconds_f64());
-        }
+        self.lag.show(progress.lag.map(|lag| lag as f64));
+        self.freshness.show(progress.freshness(now).map(|span| span.as_seconds_f64()));
         self.uncommitted.set(progress.uncommitted_age(now).as_seconds_f64());
+    }
+}
+
+/// A gauge that is registered when there is something to say: one of 0 would look as if all were well.
+#[derive(Clone)]
+struct Known {
+    metric: Metric,
+    worker: u32,
+    gauge: Arc<OnceLock<Gauge>>,
+}
+
+impl Known {
+    fn new(metric: Metric, worker: u32) -> Self {
+        Self { metric, worker, gauge: Arc::default() }
+    }
+
+    fn show(&self, value: Option<f64>) {
+        match value {
+            Some(value) => self.gauge.get_or_init(|| self.metric.gauge([self.worker.to_string()])).set(value),
+            None => {
+                if let Some(gauge) = self.gauge.get() {
+                    gauge.set(f64::NAN);
+                }
+            }
+        }
     }
 }
 
@@ -103,9 +125,11 @@ impl Meter {
             conflicts: Growing::new(CONFLICTS.counter(PLAIN)),
             resent: Growing::new(WRITES_RESENT.counter(PLAIN)),
             partitions: PARTITIONS_OWNED.gauge(number()),
-            lag: None,
-            worker,
-            ages: Ages { freshness: FRESHNESS.gauge(number()), uncommitted: UNCOMMITTED_AGE.gauge(number()) },
+            ages: Ages {
+                lag: Known::new(SOURCE_LAG, worker),
+                freshness: Known::new(FRESHNESS, worker),
+                uncommitted: UNCOMMITTED_AGE.gauge(number()),
+            },
             pipelines: Vec::new(),
         }
     }
@@ -133,15 +157,6 @@ impl Meter {
         self.conflicts.reach(progress.rewinds);
         self.resent.reach(progress.resent);
         self.partitions.set(progress.partitions.len() as f64);
-        match (progress.lag, &self.lag) {
-            (Some(lag), known) => {
-                let gauge = known.clone().unwrap_or_else(|| SOURCE_LAG.gauge([self.worker.to_string()]));
-                gauge.set(lag as f64);
-                self.lag = Some(gauge);
-            }
-            (None, Some(gauge)) => gauge.set(f64::NAN),
-            (None, None) => {}
-        }
         for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
             pipeline.applied.reach(progress.read.saturating_sub(tally.dead));
             pipeline.dead.reach(tally.dead);

@@ -1,4 +1,6 @@
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,12 +17,12 @@ use super::frontier::Frontier;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::partition::{Ledger, Owned};
-use super::progress::{Contact, PartitionStatus, Progress, Summary};
+use super::progress::{Contact, PartitionStatus, Progress, Summary, waiting};
 use super::record::PartitionRecord;
 use crate::event::Event;
-use crate::source::{Asks, Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Asks, Assignment, DeadLetters, Ends, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
@@ -41,6 +43,8 @@ pub struct Worker<E> {
     pub(super) progress: Progress,
     pub(super) meter: Meter,
     pub(super) watch: watch::Sender<Progress>,
+    /// Where partitions end, found beside the work.
+    pub(super) ends: KnownEnds,
     pub(super) seed: u64,
 }
 
@@ -50,6 +54,8 @@ pub(super) struct Waiting {
     pub(super) id: PartitionId,
     /// Where the source said that processing ended, when it keeps commits.
     source_commit: Option<Offset>,
+    /// The newest event time that was known to be durable when it was left.
+    reached: Option<Timestamp>,
 }
 
 /// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
@@ -114,11 +120,13 @@ impl<E: Event> Worker<E> {
     /// [`Configuration`](ErrorKind::Configuration) when the source does not have what events need beside their payloads.
     pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
+        let looks = look_ahead(self.source.ends(), self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
         tokio::select! {
             biased;
             ended = self.work(shutdown) => ended,
             never = ages => match never {},
+            never = looks => match never {},
             error = overdue => Err(error),
         }
     }
@@ -302,7 +310,7 @@ impl<E: Event> Worker<E> {
                 Start::Stored => None,
                 Start::Committed(commit) => commit,
             };
-            self.waiting.push(Waiting { id: partition, source_commit });
+            self.waiting.push(Waiting { id: partition, source_commit, reached: None });
         }
         Ok(())
     }
@@ -336,7 +344,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// Begin to read a partition from its commit.
-    async fn start(&mut self, Waiting { id, source_commit }: Waiting) -> Result<Owned> {
+    async fn start(&mut self, Waiting { id, source_commit, .. }: Waiting) -> Result<Owned> {
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
             let (store, table) = (&*self.store, fold.table());
@@ -405,8 +413,10 @@ impl<E: Event> Worker<E> {
     fn rewind(&mut self) {
         self.forget();
         self.letters = Letters::default();
-        let again = self.owned.drain(..).map(|Owned { id, source_commit, .. }| Waiting { id, source_commit });
-        self.waiting.extend(again);
+        self.waiting.extend(self.owned.drain(..).map(|owned| {
+            let reached = reached(&owned);
+            Waiting { id: owned.id, source_commit: owned.source_commit, reached }
+        }));
     }
 
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
@@ -542,32 +552,56 @@ impl<E: Event> Worker<E> {
 
     fn publish(&mut self) {
         self.progress.partitions.clear();
-        self.progress.lag = Some(0);
         self.progress.uncommitted_since = None;
         let now = self.clock.now();
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for owned in &mut self.owned {
             let since = owned.age.note(owned.read, owned.commit(), now);
             let oldest = self.progress.uncommitted_since;
             self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
-            self.progress.lag = self.progress.lag.zip(owned.lag).map(|(sum, lag)| sum + lag);
             self.progress.partitions.push(PartitionStatus {
                 partition: owned.id.clone(),
                 commit: owned.commit(),
                 read: owned.read,
-                lag: owned.lag,
+                lag: waiting(owned.read, owned.lag, ends.get(&owned.id)),
+                durable: reached(owned),
             });
         }
-        for Waiting { id, .. } in &self.waiting {
-            self.progress.lag = None;
-            self.progress.partitions.push(PartitionStatus {
-                partition: id.clone(),
-                commit: None,
-                read: None,
-                lag: None,
-            });
-        }
+        drop(ends);
+        // How many wait there is known once it has begun.
+        self.progress.partitions.extend(self.waiting.iter().map(|Waiting { id, reached, .. }| PartitionStatus {
+            partition: id.clone(),
+            commit: None,
+            read: None,
+            lag: None,
+            durable: *reached,
+        }));
+        self.progress.sum_lags();
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
         self.watch.send_replace(self.progress.clone());
+    }
+}
+
+/// The newest event time that is durable in every pipeline.
+fn reached(owned: &Owned) -> Option<Timestamp> {
+    owned.ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten()
+}
+
+/// Between two looks where partitions end.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where partitions end, as far as anyone has looked.
+pub(super) type KnownEnds = Arc<Mutex<HashMap<PartitionId, Offset>>>;
+
+/// Have what waits shown while nothing is read: batches tell of it, and who waits for a store gets none. It never ends.
+async fn look_ahead(look: Option<Ends>, known: KnownEnds, gauge: watch::Sender<Progress>) -> Infallible {
+    let Some(look) = look else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let found = look().await;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(found);
+        gauge.send_modify(|progress| progress.see(&known));
     }
 }
 

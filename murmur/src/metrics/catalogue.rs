@@ -35,9 +35,9 @@ catalogue! {
     EVENTS_EXPIRED: "murmur_events_expired_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that came too late: the retention of their time had passed.";
     EVENTS_ALREADY_APPLIED: "murmur_events_already_applied_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that were read again and skipped, because the store holds them already.";
     EVENTS_REPEATED: "murmur_events_repeated_total", Kind::Counter, Count, ["pipeline"], "Events that the pipeline left out, as their producer had sent them before (`dedup`).";
-    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, ["worker"], "Payloads known to wait in the worker's partitions. Not there, or not a number, while a source cannot tell. Worker: its number in the process; there is one for each of `--threads`.";
+    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, ["worker"], "Payloads known to wait in the worker's partitions, looked at anew every few seconds where the source can be asked. Not there, or not a number, while a source cannot tell. Worker: its number in the process; there is one for each of `--threads`.";
     PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, ["worker"], "Partitions of the source that this worker reads.";
-    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time seen; grows while no events come.";
+    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time that is durable, in the partition that is furthest behind; where all that is known to be there is durable, the newest of all partitions. Grows while no events come. Not there, or not a number, while that cannot be told: before the first event is durable, or where events have no time.";
     UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, ["worker"], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
     FLUSHES: "murmur_flushes_total", Kind::Counter, Count, [], "Flushes whose writes became durable.";
     FLUSH_DURATION: "murmur_flush_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["outcome"], "From the first write of a flush to its last, repeated ones included. Outcome: `durable`, `conflict`, `full` (tiles were closed), `failed`.";

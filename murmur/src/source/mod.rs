@@ -116,6 +116,9 @@ pub enum Asks {
     Anything,
 }
 
+/// Asks for the offsets of the newest payloads of the partitions that the reader has now, as far as they can be found.
+pub type Ends = Box<dyn Fn() -> BoxFuture<'static, Vec<(PartitionId, Offset)>> + Send>;
+
 /// A stream of partitions and batches. One reader owns it; [`poll`](Self::poll) and
 /// [`release`](Self::release) may be cancelled only by dropping the source.
 pub trait Source: Send {
@@ -166,6 +169,12 @@ pub trait Source: Send {
     fn asks(&self, what: Asks) -> BoxFuture<'static, ()> {
         let _ = what;
         Box::pin(std::future::pending())
+    }
+
+    /// How to ask where the partitions end, for as long as this source lives; `None` when there is nothing to know beyond
+    /// what batches say. Such offsets are numbers, and their distance is what waits.
+    fn ends(&self) -> Option<Ends> {
+        None
     }
 
     /// A batch that was polled and is done with; a source can use its buffers again.

@@ -1,5 +1,5 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,8 +13,8 @@ use super::failure::Failure;
 use super::held::{Held, Stage, Taken};
 use super::orphans::Orphans;
 use super::queue::{Consumer, Event, Position, Slots};
-use super::topics::{Check, Topics, all_partitions, ends, look_up};
-use crate::source::{Asks, Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source, Start};
+use super::topics::{Check, Topics, all_partitions, ends, look_up, newest};
+use crate::source::{Asks, Assignment, Batch, Ends, Offset, PartitionId, Poll, Ruler, Source, Start};
 use crate::{Error, ErrorKind, Result};
 
 /// Messages taken in one call; they are copied at once, so this bounds only how long the call takes.
@@ -61,7 +61,12 @@ pub(super) struct KafkaSource {
     /// The last check got no answer from any broker.
     pub(super) unanswered: bool,
     pub(super) orphans: Orphans,
+    /// What is held, for those who look from elsewhere.
+    pub(super) shown: Shown,
 }
+
+/// The partitions of a member, by both of their names.
+pub(super) type Shown = Arc<Mutex<Vec<(PartitionId, Position)>>>;
 
 impl KafkaSource {
     /// A member that joins its group at the first poll.
@@ -87,6 +92,7 @@ impl KafkaSource {
             check_due: Instant::now() + CHECK,
             unanswered: false,
             orphans: Orphans::default(),
+            shown: Shown::default(),
         })
     }
 
@@ -382,9 +388,16 @@ impl KafkaSource {
             self.held.retain(|known| known.id != held.id);
             self.held.push(held);
         }
+        self.show();
         self.answering = true;
         self.assigned = true;
         Ok(Some(Poll::Assigned(assignments)))
+    }
+
+    /// Let those who look from elsewhere see what is held now.
+    fn show(&self) {
+        let held = self.held.iter().map(|held| (held.id.clone(), held.at(None))).collect();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {
@@ -399,6 +412,7 @@ impl KafkaSource {
             self.held.iter().filter(|held| gone(held) && held.is_assigned()).map(|held| held.at(None)).collect();
         self.consumer.answer_revoked(&assigned)?;
         self.held.retain(|held| !gone(held));
+        self.show();
         self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| partitions.contains(id)));
         Ok(())
     }
@@ -515,6 +529,20 @@ impl Source for KafkaSource {
             }
         }
         .boxed()
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        let (consumer, shown) = (Arc::downgrade(&self.consumer), self.shown.clone());
+        Some(Box::new(move || {
+            let held = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let consumer = consumer.upgrade();
+            async move {
+                let Some(consumer) = consumer else { return Vec::new() };
+                let found = spawn_blocking(move || newest(&consumer, held)).await;
+                found.unwrap_or_default()
+            }
+            .boxed()
+        }))
     }
 
     fn carry_beside(&mut self) -> bool {
