@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
+use super::flush::Patience;
 use super::fold::FoldTable;
 use super::meter::{Meter, Tally};
 use super::options::Options;
@@ -48,7 +49,7 @@ impl<E: Event> Worker<E> {
             meter: Meter::new(0),
             watch: watch::Sender::new(Progress::default()),
             ends: KnownEnds::default(),
-            seed: 0,
+            patience: Patience::new(0),
         };
         WorkerBuilder { worker }
     }
@@ -86,7 +87,7 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// The worker.
     pub fn build(mut self) -> Worker<E> {
-        self.worker.seed = self.worker.options.seed;
+        self.worker.patience = Patience::new(self.worker.options.seed);
         self.worker.breaker = Breaker::new(self.worker.options.dead_letter_limit);
         self.worker
     }

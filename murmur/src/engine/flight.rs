@@ -7,7 +7,7 @@ use std::task::Poll;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
-use super::flush::{Flushed, retry, write_all};
+use super::flush::{Flushed, Patience, write_all};
 use super::meter::flush;
 use super::record::{PartitionRecord, Standing};
 use crate::Result;
@@ -59,9 +59,9 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Self {
         let tiles = shipments.iter().map(|shipment| shipment.writes.len()).sum();
-        Self { sending: flush(tiles, send(store, shipments)).boxed(), ended: None }
+        Self { sending: flush(tiles, send(store, shipments, patience)).boxed(), ended: None }
     }
 
     /// Carry on with the flush while `other` is waited for.
@@ -92,7 +92,8 @@ impl Flight {
 }
 
 /// Write everything, then say in the records that it is durable.
-async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
+async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Result<Sent> {
+    let patience = &patience;
     let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, reached: Vec::new() };
     let mut to_say = Vec::new();
     super::failpoint::reach("before_store_write");
@@ -100,7 +101,7 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
         sent.writes += writes.len() as u64;
         to_say.extend(reached.into_iter().map(|reached| (lane, table.clone(), reached)));
         let store = &*store;
-        async move { write_all(store, &table, writes).await }
+        async move { write_all(store, &table, writes, patience).await }
     });
     // Each of them to its end: a write that was sent is not left alone because another one failed.
     for written in join_all(written.collect::<Vec<_>>()).await {
@@ -113,7 +114,7 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
         let store = &*store;
         let said = to_say.into_iter().map(|(lane, table, Reached { partition, record, standing })| async move {
             let commit = record.commit;
-            let standing = retry(|| record.raise(store, &table, &partition, standing)).await?;
+            let standing = patience.retry(|| record.raise(store, &table, &partition, standing)).await?;
             Ok::<_, crate::Error>(Durable { lane, partition, commit, standing })
         });
         sent.reached = try_join_all(said).await?;

@@ -213,7 +213,7 @@ impl<E: Event> Worker<E> {
         let mut shut_out = Vec::new();
         for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
-            let reading = read_all(&*self.store, fold.table(), &wanted);
+            let reading = read_all(&*self.store, fold.table(), &wanted, &self.patience);
             let items = match &mut self.flight {
                 Some(flight) if !wanted.is_empty() => flight.beside(reading).await?,
                 _ => reading.await?,

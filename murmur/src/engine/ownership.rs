@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::flush::{Backoff, can_pass, retry};
+use super::flush::{Patience, can_pass};
 use crate::aggregate::{Form, Monoid};
 use crate::key::Key;
 use crate::pipeline::Pipeline;
@@ -72,11 +72,11 @@ impl Ownership {
     /// Take the table, or refuse to.
     ///
     /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
-    pub(super) async fn claim(&self, records: &dyn Records, table: &Table) -> Result<()> {
+    pub(super) async fn claim(&self, records: &dyn Records, table: &Table, patience: &Patience) -> Result<()> {
         let shelf = table.shelf();
-        let mut backoff = Backoff::new();
+        let mut backoff = patience.backoff();
         loop {
-            let standing = retry(|| records.record(&shelf, NAME)).await?;
+            let standing = patience.retry(|| records.record(&shelf, NAME)).await?;
             let (next, version) = match &standing {
                 None => (self.clone(), None),
                 Some(record) => {
@@ -206,7 +206,7 @@ mod tests {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         let mut claims = Vec::new();
         for owner in owners {
-            claims.push(owner.claim(&store, &table).await);
+            claims.push(owner.claim(&store, &table, &Patience::new(1)).await);
         }
         claims
     }
@@ -252,21 +252,21 @@ mod tests {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         let first = owner(&[(1, "Count"), (2, "Distinct")], &[]);
         first.read(&store, &table).await.unwrap();
-        first.claim(&store, &table).await.unwrap();
+        first.claim(&store, &table, &Patience::new(1)).await.unwrap();
         for fields in [&[(1, "Count")][..], &[(1, "Count"), (2, "Distinct"), (3, "Max<uint64>")]] {
             owner(fields, &[]).read(&store, &table).await.unwrap();
         }
         refused(&owner(&[(2, "TopK")], &[]).read(&store, &table).await, "field 2 was `Distinct` and is `TopK` now");
         let coarser = Ownership { tile: "d/1h".to_owned(), ..first.clone() };
         refused(&coarser.read(&store, &table).await, "the cut of time");
-        first.claim(&store, &table).await.unwrap();
+        first.claim(&store, &table, &Patience::new(1)).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_record_that_does_not_decode_is_an_error() {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         store.put_record(&table.shelf(), NAME, b"{}".to_vec(), None).await.unwrap();
-        let error = owner(&[], &[]).claim(&store, &table).await.unwrap_err();
+        let error = owner(&[], &[]).claim(&store, &table, &Patience::new(1)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 }

@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::decode::Decoder;
 use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
-use super::flush::{Backoff, Flushed, retry};
+use super::flush::{Backoff, Flushed, Patience};
 use super::fold::Fold;
 use super::frontier::Frontier;
 use super::meter::{Meter, Tally};
@@ -45,7 +45,7 @@ pub struct Worker<E> {
     pub(super) watch: watch::Sender<Progress>,
     /// Where partitions end, found beside the work.
     pub(super) ends: KnownEnds,
-    pub(super) seed: u64,
+    pub(super) patience: Patience,
 }
 
 /// A partition that is to be read from its commit.
@@ -143,7 +143,7 @@ impl<E: Event> Worker<E> {
         }
         self.progress.contact = Contact::Awaited;
         self.watch.send_modify(|progress| progress.contact = Contact::Awaited);
-        let mut backoff = Backoff::new();
+        let mut backoff = self.patience.backoff().said_at_once();
         // What the source has to say comes before anything that waits for the store.
         let mut is_called = false;
         loop {
@@ -215,7 +215,9 @@ impl<E: Event> Worker<E> {
             }
             Ok(Poll::Idle | Poll::Assigned(_) | Poll::Revoked(_) | Poll::Lost(_)) => {}
             Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "reading the source failed; trying again");
+                if backoff.is_to_be_said() {
+                    tracing::warn!(%error, "reading the source failed; trying again");
+                }
             }
             Err(error) => return Err(error),
         }
@@ -228,7 +230,7 @@ impl<E: Event> Worker<E> {
                 Some(flight) => flight.beside(backoff.pause()).await,
             }
         } else {
-            *backoff = Backoff::new();
+            *backoff = self.patience.backoff().said_at_once();
         }
         Ok(false)
     }
@@ -266,13 +268,15 @@ impl<E: Event> Worker<E> {
     /// cannot be counted has a place.
     async fn claim(&mut self) -> Result<()> {
         for Lane { fold, .. } in &self.lanes {
-            fold.ownership().claim(&*self.store, fold.table()).await?;
+            fold.ownership().claim(&*self.store, fold.table(), &self.patience).await?;
         }
-        let mut backoff = Backoff::new();
+        let mut backoff = self.patience.backoff();
         loop {
             match self.dead_letters.prepare().await {
                 Err(error) if error.is_retryable() => {
-                    tracing::warn!(%error, "the place of the dead letters cannot be looked at; trying again");
+                    if backoff.is_to_be_said() {
+                        tracing::warn!(%error, "the place of the dead letters cannot be looked at; trying again");
+                    }
                     backoff.pause().await;
                 }
                 done => return done,
@@ -348,8 +352,8 @@ impl<E: Event> Worker<E> {
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
             let (store, table) = (&*self.store, fold.table());
-            let standing = retry(|| PartitionRecord::take_over(store, table, &id)).await?;
-            records.push(retry(|| Frontier::settle(store, table, &id, standing)).await?);
+            let standing = self.patience.retry(|| PartitionRecord::take_over(store, table, &id)).await?;
+            records.push(self.patience.retry(|| Frontier::settle(store, table, &id, standing)).await?);
         }
         let mut owned = Owned::new(id, source_commit, records);
         self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
@@ -459,7 +463,7 @@ impl<E: Event> Worker<E> {
             shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
         }
         if !shipments.is_empty() {
-            self.flight = Some(Flight::start(self.store.clone(), shipments));
+            self.flight = Some(Flight::start(self.store.clone(), shipments, self.patience.clone()));
         }
         Ok(Flushed::Durable)
     }
@@ -520,7 +524,7 @@ impl<E: Event> Worker<E> {
             if owned.read > ledger.standing.record.horizon {
                 let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
                 let standing = ledger.standing;
-                ledger.standing = retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
+                ledger.standing = self.patience.retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
                 if ledger.standing.record.floor != standing.record.floor {
                     return Ok(false);
                 }
@@ -541,13 +545,7 @@ impl<E: Event> Worker<E> {
 
     /// Two owners that run into each other must not do so in step for ever.
     async fn pause_after_conflict(&mut self) {
-        // Xorshift (Marsaglia 2003) is enough for a pause.
-        let mut x = self.seed | 1;
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.seed = x;
-        tokio::time::sleep(Duration::from_millis(x % 500)).await;
+        tokio::time::sleep(Duration::from_millis(self.patience.random() % 500)).await;
     }
 
     fn publish(&mut self) {
