@@ -71,9 +71,9 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// Keep the tiles of this pipeline. All [`options`](Self::options) come before.
     pub fn pipeline<P: Pipeline<Event = E>>(mut self) -> Self {
-        let Options { generation, flush_interval, pipeline_intervals, .. } = &self.worker.options;
+        let Options { generation, flush_interval, pipeline_intervals, flush_bytes, .. } = &self.worker.options;
         let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
-        let fold = Box::new(FoldTable::<P>::new(*generation));
+        let fold = Box::new(FoldTable::<P>::new(*generation, *flush_bytes));
         self.worker.meter.pipeline(P::SPEC.name);
         self.worker.lanes.push(Lane {
             fold,

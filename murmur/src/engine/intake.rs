@@ -68,6 +68,15 @@ impl<E: Event> Worker<E> {
             }
             letters.extend(refused.into_iter().filter_map(|refused| self.letter(&batch, n, refused)));
             self.owned[at].read = Some(offset);
+            if self.lanes.iter().any(|lane| lane.fold.is_heavy()) {
+                self.settle(&batch, &mut letters).await?;
+                self.letters.append(&mut letters);
+                self.flush_what_is_due().await?;
+                if self.owned.get(at).is_none_or(|owned| owned.id != *partition) {
+                    // A conflict: the rest is void.
+                    return Ok(());
+                }
+            }
         }
         if let Some(newest) = letters.last().or(self.letters.waiting.last()) {
             self.breaker.check(&newest.reason)?;

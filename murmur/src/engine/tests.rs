@@ -6,6 +6,7 @@ mod giving;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;
+mod memory;
 mod sums;
 
 use std::sync::{Arc, Mutex};

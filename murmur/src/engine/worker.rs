@@ -248,7 +248,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
-    async fn flush_what_is_due(&mut self) -> Result<()> {
+    pub(super) async fn flush_what_is_due(&mut self) -> Result<()> {
         if self.letters.bytes >= LETTER_BYTES {
             self.sync_letters().await?;
         }

@@ -79,6 +79,9 @@ pub(super) trait Fold<E>: Send + Sync {
     /// Approximate bytes held.
     fn bytes(&self) -> usize;
 
+    /// Whether what is staged may load so much that it should be [settled](Self::settle) before there is more of it.
+    fn is_heavy(&self) -> bool;
+
     /// Forget everything, but which tiles are closed.
     fn clear(&mut self);
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
-use super::entry::{Entries, Entry, Slots, Taken};
+use super::entry::{Entries, Entry, SMALL, Slots, Taken};
 use super::{At, Fold, Settled};
 use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
@@ -25,8 +25,12 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     entries: Entries<P::Aggregate>,
     closed: Closed,
     dirty: usize,
-    /// Bytes of all values that are known to be stored.
+    /// Form B: bytes of all values.
     value_bytes: usize,
+    /// Form B: bytes above which the clean tiles are dropped at the next flush, to be read again when touched.
+    resident: usize,
+    /// To look how large values are.
+    scratch: Vec<u8>,
     /// What the events of the batch emit.
     emissions: Emissions<P::Aggregate>,
     /// Where each of the emissions goes.
@@ -52,7 +56,8 @@ struct Staged {
 }
 
 impl<P: Pipeline> FoldTable<P> {
-    pub(in crate::engine) fn new(generation: u32) -> Self {
+    /// Of a pipeline that does not wait for the interval at so many bytes.
+    pub(in crate::engine) fn new(generation: u32, flush_bytes: usize) -> Self {
         Self {
             table: Table::new(P::SPEC.name, generation),
             generation,
@@ -61,6 +66,9 @@ impl<P: Pipeline> FoldTable<P> {
             closed: Closed::default(),
             dirty: 0,
             value_bytes: 0,
+            // With more than this, what is new would have less than half of the room, and flushes would become small.
+            resident: flush_bytes / 2,
+            scratch: Vec::new(),
             emissions: Emissions::default(),
             staged: Vec::new(),
             catching_up: false,
@@ -263,6 +271,8 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
                     if let Some(item) = &item {
                         base(entry, item)?;
+                        let bytes = item.values.iter().map(|(_, value)| value.len()).sum();
+                        self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
                     }
                     entry.span(partition).floor = Some(Box::new(floor));
                 }
@@ -286,11 +296,16 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             let Some(place) = place else { continue };
             let entry = &mut self.entries.list[place as usize];
             match entry.take(slot, value, at.partition, at.offset) {
-                Taken::Folded if !entry.dirty => {
-                    entry.dirty = true;
-                    self.dirty += 1;
+                Taken::Folded => {
+                    if !entry.dirty {
+                        entry.dirty = true;
+                        self.dirty += 1;
+                    }
+                    if P::Aggregate::FORM == Form::Put {
+                        let more = entry.grow(&mut self.scratch);
+                        self.value_bytes = self.value_bytes.saturating_add_signed(more);
+                    }
                 }
-                Taken::Folded => {}
                 Taken::Held => settled.already_applied += 1,
                 Taken::Closed(from) => shut_out.push((place, at, ShutOut::Closed(from))),
                 Taken::Refused(why) => shut_out.push((place, at, ShutOut::Refused(why))),
@@ -326,7 +341,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             Form::Put => {
                 // What is clean only saves a read. A read would not show what is still being written, but those writes
                 // are durable by now.
-                if self.bytes() > RESIDENT_BYTES {
+                if self.bytes() > self.resident {
                     self.drop_clean();
                 }
                 let mut entries = std::mem::take(&mut self.entries.list);
@@ -346,9 +361,14 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 
     fn bytes(&self) -> usize {
-        // What was folded since the last flush is small as long as it is young; a guess does for it.
-        let fresh = if P::Aggregate::FORM == Form::Put { self.dirty * P::Aggregate::MAX_BYTES.min(256) } else { 0 };
+        // What is small lies in the entries for the most part.
+        let small = P::Aggregate::FORM == Form::Put && P::Aggregate::MAX_BYTES <= SMALL;
+        let fresh = if small { self.dirty * P::Aggregate::MAX_BYTES } else { 0 };
         self.entries.bytes() + self.value_bytes + fresh
+    }
+
+    fn is_heavy(&self) -> bool {
+        P::Aggregate::FORM == Form::Put && P::Aggregate::MAX_BYTES > SMALL && self.staged.len() >= MOST_BASES
     }
 
     fn clear(&mut self) {
@@ -362,14 +382,14 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 }
 
-/// Bytes of Form B tiles above which the clean ones are dropped at the next flush, to be read again when touched.
-const RESIDENT_BYTES: usize = 256 << 20;
+/// Form B: emissions staged at which it is time to settle: each may load a tile, and no tile is small for sure.
+const MOST_BASES: usize = 512;
 
 impl<P: Pipeline> FoldTable<P> {
     fn drop_clean(&mut self) {
         self.entries.keep_dirty();
         self.asked.clear();
-        self.value_bytes = self.entries.list.iter().filter_map(|entry| entry.stored.as_ref()).map(|it| it.bytes).sum();
+        self.value_bytes = self.entries.list.iter().map(|entry| entry.weight).sum();
     }
 
     fn asked_ids(&self, owned: &[Owned]) -> Vec<TileId> {
@@ -416,8 +436,8 @@ impl<P: Pipeline> FoldTable<P> {
         let values: Vec<(Slot, Bytes)> = entry.slots.iter().map(seal).collect();
         let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
         let hash = self.hasher.hash_one(&values);
+        self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
         let stored = entry.stored.get_or_insert_default();
-        self.value_bytes = self.value_bytes + bytes - std::mem::replace(&mut stored.bytes, bytes);
         // Events that changed nothing need no write: whoever folds them again onto the same bytes comes to the same.
         if stored.hash.replace(hash) == Some(hash) {
             return None;
