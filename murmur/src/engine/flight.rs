@@ -7,7 +7,7 @@ use std::task::Poll;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
-use super::flush::{Flushed, Patience, write_all};
+use super::flush::{Flushed, Patience, Written, write_all};
 use super::meter::flush;
 use super::record::{PartitionRecord, Standing};
 use crate::Result;
@@ -38,6 +38,8 @@ pub(super) struct Sent {
     pub(super) writes: u64,
     /// Requests that were sent again.
     pub(super) resent: u64,
+    /// Those of them of which nobody knew whether they had been carried out.
+    pub(super) ambiguous: u64,
     /// What is durable now; nothing after a conflict, or when tiles were closed.
     pub(super) reached: Vec<Durable>,
 }
@@ -94,7 +96,7 @@ impl Flight {
 /// Write everything, then say in the records that it is durable.
 async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Result<Sent> {
     let patience = &patience;
-    let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, reached: Vec::new() };
+    let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, ambiguous: 0, reached: Vec::new() };
     let mut to_say = Vec::new();
     super::failpoint::reach("before_store_write");
     let written = shipments.into_iter().map(|Shipment { lane, table, writes, reached }| {
@@ -105,8 +107,9 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patienc
     });
     // Each of them to its end: a write that was sent is not left alone because another one failed.
     for written in join_all(written.collect::<Vec<_>>()).await {
-        let (flushed, resent) = written?;
+        let Written { flushed, resent, ambiguous } = written?;
         sent.resent += resent;
+        sent.ambiguous += ambiguous;
         sent.flushed = sent.flushed.and(flushed);
     }
     super::failpoint::reach("after_store_write");

@@ -133,7 +133,17 @@ impl Flushed {
     }
 }
 
-/// Write until every write has a definite outcome, and how many had to be sent again. An ambiguous write is sent again
+/// What became of writes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) flushed: Flushed,
+    /// How many had to be sent again.
+    pub(super) resent: u64,
+    /// Those of them of which nobody knew whether they had been carried out.
+    pub(super) ambiguous: u64,
+}
+
+/// Write until every write has a definite outcome. An ambiguous write is sent again
 /// as it was: its condition makes the second one harmless.
 ///
 /// A tile that has no room for its delta, or where a number would leave its range by it, is closed to the partitions of the delta before anyone may say so in a dead
@@ -144,9 +154,9 @@ pub(super) async fn write_all(
     table: &Table,
     mut writes: Vec<Write>,
     patience: &Patience,
-) -> Result<(Flushed, u64)> {
+) -> Result<Written> {
     let mut backoff = patience.backoff();
-    let mut resent = 0;
+    let (mut resent, mut ambiguous) = (0, 0);
     let mut flushed = Flushed::Durable;
     loop {
         let (mut again, mut closing) = (Vec::new(), Vec::new());
@@ -164,6 +174,7 @@ pub(super) async fn write_all(
                     if again.is_empty() {
                         backoff.say(&error);
                     }
+                    ambiguous += u64::from(error.kind() == ErrorKind::Ambiguous);
                     again.push(write);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Oversize | ErrorKind::Overflow) => {
@@ -179,7 +190,7 @@ pub(super) async fn write_all(
             }
         }
         if conflict {
-            return Ok((Flushed::Conflict, resent));
+            return Ok(Written { flushed: Flushed::Conflict, resent, ambiguous });
         }
         resent += again.len() as u64;
         if !closing.is_empty() {
@@ -189,7 +200,7 @@ pub(super) async fn write_all(
             if flushed == Flushed::Closed {
                 super::failpoint::reach("after_closing");
             }
-            return Ok((flushed, resent));
+            return Ok(Written { flushed, resent, ambiguous });
         } else {
             backoff.pause().await;
         }

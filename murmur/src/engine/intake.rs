@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::flush::read_all;
-use super::fold::At;
+use super::fold::{At, Staged};
 use super::partition::{Ledger, Owned};
 use super::worker::{Lane, Worker};
 use crate::event::{BesideField, Event, Place};
@@ -156,9 +156,12 @@ impl<E: Event> Worker<E> {
             let catching_up = ledger.catching_up(offset);
             let place = At { partition: at as u16, offset, catching_up, front };
             match fold.stage(&event, place, now) {
-                Ok(expired) => {
+                Ok(Staged { filtered, expired, late }) => {
                     self.progress.expired += expired;
+                    self.progress.late += late;
+                    tally.filtered += u64::from(filtered);
                     tally.expired += expired;
+                    tally.late += late;
                 }
                 Err(refusal) => {
                     refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason: refusal.0 });

@@ -26,7 +26,9 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     pub(super) dead: u64,
+    pub(super) filtered: u64,
     pub(super) expired: u64,
+    pub(super) late: u64,
     pub(super) already_applied: u64,
     pub(super) repeated: u64,
 }
@@ -39,6 +41,7 @@ pub(super) struct Meter {
     written: Growing,
     conflicts: Growing,
     resent: Growing,
+    ambiguous: Growing,
     partitions: Gauge,
     ages: Ages,
     pipelines: Vec<PipelineMeter>,
@@ -47,7 +50,9 @@ pub(super) struct Meter {
 struct PipelineMeter {
     applied: Growing,
     dead: Growing,
+    filtered: Growing,
     expired: Growing,
+    late: Growing,
     already_applied: Growing,
     repeated: Growing,
     combined: Histogram,
@@ -124,6 +129,7 @@ impl Meter {
             written: Growing::new(TILES_WRITTEN.counter(PLAIN)),
             conflicts: Growing::new(CONFLICTS.counter(PLAIN)),
             resent: Growing::new(WRITES_RESENT.counter(PLAIN)),
+            ambiguous: Growing::new(WRITES_AMBIGUOUS.counter(PLAIN)),
             partitions: PARTITIONS_OWNED.gauge(number()),
             ages: Ages {
                 lag: Known::new(SOURCE_LAG, worker),
@@ -139,7 +145,9 @@ impl Meter {
         self.pipelines.push(PipelineMeter {
             applied: Growing::new(EVENTS_APPLIED.counter([name])),
             dead: Growing::new(EVENTS_DEAD_LETTERED.counter([name])),
+            filtered: Growing::new(EVENTS_FILTERED.counter([name])),
             expired: Growing::new(EVENTS_EXPIRED.counter([name])),
+            late: Growing::new(EVENTS_LATE.counter([name])),
             already_applied: Growing::new(EVENTS_ALREADY_APPLIED.counter([name])),
             repeated: Growing::new(EVENTS_REPEATED.counter([name])),
             combined: COMBINE_RATIO.histogram([name]),
@@ -156,11 +164,14 @@ impl Meter {
         self.written.reach(progress.writes);
         self.conflicts.reach(progress.rewinds);
         self.resent.reach(progress.resent);
+        self.ambiguous.reach(progress.ambiguous);
         self.partitions.set(progress.partitions.len() as f64);
         for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
             pipeline.applied.reach(progress.read.saturating_sub(tally.dead));
             pipeline.dead.reach(tally.dead);
+            pipeline.filtered.reach(tally.filtered);
             pipeline.expired.reach(tally.expired);
+            pipeline.late.reach(tally.late);
             pipeline.already_applied.reach(tally.already_applied);
             pipeline.repeated.reach(tally.repeated);
         }

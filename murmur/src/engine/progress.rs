@@ -44,6 +44,8 @@ pub struct Progress {
     pub ahead: u64,
     /// Emissions left out because their tile has expired.
     pub expired: u64,
+    /// Emissions that came after their tile was closed to events in time, and are counted beside it.
+    pub late: u64,
     /// Emissions skipped because an earlier owner's flush holds them already.
     pub already_applied: u64,
     /// Events that a pipeline left out as it had met their identity before.
@@ -56,6 +58,8 @@ pub struct Progress {
     pub rewinds: u64,
     /// Requests sent again after an ambiguous or passing failure.
     pub resent: u64,
+    /// Those of them of which nobody knew whether they had been carried out.
+    pub ambiguous: u64,
     /// Payloads known to wait in all owned partitions; `None` when a source cannot tell, or has not said yet what is owned.
     pub lag: Option<u64>,
     /// Newest event time seen.
@@ -71,19 +75,21 @@ impl Progress {
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.contact = self.contact.max(other.contact);
-        let Self { read, applied, dead, ahead, expired, already_applied, repeated, .. } = other;
-        let Self { flushes, writes, rewinds, resent, .. } = other;
+        let Self { read, applied, dead, ahead, expired, late, already_applied, repeated, .. } = other;
+        let Self { flushes, writes, rewinds, resent, ambiguous, .. } = other;
         self.read += read;
         self.applied += applied;
         self.dead += dead;
         self.ahead += ahead;
         self.expired += expired;
+        self.late += late;
         self.already_applied += already_applied;
         self.repeated += repeated;
         self.flushes += flushes;
         self.writes += writes;
         self.rewinds += rewinds;
         self.resent += resent;
+        self.ambiguous += ambiguous;
         self.newest = self.newest.max(other.newest);
         self.uncommitted_since = self.uncommitted_since.into_iter().chain(other.uncommitted_since).min();
         for status in other.partitions {

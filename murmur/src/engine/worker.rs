@@ -471,8 +471,9 @@ impl<E: Event> Worker<E> {
     /// Wait for the flush that is on its way, if there is one, and commit what it made durable.
     async fn land(&mut self) -> Result<Flushed> {
         let Some(flight) = self.flight.take() else { return Ok(Flushed::Durable) };
-        let Sent { flushed, writes, resent, reached } = flight.end().await?;
+        let Sent { flushed, writes, resent, ambiguous, reached } = flight.end().await?;
         self.progress.resent += resent;
+        self.progress.ambiguous += ambiguous;
         match flushed {
             Flushed::Durable => {}
             Flushed::Conflict => return self.give_way().await,

@@ -32,6 +32,17 @@ pub(super) struct At {
     pub(super) front: Option<Timestamp>,
 }
 
+/// What [`Fold::stage`] made of an event.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Staged {
+    /// The pipeline's function has emitted nothing.
+    pub(super) filtered: bool,
+    /// Emissions left out because their tile has expired.
+    pub(super) expired: u64,
+    /// Emissions into tiles that are closed to events in time.
+    pub(super) late: u64,
+}
+
 /// What [`Fold::settle`] did not fold.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
@@ -57,9 +68,8 @@ pub(super) trait Fold<E>: Send + Sync {
     /// Whether the event at `position` is one that was sent before. Every event is to be shown, in order.
     fn repeats(&self, event: &E, seen: &mut Seen, position: u64) -> bool;
 
-    /// Take in one event, to be folded by [`settle`](Self::settle); how many of its emissions are left out because
-    /// their tile has expired.
-    fn stage(&mut self, event: &E, at: At, now: Timestamp) -> std::result::Result<u64, Refusal>;
+    /// Take in one event, to be folded by [`settle`](Self::settle).
+    fn stage(&mut self, event: &E, at: At, now: Timestamp) -> std::result::Result<Staged, Refusal>;
 
     /// The tiles that staged events need to be compared with, or to go on from, each once. The answer must show every
     /// write of this worker, as those stay known that may still be under way.

@@ -6,7 +6,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
 use super::entry::{Entries, Entry, SMALL, Slots, Taken};
-use super::{At, Fold, Settled};
+use super::{At, Fold, Settled, Staged};
 use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
@@ -34,7 +34,7 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     /// What the events of the batch emit.
     emissions: Emissions<P::Aggregate>,
     /// Where each of the emissions goes.
-    staged: Vec<Staged>,
+    staged: Vec<Place>,
     /// Whether something staged may have been written by an earlier owner.
     catching_up: bool,
     /// The entries that the last question to the store was about, in its order.
@@ -46,7 +46,7 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
 }
 
 /// Where an emission goes.
-struct Staged {
+struct Place {
     hash: u64,
     /// Where its entry lies, once that is known.
     entry: Option<u32>,
@@ -78,8 +78,9 @@ impl<P: Pipeline> FoldTable<P> {
         }
     }
 
-    /// The place of an event before which the partition's newest one was at `front`: the twin of its tile when it is late.
-    fn locate(&mut self, at: Timestamp, front: Option<Timestamp>) -> (Tile, Slot) {
+    /// The place of an event before which the partition's newest one was at `front`: the twin of its tile when it is late,
+    /// and whether it is.
+    fn locate(&mut self, at: Timestamp, front: Option<Timestamp>) -> (Tile, Slot, bool) {
         let (tile, slot, closes) = match self.recent {
             Some((tile, range, closes)) if range.contains(at) => (tile, self.tiling.slot_in(tile, at), closes),
             _ => {
@@ -90,7 +91,7 @@ impl<P: Pipeline> FoldTable<P> {
             }
         };
         let is_late = closes.is_some_and(|closes| front >= Some(closes));
-        (if is_late { self.tiling.late(tile) } else { tile }, slot)
+        (if is_late { self.tiling.late(tile) } else { tile }, slot, is_late)
     }
 
     /// Add what an event emits; nothing when it is refused.
@@ -226,21 +227,21 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         P::DEDUP.is_some_and(|dedup| seen.repeats(event, dedup.identify, position))
     }
 
-    fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<u64, Refusal> {
+    fn stage(&mut self, event: &P::Event, at: At, now: Timestamp) -> std::result::Result<Staged, Refusal> {
         let before = self.emissions.len();
         self.apply(event)?;
-        let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
+        let emitted = (self.emissions.len() - before) as u64;
+        let (tile, slot, is_late) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
         if self.tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= now) {
-            let expired = (self.emissions.len() - before) as u64;
             self.emissions.truncate(before);
-            return Ok(expired);
+            return Ok(Staged { filtered: emitted == 0, expired: emitted, late: 0 });
         }
         for n in before..self.emissions.len() {
             let hash = self.entries.hash(self.emissions.key(n), tile, Self::part(at));
-            self.staged.push(Staged { hash, entry: None, tile, slot, at });
+            self.staged.push(Place { hash, entry: None, tile, slot, at });
         }
         self.catching_up |= at.catching_up;
-        Ok(0)
+        Ok(Staged { filtered: emitted == 0, expired: 0, late: if is_late { emitted } else { 0 } })
     }
 
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId> {
@@ -292,7 +293,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         }
         let mut settled = Settled::default();
         let mut shut_out: Vec<(u32, At, ShutOut)> = Vec::new();
-        for (Staged { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
+        for (Place { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
             let Some(place) = place else { continue };
             let entry = &mut self.entries.list[place as usize];
             match entry.take(slot, value, at.partition, at.offset) {
