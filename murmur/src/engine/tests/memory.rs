@@ -3,10 +3,10 @@
 use super::*;
 use crate::aggregate::Last;
 
-/// The last event of each word, as a text of 4,000 bytes.
+/// The last event of each word, as a text of 1,000 bytes.
 struct Texts;
 
-const LONG: usize = 4_000;
+const LONG: usize = 1_000;
 
 impl Pipeline for Texts {
     type Event = Word;
@@ -63,12 +63,11 @@ async fn a_bound_in_bytes_holds_with_large_folds_in_the_midst_of_a_batch() {
     const WORDS: u64 = 8_000;
     let store = Arc::new(MemoryStore::new());
     let source = Box::new(Lump { words: WORDS, assigned: false, next: 0 });
-    let options =
-        Options { flush_bytes: 2 << 20, flush_interval: Span::from_seconds(3_600), ..Options::default() };
+    let options = Options { flush_bytes: 1 << 20, flush_interval: Span::from_seconds(3_600), ..Options::default() };
     let builder = Worker::builder(store.clone(), source, decode, Box::new(Letters::default())).options(options);
     let summary = to_the_end(builder.pipeline::<Texts>()).await;
     assert_eq!((summary.progress.read, summary.progress.writes), (WORDS, WORDS));
-    // 32 MB, of which 2 MiB, and what one read of bases brings, may be held.
+    // 8 MB, of which 1 MiB, and what one read of bases brings, may be held.
     assert!(summary.progress.flushes >= 7, "{} flushes", summary.progress.flushes);
     let items = store.scan(&Table::new("texts", 1), None, 2 * WORDS as usize).await.unwrap();
     assert_eq!(items.len() as u64, WORDS);
