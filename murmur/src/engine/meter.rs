@@ -15,8 +15,8 @@ use super::flight::Sent;
 use super::flush::Flushed;
 use super::progress::Progress;
 use crate::Result;
-use crate::metrics::{Metric, PLAIN};
 use crate::metrics::catalogue::*;
+use crate::metrics::{Metric, PLAIN};
 use crate::time::{Span, Timestamp};
 
 /// Between two looks at how old things have become by themselves.

@@ -152,6 +152,9 @@ impl<E: Event> Worker<E> {
             }
             if !std::mem::take(&mut is_called) {
                 self.begin(&mut asked).await?;
+                if stop() {
+                    continue;
+                }
             }
             let polled = self.poll().await;
             self.progress.contact = match &polled {
@@ -382,7 +385,11 @@ impl<E: Event> Worker<E> {
         let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
         self.leave(partitions);
         // Entries know partitions by their place in `owned`, which has moved.
-        if uncommitted { self.rewind() } else { self.forget() }
+        if uncommitted {
+            self.rewind()
+        } else {
+            self.forget()
+        }
         Ok(())
     }
 
@@ -525,7 +532,8 @@ impl<E: Event> Worker<E> {
             if owned.read > ledger.standing.record.horizon {
                 let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
                 let standing = ledger.standing;
-                ledger.standing = self.patience.retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
+                ledger.standing =
+                    self.patience.retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
                 if ledger.standing.record.floor != standing.record.floor {
                     return Ok(false);
                 }

@@ -1,6 +1,5 @@
 //! Partitions that the group wants back while the store says nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,17 +9,15 @@ use crate::source::{Asks, Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Item, Outcome, Write};
 use crate::time::{Level, TimeRange};
 
-/// A store that never answers what it is asked while it hangs.
+/// A store that does not answer while it hangs.
 struct Hanging {
     inner: Arc<MemoryStore>,
-    hangs: AtomicBool,
+    hangs: watch::Sender<bool>,
 }
 
 impl Hanging {
     async fn answers(&self) {
-        if self.hangs.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
+        self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
     }
 }
 
@@ -118,7 +115,7 @@ impl Group {
     fn news(&mut self) -> Option<Poll> {
         if !std::mem::replace(&mut self.said, true) {
             if let Some(store) = &self.hangs {
-                store.hangs.store(true, Ordering::SeqCst);
+                store.hangs.send_replace(true);
             }
             let all = ids().map(|partition| Assignment { partition, start: Start::Committed(None) });
             return Some(Poll::Assigned(all.to_vec()));
@@ -184,7 +181,7 @@ impl Source for Group {
 /// With a store that hangs after the partitions were taken, and a worker that flushes at so many tiles.
 async fn give_back(flush_tiles: usize) {
     let store = Arc::new(MemoryStore::new());
-    let hanging = Arc::new(Hanging { inner: store.clone(), hangs: AtomicBool::new(false) });
+    let hanging = Arc::new(Hanging { inner: store.clone(), hangs: watch::Sender::new(false) });
     let (want, wants) = watch::channel(false);
     let (given, mut is_given) = watch::channel(None);
     let committed = Arc::new(Mutex::new(Vec::new()));
@@ -196,7 +193,7 @@ async fn give_back(flush_tiles: usize) {
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(worker.run(stopped));
     progress.wait_for(|progress| progress.read >= 1).await.unwrap();
-    hanging.hangs.store(true, Ordering::SeqCst);
+    hanging.hangs.send_replace(true);
     tokio::time::sleep(Duration::from_secs(60)).await;
     let wanted = Instant::now();
     want.send_replace(true);
@@ -209,7 +206,7 @@ async fn give_back(flush_tiles: usize) {
     // What is left waits for the store, and is read again from its record.
     assert_eq!(progress.borrow_and_update().lag, None, "nobody knows while it waits");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    hanging.hangs.store(false, Ordering::SeqCst);
+    hanging.hangs.send_replace(false);
     want.send_replace(false);
     stop_when_done(running, stop, &mut progress).await;
     assert_eq!((count(&store, "words", "given").await, count(&store, "words", "kept").await), (0, 3));
@@ -242,7 +239,7 @@ async fn a_worker_that_waits_for_the_store_hears_that_its_partitions_are_wanted_
 
 #[tokio::test(start_paused = true)]
 async fn a_request_to_stop_does_not_wait_for_a_partition_that_cannot_be_begun() {
-    let store = Arc::new(Hanging { inner: Arc::new(MemoryStore::new()), hangs: AtomicBool::new(false) });
+    let store = Arc::new(Hanging { inner: Arc::new(MemoryStore::new()), hangs: watch::Sender::new(false) });
     let (_want, wants) = watch::channel(false);
     let group = Group {
         next: [None; 2],
