@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use murmur::source::{
-    Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Ruler, Source, Start,
+    Asks, Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Ruler, Source, Start,
 };
 
 use murmur::{Error, ErrorKind, Result};
@@ -234,6 +234,15 @@ impl Source for LogSource {
             }
         }
         Box::pin(async { Ok(()) })
+    }
+
+    /// Whoever waits for long for the store may be told that partitions are wanted back, at any time.
+    fn asks(&self, _: Asks) -> BoxFuture<'static, ()> {
+        if self.bounded {
+            return Box::pin(std::future::pending());
+        }
+        let pause = lock(&self.rng).u64(0..10_000);
+        Box::pin(tokio::time::sleep(Duration::from_millis(pause)))
     }
 
     fn ruler(&self) -> Ruler {

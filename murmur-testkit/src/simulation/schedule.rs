@@ -230,6 +230,7 @@ impl<'a, S: Subject> World<'a, S> {
         }
         options.flush_tiles = rng.usize(1..40);
         options.drain_budget = Span::from_millis(rng.u64(100..20_000));
+        options.revoke_budget = Span::from_millis(rng.u64(0..4_000));
         options.seed = rng.u64(..);
         drop(rng);
         let (stop, stopped) = watch::channel(false);

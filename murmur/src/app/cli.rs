@@ -10,8 +10,8 @@ use super::generator::Generate;
 use super::logs::LogFormat;
 use super::print::Output;
 use super::units::{Step, Units};
-use crate::engine::{Clock, DeadLetterLimit, SystemClock};
-use crate::location::Location;
+use crate::engine::{Clock, DeadLetterLimit, Options, SystemClock};
+use crate::location::{ByteSize, Location};
 use crate::time::{Span, Timestamp, Zone};
 
 /// Where a server listens, and where a query looks for one.
@@ -116,6 +116,18 @@ pub(super) struct WorkerArgs {
     /// Longest time between two flushes; `1s,likes=1m` for one that differs for a pipeline
     #[arg(long, env = "MURMUR_FLUSH_INTERVAL", default_value = "1s", value_delimiter = ',', value_name = "SPAN")]
     pub(super) flush_interval: Vec<FlushInterval>,
+    /// Tiles with something to write at which a worker does not wait for the interval
+    #[arg(long, env = "MURMUR_FLUSH_TILES", default_value_t = Options::default().flush_tiles, value_name = "N", value_parser = at_least_one)]
+    pub(super) flush_tiles: usize,
+    /// Unflushed state of a pipeline in a worker at which it does not wait for the interval: 64MiB, 1GiB
+    #[arg(long, env = "MURMUR_FLUSH_BYTES", default_value_t = ByteSize(Options::default().flush_bytes), value_name = "SIZE")]
+    pub(super) flush_bytes: ByteSize,
+    /// After a request to stop: how long the last flush may take; what is not durable by then is read again
+    #[arg(long, env = "MURMUR_DRAIN_BUDGET", default_value_t = Options::default().drain_budget, value_name = "SPAN")]
+    pub(super) drain_budget: Span,
+    /// When the group wants partitions back: how long flushing may hold them up; well below its `max.poll.interval.ms`
+    #[arg(long, env = "MURMUR_REVOKE_BUDGET", default_value_t = Options::default().revoke_budget, value_name = "SPAN")]
+    pub(super) revoke_budget: Span,
     /// Workers side by side, each with its share of the partitions; by default one a core for Kafka, one otherwise
     #[arg(long, env = "MURMUR_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) threads: Option<u32>,
@@ -437,6 +449,21 @@ mod tests {
         assert_eq!(cli.unwrap_err().kind(), clap::error::ErrorKind::ArgumentConflict);
         let cli = Cli::try_parse_from(["shop", "query", "likes", "home", "-1"]).unwrap();
         assert!(matches!(cli.verb, Verb::Query(QueryArgs { key, .. }) if key == ["home", "-1"]));
+    }
+
+    #[test]
+    fn budgets_and_bounds_of_a_worker_are_flags() {
+        let parse = |flags: &[&str]| {
+            let cli = Cli::try_parse_from([&["shop", "run", "--source", "-", "--store", "memory:"], flags].concat());
+            let Verb::Run(RunArgs { worker, .. }) = cli.unwrap().verb else { panic!("another verb") };
+            crate::app::open::options(&worker, &[]).unwrap()
+        };
+        let (plain, default) = (parse(&[]), Options::default());
+        assert_eq!((plain.drain_budget, plain.revoke_budget), (default.drain_budget, default.revoke_budget));
+        assert_eq!((plain.flush_tiles, plain.flush_bytes), (default.flush_tiles, default.flush_bytes));
+        let given = parse(&["--drain-budget=1m", "--revoke-budget=2s", "--flush-tiles=7", "--flush-bytes=3KiB"]);
+        assert_eq!((given.drain_budget, given.revoke_budget), (Span::from_seconds(60), Span::from_seconds(2)));
+        assert_eq!((given.flush_tiles, given.flush_bytes), (7, 3 << 10));
     }
 
     #[test]

@@ -246,8 +246,15 @@ fn reads(source: &Path, folder: &Path) -> bool {
 
 /// How a worker goes about it.
 pub(super) fn options(args: &WorkerArgs, entries: &[Entry]) -> Result<Options> {
-    let mut options =
-        Options { dead_letter_limit: args.dead_letter_limit, generation: GENERATION, ..Options::default() };
+    let mut options = Options {
+        dead_letter_limit: args.dead_letter_limit,
+        flush_tiles: args.flush_tiles,
+        flush_bytes: args.flush_bytes.0,
+        drain_budget: args.drain_budget,
+        revoke_budget: args.revoke_budget,
+        generation: GENERATION,
+        ..Options::default()
+    };
     for FlushInterval { pipeline, span } in &args.flush_interval {
         match pipeline {
             None => options.flush_interval = *span,

@@ -91,7 +91,7 @@ struct Numbers<'a>(&'a Progress);
 
 impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Progress { read, dead, expired, repeated, lag, rewinds, .. } = self.0;
+        let Progress { read, dead, expired, repeated, lag, rewinds, newest, .. } = self.0;
         write!(f, "{read} events")?;
         if *dead > 0 {
             write!(f, "  {dead} dead letters")?;
@@ -105,11 +105,12 @@ impl fmt::Display for Numbers<'_> {
         if *rewinds > 0 {
             write!(f, "  {rewinds} rewinds")?;
         }
-        if let Some(lag) = lag {
-            write!(f, "  lag {lag}")?;
+        match lag {
+            Some(lag) => write!(f, "  lag {lag}")?,
+            None => f.write_str("  lag ?")?,
         }
-        if let Some(fresh) = self.0.freshness(SystemClock.now()) {
-            write!(f, "  newest event {} ago", print::ago(fresh))?;
+        if let Some(newest) = newest {
+            write!(f, "  newest event {} ago", print::ago(SystemClock.now().since(*newest)))?;
         }
         Ok(())
     }
@@ -126,12 +127,14 @@ pub(super) fn json(summary: &Summary) -> Json {
         dead,
         ahead,
         expired,
+        late,
         already_applied,
         repeated,
         flushes,
         writes,
         rewinds,
         resent,
+        ambiguous,
         lag,
         newest,
         uncommitted_since,
@@ -151,15 +154,31 @@ pub(super) fn json(summary: &Summary) -> Json {
         "dead": dead,
         "ahead": ahead,
         "expired": expired,
+        "late": late,
         "already_applied": already_applied,
         "repeated": repeated,
         "flushes": flushes,
         "writes": writes,
         "rewinds": rewinds,
         "resent": resent,
+        "ambiguous": ambiguous,
         "lag": lag,
         "newest": newest,
         "uncommitted_since": uncommitted_since,
         "partitions": partitions.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Contact;
+
+    #[test]
+    fn a_lag_that_nobody_knows_is_not_shown_as_none() {
+        let line = |progress: &Progress| Rate::start().line(progress);
+        assert!(line(&Progress::default()).contains("lag ?"));
+        let caught_up = Progress { contact: Contact::Made, lag: Some(0), ..Progress::default() };
+        assert!(line(&caught_up).contains("lag 0"));
+    }
 }

@@ -5,11 +5,12 @@ use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
+use super::flush::Patience;
 use super::fold::FoldTable;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::progress::Progress;
-use super::worker::{Lane, Letters, Worker};
+use super::worker::{KnownEnds, Lane, Letters, Worker};
 use crate::Result;
 use crate::event::Event;
 use crate::metrics::measured;
@@ -40,13 +41,15 @@ impl<E: Event> Worker<E> {
             options: Options::default(),
             lanes: Vec::new(),
             owned: Vec::new(),
+            waiting: Vec::new(),
             flight: None,
             letters: Letters::default(),
             breaker: Breaker::new(Options::default().dead_letter_limit),
             progress: Progress::default(),
             meter: Meter::new(0),
             watch: watch::Sender::new(Progress::default()),
-            seed: 0,
+            ends: KnownEnds::default(),
+            patience: Patience::new(0),
         };
         WorkerBuilder { worker }
     }
@@ -68,9 +71,9 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// Keep the tiles of this pipeline. All [`options`](Self::options) come before.
     pub fn pipeline<P: Pipeline<Event = E>>(mut self) -> Self {
-        let Options { generation, flush_interval, pipeline_intervals, .. } = &self.worker.options;
+        let Options { generation, flush_interval, pipeline_intervals, flush_bytes, .. } = &self.worker.options;
         let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
-        let fold = Box::new(FoldTable::<P>::new(*generation));
+        let fold = Box::new(FoldTable::<P>::new(*generation, *flush_bytes));
         self.worker.meter.pipeline(P::SPEC.name);
         self.worker.lanes.push(Lane {
             fold,
@@ -84,7 +87,7 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// The worker.
     pub fn build(mut self) -> Worker<E> {
-        self.worker.seed = self.worker.options.seed;
+        self.worker.patience = Patience::new(self.worker.options.seed);
         self.worker.breaker = Breaker::new(self.worker.options.dead_letter_limit);
         self.worker
     }

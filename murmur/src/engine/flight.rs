@@ -7,7 +7,7 @@ use std::task::Poll;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
-use super::flush::{Flushed, retry, write_all};
+use super::flush::{Flushed, Patience, Written, write_all};
 use super::meter::flush;
 use super::record::{PartitionRecord, Standing};
 use crate::Result;
@@ -38,6 +38,8 @@ pub(super) struct Sent {
     pub(super) writes: u64,
     /// Requests that were sent again.
     pub(super) resent: u64,
+    /// Those of them of which nobody knew whether they had been carried out.
+    pub(super) ambiguous: u64,
     /// What is durable now; nothing after a conflict, or when tiles were closed.
     pub(super) reached: Vec<Durable>,
 }
@@ -59,9 +61,9 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Self {
         let tiles = shipments.iter().map(|shipment| shipment.writes.len()).sum();
-        Self { sending: flush(tiles, send(store, shipments)).boxed(), ended: None }
+        Self { sending: flush(tiles, send(store, shipments, patience)).boxed(), ended: None }
     }
 
     /// Carry on with the flush while `other` is waited for.
@@ -92,20 +94,22 @@ impl Flight {
 }
 
 /// Write everything, then say in the records that it is durable.
-async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
-    let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, reached: Vec::new() };
+async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Result<Sent> {
+    let patience = &patience;
+    let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, ambiguous: 0, reached: Vec::new() };
     let mut to_say = Vec::new();
     super::failpoint::reach("before_store_write");
     let written = shipments.into_iter().map(|Shipment { lane, table, writes, reached }| {
         sent.writes += writes.len() as u64;
         to_say.extend(reached.into_iter().map(|reached| (lane, table.clone(), reached)));
         let store = &*store;
-        async move { write_all(store, &table, writes).await }
+        async move { write_all(store, &table, writes, patience).await }
     });
     // Each of them to its end: a write that was sent is not left alone because another one failed.
     for written in join_all(written.collect::<Vec<_>>()).await {
-        let (flushed, resent) = written?;
+        let Written { flushed, resent, ambiguous } = written?;
         sent.resent += resent;
+        sent.ambiguous += ambiguous;
         sent.flushed = sent.flushed.and(flushed);
     }
     super::failpoint::reach("after_store_write");
@@ -113,7 +117,7 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>) -> Result<Sent> {
         let store = &*store;
         let said = to_say.into_iter().map(|(lane, table, Reached { partition, record, standing })| async move {
             let commit = record.commit;
-            let standing = retry(|| record.raise(store, &table, &partition, standing)).await?;
+            let standing = patience.retry(|| record.raise(store, &table, &partition, standing)).await?;
             Ok::<_, crate::Error>(Durable { lane, partition, commit, standing })
         });
         sent.reached = try_join_all(said).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::flush::read_all;
-use super::fold::{At, Fate};
+use super::fold::{At, Fate, Staged};
 use super::partition::{Ledger, Owned};
 use super::worker::{Lane, Worker};
 use crate::event::{BesideField, Event, Place};
@@ -68,6 +68,15 @@ impl<E: Event> Worker<E> {
             }
             letters.extend(refused.into_iter().filter_map(|refused| self.letter(&batch, n, refused)));
             self.owned[at].read = Some(offset);
+            if self.lanes.iter().any(|lane| lane.fold.is_heavy()) {
+                self.settle(&batch, &mut letters).await?;
+                self.letters.append(&mut letters);
+                self.flush_what_is_due().await?;
+                if self.owned.get(at).is_none_or(|owned| owned.id != *partition) {
+                    // A conflict: the rest is void.
+                    return Ok(());
+                }
+            }
         }
         if let Some(newest) = letters.last().or(self.letters.waiting.last()) {
             self.breaker.check(&newest.reason)?;
@@ -147,9 +156,12 @@ impl<E: Event> Worker<E> {
                     self.progress.repeated += 1;
                     tally.repeated += 1;
                 }
-                Ok(Fate::Staged { expired }) => {
+                Ok(Fate::Staged(Staged { filtered, expired, late })) => {
                     self.progress.expired += expired;
+                    self.progress.late += late;
+                    tally.filtered += u64::from(filtered);
                     tally.expired += expired;
+                    tally.late += late;
                 }
                 Err(refusal) => {
                     refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason: refusal.0 });
@@ -213,7 +225,7 @@ impl<E: Event> Worker<E> {
         let mut shut_out = Vec::new();
         for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
-            let reading = read_all(&*self.store, fold.table(), &wanted);
+            let reading = read_all(&*self.store, fold.table(), &wanted, &self.patience);
             let items = match &mut self.flight {
                 Some(flight) if !wanted.is_empty() => flight.beside(reading).await?,
                 _ => reading.await?,

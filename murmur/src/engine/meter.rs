@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -15,8 +15,8 @@ use super::flight::Sent;
 use super::flush::Flushed;
 use super::progress::Progress;
 use crate::Result;
-use crate::metrics::PLAIN;
 use crate::metrics::catalogue::*;
+use crate::metrics::{Metric, PLAIN};
 use crate::time::{Span, Timestamp};
 
 /// Between two looks at how old things have become by themselves.
@@ -26,7 +26,9 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     pub(super) dead: u64,
+    pub(super) filtered: u64,
     pub(super) expired: u64,
+    pub(super) late: u64,
     pub(super) already_applied: u64,
     pub(super) repeated: u64,
 }
@@ -39,10 +41,8 @@ pub(super) struct Meter {
     written: Growing,
     conflicts: Growing,
     resent: Growing,
+    ambiguous: Growing,
     partitions: Gauge,
-    /// Registered when there is something to say: a gauge of 0 would look as if there were no lag.
-    lag: Option<Gauge>,
-    worker: u32,
     ages: Ages,
     pipelines: Vec<PipelineMeter>,
 }
@@ -50,7 +50,9 @@ pub(super) struct Meter {
 struct PipelineMeter {
     applied: Growing,
     dead: Growing,
+    filtered: Growing,
     expired: Growing,
+    late: Growing,
     already_applied: Growing,
     repeated: Growing,
     combined: Histogram,
@@ -78,16 +80,41 @@ impl Growing {
 /// What grows while nothing happens.
 #[derive(Clone)]
 struct Ages {
-    freshness: Gauge,
+    lag: Known,
+    freshness: Known,
     uncommitted: Gauge,
 }
 
 impl Ages {
     fn show(&self, progress: &Progress, now: Timestamp) {
-        if let Some(freshness) = progress.freshness(now) {
-            self.freshness.set(freshness.as_seconds_f64());
-        }
+        self.lag.show(progress.lag.map(|lag| lag as f64));
+        self.freshness.show(progress.freshness(now).map(|span| span.as_seconds_f64()));
         self.uncommitted.set(progress.uncommitted_age(now).as_seconds_f64());
+    }
+}
+
+/// A gauge that is registered when there is something to say: one of 0 would look as if all were well.
+#[derive(Clone)]
+struct Known {
+    metric: Metric,
+    worker: u32,
+    gauge: Arc<OnceLock<Gauge>>,
+}
+
+impl Known {
+    fn new(metric: Metric, worker: u32) -> Self {
+        Self { metric, worker, gauge: Arc::default() }
+    }
+
+    fn show(&self, value: Option<f64>) {
+        match value {
+            Some(value) => self.gauge.get_or_init(|| self.metric.gauge([self.worker.to_string()])).set(value),
+            None => {
+                if let Some(gauge) = self.gauge.get() {
+                    gauge.set(f64::NAN);
+                }
+            }
+        }
     }
 }
 
@@ -102,10 +129,13 @@ impl Meter {
             written: Growing::new(TILES_WRITTEN.counter(PLAIN)),
             conflicts: Growing::new(CONFLICTS.counter(PLAIN)),
             resent: Growing::new(WRITES_RESENT.counter(PLAIN)),
+            ambiguous: Growing::new(WRITES_AMBIGUOUS.counter(PLAIN)),
             partitions: PARTITIONS_OWNED.gauge(number()),
-            lag: None,
-            worker,
-            ages: Ages { freshness: FRESHNESS.gauge(number()), uncommitted: UNCOMMITTED_AGE.gauge(number()) },
+            ages: Ages {
+                lag: Known::new(SOURCE_LAG, worker),
+                freshness: Known::new(FRESHNESS, worker),
+                uncommitted: UNCOMMITTED_AGE.gauge(number()),
+            },
             pipelines: Vec::new(),
         }
     }
@@ -115,7 +145,9 @@ impl Meter {
         self.pipelines.push(PipelineMeter {
             applied: Growing::new(EVENTS_APPLIED.counter([name])),
             dead: Growing::new(EVENTS_DEAD_LETTERED.counter([name])),
+            filtered: Growing::new(EVENTS_FILTERED.counter([name])),
             expired: Growing::new(EVENTS_EXPIRED.counter([name])),
+            late: Growing::new(EVENTS_LATE.counter([name])),
             already_applied: Growing::new(EVENTS_ALREADY_APPLIED.counter([name])),
             repeated: Growing::new(EVENTS_REPEATED.counter([name])),
             combined: COMBINE_RATIO.histogram([name]),
@@ -132,20 +164,14 @@ impl Meter {
         self.written.reach(progress.writes);
         self.conflicts.reach(progress.rewinds);
         self.resent.reach(progress.resent);
+        self.ambiguous.reach(progress.ambiguous);
         self.partitions.set(progress.partitions.len() as f64);
-        match (progress.lag, &self.lag) {
-            (Some(lag), known) => {
-                let gauge = known.clone().unwrap_or_else(|| SOURCE_LAG.gauge([self.worker.to_string()]));
-                gauge.set(lag as f64);
-                self.lag = Some(gauge);
-            }
-            (None, Some(gauge)) => gauge.set(f64::NAN),
-            (None, None) => {}
-        }
         for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
             pipeline.applied.reach(progress.read.saturating_sub(tally.dead));
             pipeline.dead.reach(tally.dead);
+            pipeline.filtered.reach(tally.filtered);
             pipeline.expired.reach(tally.expired);
+            pipeline.late.reach(tally.late);
             pipeline.already_applied.reach(tally.already_applied);
             pipeline.repeated.reach(tally.repeated);
         }

@@ -19,6 +19,10 @@ pub struct Options {
     pub flush_bytes: usize,
     /// How long the last flush may take after a request to stop.
     pub drain_budget: Span,
+    /// How long making durable what was read may hold up partitions that are to be given to someone else; what is not
+    /// durable by then is dropped, and read again by its next owner. It must be well below the time that a group waits for
+    /// its members (Kafka: `max.poll.interval.ms`, 5 minutes).
+    pub revoke_budget: Span,
     /// How many of the last payloads may be dead letters before the worker stops.
     pub dead_letter_limit: DeadLetterLimit,
     /// Its number among the workers of this process, for the metrics.
@@ -36,6 +40,7 @@ impl Default for Options {
             flush_tiles: 200_000,
             flush_bytes: 256 << 20,
             drain_budget: Span::from_seconds(25),
+            revoke_budget: Span::from_seconds(10),
             dead_letter_limit: DeadLetterLimit::default(),
             worker: 0,
             seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),

@@ -3,7 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 
-use super::flush::{Backoff, can_pass, retry};
+use super::flush::{Patience, can_pass};
 use crate::aggregate::{Form, Monoid};
 use crate::key::Key;
 use crate::pipeline::Pipeline;
@@ -78,17 +78,17 @@ impl Ownership {
     /// Take the table, or refuse to; a name for it that no table of another store has.
     ///
     /// Errors: [`Foreign`](ErrorKind::Foreign) says what does not fit, and the way out.
-    pub(super) async fn claim(&self, store: &dyn Store, table: &Table) -> Result<String> {
+    pub(super) async fn claim(&self, store: &dyn Store, table: &Table, patience: &Patience) -> Result<String> {
         let shelf = table.shelf();
-        let mut backoff = Backoff::new();
+        let mut backoff = patience.backoff();
         let mut looked = false;
         loop {
-            let standing = retry(|| store.record(&shelf, NAME)).await?;
+            let standing = patience.retry(|| store.record(&shelf, NAME)).await?;
             let (mut next, version) = match &standing {
                 None if !looked => {
                     // Another worker may have taken it, and written, since: then there is an owner now.
-                    looked = retry(|| is_empty(store, table)).await?;
-                    if !looked && retry(|| store.record(&shelf, NAME)).await?.is_none() {
+                    looked = patience.retry(|| is_empty(store, table)).await?;
+                    if !looked && patience.retry(|| store.record(&shelf, NAME)).await?.is_none() {
                         return Err(foreign(table, "it holds items, and no record of a pipeline that wrote them"));
                     }
                     continue;
@@ -238,7 +238,7 @@ mod tests {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         let mut claims = Vec::new();
         for owner in owners {
-            claims.push(owner.claim(&store, &table).await);
+            claims.push(owner.claim(&store, &table, &Patience::new(1)).await);
         }
         claims
     }
@@ -293,14 +293,14 @@ mod tests {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         let first = owner(&[(1, "Count"), (2, "Distinct")], &[]);
         first.read(&store, &table).await.unwrap();
-        first.claim(&store, &table).await.unwrap();
+        first.claim(&store, &table, &Patience::new(1)).await.unwrap();
         for fields in [&[(1, "Count")][..], &[(1, "Count"), (2, "Distinct"), (3, "Max<uint64>")]] {
             owner(fields, &[]).read(&store, &table).await.unwrap();
         }
         refused(&owner(&[(2, "TopK")], &[]).read(&store, &table).await, "field 2 was `Distinct` and is `TopK` now");
         let coarser = Ownership { tile: "d/1h".to_owned(), ..first.clone() };
         refused(&coarser.read(&store, &table).await, "the cut of time");
-        first.claim(&store, &table).await.unwrap();
+        first.claim(&store, &table, &Patience::new(1)).await.unwrap();
     }
 
     #[tokio::test]
@@ -315,7 +315,10 @@ mod tests {
             expires: None,
         };
         store.write(&table, &[write]).await.pop().unwrap().unwrap();
-        refused(&owner(&[], &[]).claim(&store, &table).await, "it holds items, and no record of a pipeline");
+        refused(
+            &owner(&[], &[]).claim(&store, &table, &Patience::new(1)).await,
+            "it holds items, and no record of a pipeline",
+        );
         assert_eq!(store.record(&table.shelf(), NAME).await.unwrap(), None, "nothing was written");
     }
 
@@ -323,7 +326,7 @@ mod tests {
     async fn a_record_that_does_not_decode_is_an_error() {
         let (store, table) = (MemoryStore::new(), Table::new("likes", 1));
         store.put_record(&table.shelf(), NAME, b"{}".to_vec(), None).await.unwrap();
-        let error = owner(&[], &[]).claim(&store, &table).await.unwrap_err();
+        let error = owner(&[], &[]).claim(&store, &table, &Patience::new(1)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use crate::source::{Offset, PartitionId};
 use crate::time::{Span, Timestamp};
 
@@ -42,6 +44,8 @@ pub struct Progress {
     pub ahead: u64,
     /// Emissions left out because their tile has expired.
     pub expired: u64,
+    /// Emissions that came after their tile was closed to events in time, and are counted beside it.
+    pub late: u64,
     /// Emissions skipped because an earlier owner's flush holds them already.
     pub already_applied: u64,
     /// Events that a pipeline left out as it had met their identity before.
@@ -54,7 +58,9 @@ pub struct Progress {
     pub rewinds: u64,
     /// Requests sent again after an ambiguous or passing failure.
     pub resent: u64,
-    /// Payloads known to wait in all owned partitions; `None` when a source cannot tell.
+    /// Those of them of which nobody knew whether they had been carried out.
+    pub ambiguous: u64,
+    /// Payloads known to wait in all owned partitions; `None` when a source cannot tell, or has not said yet what is owned.
     pub lag: Option<u64>,
     /// Newest event time seen.
     pub newest: Option<Timestamp>,
@@ -72,19 +78,21 @@ impl Progress {
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.contact = self.contact.max(other.contact);
-        let Self { read, applied, dead, ahead, expired, already_applied, repeated, .. } = other;
-        let Self { flushes, writes, rewinds, resent, .. } = other;
+        let Self { read, applied, dead, ahead, expired, late, already_applied, repeated, .. } = other;
+        let Self { flushes, writes, rewinds, resent, ambiguous, .. } = other;
         self.read += read;
         self.applied += applied;
         self.dead += dead;
         self.ahead += ahead;
         self.expired += expired;
+        self.late += late;
         self.already_applied += already_applied;
         self.repeated += repeated;
         self.flushes += flushes;
         self.writes += writes;
         self.rewinds += rewinds;
         self.resent += resent;
+        self.ambiguous += ambiguous;
         self.newest = self.newest.max(other.newest);
         self.uncommitted_since = self.uncommitted_since.into_iter().chain(other.uncommitted_since).min();
         self.letters_since = self.letters_since.into_iter().chain(other.letters_since).min();
@@ -96,14 +104,45 @@ impl Progress {
                 None => self.partitions.push(status),
             }
         }
-        self.lag = self.partitions.iter().map(|status| status.lag).sum();
+        self.sum_lags();
         self
     }
 
-    /// Now minus the newest event time: how fresh an answer is.
+    /// Now minus the time up to which events are durable: how fresh an answer is. `None` when that cannot be told, as of a
+    /// partition nothing is durable yet, or its events have no time.
+    ///
+    /// The partition that is furthest behind decides. One of which everything is durable is not behind, however old its
+    /// newest event; when that is so of all, the newest event decides.
     pub fn freshness(&self, now: Timestamp) -> Option<Span> {
-        self.newest.map(|newest| now.since(newest))
+        let behind = self.partitions.iter().filter(|status| status.is_behind()).map(|status| status.durable);
+        let newest = || self.partitions.iter().map(|status| status.durable).max();
+        let durable = behind.min().or_else(newest).flatten()?;
+        Some(now.since(durable))
     }
+
+    /// What waits in all partitions, as far as their source has said which they are.
+    pub(super) fn sum_lags(&mut self) {
+        let is_known = self.contact <= Contact::Lost;
+        self.lag = if is_known { self.partitions.iter().map(|status| status.lag).sum() } else { None };
+    }
+
+    /// These partitions end there.
+    pub(super) fn see(&mut self, ends: &HashMap<PartitionId, Offset>) {
+        for status in &mut self.partitions {
+            status.lag = waiting(status.read, status.lag, ends.get(&status.partition));
+        }
+        self.sum_lags();
+    }
+}
+
+/// How many payloads wait behind `read`, where the last batch said so many, and the source knows an end that may be
+/// further away. An end never comes nearer, so the larger one is right.
+pub(super) fn waiting(read: Option<Offset>, told: Option<u64>, end: Option<&Offset>) -> Option<u64> {
+    let seen = match (read.map(|read| read.words()), end.map(Offset::words)) {
+        (Some([a, b, c, read]), Some([x, y, z, end])) if [a, b, c] == [x, y, z] => Some(end.saturating_sub(read)),
+        _ => None,
+    };
+    told.max(seen)
 }
 
 /// One owned partition.
@@ -117,6 +156,15 @@ pub struct PartitionStatus {
     pub read: Option<Offset>,
     /// Payloads known to wait; `None` when the source cannot tell.
     pub lag: Option<u64>,
+    /// The newest event time up to the commit; `None` before there is any.
+    pub durable: Option<Timestamp>,
+}
+
+impl PartitionStatus {
+    /// Whether something waits to be read or to become durable, as far as anyone knows.
+    fn is_behind(&self) -> bool {
+        self.lag != Some(0) || self.commit < self.read
+    }
 }
 
 /// How a worker ended.
@@ -134,7 +182,7 @@ mod tests {
 
     fn status(partition: &str, read: u64, lag: Option<u64>) -> PartitionStatus {
         let read = Some(Offset::from_u64(read));
-        PartitionStatus { partition: PartitionId::new(partition), commit: read, read, lag }
+        PartitionStatus { partition: PartitionId::new(partition), commit: read, read, lag, durable: None }
     }
 
     #[test]
@@ -160,12 +208,15 @@ mod tests {
 
     #[test]
     fn a_partition_that_moved_between_workers_is_there_once() {
+        let contact = Contact::Made;
         let one = Progress {
+            contact,
             read: 3,
             partitions: vec![status("a", 5, Some(2)), status("b", 9, None)],
             ..Progress::default()
         };
         let other = Progress {
+            contact,
             read: 4,
             partitions: vec![status("b", 9, Some(0)), status("a", 3, Some(9)), status("c", 1, Some(1))],
             ..Progress::default()
@@ -174,5 +225,50 @@ mod tests {
         assert_eq!(all.read, 7);
         assert_eq!(all.partitions, [status("a", 5, Some(2)), status("b", 9, Some(0)), status("c", 1, Some(1))]);
         assert_eq!((all.lag, other.with(one).lag), (Some(3), Some(3)));
+    }
+    #[test]
+    fn what_waits_is_unknown_until_the_source_has_said_what_is_there() {
+        let unasked = Progress::default().with(Progress::default());
+        assert_eq!(unasked.lag, None);
+        let made = || Progress { contact: Contact::Made, ..Progress::default() };
+        assert_eq!(made().with(made()).lag, Some(0), "there is nothing for them");
+        assert_eq!(made().with(Progress::default()).lag, None);
+        let mut unknown = Progress { partitions: vec![status("a", 5, None), status("b", 5, Some(1))], ..made() };
+        unknown.sum_lags();
+        assert_eq!(unknown.lag, None);
+    }
+
+    #[test]
+    fn an_end_that_moves_while_nothing_is_read_is_seen() {
+        let partitions = vec![status("a", 5, Some(0)), status("b", 9, None), status("c", 3, Some(4))];
+        let mut progress = Progress { contact: Contact::Made, partitions, ..Progress::default() };
+        let end = |name, at| (PartitionId::new(name), Offset::from_u64(at));
+        progress.see(&HashMap::from([end("a", 3_005), end("b", 9), end("c", 4)]));
+        let lags: Vec<_> = progress.partitions.iter().map(|status| status.lag).collect();
+        assert_eq!(lags, [Some(3_000), Some(0), Some(4)], "an end of before does not bring it nearer");
+        assert_eq!(progress.lag, Some(3_004));
+        assert_eq!(waiting(None, None, Some(&Offset::from_u64(7))), None, "from where is not known");
+    }
+
+    #[test]
+    fn the_partition_that_is_furthest_behind_says_how_fresh_answers_are() {
+        let now = Timestamp::from_seconds(1_000);
+        let at = |partition, lag, seconds: Option<i64>| PartitionStatus {
+            durable: seconds.map(Timestamp::from_seconds),
+            ..status(partition, 5, lag)
+        };
+        let fresh = |partitions: &[PartitionStatus]| {
+            let progress = Progress { partitions: partitions.to_vec(), ..Progress::default() };
+            progress.freshness(now)
+        };
+        let seconds = |seconds| Some(Span::from_seconds(seconds));
+        assert_eq!(fresh(&[]), None);
+        assert_eq!(fresh(&[at("a", Some(0), None)]), None, "there was no event yet");
+        assert_eq!(fresh(&[at("a", Some(0), Some(990)), at("b", Some(0), Some(100))]), seconds(10), "b is quiet");
+        assert_eq!(fresh(&[at("a", Some(0), Some(990)), at("b", Some(1), Some(100))]), seconds(900), "b is stuck");
+        assert_eq!(fresh(&[at("a", Some(1), Some(990)), at("b", None, Some(100))]), seconds(900));
+        let uncommitted = PartitionStatus { commit: None, ..at("b", Some(0), Some(400)) };
+        assert_eq!(fresh(&[at("a", Some(0), Some(990)), uncommitted]), seconds(600), "read is not durable");
+        assert_eq!(fresh(&[at("a", Some(0), Some(990)), at("b", Some(1), None)]), None);
     }
 }

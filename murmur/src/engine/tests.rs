@@ -3,9 +3,11 @@
 mod begins;
 mod counts;
 mod ends;
+mod giving;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;
+mod memory;
 mod sums;
 
 use std::sync::{Arc, Mutex};

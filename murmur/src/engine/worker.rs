@@ -1,4 +1,6 @@
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,18 +11,18 @@ use super::clock::Clock;
 use super::decode::Decoder;
 use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
-use super::flush::{Backoff, Flushed, retry};
+use super::flush::{Backoff, Flushed, Patience};
 use super::fold::Fold;
 use super::frontier::Frontier;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::partition::{Ledger, Owned};
-use super::progress::{Contact, PartitionStatus, Progress, Summary};
+use super::progress::{Contact, PartitionStatus, Progress, Summary, waiting};
 use super::record::PartitionRecord;
 use crate::event::Event;
-use crate::source::{Assignment, DeadLetters, Letter, Offset, PartitionId, Poll, Source};
+use crate::source::{Asks, Assignment, DeadLetters, Ends, Letter, Offset, PartitionId, Poll, Source, Start};
 use crate::store::Store;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
@@ -33,14 +35,32 @@ pub struct Worker<E> {
     pub(super) options: Options,
     pub(super) lanes: Vec<Lane<E>>,
     pub(super) owned: Vec<Owned>,
+    /// Ours too, and not begun yet, or to be begun again: nothing is held of them.
+    pub(super) waiting: Vec<Waiting>,
     pub(super) flight: Option<Flight>,
     pub(super) letters: Letters,
     pub(super) breaker: Breaker,
     pub(super) progress: Progress,
     pub(super) meter: Meter,
     pub(super) watch: watch::Sender<Progress>,
-    pub(super) seed: u64,
+    /// Where partitions end, found beside the work.
+    pub(super) ends: KnownEnds,
+    pub(super) patience: Patience,
 }
+
+/// A partition that is to be read from its commit.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) id: PartitionId,
+    /// Where the source says to begin, for pipelines that have no record of it.
+    start: Start,
+    /// The newest event time that was known to be durable when it was left.
+    reached: Option<Timestamp>,
+}
+
+/// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
+/// free.
+const LISTEN: Duration = Duration::from_secs(3);
 
 /// Dead letters on their way to their place: before the next flush, or when they are many.
 #[derive(Default)]
@@ -114,11 +134,13 @@ impl<E: Event> Worker<E> {
     /// [`Configuration`](ErrorKind::Configuration) when the source does not have what events need beside their payloads.
     pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
+        let looks = look_ahead(self.source.ends(), self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
         tokio::select! {
             biased;
             ended = self.work(shutdown) => ended,
             never = ages => match never {},
+            never = looks => match never {},
             error = overdue => Err(error),
         }
     }
@@ -135,68 +157,106 @@ impl<E: Event> Worker<E> {
         }
         self.progress.contact = Contact::Awaited;
         self.watch.send_modify(|progress| progress.contact = Contact::Awaited);
-        let mut backoff = Backoff::new();
+        let mut backoff = self.patience.backoff().said_at_once();
+        // What the source has to say comes before anything that waits for the store.
+        let mut is_called = false;
         loop {
             if stop() {
                 return self.drain().await;
+            }
+            if !std::mem::take(&mut is_called) {
+                self.begin(&mut asked).await?;
+                if stop() {
+                    continue;
+                }
             }
             let polled = self.poll().await;
             self.progress.contact = match &polled {
                 Ok(Poll::Assigned(_)) => Contact::Made,
                 _ => self.progress.contact.after(polled.is_ok() && self.source.answers()),
             };
-            if let Ok(Poll::Lost(partitions)) = &polled {
-                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
-                self.lose(partitions).await?;
-                self.publish();
-                continue;
-            }
-            if self.flight.as_ref().is_some_and(Flight::has_ended) && self.land().await? == Flushed::Conflict {
-                // What was polled is void: the source goes back to the commit. What was said about partitions is not.
-                if let Ok(Poll::Batch(_) | Poll::Idle | Poll::Settle | Poll::End) = polled {
-                    continue;
-                }
-            }
             match polled {
-                Ok(Poll::Batch(batch)) => self.take(batch).await?,
-                Ok(Poll::Assigned(assignments)) => self.assign(assignments).await?,
+                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
+                Ok(Poll::Lost(partitions)) => self.lose(&partitions),
                 Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
-                Ok(Poll::Lost(_)) => {}
-                Ok(Poll::Idle) => {
-                    let now = Instant::now();
-                    if self.holds() && self.breaker.may_go_at(now) && self.lanes.iter().any(|lane| now >= lane.due) {
-                        self.release();
-                    }
-                }
-                // After a conflict the source was sent back, and says it again.
-                Ok(Poll::Settle) => {
-                    self.judge_at_the_end()?;
-                    self.flush().await?;
-                }
-                Ok(Poll::End) => {
-                    self.judge_at_the_end()?;
-                    // A conflict sends the source back to the commit; then this was not the end.
-                    if self.flush().await? == Flushed::Durable {
+                Ok(Poll::Assigned(assignments)) => self.assign(assignments)?,
+                polled => {
+                    let (asked, budget) = (self.source.asks(Asks::Back), self.options.revoke_budget);
+                    let overdue = async {
+                        tokio::time::sleep(LISTEN).await;
+                        asked.await;
+                        tokio::time::sleep(budget.to_std()).await;
+                    };
+                    let ended = tokio::select! {
+                        biased;
+                        ended = self.go_on(polled, &mut backoff) => ended?,
+                        () = overdue => {
+                            self.drop_for_others();
+                            is_called = true;
+                            false
+                        }
+                    };
+                    if ended {
                         return Ok(self.summary(true));
                     }
                 }
-                Err(error) if error.is_retryable() => {
-                    tracing::warn!(%error, "reading the source failed; trying again");
-                    // However long that goes on: what was read does not wait for what comes next.
-                    self.flush_what_is_due().await?;
-                    self.publish();
-                    match &mut self.flight {
-                        None => backoff.pause().await,
-                        Some(flight) => flight.beside(backoff.pause()).await,
-                    }
-                    continue;
-                }
-                Err(error) => return Err(error),
             }
-            backoff = Backoff::new();
-            self.flush_what_is_due().await?;
             self.publish();
         }
+    }
+
+    /// Do what follows from a poll that says nothing about partitions; whether that was the end.
+    async fn go_on(&mut self, polled: Result<Poll>, backoff: &mut Backoff) -> Result<bool> {
+        if self.flight.as_ref().is_some_and(Flight::has_ended)
+            && self.land().await? == Flushed::Conflict
+            && polled.is_ok()
+        {
+            // What was polled is void: the source goes back to the commit.
+            return Ok(false);
+        }
+        let failed = polled.is_err();
+        match polled {
+            Ok(Poll::Batch(batch)) => self.take(batch).await?,
+            // It will deliver what they were waiting for.
+            Ok(Poll::Settle | Poll::End) if !self.waiting.is_empty() => {}
+            // Whatever comes of it: a conflict sends the source back to the commit, and then it says it again.
+            Ok(Poll::Settle) => {
+                self.judge_at_the_end()?;
+                self.flush().await?;
+            }
+            Ok(Poll::End) => {
+                self.judge_at_the_end()?;
+                // A conflict sends the source back to the commit; then this was not the end.
+                if self.flush().await? == Flushed::Durable {
+                    return Ok(true);
+                }
+            }
+            Ok(Poll::Idle) => {
+                let now = Instant::now();
+                if self.holds() && self.breaker.may_go_at(now) && self.lanes.iter().any(|lane| now >= lane.due) {
+                    self.release();
+                }
+            }
+            Ok(Poll::Assigned(_) | Poll::Revoked(_) | Poll::Lost(_)) => {}
+            Err(error) if error.is_retryable() => {
+                if backoff.is_to_be_said() {
+                    tracing::warn!(%error, "reading the source failed; trying again");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        // However long the source fails: what was read does not wait for what comes next.
+        self.flush_what_is_due().await?;
+        if failed {
+            self.publish();
+            match &mut self.flight {
+                None => backoff.pause().await,
+                Some(flight) => flight.beside(backoff.pause()).await,
+            }
+        } else {
+            *backoff = self.patience.backoff().said_at_once();
+        }
+        Ok(false)
     }
 
     /// What the source says next, while a flush is on its way.
@@ -212,7 +272,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
-    async fn flush_what_is_due(&mut self) -> Result<()> {
+    pub(super) async fn flush_what_is_due(&mut self) -> Result<()> {
         // Those that were judged go at once, as the next ones wait for a verdict of their own.
         let judged = self.breaker.has_judged();
         if judged {
@@ -263,14 +323,16 @@ impl<E: Event> Worker<E> {
     async fn claim(&mut self) -> Result<()> {
         let mut tables = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
-            tables.push(fold.ownership().claim(&*self.store, fold.table()).await?);
+            tables.push(fold.ownership().claim(&*self.store, fold.table(), &self.patience).await?);
         }
         self.source.read_for(&tables);
-        let mut backoff = Backoff::new();
+        let mut backoff = self.patience.backoff();
         loop {
             match self.dead_letters.prepare().await {
                 Err(error) if error.is_retryable() => {
-                    tracing::warn!(%error, "the place of the dead letters cannot be looked at; trying again");
+                    if backoff.is_to_be_said() {
+                        tracing::warn!(%error, "the place of the dead letters cannot be looked at; trying again");
+                    }
                     backoff.pause().await;
                 }
                 done => return done,
@@ -281,7 +343,7 @@ impl<E: Event> Worker<E> {
     /// SIGTERM: what was read becomes durable and committed, inside the budget or not at all.
     async fn drain(mut self) -> Result<Summary> {
         self.flush().await?;
-        let partitions: Vec<PartitionId> = self.owned.iter().map(|owned| owned.id.clone()).collect();
+        let partitions: Vec<PartitionId> = self.partitions().cloned().collect();
         self.source.release(&partitions).await?;
         Ok(self.summary(false))
     }
@@ -291,31 +353,60 @@ impl<E: Event> Worker<E> {
         Summary { progress: self.progress.clone(), ended }
     }
 
-    async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
+    /// All that are ours.
+    fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.owned.iter().map(|owned| &owned.id).chain(self.waiting.iter().map(|waiting| &waiting.id))
+    }
+
+    fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
         for Assignment { partition, start } in assignments {
-            if self.owned.iter().any(|owned| owned.id == partition) {
+            if self.partitions().any(|own| *own == partition) {
                 continue;
             }
-            if self.owned.len() >= usize::from(u16::MAX) {
+            if self.owned.len() + self.waiting.len() >= usize::from(u16::MAX) {
                 return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
             }
-            let at = self.owned.len();
-            self.owned.push(Owned::new(partition, start, Vec::new()));
-            self.start(at).await?;
+            self.waiting.push(Waiting { id: partition, start, reached: None });
+        }
+        Ok(())
+    }
+
+    /// Begin with what waits for it. As long as the store does not let us, whatever the source has to say about
+    /// partitions comes first, and so does a request to stop: there is nothing to lose.
+    async fn begin(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let asked = self.source.asks(Asks::Anything);
+        let asked = async {
+            tokio::time::sleep(LISTEN).await;
+            asked.await;
+        };
+        tokio::select! {
+            biased;
+            begun = self.start_all() => begun,
+            () = asked => Ok(()),
+            _ = stop.wait_for(|stop| *stop) => Ok(()),
+        }
+    }
+
+    async fn start_all(&mut self) -> Result<()> {
+        while let Some(waiting) = self.waiting.first() {
+            let owned = self.start(waiting.clone()).await?;
+            self.waiting.remove(0);
+            self.owned.push(owned);
         }
         Ok(())
     }
 
     /// Begin to read a partition where the records say, or where the source says for pipelines that have none.
-    async fn start(&mut self, at: usize) -> Result<()> {
-        let Owned { id, start, .. } = &self.owned[at];
-        let (id, start) = (id.clone(), start.clone());
+    async fn start(&mut self, Waiting { id, start, .. }: Waiting) -> Result<Owned> {
         let mut records = Vec::with_capacity(self.lanes.len());
         for Lane { fold, .. } in &self.lanes {
-            let (store, table) = (&*self.store, fold.table());
-            let standing = retry(|| PartitionRecord::take_over(store, table, &id)).await?;
-            let standing = retry(|| Frontier::settle(store, table, &id, standing)).await?;
-            let begun = retry(|| PartitionRecord::begin(store, table, &id, standing, &start)).await;
+            let (store, table, patience) = (&*self.store, fold.table(), &self.patience);
+            let standing = patience.retry(|| PartitionRecord::take_over(store, table, &id)).await?;
+            let standing = patience.retry(|| Frontier::settle(store, table, &id, standing)).await?;
+            let begun = patience.retry(|| PartitionRecord::begin(store, table, &id, standing, &start)).await;
             records.push(begun.map_err(|error| error.while_doing(format!("pipeline `{}`", fold.pipeline())))?);
         }
         let mut owned = Owned::new(id, start, records);
@@ -328,28 +419,51 @@ impl<E: Event> Worker<E> {
                 self.source.seek_before(&owned.id, owned.commit(), horizon).await?;
             }
         }
-        self.owned[at] = owned;
-        Ok(())
+        Ok(owned)
     }
 
+    /// Give partitions up. Others wait for them, and a store that we cannot reach may well be there for them: what does
+    /// not become durable within the budget is theirs to read again.
     async fn revoke(&mut self, partitions: &[PartitionId]) -> Result<()> {
-        self.flush().await?;
+        match tokio::time::timeout(self.options.revoke_budget.to_std(), self.flush()).await {
+            Ok(flushed) => {
+                flushed?;
+            }
+            Err(_) => self.drop_for_others(),
+        }
         super::failpoint::reach("in_revoke");
         self.source.release(partitions).await?;
         let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
-        self.owned.retain(|owned| !partitions.contains(&owned.id));
+        self.leave(partitions);
         // Entries know partitions by their place in `owned`, which has moved.
         if uncommitted {
-            return self.rewind().await;
+            self.rewind()
+        } else {
+            self.forget()
         }
-        self.forget();
         Ok(())
     }
 
-    async fn lose(&mut self, partitions: &[PartitionId]) -> Result<()> {
+    /// What is unflushed stands in the way of partitions that are wanted elsewhere. Deltas of several partitions lie in
+    /// one tile, so all of it goes; what stays ours is read again.
+    fn drop_for_others(&mut self) {
+        tracing::warn!(
+            budget = %self.options.revoke_budget,
+            "partitions are wanted back, and the store did not take what was read of them in time; it is dropped, and \
+             read again by whoever has them next"
+        );
+        self.rewind();
+    }
+
+    fn lose(&mut self, partitions: &[PartitionId]) {
         // Deltas of several partitions lie in one tile; without the lost ones they cannot be written any more.
+        self.leave(partitions);
+        self.rewind();
+    }
+
+    fn leave(&mut self, partitions: &[PartitionId]) {
         self.owned.retain(|owned| !partitions.contains(&owned.id));
-        self.rewind().await
+        self.waiting.retain(|waiting| !partitions.contains(&waiting.id));
     }
 
     fn forget(&mut self) {
@@ -357,15 +471,16 @@ impl<E: Event> Worker<E> {
         self.lanes.iter_mut().for_each(|lane| lane.fold.clear());
     }
 
-    /// Drop everything unflushed and read all partitions again from their commits.
-    async fn rewind(&mut self) -> Result<()> {
+    /// Drop everything unflushed; all partitions will be read again from their commits.
+    fn rewind(&mut self) {
         self.forget();
         self.letters = Letters::default();
         self.breaker.release();
-        for at in 0..self.owned.len() {
-            self.start(at).await?;
-        }
-        Ok(())
+        self.progress.letters_since = None;
+        self.waiting.extend(self.owned.drain(..).map(|owned| {
+            let reached = reached(&owned);
+            Waiting { id: owned.id, start: owned.start, reached }
+        }));
     }
 
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
@@ -394,7 +509,7 @@ impl<E: Event> Worker<E> {
         if self.letters.spilled {
             // Their bytes are in the source.
             self.breaker.trust(self.lanes.iter().map(|lane| lane.since_flush).max().unwrap_or(0));
-            self.rewind().await?;
+            self.rewind();
             return Ok(Flushed::Conflict);
         }
         let mut shipments = Vec::new();
@@ -426,7 +541,7 @@ impl<E: Event> Worker<E> {
             shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
         }
         if !shipments.is_empty() {
-            self.flight = Some(Flight::start(self.store.clone(), shipments));
+            self.flight = Some(Flight::start(self.store.clone(), shipments, self.patience.clone()));
         }
         Ok(Flushed::Durable)
     }
@@ -434,13 +549,14 @@ impl<E: Event> Worker<E> {
     /// Wait for the flush that is on its way, if there is one, and commit what it made durable.
     async fn land(&mut self) -> Result<Flushed> {
         let Some(flight) = self.flight.take() else { return Ok(Flushed::Durable) };
-        let Sent { flushed, writes, resent, reached } = flight.end().await?;
+        let Sent { flushed, writes, resent, ambiguous, reached } = flight.end().await?;
         self.progress.resent += resent;
+        self.progress.ambiguous += ambiguous;
         match flushed {
             Flushed::Durable => {}
             Flushed::Conflict => return self.give_way().await,
             Flushed::Closed => {
-                self.rewind().await?;
+                self.rewind();
                 return Ok(Flushed::Conflict);
             }
         }
@@ -474,7 +590,7 @@ impl<E: Event> Worker<E> {
         self.progress.rewinds += 1;
         tracing::info!("another owner writes these partitions; reading again from the commit");
         self.pause_after_conflict().await;
-        self.rewind().await?;
+        self.rewind();
         Ok(Flushed::Conflict)
     }
 
@@ -487,7 +603,8 @@ impl<E: Event> Worker<E> {
             if owned.read > ledger.standing.record.horizon {
                 let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
                 let standing = ledger.standing;
-                ledger.standing = retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
+                ledger.standing =
+                    self.patience.retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
                 if ledger.standing.record.floor != standing.record.floor {
                     return Ok(false);
                 }
@@ -512,34 +629,61 @@ impl<E: Event> Worker<E> {
 
     /// Two owners that run into each other must not do so in step for ever.
     async fn pause_after_conflict(&mut self) {
-        // Xorshift (Marsaglia 2003) is enough for a pause.
-        let mut x = self.seed | 1;
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.seed = x;
-        tokio::time::sleep(Duration::from_millis(x % 500)).await;
+        tokio::time::sleep(Duration::from_millis(self.patience.random() % 500)).await;
     }
 
     fn publish(&mut self) {
         self.progress.partitions.clear();
-        self.progress.lag = Some(0);
         self.progress.uncommitted_since = None;
         let now = self.clock.now();
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for owned in &mut self.owned {
             let since = owned.age.note(owned.read, owned.commit(), now);
             let oldest = self.progress.uncommitted_since;
             self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
-            self.progress.lag = self.progress.lag.zip(owned.lag).map(|(sum, lag)| sum + lag);
             self.progress.partitions.push(PartitionStatus {
                 partition: owned.id.clone(),
                 commit: owned.commit(),
                 read: owned.read,
-                lag: owned.lag,
+                lag: waiting(owned.read, owned.lag, ends.get(&owned.id)),
+                durable: reached(owned),
             });
         }
+        drop(ends);
+        // How many wait there is known once it has begun.
+        self.progress.partitions.extend(self.waiting.iter().map(|Waiting { id, reached, .. }| PartitionStatus {
+            partition: id.clone(),
+            commit: None,
+            read: None,
+            lag: None,
+            durable: *reached,
+        }));
+        self.progress.sum_lags();
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
         self.watch.send_replace(self.progress.clone());
+    }
+}
+
+/// The newest event time that is durable in every pipeline.
+fn reached(owned: &Owned) -> Option<Timestamp> {
+    owned.ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten()
+}
+
+/// Between two looks where partitions end.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where partitions end, as far as anyone has looked.
+pub(super) type KnownEnds = Arc<Mutex<HashMap<PartitionId, Offset>>>;
+
+/// Have what waits shown while nothing is read: batches tell of it, and who waits for a store gets none. It never ends.
+async fn look_ahead(look: Option<Ends>, known: KnownEnds, gauge: watch::Sender<Progress>) -> Infallible {
+    let Some(look) = look else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let found = look().await;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(found);
+        gauge.send_modify(|progress| progress.see(&known));
     }
 }
 

@@ -110,13 +110,19 @@ pub(super) fn partition_records() -> Vec<Vec<u8>> {
     let [zero, some, closed, _] = some_offsets().map(Some);
     let records = [
         PartitionRecord::default(),
-        PartitionRecord { commit: zero, horizon: some, watermark: Some(Timestamp::EPOCH), front: None, floor: None },
+        PartitionRecord {
+            commit: zero,
+            horizon: some,
+            watermark: Some(Timestamp::EPOCH),
+            ..PartitionRecord::default()
+        },
         PartitionRecord {
             commit: some,
             horizon: closed,
             watermark: None,
             front: Some(Timestamp::MAX),
             floor: Some(Timestamp::MIN),
+            begun: true,
         },
     ];
     let stored = records.map(|record| record.encode());

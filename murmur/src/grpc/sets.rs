@@ -3,11 +3,11 @@
 use tonic::Status;
 
 use super::handler::Handler;
-use super::truth::truth;
 use super::interval::{self, set};
 use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
 use super::rpc::encode;
 use super::status;
+use super::truth::truth;
 use crate::pipeline::Pipeline;
 use crate::query::{Presence, SetOperation};
 use crate::wire::types;
@@ -33,7 +33,8 @@ impl<P: Pipeline> Handler<P> {
         let asked = asked.collect::<Result<Vec<_>, Status>>()?;
         let made = reader.combine_sets(&asked, operation, &field, consistency).await.map_err(|e| status::of(&e))?;
         let present = made.sets.iter().any(|set| set.presence == Presence::Present);
-        let said = made.sets.into_iter().map(|set| (set.value, truth(set.presence, set.interval, set.as_of, set.explanation)));
+        let said =
+            made.sets.into_iter().map(|set| (set.value, truth(set.presence, set.interval, set.as_of, set.explanation)));
         let (sets, answers) = said.unzip();
         encode(&CombineSetsResponse { estimate: Some(made.estimate), present, sets, answers })
     }

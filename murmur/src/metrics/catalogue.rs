@@ -32,12 +32,14 @@ catalogue! {
     EVENTS_AHEAD: "murmur_events_ahead_total", Kind::Counter, Count, [], "Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how fresh the answers are.";
     EVENTS_APPLIED: "murmur_events_applied_total", Kind::Counter, Count, ["pipeline"], "Payloads that the pipeline has taken in or filtered out.";
     EVENTS_DEAD_LETTERED: "murmur_events_dead_lettered_total", Kind::Counter, Count, ["pipeline"], "Payloads that the pipeline could not count and that went to the dead letters, with the reason.";
+    EVENTS_FILTERED: "murmur_events_filtered_total", Kind::Counter, Count, ["pipeline"], "Events from which the pipeline's function made nothing, as it is written. They are among the applied ones.";
     EVENTS_EXPIRED: "murmur_events_expired_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that came too late: the retention of their time had passed.";
+    EVENTS_LATE: "murmur_events_late_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that came after their tile was closed to events in time. They are counted, beside it.";
     EVENTS_ALREADY_APPLIED: "murmur_events_already_applied_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that were read again and skipped, because the store holds them already.";
     EVENTS_REPEATED: "murmur_events_repeated_total", Kind::Counter, Count, ["pipeline"], "Events that the pipeline left out, as their producer had sent them before (`dedup`).";
-    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, ["worker"], "Payloads known to wait in the worker's partitions. Not there, or not a number, while a source cannot tell. Worker: its number in the process; there is one for each of `--threads`.";
+    SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, ["worker"], "Payloads known to wait in the worker's partitions, looked at anew every few seconds where the source can be asked. Not there, or not a number, while a source cannot tell. Worker: its number in the process; there is one for each of `--threads`.";
     PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, ["worker"], "Partitions of the source that this worker reads.";
-    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time seen; grows while no events come.";
+    FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time that is durable, in the partition that is furthest behind; where all that is known to be there is durable, the newest of all partitions. Grows while no events come. Not there, or not a number, while that cannot be told: before the first event is durable, or where events have no time.";
     UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, ["worker"], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
     FLUSHES: "murmur_flushes_total", Kind::Counter, Count, [], "Flushes whose writes became durable.";
     FLUSH_DURATION: "murmur_flush_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["outcome"], "From the first write of a flush to its last, repeated ones included. Outcome: `durable`, `conflict`, `full` (tiles were closed), `failed`.";
@@ -45,6 +47,7 @@ catalogue! {
     TILES_WRITTEN: "murmur_tiles_written_total", Kind::Counter, Count, [], "Tiles written by flushes that became durable.";
     CONFLICTS: "murmur_store_conflicts_total", Kind::Counter, Count, [], "Times that another owner was found to write the same partitions, and the worker went back to its commits.";
     WRITES_RESENT: "murmur_store_writes_resent_total", Kind::Counter, Count, [], "Writes sent again, as they were, because their reply was lost or the store could not take them just then.";
+    WRITES_AMBIGUOUS: "murmur_store_writes_ambiguous_total", Kind::Counter, Count, [], "Writes of which nobody knew whether they had been carried out, as their reply was lost. Their condition makes sending them again harmless; they are among those sent again.";
     STORE_REQUEST_DURATION: "murmur_store_request_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["op", "outcome"], "Calls of the store; one call may carry many tiles. Op: `write`, `get`, `range`, `scan`, `record`, `records`, `put_record`. Outcome: `ok`, `refused` (a condition did not hold), `ambiguous` (nobody knows whether it was carried out), `unavailable`, `failed`.";
     STORE_WRITE_UNITS: "murmur_store_consumed_wcu_total", Kind::Counter, Count, [], "Write units of DynamoDB, as its replies tell (`ReturnConsumedCapacity`). A refused condition costs units that no reply tells.";
     STORE_READ_UNITS: "murmur_store_consumed_rcu_total", Kind::Counter, Count, [], "Read units of DynamoDB, as its replies tell.";

@@ -41,7 +41,7 @@ pub struct Reader<P> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct How {
     question: Arc<Question>,
-    edges: Edges,
+    pub(super) edges: Edges,
     explains: bool,
     pub(super) is_rolling: bool,
 }

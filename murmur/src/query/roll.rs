@@ -93,7 +93,7 @@ impl<P: Pipeline> Reader<P> {
     /// where reads gain by it.
     pub async fn roll(&self, key: &P::Key, range: TimeRange) -> Result<u64> {
         let (tiling, key) = (P::tiling(), super::reader::encode(key)?);
-        let (_, settled) = self.inner.progress.as_of(self.now(), Consistency::Strong).await?;
+        let (_, settled) = self.inner.progress.as_of(self.now(), Consistency::Strong, None).await?;
         let range = settled.finished(&tiling, range);
         let mut rolled = 0;
         for level in tiling.parents() {

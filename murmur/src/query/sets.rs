@@ -80,7 +80,7 @@ impl<P: Pipeline> Reader<P> {
         let (as_of, settled) = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let folded = self.folds(&keys, &plan, settled, None, consistency, &budget).await?;
         let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
-        let ([folded], [presence]) = (&folded[..], presences[..]) else {
+        let ([folded], [presence]) = (&folded[..], &presences[..]) else {
             return Err(Error::new(ErrorKind::Internal, "a key without an answer"));
         };
         let mut set = DistinctSet::identity();
@@ -93,7 +93,7 @@ impl<P: Pipeline> Reader<P> {
         }
         let value = set.reply(&Question::default())?;
         let explanation = budget.tally.as_ref().map(Tally::explain);
-        Ok((set, Answer { value, problem: None, presence, interval: plan.interval, as_of, explanation }))
+        Ok((set, Answer { value, problem: None, presence: *presence, interval: plan.interval, as_of, explanation }))
     }
 }
 

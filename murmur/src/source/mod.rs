@@ -109,7 +109,20 @@ pub enum Ruler {
     Offsets,
 }
 
-/// A stream of partitions and batches. One reader owns it; every method may be cancelled only by dropping the source.
+/// What a source may want to be asked about ([`Source::asks`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Partitions are to be given up, or are lost.
+    Back,
+    /// Any news about partitions.
+    Anything,
+}
+
+/// Asks for the offsets of the newest payloads of the partitions that the reader has now, as far as they can be found.
+pub type Ends = Box<dyn Fn() -> BoxFuture<'static, Vec<(PartitionId, Offset)>> + Send>;
+
+/// A stream of partitions and batches. One reader owns it; [`poll`](Self::poll) and
+/// [`release`](Self::release) may be cancelled only by dropping the source.
 pub trait Source: Send {
     /// Have batches carry what stands beside the payloads ([`Batch::beside`]); whether this source has such a thing.
     /// Called before the first poll, if at all.
@@ -157,6 +170,20 @@ pub trait Source: Send {
     fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
         let _ = partitions;
         Box::pin(async { Ok(()) })
+    }
+
+    /// Completes when the next [`poll`](Self::poll) has this to say about partitions. The engine waits for it while
+    /// something else keeps it from polling for long, and may drop it at any time. Sources whose partitions nobody takes
+    /// away leave it as it is.
+    fn asks(&self, what: Asks) -> BoxFuture<'static, ()> {
+        let _ = what;
+        Box::pin(std::future::pending())
+    }
+
+    /// How to ask where the partitions end, for as long as this source lives; `None` when there is nothing to know beyond
+    /// what batches say. Such offsets are numbers, and their distance is what waits.
+    fn ends(&self) -> Option<Ends> {
+        None
     }
 
     /// A batch that was polled and is done with; a source can use its buffers again.

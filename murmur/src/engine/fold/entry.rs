@@ -21,6 +21,10 @@ pub(super) struct Entry<A> {
     /// Form B: whose fold this is.
     pub(super) partition: Option<u16>,
     pub(super) dirty: bool,
+    /// Form B: values folded since the last write.
+    folded: u32,
+    /// Form B: bytes of all values, encoded, when they were last looked at; about what they take here.
+    pub(super) weight: usize,
     pub(super) slots: Slots<A>,
     pub(super) spans: SmallVec<[Span; 1]>,
     /// Form B: what is known to be stored. Rarely asked for, so it lies elsewhere.
@@ -34,8 +38,6 @@ pub(super) struct Entry<A> {
 pub(super) struct Stored {
     /// Hash of its bytes; `None` before the first write.
     pub(super) hash: Option<u64>,
-    /// How many bytes, which is about what the value takes here.
-    pub(super) bytes: usize,
 }
 
 /// The events that a tile refused.
@@ -93,6 +95,9 @@ impl<A> Entry<A> {
     }
 }
 
+/// Bytes of a value that are counted with its entry, or guessed.
+pub(super) const SMALL: usize = 256;
+
 /// What became of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -148,6 +153,28 @@ impl<A: Monoid> Entry<A> {
         self.refused.as_ref()?.of(slot)?.why(offset).map(str::to_owned)
     }
 
+    /// Form B: a value was folded in; look how large all of them are when there are twice as many as at the last look. So
+    /// a fold of many events is encoded a few times more, and what is not looked at is as much again at most, where
+    /// events are alike. How many bytes more it is.
+    pub(super) fn grow(&mut self, scratch: &mut Vec<u8>) -> isize {
+        self.folded = self.folded.saturating_add(1);
+        // What cannot be large, or is about as large as it can get, is not worth it.
+        let most = A::MAX_BYTES.saturating_mul(self.slots.len());
+        if A::MAX_BYTES <= SMALL || self.weight > most / 2 || !self.folded.is_power_of_two() {
+            return 0;
+        }
+        scratch.clear();
+        self.slots.iter().for_each(|(_, value)| value.encode(scratch));
+        let before = std::mem::replace(&mut self.weight, scratch.len());
+        self.weight as isize - before as isize
+    }
+
+    /// Form B: the values are written, and were found to be so large. How many bytes more it is.
+    pub(super) fn weigh(&mut self, bytes: usize) -> isize {
+        self.folded = 0;
+        bytes as isize - std::mem::replace(&mut self.weight, bytes) as isize
+    }
+
     /// Form B: go on from what the store holds. Nothing was folded here yet.
     pub(super) fn base_on(&mut self, base: Slots<A>, refused: Vec<(Slot, Refused)>) {
         self.slots = base;
@@ -196,6 +223,8 @@ impl<A> Entries<A> {
             tile,
             partition,
             dirty: false,
+            folded: 0,
+            weight: 0,
             slots: SmallVec::new(),
             spans: SmallVec::new(),
             stored: None,

@@ -35,10 +35,21 @@ pub(super) struct At {
 /// What became of an event that is not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is to be folded, but for so many emissions whose tile has expired.
-    Staged { expired: u64 },
+    /// It is to be folded, as far as something is left of it.
+    Staged(Staged),
     /// It was sent before.
     Repeated,
+}
+
+/// What [`Fold::stage`] made of an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Staged {
+    /// The pipeline's function has emitted nothing.
+    pub(super) filtered: bool,
+    /// Emissions left out because their tile has expired.
+    pub(super) expired: u64,
+    /// Emissions into tiles that are closed to events in time.
+    pub(super) late: u64,
 }
 
 /// What [`Fold::settle`] did not fold.
@@ -94,6 +105,9 @@ pub(super) trait Fold<E>: Send + Sync {
 
     /// Approximate bytes held.
     fn bytes(&self) -> usize;
+
+    /// Whether what is staged may load so much that it should be [settled](Self::settle) before there is more of it.
+    fn is_heavy(&self) -> bool;
 
     /// Forget everything, but which tiles are closed.
     fn clear(&mut self);

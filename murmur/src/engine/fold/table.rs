@@ -5,8 +5,8 @@ use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
-use super::entry::{Entries, Entry, Slots, Taken};
-use super::{At, Fate, Fold, Settled};
+use super::entry::{Entries, Entry, SMALL, Slots, Taken};
+use super::{At, Fate, Fold, Settled, Staged};
 use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
@@ -25,12 +25,16 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     entries: Entries<P::Aggregate>,
     closed: Closed,
     dirty: usize,
-    /// Bytes of all values that are known to be stored.
+    /// Form B: bytes of all values.
     value_bytes: usize,
+    /// Form B: bytes above which the clean tiles are dropped at the next flush, to be read again when touched.
+    resident: usize,
+    /// To look how large values are.
+    scratch: Vec<u8>,
     /// What the events of the batch emit.
     emissions: Emissions<P::Aggregate>,
     /// Where each of the emissions goes.
-    staged: Vec<Staged>,
+    staged: Vec<Place>,
     /// Whether something staged may have been written by an earlier owner.
     catching_up: bool,
     /// The entries that the last question to the store was about, in its order.
@@ -42,7 +46,7 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
 }
 
 /// Where an emission goes.
-struct Staged {
+struct Place {
     hash: u64,
     /// Where its entry lies, once that is known.
     entry: Option<u32>,
@@ -52,7 +56,8 @@ struct Staged {
 }
 
 impl<P: Pipeline> FoldTable<P> {
-    pub(in crate::engine) fn new(generation: u32) -> Self {
+    /// Of a pipeline that does not wait for the interval at so many bytes.
+    pub(in crate::engine) fn new(generation: u32, flush_bytes: usize) -> Self {
         Self {
             table: Table::new(P::SPEC.name, generation),
             generation,
@@ -61,6 +66,9 @@ impl<P: Pipeline> FoldTable<P> {
             closed: Closed::default(),
             dirty: 0,
             value_bytes: 0,
+            // With more than this, what is new would have less than half of the room, and flushes would become small.
+            resident: flush_bytes / 2,
+            scratch: Vec::new(),
             emissions: Emissions::default(),
             staged: Vec::new(),
             catching_up: false,
@@ -70,8 +78,9 @@ impl<P: Pipeline> FoldTable<P> {
         }
     }
 
-    /// The place of an event before which the partition's newest one was at `front`: the twin of its tile when it is late.
-    fn locate(&mut self, at: Timestamp, front: Option<Timestamp>) -> (Tile, Slot) {
+    /// The place of an event before which the partition's newest one was at `front`: the twin of its tile when it is late,
+    /// and whether it is.
+    fn locate(&mut self, at: Timestamp, front: Option<Timestamp>) -> (Tile, Slot, bool) {
         let (tile, slot, closes) = match self.recent {
             Some((tile, range, closes)) if range.contains(at) => (tile, self.tiling.slot_in(tile, at), closes),
             _ => {
@@ -82,7 +91,7 @@ impl<P: Pipeline> FoldTable<P> {
             }
         };
         let is_late = closes.is_some_and(|closes| front >= Some(closes));
-        (if is_late { self.tiling.late(tile) } else { tile }, slot)
+        (if is_late { self.tiling.late(tile) } else { tile }, slot, is_late)
     }
 
     /// Add what an event emits; nothing when it is refused.
@@ -239,18 +248,18 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             self.emissions.truncate(before);
             return Ok(Fate::Repeated);
         }
-        let (tile, slot) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
+        let emitted = (self.emissions.len() - before) as u64;
+        let (tile, slot, is_late) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
         if self.tiling.expiry(tile, &P::SPEC.window).is_some_and(|expiry| expiry <= now) {
-            let expired = (self.emissions.len() - before) as u64;
             self.emissions.truncate(before);
-            return Ok(Fate::Staged { expired });
+            return Ok(Fate::Staged(Staged { filtered: emitted == 0, expired: emitted, late: 0 }));
         }
         for n in before..self.emissions.len() {
             let hash = self.entries.hash(self.emissions.key(n), tile, Self::part(at));
-            self.staged.push(Staged { hash, entry: None, tile, slot, at });
+            self.staged.push(Place { hash, entry: None, tile, slot, at });
         }
         self.catching_up |= at.catching_up;
-        Ok(Fate::Staged { expired: 0 })
+        Ok(Fate::Staged(Staged { filtered: emitted == 0, expired: 0, late: if is_late { emitted } else { 0 } }))
     }
 
     fn wanted(&mut self, owned: &[Owned]) -> Vec<TileId> {
@@ -281,6 +290,8 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
                     if let Some(item) = &item {
                         base(entry, item)?;
+                        let bytes = item.values.iter().map(|(_, value)| value.len()).sum();
+                        self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
                     }
                     entry.span(partition).floor = Some(Box::new(floor));
                 }
@@ -300,15 +311,20 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         }
         let mut settled = Settled::default();
         let mut shut_out: Vec<(u32, At, ShutOut)> = Vec::new();
-        for (Staged { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
+        for (Place { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
             let Some(place) = place else { continue };
             let entry = &mut self.entries.list[place as usize];
             match entry.take(slot, value, at.partition, at.offset) {
-                Taken::Folded if !entry.dirty => {
-                    entry.dirty = true;
-                    self.dirty += 1;
+                Taken::Folded => {
+                    if !entry.dirty {
+                        entry.dirty = true;
+                        self.dirty += 1;
+                    }
+                    if P::Aggregate::FORM == Form::Put {
+                        let more = entry.grow(&mut self.scratch);
+                        self.value_bytes = self.value_bytes.saturating_add_signed(more);
+                    }
                 }
-                Taken::Folded => {}
                 Taken::Held => settled.already_applied += 1,
                 Taken::Closed(from) => shut_out.push((place, at, ShutOut::Closed(from))),
                 Taken::Refused(why) => shut_out.push((place, at, ShutOut::Refused(why))),
@@ -344,7 +360,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             Form::Put => {
                 // What is clean only saves a read. A read would not show what is still being written, but those writes
                 // are durable by now.
-                if self.bytes() > RESIDENT_BYTES {
+                if self.bytes() > self.resident {
                     self.drop_clean();
                 }
                 let mut entries = std::mem::take(&mut self.entries.list);
@@ -364,9 +380,14 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 
     fn bytes(&self) -> usize {
-        // What was folded since the last flush is small as long as it is young; a guess does for it.
-        let fresh = if P::Aggregate::FORM == Form::Put { self.dirty * P::Aggregate::MAX_BYTES.min(256) } else { 0 };
+        // What is small lies in the entries for the most part.
+        let small = P::Aggregate::FORM == Form::Put && P::Aggregate::MAX_BYTES <= SMALL;
+        let fresh = if small { self.dirty * P::Aggregate::MAX_BYTES } else { 0 };
         self.entries.bytes() + self.value_bytes + fresh
+    }
+
+    fn is_heavy(&self) -> bool {
+        P::Aggregate::FORM == Form::Put && P::Aggregate::MAX_BYTES > SMALL && self.staged.len() >= MOST_BASES
     }
 
     fn clear(&mut self) {
@@ -380,14 +401,14 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 }
 
-/// Bytes of Form B tiles above which the clean ones are dropped at the next flush, to be read again when touched.
-const RESIDENT_BYTES: usize = 256 << 20;
+/// Form B: emissions staged at which it is time to settle: each may load a tile, and no tile is small for sure.
+const MOST_BASES: usize = 512;
 
 impl<P: Pipeline> FoldTable<P> {
     fn drop_clean(&mut self) {
         self.entries.keep_dirty();
         self.asked.clear();
-        self.value_bytes = self.entries.list.iter().filter_map(|entry| entry.stored.as_ref()).map(|it| it.bytes).sum();
+        self.value_bytes = self.entries.list.iter().map(|entry| entry.weight).sum();
     }
 
     fn asked_ids(&self, owned: &[Owned]) -> Vec<TileId> {
@@ -434,8 +455,8 @@ impl<P: Pipeline> FoldTable<P> {
         let values: Vec<(Slot, Bytes)> = entry.slots.iter().map(seal).collect();
         let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
         let hash = self.hasher.hash_one(&values);
+        self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
         let stored = entry.stored.get_or_insert_default();
-        self.value_bytes = self.value_bytes + bytes - std::mem::replace(&mut stored.bytes, bytes);
         // Events that changed nothing need no write: whoever folds them again onto the same bytes comes to the same.
         if stored.hash.replace(hash) == Some(hash) {
             return None;

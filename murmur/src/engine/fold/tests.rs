@@ -1,7 +1,7 @@
 //! What Form B takes, refuses and writes.
 
 use super::*;
-use crate::aggregate::{Max, Monoid, Sum, envelope};
+use crate::aggregate::{Last, Max, Monoid, Sum, envelope};
 use crate::engine::record::Standing;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Spec};
@@ -64,6 +64,8 @@ impl Pipeline for Accounts {
     }
 }
 
+const FLUSH_BYTES: usize = 1 << 20;
+
 /// One partition.
 fn owned() -> Vec<Owned> {
     vec![Owned::new(PartitionId::new("p"), Start::Beginning, vec![Standing::default()])]
@@ -72,7 +74,7 @@ fn owned() -> Vec<Owned> {
 /// Fold one event onto what `item` is, if that is asked for; why it is not taken.
 fn take(table: &mut FoldTable<Accounts>, item: Option<&Item>, offset: u64, booking: &Booking) -> Option<String> {
     let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None };
-    assert_eq!(table.stage(booking, at, Timestamp::EPOCH, None), Ok(Fate::Staged { expired: 0 }));
+    assert_eq!(table.stage(booking, at, Timestamp::EPOCH, None), Ok(Fate::Staged(Staged::default())));
     let wanted = table.wanted(&owned());
     let mut settled = table.settle(wanted.iter().map(|_| item.cloned()).collect(), &owned()).unwrap();
     settled.shut_out.pop().map(|(of, why)| {
@@ -106,7 +108,7 @@ const MOST: u64 = u64::MAX;
 
 #[test]
 fn an_event_that_a_sum_does_not_take_is_refused_and_a_smaller_one_is_taken() {
-    let mut table = FoldTable::<Accounts>::new(1);
+    let mut table = FoldTable::<Accounts>::new(1, FLUSH_BYTES);
     assert_eq!(take(&mut table, None, 1, &Booking("a", 0, MOST - 5)), None);
     let why = take(&mut table, None, 2, &Booking("a", 0, 6)).unwrap();
     assert!(why.contains("in `total`, the sum would leave the range of `uint64`"), "{why}");
@@ -120,25 +122,25 @@ fn an_event_that_a_sum_does_not_take_is_refused_and_a_smaller_one_is_taken() {
 #[test]
 fn an_item_tells_whoever_reads_it_which_events_are_not_in_it() {
     let bookings = [MOST - 1, 2, 1, 7, 0].map(|amount| Booking("a", 0, amount));
-    let mut table = FoldTable::<Accounts>::new(1);
+    let mut table = FoldTable::<Accounts>::new(1, FLUSH_BYTES);
     let fold = |table: &mut FoldTable<Accounts>, item: Option<&Item>| -> Vec<bool> {
         (1..).zip(&bookings).map(|(at, booking)| take(table, item, at, booking).is_some()).collect()
     };
     let right = [false, true, false, true, false];
     assert_eq!(fold(&mut table, None), right);
     let (item, _) = put(&mut table);
-    let mut later = FoldTable::<Accounts>::new(1);
+    let mut later = FoldTable::<Accounts>::new(1, FLUSH_BYTES);
     assert_eq!(fold(&mut later, Some(&item)), right, "all of it is in the item, or refused");
     assert_eq!(later.dirty(), 0);
     // And it goes on saying so.
     assert_eq!(take(&mut later, Some(&item), 6, &Booking("a", 0, 0)), None);
     let (item, _) = put(&mut later);
-    assert_eq!(fold(&mut FoldTable::new(1), Some(&item)), right);
+    assert_eq!(fold(&mut FoldTable::new(1, FLUSH_BYTES), Some(&item)), right);
 }
 
 #[test]
 fn a_fold_that_is_too_large_is_closed_to_the_events_that_it_refused_since_the_last_write() {
-    let mut table = FoldTable::<Accounts>::new(1);
+    let mut table = FoldTable::<Accounts>::new(1, FLUSH_BYTES);
     take(&mut table, None, 1, &Booking("a", 0, MOST));
     assert_eq!(put(&mut table).1, Offset::from_u64(1));
     assert!(take(&mut table, None, 2, &Booking("a", 0, 1)).is_some());
@@ -149,7 +151,7 @@ fn a_fold_that_is_too_large_is_closed_to_the_events_that_it_refused_since_the_la
     assert_eq!(table.writes(&owned()).len(), 0, "what changes nothing is not written");
     // Whoever reads the closed item meets the second event as one behind the mark, and the first as one that is in it.
     let closed = Item { offsets: vec![(PartitionId::new("p"), first.closed())], ..full };
-    let mut later = FoldTable::<Accounts>::new(1);
+    let mut later = FoldTable::<Accounts>::new(1, FLUSH_BYTES);
     assert_eq!(take(&mut later, Some(&closed), 1, &Booking("a", 0, MOST)), None);
     assert!(take(&mut later, Some(&closed), 2, &Booking("a", 0, 1)).unwrap().contains("is closed"));
     assert_eq!(later.dirty(), 0);
@@ -175,4 +177,59 @@ fn what_has_something_to_write_is_found_again_when_the_rest_is_dropped() {
         assert_eq!((&*entries.list[at as usize].text(), entries.list[at as usize].dirty), (key.as_str(), n % 3 == 0));
     }
     assert_eq!(entries.list.len(), 1_000);
+}
+
+/// The newest text of each account, which is long.
+struct Texts;
+
+const LONG: usize = 1_000;
+
+impl Pipeline for Texts {
+    type Event = Booking;
+    type Key = AccountKey;
+    type Aggregate = Last<String>;
+    const SPEC: Spec = Spec { name: "texts", service: "TextsService", ..Accounts::SPEC };
+
+    fn apply(Booking(key, _, amount): &Booking, out: &mut Emissions<Last<String>>) {
+        out.begin("").field(&format!("{key}{amount}"));
+        out.emit(Last::at(Timestamp::EPOCH, "x".repeat(LONG)));
+    }
+}
+
+#[test]
+fn what_a_large_fold_takes_is_known_before_it_is_written_and_when_it_was_loaded() {
+    let mut table = FoldTable::<Texts>::new(1, 300 * LONG);
+    let mut offset = 0;
+    let mut fold = |table: &mut FoldTable<Texts>, key, item: Option<&Item>| {
+        for account in 0..100 {
+            offset += 1;
+            let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None };
+            assert_eq!(
+                table.stage(&Booking(key, 0, account), at, Timestamp::EPOCH, None),
+                Ok(Fate::Staged(Staged::default()))
+            );
+        }
+        let wanted = table.wanted(&owned());
+        table.settle(wanted.iter().map(|_| item.cloned()).collect(), &owned()).unwrap();
+    };
+    let about = |table: &FoldTable<Texts>, folds: usize| {
+        let bytes = table.bytes();
+        assert!((folds * LONG..folds * LONG * 3 / 2).contains(&bytes), "{folds} folds take {bytes} bytes");
+    };
+    fold(&mut table, "new", None);
+    about(&table, 100);
+    let writes = table.writes(&owned());
+    about(&table, 100);
+    let Write::Put { values, .. } = &writes[0] else { panic!("{writes:?}") };
+    // Other folds, which the store holds up to an offset that lies beyond all that is folded here.
+    let offsets = vec![(PartitionId::new("p"), Offset::from_u64(1_000_000))];
+    let item = Item { offsets, values: values.clone(), ..Item::default() };
+    fold(&mut table, "loaded", Some(&item));
+    assert_eq!(table.dirty(), 0);
+    about(&table, 200);
+    fold(&mut table, "new", None);
+    about(&table, 200);
+    // What is clean goes once it takes more than half of the room.
+    table.writes(&owned());
+    about(&table, 100);
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::engine::flush::Patience;
 use crate::engine::ownership::Ownership;
 use crate::engine::progress::Contact;
 
@@ -207,7 +208,7 @@ async fn a_conflict_that_is_found_with_the_loss_of_the_partition_is_no_error() {
     let applied = vec![crate::store::Applied { partition: partition(), first, last }];
     let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
     let table = Table::new("words", 1);
-    Ownership::of::<Words>(1).claim(&*store, &table).await.unwrap();
+    Ownership::of::<Words>(1).claim(&*store, &table, &Patience::new(1)).await.unwrap();
     assert!(store.write(&table, &[write]).await.remove(0).is_ok());
     let options = Options { flush_interval: Span::from_micros(0), ..Options::default() };
     let source = Box::new(Losing { step: 0, gone: false });

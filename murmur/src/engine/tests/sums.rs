@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::aggregate::{Max, Monoid, envelope};
+use crate::engine::flush::Patience;
 use crate::engine::ownership::Ownership;
 use crate::store::Write;
 
@@ -56,7 +57,7 @@ async fn kept(store: &MemoryStore) -> Vec<(String, AccountReply)> {
 /// The store as a worker leaves it that is killed after its flush and before its commit.
 async fn without_records(store: &MemoryStore) -> Arc<MemoryStore> {
     let (killed, table) = (MemoryStore::new(), Table::new("accounts", 1));
-    Ownership::of::<Accounts>(1).claim(&killed, &table).await.unwrap();
+    Ownership::of::<Accounts>(1).claim(&killed, &table, &Patience::new(1)).await.unwrap();
     for (id, item) in store.scan(&table, None, 10).await.unwrap() {
         let last = item.offsets[0].1;
         let put = Write::Put { id, values: item.values, first: last, last, expires: item.expires };

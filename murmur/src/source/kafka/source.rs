@@ -1,5 +1,5 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -14,8 +14,8 @@ use super::failure::Failure;
 use super::held::{Held, Stage, Taken};
 use super::orphans::Orphans;
 use super::queue::{Consumer, Event, Position, Slots};
-use super::topics::{Check, Topics, all_partitions, ends, look_up};
-use crate::source::{Assignment, Batch, Offset, PartitionId, Poll, Ruler, Source};
+use super::topics::{Check, Topics, all_partitions, ends, look_up, newest};
+use crate::source::{Asks, Assignment, Batch, Ends, Offset, PartitionId, Poll, Ruler, Source};
 use crate::{Error, ErrorKind, Result};
 
 /// Messages taken in one call; they are copied at once, so this bounds only how long the call takes.
@@ -26,6 +26,8 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look whether the topics are still the same ones.
 pub(super) const CHECK: Duration = Duration::from_secs(5);
+/// How often to look for news of the group while nobody polls.
+const LISTEN: Duration = Duration::from_millis(250);
 /// Batches whose buffers are kept for reuse.
 const SPARE: usize = 16;
 
@@ -50,6 +52,8 @@ pub(super) struct KafkaSource {
     pub(super) event: Option<Event>,
     /// Partitions were offered to the engine, and the group waits for our answer.
     pub(super) answering: bool,
+    /// The group wants partitions back, and waits for the engine to release them.
+    pub(super) giving: bool,
     /// What the consumer reported instead of messages and nobody has looked at yet; of the group where it has no place.
     pub(super) failures: VecDeque<(Option<Position>, Failure)>,
     pub(super) ready: VecDeque<Batch>,
@@ -59,7 +63,12 @@ pub(super) struct KafkaSource {
     /// The last check got no answer from any broker.
     pub(super) unanswered: bool,
     pub(super) orphans: Orphans,
+    /// What is held, for those who look from elsewhere.
+    pub(super) shown: Shown,
 }
+
+/// The partitions of a member, by both of their names.
+pub(super) type Shown = Arc<Mutex<Vec<(PartitionId, Position)>>>;
 
 impl KafkaSource {
     /// A member that joins its group at the first poll.
@@ -78,6 +87,7 @@ impl KafkaSource {
             slots: Slots::new(SLOTS),
             event: None,
             answering: false,
+            giving: false,
             failures: VecDeque::new(),
             ready: VecDeque::new(),
             spare: Vec::new(),
@@ -85,6 +95,7 @@ impl KafkaSource {
             check_due: Instant::now() + CHECK,
             unanswered: false,
             orphans: Orphans::default(),
+            shown: Shown::default(),
         })
     }
 
@@ -107,6 +118,10 @@ impl KafkaSource {
             // Why it was in vain is reported while messages are taken.
             self.take();
             return Err(self.consumer.refusal().filter(|_| error.is_retryable()).map_or(error, Error::from));
+        }
+        if let Some(missed) = self.consumer.missed() {
+            self.held.iter_mut().for_each(Held::refetch);
+            self.failures.extend(missed);
         }
         let deadline = Instant::now() + WAIT;
         loop {
@@ -321,6 +336,7 @@ impl KafkaSource {
                     self.consumer.answer_revoked(&[])?;
                     return Ok(None);
                 }
+                self.giving = true;
                 Ok(Some(Poll::Revoked(gone)))
             }
             Event::Lost(partitions) => {
@@ -381,9 +397,16 @@ impl KafkaSource {
             self.held.retain(|known| known.id != held.id);
             self.held.push(held);
         }
+        self.show();
         self.answering = true;
         self.assigned = true;
         Ok(Some(Poll::Assigned(assignments)))
+    }
+
+    /// Let those who look from elsewhere see what is held now.
+    fn show(&self) {
+        let held = self.held.iter().map(|held| (held.id.clone(), held.at(None))).collect();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {
@@ -398,6 +421,7 @@ impl KafkaSource {
             self.held.iter().filter(|held| gone(held) && held.is_assigned()).map(|held| held.at(None)).collect();
         self.consumer.answer_revoked(&assigned)?;
         self.held.retain(|held| !gone(held));
+        self.show();
         self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| partitions.contains(id)));
         Ok(())
     }
@@ -494,13 +518,44 @@ impl Source for KafkaSource {
             let given = self.held.iter().filter(|held| partitions.contains(&held.id));
             let positions = given.filter_map(|held| Some(held.at(Some(held.durable?)))).collect();
             self.commit_positions(positions, true).await;
-            self.let_go(partitions)
+            // What nobody has asked back is released by one that stops. Leaving the group lets go of it; to do so before
+            // would only make this member join once more, and leaving wait for that.
+            if std::mem::take(&mut self.giving) { self.let_go(partitions) } else { Ok(()) }
         }
         .boxed()
     }
 
     fn read_for(&mut self, tables: &[String]) {
         self.binding = Binding::of(tables);
+    }
+
+    fn asks(&self, what: Asks) -> BoxFuture<'static, ()> {
+        let consumer = self.consumer.clone();
+        async move {
+            let mut slots = Slots::new(SLOTS);
+            while !consumer.has_news(what) {
+                consumer.listen(&mut slots);
+                if consumer.has_news(what) {
+                    return;
+                }
+                tokio::time::sleep(LISTEN).await;
+            }
+        }
+        .boxed()
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        let (consumer, shown) = (Arc::downgrade(&self.consumer), self.shown.clone());
+        Some(Box::new(move || {
+            let held = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let consumer = consumer.upgrade();
+            async move {
+                let Some(consumer) = consumer else { return Vec::new() };
+                let found = spawn_blocking(move || newest(&consumer, held)).await;
+                found.unwrap_or_default()
+            }
+            .boxed()
+        }))
     }
 
     fn carry_beside(&mut self) -> bool {

@@ -1,6 +1,7 @@
 //! The topics as the cluster has them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use super::failure::Failure;
 use super::identity::TopicId;
 use super::queue::{Committed, Consumer, Member, Position};
 use super::source::{CHECK, KafkaSource, PATIENCE};
+use crate::source::{Offset, PartitionId};
 use crate::{Error, ErrorKind, Result};
 
 /// Topics by name.
@@ -116,6 +118,16 @@ pub(super) fn ends(consumer: &Consumer, partitions: Vec<Position>) -> Result<Vec
         Ok(Position { offset: Some(high), ..at })
     };
     partitions.into_iter().map(end).collect()
+}
+
+/// How long a look at one partition may take. Nothing depends on it but what is shown.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// The offsets of the newest messages of these partitions, as far as brokers answer: who asks about one in vain asks
+/// about no further one.
+pub(super) fn newest(consumer: &Consumer, held: Vec<(PartitionId, Position)>) -> Vec<(PartitionId, Offset)> {
+    let ends = held.into_iter().map_while(|(id, at)| Some((id, consumer.range(&at, GLANCE).ok()?.1)));
+    ends.filter_map(|(id, end)| Some((id, Offset::from_u64(u64::try_from(end).ok()?.checked_sub(1)?)))).collect()
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Raw;
 use tokio::sync::Notify;
 
 use super::failure::Failure;
+use crate::source::Asks;
 pub(super) use admin::Member;
 use callbacks::{on_commit, on_error, on_log, on_ready, on_rebalance};
 use message::Owned;
@@ -57,6 +58,9 @@ pub(super) enum Event {
     Fatal(Failure),
 }
 
+/// Between two looks whether a client is closed, in milliseconds; it wakes us up when it is.
+const CLOSING: c_int = 100;
+
 /// What callbacks leave behind.
 #[derive(Debug, Default)]
 struct Shared {
@@ -69,12 +73,28 @@ struct Shared {
     outage: Mutex<Outage>,
     /// Rebalances are answered at once from now on.
     closing: AtomicBool,
+    /// Which rebalance waits for our answer: one that gives, or one that takes.
+    asked_to_take: AtomicBool,
+    asked_to_give: AtomicBool,
+    /// Messages were dropped while only events were listened for.
+    dropped: AtomicBool,
+    /// Failures among them that belong to no partition, as they would not be told again.
+    missed: Mutex<Vec<(Option<Position>, Failure)>>,
 }
 
 impl Shared {
     fn push(&self, event: Event) {
+        match event {
+            Event::Assigned(_) => self.asked_to_take.store(true, Ordering::SeqCst),
+            Event::Revoked(_) | Event::Lost(_) => self.asked_to_give.store(true, Ordering::SeqCst),
+            Event::Uncommitted(_) | Event::Fatal(_) => {}
+        }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
         self.ready.notify_one();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked_to_take.load(Ordering::SeqCst) || self.asked_to_give.load(Ordering::SeqCst)
     }
 }
 
@@ -154,6 +174,41 @@ impl Consumer {
         self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
+    /// Have events reported while nobody wants messages. Those that have arrived are dropped, to bound memory:
+    /// [`missed`](Self::missed) says so.
+    pub(super) fn listen(&self, slots: &mut Slots) {
+        let taken = self.take(slots, |message| {
+            let at = message.has_topic().then(|| Position {
+                topic: message.topic().to_string_lossy().into_owned(),
+                partition: message.partition(),
+                offset: None,
+            });
+            if let Some(failure) = message.failure()
+                && at.as_ref().is_none_or(|at| at.partition < 0)
+            {
+                self.shared.missed.lock().unwrap_or_else(PoisonError::into_inner).push((at, failure));
+            }
+        });
+        self.shared.dropped.fetch_or(taken > 0, Ordering::SeqCst);
+    }
+
+    /// Whether [`event`](Self::event) has something to say about this.
+    pub(super) fn has_news(&self, what: Asks) -> bool {
+        let events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().any(|event| match event {
+            Event::Revoked(_) | Event::Lost(_) | Event::Fatal(_) => true,
+            Event::Assigned(_) => what == Asks::Anything,
+            Event::Uncommitted(_) => false,
+        })
+    }
+
+    /// The failures of no partition that were reported while only events were [listened](Self::listen) for; `None` when
+    /// nothing was dropped. All partitions have to be [sought](Self::seek) after it.
+    pub(super) fn missed(&self) -> Option<Vec<(Option<Position>, Failure)>> {
+        let missed = || std::mem::take(&mut *self.shared.missed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.dropped.swap(false, Ordering::SeqCst).then(missed)
+    }
+
     /// Why the cluster cannot be spoken with, when that is a matter of settings and was reported since the last call.
     pub(super) fn refusal(&self) -> Option<Failure> {
         self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -202,24 +257,28 @@ impl Consumer {
     /// takes the first answer for the whole one.
     pub(super) fn answer_assigned(&self, positions: &[Position]) -> Result<(), Failure> {
         let list = List::of_positions(positions)?;
-        if self.is_cooperative() {
+        let answered = if self.is_cooperative() {
             // SAFETY: both handles are valid; the list is only read. An error object is ours.
-            return error_object(unsafe { sys::rd_kafka_incremental_assign(self.rk.as_ptr(), list.as_ptr()) });
-        }
-        // SAFETY: as above.
-        failed_with(unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), list.as_ptr()) }, "cannot take partitions")
+            error_object(unsafe { sys::rd_kafka_incremental_assign(self.rk.as_ptr(), list.as_ptr()) })
+        } else {
+            // SAFETY: as above.
+            failed_with(unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), list.as_ptr()) }, "cannot take partitions")
+        };
+        answered.inspect(|()| self.shared.asked_to_take.store(false, Ordering::SeqCst))
     }
 
     /// Answer [`Event::Revoked`] or [`Event::Lost`]: let these go, of which all must be fetched now. Without the
     /// cooperative protocol it is always all of them.
     pub(super) fn answer_revoked(&self, positions: &[Position]) -> Result<(), Failure> {
-        if self.is_cooperative() {
+        let answered = if self.is_cooperative() {
             let list = List::of_positions(positions)?;
             // SAFETY: both handles are valid; the list is only read. An error object is ours.
-            return error_object(unsafe { sys::rd_kafka_incremental_unassign(self.rk.as_ptr(), list.as_ptr()) });
-        }
-        // SAFETY: the handle is valid; null lets everything go.
-        failed_with(unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), ptr::null()) }, "cannot let partitions go")
+            error_object(unsafe { sys::rd_kafka_incremental_unassign(self.rk.as_ptr(), list.as_ptr()) })
+        } else {
+            // SAFETY: the handle is valid; null lets everything go.
+            failed_with(unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), ptr::null()) }, "cannot let partitions go")
+        };
+        answered.inspect(|()| self.shared.asked_to_give.store(false, Ordering::SeqCst))
     }
 
     fn is_cooperative(&self) -> bool {
@@ -315,16 +374,27 @@ impl Drop for Consumer {
     /// Leave the group, so that others can have the partitions at once, and wait for commits that are under way.
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        // What it has asked before, and nobody has answered, it would wait for.
-        // SAFETY: the handle is valid; null lets everything go.
-        unsafe { sys::rd_kafka_assign(self.rk.as_ptr(), ptr::null()) };
+        let (rk, queue) = (self.rk.as_ptr(), self.queue.as_ptr());
         // SAFETY: both handles are ours and not used again; `shared` is dropped after this. The order is the one that
-        // the library asks for: callbacks off, close, queue, client.
+        // the library asks for: callbacks off, close, queues, client. What the last steps have to say arrives at a queue
+        // of their own, which is ours as well.
         unsafe {
-            sys::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
-            sys::rd_kafka_consumer_close(self.rk.as_ptr());
-            sys::rd_kafka_queue_destroy(self.queue.as_ptr());
-            sys::rd_kafka_destroy(self.rk.as_ptr());
+            sys::rd_kafka_queue_cb_event_enable(queue, None, ptr::null_mut());
+            let last = sys::rd_kafka_queue_new(rk);
+            // A client that has failed for good does not close, and is only destroyed.
+            if error_object(sys::rd_kafka_consumer_close_queue(rk, last)).is_ok() {
+                // What it has asked before, and nobody has answered, it waits for. Not earlier: the cooperative protocol
+                // takes this answer from a closing member only, and any other one makes it join the group once more.
+                if self.shared.is_asked() {
+                    sys::rd_kafka_assign(rk, ptr::null());
+                }
+                while sys::rd_kafka_consumer_closed(rk) == 0 {
+                    sys::rd_kafka_queue_poll_callback(last, CLOSING);
+                }
+            }
+            sys::rd_kafka_queue_destroy(last);
+            sys::rd_kafka_queue_destroy(queue);
+            sys::rd_kafka_destroy(rk);
         }
     }
 }

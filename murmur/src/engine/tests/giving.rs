@@ -1,0 +1,263 @@
+//! Partitions that the group wants back while the store says nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::source::{Asks, Record, RecordOutcome, Records, Shelf, Version};
+use crate::store::{Item, Outcome, Write};
+use crate::time::{Level, TimeRange};
+
+/// A store that does not answer while it hangs.
+struct Hanging {
+    inner: Arc<MemoryStore>,
+    hangs: watch::Sender<bool>,
+}
+
+impl Hanging {
+    async fn answers(&self) {
+        self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
+    }
+}
+
+impl Records for Hanging {
+    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
+        Box::pin(async move {
+            self.answers().await;
+            self.inner.record(shelf, name).await
+        })
+    }
+
+    fn put_record<'a>(
+        &'a self,
+        shelf: &'a Shelf,
+        name: &'a str,
+        bytes: Vec<u8>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'a, Result<RecordOutcome>> {
+        Box::pin(async move {
+            self.answers().await;
+            self.inner.put_record(shelf, name, bytes, expected).await
+        })
+    }
+
+    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
+        self.inner.records(shelf, prefix)
+    }
+}
+
+impl Store for Hanging {
+    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+        Box::pin(async move {
+            self.answers().await;
+            self.inner.write(table, writes).await
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a Table,
+        ids: &'a [TileId],
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
+        Box::pin(async move {
+            self.answers().await;
+            self.inner.get(table, ids, consistency).await
+        })
+    }
+
+    fn range<'a>(
+        &'a self,
+        table: &'a Table,
+        key: &'a str,
+        level: Level,
+        starts: TimeRange,
+        limit: usize,
+        consistency: Consistency,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        self.inner.range(table, key, level, starts, limit, consistency)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: &'a Table,
+        after: Option<&'a TileId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
+        self.inner.scan(table, after, limit)
+    }
+
+    fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
+        self.inner.remove_expired(table, now, limit)
+    }
+}
+
+/// Two partitions of three payloads each, all the same word, of which the group wants the first one back when it says so.
+struct Group {
+    /// Where each continues; `None` while it is not to be read.
+    next: [Option<u64>; 2],
+    said: bool,
+    /// Hangs from the moment on that the partitions are assigned.
+    hangs: Option<Arc<Hanging>>,
+    wants: watch::Receiver<bool>,
+    given: watch::Sender<Option<Instant>>,
+    committed: Arc<Mutex<Vec<(PartitionId, Offset)>>>,
+}
+
+const WORDS: [&str; 2] = ["given", "kept"];
+
+fn ids() -> [PartitionId; 2] {
+    WORDS.map(PartitionId::new)
+}
+
+impl Group {
+    fn news(&mut self) -> Option<Poll> {
+        if !std::mem::replace(&mut self.said, true) {
+            if let Some(store) = &self.hangs {
+                store.hangs.send_replace(true);
+            }
+            let all = ids().map(|partition| Assignment { partition, start: Start::Beginning });
+            return Some(Poll::Assigned(all.to_vec()));
+        }
+        let is_given = self.given.borrow().is_some();
+        (*self.wants.borrow() && !is_given).then(|| Poll::Revoked(vec![ids()[0].clone()]))
+    }
+}
+
+impl Source for Group {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            if let Some(news) = self.news() {
+                return Ok(news);
+            }
+            for (at, next) in self.next.iter_mut().enumerate() {
+                let Some(next) = next.as_mut().filter(|next| **next <= 3) else { continue };
+                let payload = Payload { offset: Offset::from_u64(*next), bytes: 0..WORDS[at].len(), broken: None };
+                *next += 1;
+                return Ok(Poll::Batch(Batch {
+                    partition: Some(ids()[at].clone()),
+                    buffer: WORDS[at].as_bytes().to_vec(),
+                    payloads: vec![payload],
+                    ..Batch::default()
+                }));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Poll::Idle)
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        let at = ids().iter().position(|id| id == partition).unwrap();
+        self.next[at] = Some(after.map_or(1, |after| after.words()[3] + 1));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.committed.lock().unwrap().extend_from_slice(commits);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn release<'a>(&'a mut self, partitions: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
+        if *partitions == ids()[..1] {
+            self.next[0] = None;
+            self.given.send_replace(Some(Instant::now()));
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn asks(&self, what: Asks) -> BoxFuture<'static, ()> {
+        let (mut wants, given) = (self.wants.clone(), self.given.subscribe());
+        Box::pin(async move {
+            if given.borrow().is_some() {
+                std::future::pending::<()>().await;
+            }
+            assert!(matches!(what, Asks::Back | Asks::Anything));
+            let _ = wants.wait_for(|wants| *wants).await;
+        })
+    }
+}
+
+/// With a store that hangs after the partitions were taken, and a worker that flushes at so many tiles.
+async fn give_back(flush_tiles: usize) {
+    let store = Arc::new(MemoryStore::new());
+    let hanging = Arc::new(Hanging { inner: store.clone(), hangs: watch::Sender::new(false) });
+    let (want, wants) = watch::channel(false);
+    let (given, mut is_given) = watch::channel(None);
+    let committed = Arc::new(Mutex::new(Vec::new()));
+    let group = Group { next: [None; 2], said: false, hangs: None, wants, given, committed: committed.clone() };
+    let options = Options { flush_tiles, ..Options::default() };
+    let builder = Worker::builder(hanging.clone(), Box::new(group), decode, Box::new(Letters::default()));
+    let worker = builder.options(options).pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.read >= 1).await.unwrap();
+    hanging.hangs.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let wanted = Instant::now();
+    want.send_replace(true);
+    let released = tokio::time::timeout(Duration::from_secs(30), is_given.wait_for(Option::is_some)).await;
+    let released = released.expect("it still has the partition").unwrap().unwrap();
+    let patience = Options::default().revoke_budget.to_std() + Duration::from_secs(1);
+    assert!(released - wanted <= patience, "{:?}", released - wanted);
+    assert_eq!(*committed.lock().unwrap(), [], "nothing of it is durable");
+
+    // What is left waits for the store, and is read again from its record.
+    assert_eq!(progress.borrow_and_update().lag, None, "nobody knows while it waits");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    hanging.hangs.send_replace(false);
+    want.send_replace(false);
+    stop_when_done(running, stop, &mut progress).await;
+    assert_eq!((count(&store, "words", "given").await, count(&store, "words", "kept").await), (0, 3));
+    assert_eq!(committed.lock().unwrap().last(), Some(&(ids()[1].clone(), Offset::from_u64(3))));
+}
+
+async fn stop_when_done(
+    running: tokio::task::JoinHandle<Result<Summary>>,
+    stop: watch::Sender<bool>,
+    progress: &mut watch::Receiver<Progress>,
+) {
+    let done = |progress: &Progress| {
+        let [status] = &progress.partitions[..] else { return false };
+        status.commit == Some(Offset::from_u64(3))
+    };
+    tokio::time::timeout(Duration::from_secs(600), progress.wait_for(done)).await.expect("it is stuck").unwrap();
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_are_given_back_within_the_budget_whatever_the_store_does() {
+    give_back(Options::default().flush_tiles).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_waits_for_the_store_hears_that_its_partitions_are_wanted_back() {
+    give_back(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_stop_does_not_wait_for_a_partition_that_cannot_be_begun() {
+    let store = Arc::new(Hanging { inner: Arc::new(MemoryStore::new()), hangs: watch::Sender::new(false) });
+    let (_want, wants) = watch::channel(false);
+    let group = Group {
+        next: [None; 2],
+        said: false,
+        hangs: Some(store.clone()),
+        wants,
+        given: watch::Sender::new(None),
+        committed: Arc::default(),
+    };
+    let worker = Worker::builder(store.clone(), Box::new(group), decode, Box::new(Letters::default()));
+    let worker = worker.pipeline::<Words>().build();
+    let progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((progress.borrow().partitions.len(), progress.borrow().read), (2, 0));
+    let asked = Instant::now();
+    stop.send_replace(true);
+    assert!(!running.await.unwrap().unwrap().ended);
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+}
