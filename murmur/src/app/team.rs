@@ -221,10 +221,12 @@ mod tests {
             })
         };
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let mut options = Options::default();
-        options.flush_interval = Span::from_micros(1);
-        options.drain_budget = Span::from_micros(100_000);
-        options.dead_letter_limit = DeadLetterLimit { percent: 100 };
+        let options = Options {
+            flush_interval: Span::from_micros(1),
+            drain_budget: Span::from_micros(100_000),
+            dead_letter_limit: DeadLetterLimit { percent: 100 },
+            ..Options::default()
+        };
         let equipment = Equipment {
             reports,
             store: Arc::new(move |_| {
