@@ -6,10 +6,11 @@ use std::fmt::Write;
 use std::fs;
 use std::sync::Arc;
 
+use murmur::aggregate::Monoid;
 use murmur::engine::{Clock, SystemClock, Worker, json};
 use murmur::pipeline::Pipeline;
 use murmur::prelude::*;
-use murmur::query::{Edges, Explanation, Reader};
+use murmur::query::{Answer, Edges, Explanation, Reader};
 use murmur::source::jsonl::{self, Input, JsonlConfig};
 use murmur::source::{FileDeadLetters, Shelf};
 use murmur::store::{Consistency, DynamoConfig, DynamoStore, Store, Table};
@@ -110,6 +111,20 @@ impl World {
     }
 }
 
+/// An answer for which the records of the partitions were not read, as they are once a second at most.
+async fn explained<P: Pipeline>(
+    reader: &Reader<P>,
+    key: &P::Key,
+    range: TimeRange,
+) -> Answer<<P::Aggregate as Monoid>::Reply> {
+    loop {
+        let answer = reader.range(key, range, Consistency::Eventual).await.unwrap();
+        if answer.explanation.iter().flat_map(|explanation| &explanation.levels).all(|reads| reads.level.is_some()) {
+            return answer;
+        }
+    }
+}
+
 #[allow(clippy::print_stdout, reason = "the figure that this is about")]
 fn show(what: &str, explanation: &Explanation) {
     println!(
@@ -137,14 +152,8 @@ async fn thirty_days_at_edges_of_minutes_are_six_items_in_one_round_trip() {
 
     let reader = reader.explaining();
     let explain = async |reader: &Reader<ByMinute>, range| {
-        // The records of the partitions are read once a second at most; what an answer takes is seen between.
-        loop {
-            let answer = reader.range(&key, range, Consistency::Eventual).await.unwrap();
-            let explanation = answer.explanation.unwrap();
-            if explanation.levels.iter().all(|reads| reads.level.is_some()) {
-                return (answer.value, answer.interval, explanation);
-            }
-        }
+        let answer = explained(reader, &key, range).await;
+        (answer.value, answer.interval, answer.explanation.unwrap())
     };
     let (value, interval, explanation) = explain(&reader, range).await;
     show("30 days that ended two days ago", &explanation);
@@ -183,7 +192,7 @@ async fn sketches(world: &World) {
     reader.roll(&key, world.finished()).await.unwrap();
     let truth = world.minutes(range).map(who).collect::<HashSet<_>>().len() as f64;
     for (what, edges) in [("at edges of hours", Edges::Exact), ("at whole days", Edges::Sawtooth)] {
-        let answer = reader.clone().edges(edges).range(&key, range, Consistency::Eventual).await.unwrap();
+        let answer = explained(&reader.clone().edges(edges), &key, range).await;
         let explanation = answer.explanation.unwrap();
         show(&format!("30 days of a sketch {what}"), &explanation);
         assert!(answer.value.lower <= truth && truth <= answer.value.upper, "{:?} of {truth}", answer.value);
