@@ -44,7 +44,7 @@ fn by_minute(visit: &Visit) -> Visits {
 /// A sketch has a tile for each of its slots.
 #[murmur::pipeline(key = page, window = sliding("35d", slot = "1h"))]
 fn visitors(visit: &Visit) -> Distinct {
-    Distinct::of(&visit.who)
+    Distinct::of(visit.who)
 }
 
 const MINUTE: u64 = 60;
