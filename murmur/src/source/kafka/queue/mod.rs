@@ -60,6 +60,8 @@ pub(super) enum Event {
 
 /// Between two looks whether a client is closed, in milliseconds; it wakes us up when it is.
 const CLOSING: c_int = 100;
+/// Messages thrown away in one call meanwhile.
+const LAST_SLOTS: usize = 256;
 
 /// What callbacks leave behind.
 #[derive(Debug, Default)]
@@ -235,22 +237,9 @@ impl Consumer {
 
     /// Take what has arrived, up to the length of `slots`, without waiting: `each` sees every message or error once.
     /// Callbacks run inside this call.
-    pub(super) fn take(&self, slots: &mut Slots, mut each: impl FnMut(Message<'_>)) -> usize {
-        // SAFETY: the queue is valid, and the array has room for as many pointers as the call may write. It waits for
-        // nothing (0 ms).
-        let taken =
-            unsafe { sys::rd_kafka_consume_batch_queue(self.queue.as_ptr(), 0, slots.0.as_mut_ptr(), slots.0.len()) };
-        // Negative for an error in the arguments, which cannot be.
-        let taken = usize::try_from(taken).unwrap_or(0).min(slots.0.len());
-        for slot in &mut slots.0[..taken] {
-            let message = Owned(std::mem::replace(slot, ptr::null_mut()));
-            // SAFETY: the call above wrote a valid message here, which is ours; `message` destroys it at the end of
-            // the turn, even if `each` panics, and the view does not outlive that.
-            if let Some(raw) = unsafe { message.0.as_ref() } {
-                each(Message { raw });
-            }
-        }
-        taken
+    pub(super) fn take(&self, slots: &mut Slots, each: impl FnMut(Message<'_>)) -> usize {
+        // SAFETY: the queue is valid.
+        unsafe { take_from(self.queue.as_ptr(), 0, slots, each) }
     }
 
     /// Answer [`Event::Assigned`]: fetch these partitions from these offsets. All of one event at once: librdkafka
@@ -388,8 +377,10 @@ impl Drop for Consumer {
                 if self.shared.is_asked() {
                     sys::rd_kafka_assign(rk, ptr::null());
                 }
+                // Messages arrive up to the last moment, and a poll that takes callbacks only would not bear them.
+                let mut slots = Slots::new(LAST_SLOTS);
                 while sys::rd_kafka_consumer_closed(rk) == 0 {
-                    sys::rd_kafka_queue_poll_callback(last, CLOSING);
+                    take_from(last, CLOSING, &mut slots, |_| {});
                 }
             }
             sys::rd_kafka_queue_destroy(last);
@@ -397,6 +388,32 @@ impl Drop for Consumer {
             sys::rd_kafka_destroy(rk);
         }
     }
+}
+
+/// Take what a queue has, up to the length of `slots`, after waiting for so many milliseconds for the first: `each` sees
+/// every message or error once. Callbacks run inside this call.
+///
+/// # Safety
+/// The queue is valid.
+unsafe fn take_from(
+    queue: *mut sys::rd_kafka_queue_t,
+    wait: c_int,
+    slots: &mut Slots,
+    mut each: impl FnMut(Message<'_>),
+) -> usize {
+    // SAFETY: the caller's promise; the array has room for as many pointers as the call may write.
+    let taken = unsafe { sys::rd_kafka_consume_batch_queue(queue, wait, slots.0.as_mut_ptr(), slots.0.len()) };
+    // Negative for an error in the arguments, which cannot be.
+    let taken = usize::try_from(taken).unwrap_or(0).min(slots.0.len());
+    for slot in &mut slots.0[..taken] {
+        let message = Owned(std::mem::replace(slot, ptr::null_mut()));
+        // SAFETY: the call above wrote a valid message here, which is ours; `message` destroys it at the end of
+        // the turn, even if `each` panics, and the view does not outlive that.
+        if let Some(raw) = unsafe { message.0.as_ref() } {
+            each(Message { raw });
+        }
+    }
+    taken
 }
 
 /// A copy of one of the library's strings.
