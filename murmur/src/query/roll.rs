@@ -86,8 +86,7 @@ impl Rolls {
 }
 
 impl<P: Pipeline> Reader<P> {
-    /// Roll what of this key lies in `range`, level by level; how many slots that were. Of a level whose last slot in it is
-    /// not finished nothing is rolled.
+    /// Roll what of this key lies in `range` and is finished, level by level; how many slots that were.
     ///
     /// Errors are those of the store. There is no need to call this: a reader that is [`rolling`](Self::rolling) does it
     /// where reads gain by it.
