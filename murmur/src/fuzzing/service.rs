@@ -70,7 +70,7 @@ impl Clock for Noon {
     }
 }
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/shop.v1.PlacesService/Get",
     "/shop.v1.PlacesService/GetMany",
     "/shop.v1.PlacesService/GetWindow",
@@ -84,6 +84,7 @@ const PATHS: [&str; 13] = [
     "/grpc.health.v1.Health/Check",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/",
+    "/shop.v1.PlacesService/CombineSets",
 ];
 
 const KINDS: [&str; 7] = [
@@ -200,6 +201,12 @@ pub(super) fn calls() -> Vec<Vec<u8>> {
         (2, format!(r#"{{"key":{{{key}}},"calendar":{{"weeks":1,"zone":"Europe/Berlin","whole":true}}}}"#)),
         (3, format!(r#"{{"keys":[{{{key}}}],"calendar":{{"months":2}},"options":{{"question":{question}}}}}"#)),
         (6, format!(r#"{{"key":{{{key}}},"calendar":{{"days":2,"zone":"Asia/Tokyo"}},"calendarStep":{{"days":1}}}}"#)),
+        (
+            13,
+            format!(
+                r#"{{"sets":[{{"key":{{{key}}},"window":"7200s"}},{{"key":{{{key}}},"calendar":{{"days":1}}}}],"operation":"SET_OPERATION_INTERSECTION"}}"#
+            ),
+        ),
         (8, String::new()),
         (9, r#"{"pipeline":"places","key":["1","tea","shelf=0"],"window":"3600s"}"#.to_owned()),
         (9, r#"{"pipeline":"places","key":["1","tea"],"calendar":{"days":1,"zone":"UTC"}}"#.to_owned()),
