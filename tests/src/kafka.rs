@@ -177,7 +177,7 @@ impl Cluster {
                 }
             })
         };
-        Outsider { consumer, has, stop, thread: Some(thread) }
+        Outsider { consumer: Some(consumer), has, stop, thread: Some(thread) }
     }
 
     /// Wait until a group has so many members and is not rebalancing. Brokers tell that only who asks.
@@ -259,7 +259,8 @@ impl ConsumerContext for Told {
 
 /// A member of a group that is not Murmur's. It leaves when it is dropped, unless it has a name.
 pub struct Outsider {
-    consumer: Arc<BaseConsumer<Told>>,
+    /// There until it is dropped.
+    consumer: Option<Arc<BaseConsumer<Told>>>,
     has: Arc<Has>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -290,7 +291,8 @@ impl Outsider {
             .unwrap_or_else(|error| panic!("bad offset: {error}"));
         for _ in 0..100 {
             // Refused while the group rebalances.
-            if self.consumer.commit(&offsets, CommitMode::Sync).is_ok() {
+            let Some(consumer) = &self.consumer else { break };
+            if consumer.commit(&offsets, CommitMode::Sync).is_ok() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -305,6 +307,15 @@ impl Drop for Outsider {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        let consumer = self.consumer.take();
+        let (closed, seen) = std::sync::mpsc::channel();
+        // The binding answers a rebalance that comes while it closes, and may wait for that for ever; it is out of the group
+        // by then, as it says nothing any more.
+        std::thread::spawn(move || {
+            drop(consumer);
+            let _ = closed.send(());
+        });
+        let _ = seen.recv_timeout(Duration::from_secs(10));
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) async fn tables_never_mix(subject: Subject) {
         assert!(matches!(outcomes[..], [Ok(Outcome::Applied)]), "{outcomes:?}");
     }
     for (n, table) in tables.into_iter().enumerate() {
-        let in_table = Subject::of(subject.store.clone(), table).await;
+        let in_table = Subject { store: subject.store.clone(), shelf: table.shelf(), table };
         let there = counter(n as i128 + 1, &[("p", 1)]);
         assert_eq!(in_table.get(&id).await, Some(there.clone()));
         assert_eq!(in_table.scan(10).await, [(id.clone(), there)]);
