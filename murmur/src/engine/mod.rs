@@ -12,6 +12,7 @@
 //! reads its partitions again from their commits.
 
 mod age;
+mod assignment;
 mod breaker;
 mod builder;
 mod clock;
@@ -28,11 +29,13 @@ mod frontier;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod intake;
+mod letters;
 mod meter;
 mod options;
 mod ownership;
 mod partition;
 mod progress;
+mod publish;
 mod record;
 mod worker;
 

@@ -1,28 +1,27 @@
-use std::collections::HashMap;
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::assignment::{LISTEN, Waiting};
 use super::breaker::Breaker;
 use super::clock::Clock;
 use super::decode::Decoder;
-use super::dedup::Memory;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, Patience};
 use super::fold::Fold;
-use super::frontier::Frontier;
+use super::letters::{LETTER_BYTES, Letters};
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::partition::{Ledger, Owned};
-use super::progress::{Contact, PartitionStatus, Progress, Summary, waiting};
+use super::progress::{Contact, Progress, Summary};
+use super::publish::{KnownEnds, look_ahead};
 use super::record::PartitionRecord;
 use crate::event::Event;
-use crate::source::{Asks, Assignment, DeadLetters, Ends, Letter, Offset, PartitionId, Poll, Source, Start};
+use crate::source::{Asks, DeadLetters, Offset, PartitionId, Poll, Source};
 use crate::store::Store;
-use crate::time::{Span, Timestamp};
+use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
 /// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
@@ -46,53 +45,6 @@ pub struct Worker<E> {
     /// Where partitions end, found beside the work.
     pub(super) ends: KnownEnds,
     pub(super) patience: Patience,
-}
-
-/// A partition that is to be read from its commit.
-#[derive(Debug, Clone)]
-pub(super) struct Waiting {
-    pub(super) id: PartitionId,
-    /// Where the source says to begin, for pipelines that have no record of it.
-    start: Start,
-    /// The newest event time that was known to be durable when it was left.
-    reached: Option<Timestamp>,
-}
-
-/// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
-/// free.
-const LISTEN: Duration = Duration::from_secs(3);
-
-/// Dead letters on their way to their place: before the next flush, or when they are many.
-#[derive(Default)]
-pub(super) struct Letters {
-    pub(super) waiting: Vec<Letter>,
-    bytes: usize,
-    /// The breaker has let those go that wait now.
-    released: bool,
-    /// They were held back until they were too many, and only the newest is still here.
-    spilled: bool,
-}
-
-/// Bytes of dead letters that do not wait for the next flush.
-const LETTER_BYTES: usize = 16 << 20;
-/// About what a letter has beside its payload.
-const LETTER_OVERHEAD: usize = 256;
-
-impl Letters {
-    pub(super) fn append(&mut self, letters: &mut Vec<Letter>) {
-        self.bytes += letters.iter().map(|letter| letter.payload.len() + LETTER_OVERHEAD).sum::<usize>();
-        self.released &= letters.is_empty();
-        self.waiting.append(letters);
-        if self.spilled {
-            self.spill();
-        }
-    }
-
-    /// Keep the newest, which says why.
-    fn spill(&mut self) {
-        self.waiting.drain(..self.waiting.len().saturating_sub(1));
-        (self.bytes, self.spilled) = (0, true);
-    }
 }
 
 /// One pipeline within a worker.
@@ -298,26 +250,6 @@ impl<E: Event> Worker<E> {
         Ok(())
     }
 
-    /// Whether letters wait until it is known that they are not the beginning of the wrong source, and with them all that
-    /// would be committed.
-    fn holds(&self) -> bool {
-        !self.letters.waiting.is_empty() && !self.letters.released && self.breaker.holds()
-    }
-
-    /// Nothing comes that could say more.
-    fn judge_at_the_end(&mut self) -> Result<()> {
-        let newest = self.letters.waiting.last().map_or("see the dead letters", |letter| &letter.reason);
-        self.breaker.check_at_the_end(newest)?;
-        self.release();
-        Ok(())
-    }
-
-    /// Let those go that wait.
-    fn release(&mut self) {
-        self.letters.released = !self.letters.waiting.is_empty();
-        self.breaker.release();
-    }
-
     /// Make sure that the tables are these pipelines' own, before anything is read from or written to them; and that what
     /// cannot be counted has a place.
     async fn claim(&mut self) -> Result<()> {
@@ -353,139 +285,9 @@ impl<E: Event> Worker<E> {
         Summary { progress: self.progress.clone(), ended }
     }
 
-    /// All that are ours.
-    fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
-        self.owned.iter().map(|owned| &owned.id).chain(self.waiting.iter().map(|waiting| &waiting.id))
-    }
-
-    fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
-        for Assignment { partition, start } in assignments {
-            if self.partitions().any(|own| *own == partition) {
-                continue;
-            }
-            if self.owned.len() + self.waiting.len() >= usize::from(u16::MAX) {
-                return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
-            }
-            self.waiting.push(Waiting { id: partition, start, reached: None });
-        }
-        Ok(())
-    }
-
-    /// Begin with what waits for it. As long as the store does not let us, whatever the source has to say about
-    /// partitions comes first, and so does a request to stop: there is nothing to lose.
-    async fn begin(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let asked = self.source.asks(Asks::Anything);
-        let asked = async {
-            tokio::time::sleep(LISTEN).await;
-            asked.await;
-        };
-        tokio::select! {
-            biased;
-            begun = self.start_all() => begun,
-            () = asked => Ok(()),
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
-        }
-    }
-
-    async fn start_all(&mut self) -> Result<()> {
-        while let Some(waiting) = self.waiting.first() {
-            let owned = self.start(waiting.clone()).await?;
-            self.waiting.remove(0);
-            self.owned.push(owned);
-        }
-        Ok(())
-    }
-
-    /// Begin to read a partition where the records say, or where the source says for pipelines that have none.
-    async fn start(&mut self, Waiting { id, start, .. }: Waiting) -> Result<Owned> {
-        let mut records = Vec::with_capacity(self.lanes.len());
-        for Lane { fold, .. } in &self.lanes {
-            let (store, table, patience) = (&*self.store, fold.table(), &self.patience);
-            let standing = patience.retry(|| PartitionRecord::take_over(store, table, &id)).await?;
-            let standing = patience.retry(|| Frontier::settle(store, table, &id, standing)).await?;
-            let begun = patience.retry(|| PartitionRecord::begin(store, table, &id, standing, &start)).await;
-            records.push(begun.map_err(|error| error.while_doing(format!("pipeline `{}`", fold.pipeline())))?);
-        }
-        let mut owned = Owned::new(id, start, records);
-        self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
-        let within = self.lanes.iter().map(|lane| lane.fold.within());
-        match within.clone().max().flatten() {
-            None => self.source.seek(&owned.id, owned.commit()).await?,
-            Some(horizon) => {
-                owned.memory = Memory::new(self.source.ruler(), within);
-                self.source.seek_before(&owned.id, owned.commit(), horizon).await?;
-            }
-        }
-        Ok(owned)
-    }
-
-    /// Give partitions up. Others wait for them, and a store that we cannot reach may well be there for them: what does
-    /// not become durable within the budget is theirs to read again.
-    async fn revoke(&mut self, partitions: &[PartitionId]) -> Result<()> {
-        match tokio::time::timeout(self.options.revoke_budget.to_std(), self.flush()).await {
-            Ok(flushed) => {
-                flushed?;
-            }
-            Err(_) => self.drop_for_others(),
-        }
-        super::failpoint::reach("in_revoke");
-        self.source.release(partitions).await?;
-        let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
-        self.leave(partitions);
-        // Entries know partitions by their place in `owned`, which has moved.
-        if uncommitted {
-            self.rewind()
-        } else {
-            self.forget()
-        }
-        Ok(())
-    }
-
-    /// What is unflushed stands in the way of partitions that are wanted elsewhere. Deltas of several partitions lie in
-    /// one tile, so all of it goes; what stays ours is read again.
-    fn drop_for_others(&mut self) {
-        tracing::warn!(
-            budget = %self.options.revoke_budget,
-            "partitions are wanted back, and the store did not take what was read of them in time; it is dropped, and \
-             read again by whoever has them next"
-        );
-        self.rewind();
-    }
-
-    fn lose(&mut self, partitions: &[PartitionId]) {
-        // Deltas of several partitions lie in one tile; without the lost ones they cannot be written any more.
-        self.leave(partitions);
-        self.rewind();
-    }
-
-    fn leave(&mut self, partitions: &[PartitionId]) {
-        self.owned.retain(|owned| !partitions.contains(&owned.id));
-        self.waiting.retain(|waiting| !partitions.contains(&waiting.id));
-    }
-
-    fn forget(&mut self) {
-        self.flight = None;
-        self.lanes.iter_mut().for_each(|lane| lane.fold.clear());
-    }
-
-    /// Drop everything unflushed; all partitions will be read again from their commits.
-    fn rewind(&mut self) {
-        self.forget();
-        self.letters = Letters::default();
-        self.breaker.release();
-        self.progress.letters_since = None;
-        self.waiting.extend(self.owned.drain(..).map(|owned| {
-            let reached = reached(&owned);
-            Waiting { id: owned.id, start: owned.start, reached }
-        }));
-    }
-
     /// Make everything read so far durable and commit it. After a conflict, and when a tile was full, nothing is
     /// committed, and the partitions are read again from their commits.
-    async fn flush(&mut self) -> Result<Flushed> {
+    pub(super) async fn flush(&mut self) -> Result<Flushed> {
         if self.holds() {
             if self.breaker.is_over() {
                 tracing::info!(
@@ -613,82 +415,14 @@ impl<E: Event> Worker<E> {
         Ok(true)
     }
 
-    async fn sync_letters(&mut self) -> Result<()> {
-        if self.letters.waiting.is_empty() {
-            return Ok(());
-        }
-        // Said before, as it may take long.
-        self.progress.letters_since = Some(self.clock.now());
-        self.publish();
-        self.dead_letters.put(std::mem::take(&mut self.letters).waiting).await?;
-        self.dead_letters.sync().await?;
-        self.progress.letters_since = None;
-        super::failpoint::reach("after_dead_letters");
-        Ok(())
-    }
-
     /// Two owners that run into each other must not do so in step for ever.
     async fn pause_after_conflict(&mut self) {
         tokio::time::sleep(Duration::from_millis(self.patience.random() % 500)).await;
     }
-
-    fn publish(&mut self) {
-        self.progress.partitions.clear();
-        self.progress.uncommitted_since = None;
-        let now = self.clock.now();
-        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        for owned in &mut self.owned {
-            let since = owned.age.note(owned.read, owned.commit(), now);
-            let oldest = self.progress.uncommitted_since;
-            self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
-            self.progress.partitions.push(PartitionStatus {
-                partition: owned.id.clone(),
-                commit: owned.commit(),
-                read: owned.read,
-                lag: waiting(owned.read, owned.lag, ends.get(&owned.id)),
-                durable: reached(owned),
-            });
-        }
-        drop(ends);
-        // How many wait there is known once it has begun.
-        self.progress.partitions.extend(self.waiting.iter().map(|Waiting { id, reached, .. }| PartitionStatus {
-            partition: id.clone(),
-            commit: None,
-            read: None,
-            lag: None,
-            durable: *reached,
-        }));
-        self.progress.sum_lags();
-        self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
-        self.watch.send_replace(self.progress.clone());
-    }
-}
-
-/// The newest event time that is durable in every pipeline.
-fn reached(owned: &Owned) -> Option<Timestamp> {
-    owned.ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten()
-}
-
-/// Between two looks where partitions end.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// Where partitions end, as far as anyone has looked.
-pub(super) type KnownEnds = Arc<Mutex<HashMap<PartitionId, Offset>>>;
-
-/// Have what waits shown while nothing is read: batches tell of it, and who waits for a store gets none. It never ends.
-async fn look_ahead(look: Option<Ends>, known: KnownEnds, gauge: watch::Sender<Progress>) -> Infallible {
-    let Some(look) = look else { return std::future::pending().await };
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let found = look().await;
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(found);
-        gauge.send_modify(|progress| progress.see(&known));
-    }
 }
 
 /// How far each pipeline has a partition durable.
-fn commits_of<E>(lanes: &[Lane<E>], owned: &Owned) -> Vec<(&'static str, Option<Offset>)> {
+pub(super) fn commits_of<E>(lanes: &[Lane<E>], owned: &Owned) -> Vec<(&'static str, Option<Offset>)> {
     lanes.iter().map(|lane| lane.fold.pipeline()).zip(owned.ledgers.iter().map(|ledger| ledger.commit)).collect()
 }
 

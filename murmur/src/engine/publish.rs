@@ -1,0 +1,72 @@
+//! What a worker says of itself as it goes.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::assignment::Waiting;
+use super::partition::Owned;
+use super::progress::{PartitionStatus, Progress, waiting};
+use super::worker::Worker;
+use crate::event::Event;
+use crate::source::{Ends, Offset, PartitionId};
+use crate::time::Timestamp;
+
+impl<E: Event> Worker<E> {
+    pub(super) fn publish(&mut self) {
+        self.progress.partitions.clear();
+        self.progress.uncommitted_since = None;
+        let now = self.clock.now();
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for owned in &mut self.owned {
+            let since = owned.age.note(owned.read, owned.commit(), now);
+            let oldest = self.progress.uncommitted_since;
+            self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
+            self.progress.partitions.push(PartitionStatus {
+                partition: owned.id.clone(),
+                commit: owned.commit(),
+                read: owned.read,
+                lag: waiting(owned.read, owned.lag, ends.get(&owned.id)),
+                durable: reached(owned),
+            });
+        }
+        drop(ends);
+        // How many wait there is known once it has begun.
+        self.progress.partitions.extend(self.waiting.iter().map(|Waiting { id, reached, .. }| PartitionStatus {
+            partition: id.clone(),
+            commit: None,
+            read: None,
+            lag: None,
+            durable: *reached,
+        }));
+        self.progress.sum_lags();
+        self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
+        self.watch.send_replace(self.progress.clone());
+    }
+}
+
+/// The newest event time that is durable in every pipeline.
+pub(super) fn reached(owned: &Owned) -> Option<Timestamp> {
+    owned.ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten()
+}
+
+/// Between two looks where partitions end.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where partitions end, as far as anyone has looked.
+pub(super) type KnownEnds = Arc<Mutex<HashMap<PartitionId, Offset>>>;
+
+/// Have what waits shown while nothing is read: batches tell of it, and who waits for a store gets none. It never ends.
+pub(super) async fn look_ahead(look: Option<Ends>, known: KnownEnds, gauge: watch::Sender<Progress>) -> Infallible {
+    let Some(look) = look else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let found = look().await;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(found);
+        gauge.send_modify(|progress| progress.see(&known));
+    }
+}
