@@ -186,12 +186,14 @@ impl Ownership {
     }
 }
 
-/// Whether nothing stands in the table but records.
+/// Whether nothing stands in the table but records, as far as this program may look.
 async fn is_empty(store: &dyn Store, table: &Table) -> Result<bool> {
     match store.scan(table, None, 1).await {
         Ok(items) => Ok(items.is_empty()),
         // An item, and none of ours.
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+        // A worker needs to scan for nothing else. Whoever makes tables has looked too.
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(true),
         Err(error) => Err(error),
     }
 }
@@ -214,7 +216,12 @@ fn foreign(table: &Table, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use futures_util::future::BoxFuture;
+
     use super::*;
+    use crate::query::tests::hooked::{Hook, Hooked};
     use crate::source::{Offset, PartitionId};
     use crate::store::{Applied, MemoryStore, TileId, Write};
     use crate::time::{Level, Tile, Timestamp};
@@ -320,6 +327,24 @@ mod tests {
             "it holds items, and no record of a pipeline",
         );
         assert_eq!(store.record(&table.shelf(), NAME).await.unwrap(), None, "nothing was written");
+    }
+
+    /// Nobody may look at what is there.
+    struct Closed;
+
+    impl Hook for Closed {
+        fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, Result<()>> {
+            Box::pin(async { Err(Error::new(ErrorKind::Denied, "not allowed")) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_may_not_scan_takes_a_table_all_the_same() {
+        let store = Hooked { inner: Arc::new(MemoryStore::new()), hook: Arc::new(Closed) };
+        let (owner, table, patience) = (owner(&[], &[]), Table::new("likes", 1), Patience::new(1));
+        let claim = owner.claim(&store, &table, &patience);
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), claim).await;
+        waited.expect("it asks again for ever").unwrap();
     }
 
     #[tokio::test]

@@ -85,7 +85,10 @@ impl<H: Hook> Store for Hooked<H> {
         after: Option<&'a TileId>,
         limit: usize,
     ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
-        self.inner.scan(table, after, limit)
+        Box::pin(async move {
+            self.hook.before_read(&[]).await?;
+            self.inner.scan(table, after, limit).await
+        })
     }
 
     fn remove_expired<'a>(
