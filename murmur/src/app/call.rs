@@ -15,6 +15,7 @@ use super::contracts::Contracts;
 use super::entry::Entry;
 use super::print::{self, Cell, Fields, Kind};
 use crate::grpc::InProcess;
+use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
 /// Where the service is.
@@ -42,6 +43,9 @@ impl Server {
     }
 }
 
+/// How long an answer may take unless something else is said; no server lets a call last longer.
+pub(super) const PATIENCE: Span = Span::from_seconds(30);
+
 /// The typed service of one pipeline.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
@@ -53,6 +57,8 @@ pub(super) struct Service {
     pub(super) key_fields: Fields,
     /// What its values are.
     pub(super) value: print::Value,
+    /// How long an answer may take.
+    patience: Span,
 }
 
 /// A method's reply as JSON; numbers of 64 bits are strings there, as protobuf's JSON form has them.
@@ -78,7 +84,12 @@ impl Service {
             }
             _ => print::Value::One(Kind::of(&value)),
         };
-        Ok(Self { server, descriptor, key, key_fields, value })
+        Ok(Self { server, descriptor, key, key_fields, value, patience: PATIENCE })
+    }
+
+    /// The same with another limit of what an answer may take; a server may have a lower one.
+    pub(super) fn patient(self, patience: Span) -> Self {
+        Self { patience, ..self }
     }
 
     /// A key's message as JSON.
@@ -132,9 +143,11 @@ impl Service {
             message.try_set_field_by_name(field, value).map_err(|_| unknown())?;
         }
         let path = format!("/{}/{}", self.descriptor.full_name(), method.name());
+        let mut request = tonic::Request::new(message.encode_to_vec());
+        request.set_timeout(self.patience.to_std());
         let reply = match self.server.clone() {
-            Server::Remote(channel) => unary(channel, &path, message.encode_to_vec()).await,
-            Server::Local(server) => unary(server, &path, message.encode_to_vec()).await,
+            Server::Remote(channel) => unary(channel, &path, request).await,
+            Server::Local(server) => unary(server, &path, request).await,
         };
         let reply = reply.map_err(|status| refused(&status))?;
         let reply = DynamicMessage::decode(method.output(), reply).map_err(|error| {
@@ -166,7 +179,7 @@ fn refused(status: &Status) -> Error {
     Error::new(kind, status.message())
 }
 
-async fn unary<S>(server: S, path: &str, request: Vec<u8>) -> Result<Bytes, Status>
+async fn unary<S>(server: S, path: &str, request: tonic::Request<Vec<u8>>) -> Result<Bytes, Status>
 where
     S: GrpcService<Body>,
     S::ResponseBody: http_body::Body<Data = Bytes> + Send + 'static,
@@ -175,7 +188,7 @@ where
     let mut client = Grpc::new(server);
     client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
     let path = path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))?;
-    let reply = client.unary(tonic::Request::new(request), path, Raw).await?;
+    let reply = client.unary(request, path, Raw).await?;
     Ok(reply.into_inner())
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::call::PATIENCE;
 use super::generator::Generate;
 use super::logs::LogFormat;
 use super::print::Output;
@@ -241,6 +242,9 @@ pub(super) struct QueryArgs {
     /// What the largest are largest by; the first number when not given
     #[arg(long, value_name = "FIELD", requires = "top")]
     pub(super) by: Option<String>,
+    /// How long the answer may take; a server stops at 30s, whatever was asked
+    #[arg(long, default_value_t = PATIENCE, value_name = "SPAN")]
+    pub(super) timeout: Span,
     #[command(flatten)]
     pub(super) place: PlaceArgs,
     /// The form of the answer

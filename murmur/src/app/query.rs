@@ -35,7 +35,7 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
         }
         None => (Server::connect(&args.place.at).await?, None),
     };
-    let service = Service::new(server, &app.contracts, entry)?;
+    let service = Service::new(server, &app.contracts, entry)?.patient(args.timeout);
     if let Some(count) = args.top {
         let Some(store) = store else {
             let context = "`--top` looks at all keys, which only a store can tell; give it with `--store`";
