@@ -10,14 +10,15 @@ use crate::faults::{Failure, Finding, Settings};
 
 pub(super) async fn unanswered(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f04", Load::default()).await?;
-    trial.dynamo.set(Troubles { unanswered: 0.05, dropped: 0.02, failed: 0.02, ..Troubles::default() });
+    trial.dynamo.set(Troubles { unanswered: 0.1, dropped: 0.02, failed: 0.02, ..Troubles::default() });
     trial.feed()?;
     trial.spawn(Worker::named())?;
     trial.until(trial.load.length() + Duration::from_secs(5), |trial| trial.is_fed()).await?;
     trial.dynamo.set(Troubles::default());
     let lost = trial.dynamo.tally().unanswered;
     trial.figures.push(("unanswered", lost));
-    Ok(trial.finish().await?.also(lost > 10, || format!("only {lost} answers were lost")))
+    // However slow the machine is: few writes, of which one in ten has no answer.
+    Ok(trial.finish().await?.also(lost > 2, || format!("only {lost} answers were lost")))
 }
 
 pub(super) async fn out_of_order(settings: Settings) -> Result<Finding, Failure> {
