@@ -261,6 +261,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn no_pause_vanishes_or_outgrows_the_longest_however_often_it_fails() {
+        for seed in [0, 1, u64::MAX] {
+            let mut backoff = Patience::new(seed).backoff();
+            for failures in 0..1_000 {
+                let began = Instant::now();
+                backoff.pause().await;
+                let least = (FIRST * 2_u32.pow(failures.min(20))).min(LONGEST) / 2;
+                let range = least..=LONGEST + Duration::from_millis(1);
+                assert!(range.contains(&began.elapsed()), "{:?} after {failures}", began.elapsed());
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn pauses_differ_between_workers_and_are_the_same_with_the_same_seed() {
         let pauses = async |seed| {
             let (mut backoff, mut pauses) = (Patience::new(seed).backoff(), Vec::new());

@@ -3,12 +3,16 @@
 mod begins;
 mod counts;
 mod ends;
+mod failing;
+mod faulty;
 mod giving;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;
 mod memory;
+mod one_key;
 mod sums;
+mod together;
 
 use std::sync::{Arc, Mutex};
 
@@ -204,7 +208,7 @@ fn worker(store: &Arc<MemoryStore>, payloads: &[&'static str], letters: &Letters
     worker_of(store, List::new(payloads), letters)
 }
 
-fn worker_of(store: &Arc<MemoryStore>, source: Box<dyn Source>, letters: &Letters) -> WorkerBuilder<Word> {
+fn worker_of<S: Store>(store: &Arc<S>, source: Box<dyn Source>, letters: &Letters) -> WorkerBuilder<Word> {
     Worker::builder(store.clone(), source, decode, Box::new(letters.clone())).clock(Arc::new(Noon))
 }
 

@@ -15,7 +15,7 @@ async fn a_pipeline_that_joins_later_sees_everything_and_the_others_count_nothin
 }
 
 /// Counts each word once, as long as it is among the last three; refuses what happened at the epoch.
-struct Once;
+pub(super) struct Once;
 
 impl Pipeline for Once {
     type Event = Word;

@@ -4,94 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::faulty::Faulty;
 use super::*;
-use crate::source::{Asks, Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Item, Outcome, Write};
-use crate::time::{Level, TimeRange};
-
-/// A store that does not answer while it hangs.
-struct Hanging {
-    inner: Arc<MemoryStore>,
-    hangs: watch::Sender<bool>,
-}
-
-impl Hanging {
-    async fn answers(&self) {
-        self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
-    }
-}
-
-impl Records for Hanging {
-    fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        Box::pin(async move {
-            self.answers().await;
-            self.inner.record(shelf, name).await
-        })
-    }
-
-    fn put_record<'a>(
-        &'a self,
-        shelf: &'a Shelf,
-        name: &'a str,
-        bytes: Vec<u8>,
-        expected: Option<Version>,
-    ) -> BoxFuture<'a, Result<RecordOutcome>> {
-        Box::pin(async move {
-            self.answers().await;
-            self.inner.put_record(shelf, name, bytes, expected).await
-        })
-    }
-
-    fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
-        self.inner.records(shelf, prefix)
-    }
-}
-
-impl Store for Hanging {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
-        Box::pin(async move {
-            self.answers().await;
-            self.inner.write(table, writes).await
-        })
-    }
-
-    fn get<'a>(
-        &'a self,
-        table: &'a Table,
-        ids: &'a [TileId],
-        consistency: Consistency,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
-        Box::pin(async move {
-            self.answers().await;
-            self.inner.get(table, ids, consistency).await
-        })
-    }
-
-    fn range<'a>(
-        &'a self,
-        table: &'a Table,
-        key: &'a str,
-        level: Level,
-        starts: TimeRange,
-        limit: usize,
-        consistency: Consistency,
-    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
-        self.inner.range(table, key, level, starts, limit, consistency)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: &'a Table,
-        after: Option<&'a TileId>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
-        self.inner.scan(table, after, limit)
-    }
-
-    fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
-        self.inner.remove_expired(table, now, limit)
-    }
-}
+use crate::source::Asks;
 
 /// Two partitions of three payloads each, all the same word, of which the group wants the first one back when it says so.
 struct Group {
@@ -99,7 +14,7 @@ struct Group {
     next: [Option<u64>; 2],
     said: bool,
     /// Hangs from the moment on that the partitions are assigned.
-    hangs: Option<Arc<Hanging>>,
+    hangs: Option<Arc<Faulty>>,
     wants: watch::Receiver<bool>,
     given: watch::Sender<Option<Instant>>,
     committed: Arc<Mutex<Vec<(PartitionId, Offset)>>>,
@@ -181,7 +96,7 @@ impl Source for Group {
 /// With a store that hangs after the partitions were taken, and a worker that flushes at so many tiles.
 async fn give_back(flush_tiles: usize) {
     let store = Arc::new(MemoryStore::new());
-    let hanging = Arc::new(Hanging { inner: store.clone(), hangs: watch::Sender::new(false) });
+    let hanging = Faulty::over(&store);
     let (want, wants) = watch::channel(false);
     let (given, mut is_given) = watch::channel(None);
     let committed = Arc::new(Mutex::new(Vec::new()));
@@ -239,7 +154,7 @@ async fn a_worker_that_waits_for_the_store_hears_that_its_partitions_are_wanted_
 
 #[tokio::test(start_paused = true)]
 async fn a_request_to_stop_does_not_wait_for_a_partition_that_cannot_be_begun() {
-    let store = Arc::new(Hanging { inner: Arc::new(MemoryStore::new()), hangs: watch::Sender::new(false) });
+    let store = Faulty::over(&Arc::new(MemoryStore::new()));
     let (_want, wants) = watch::channel(false);
     let group = Group {
         next: [None; 2],

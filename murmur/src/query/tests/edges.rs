@@ -205,6 +205,8 @@ async fn a_value_that_does_not_decode_is_an_error_that_names_its_tile() {
     let error = reader.get(&id("a"), Eventual).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("2026-03-01T12:00:00Z"), "{error}");
+    let among_others = reader.get_many(&[id("b"), id("a")], Eventual).await;
+    assert_eq!(kind(among_others), ErrorKind::Corrupt, "never an answer of nothing");
     // Another key is not concerned.
     assert_eq!(reader.get(&id("b"), Eventual).await.unwrap().presence, Presence::Absent);
 }

@@ -1,0 +1,128 @@
+//! Several pipelines of one source: what becomes of one is not what becomes of the others.
+
+use super::counts::Once;
+use super::faulty::{Fault, Faulty};
+use super::*;
+
+/// Leaves out the same repetitions as [`Once`].
+struct OnceToo;
+
+impl Pipeline for OnceToo {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = spec("once_too", Window::AllTime);
+    const DEDUP: Option<Dedup<Word>> = Once::DEDUP;
+
+    fn apply(event: &Word, out: &mut Emissions<Count>) {
+        Words::apply(event, out);
+    }
+}
+
+#[tokio::test]
+async fn pipelines_leave_out_the_repetitions_of_their_own_and_others_count_them() {
+    let payloads = ["a@1", "b@1", "a@1"];
+    // In one worker, and as services of their own on the same store.
+    for apart in [false, true] {
+        let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+        let builder = || worker(&store, &payloads, &letters);
+        if apart {
+            to_the_end(builder().pipeline::<Once>()).await;
+            to_the_end(builder().pipeline::<OnceToo>()).await;
+            to_the_end(builder().pipeline::<Words>()).await;
+        } else {
+            to_the_end(builder().pipeline::<Once>().pipeline::<OnceToo>().pipeline::<Words>()).await;
+        }
+        for (table, times) in [("once", 1), ("once_too", 1), ("words", 2)] {
+            let counts = (count(&store, table, "a").await, count(&store, table, "b").await);
+            assert_eq!(counts, (times, 1), "`{table}`, apart: {apart}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn leaving_out_repetitions_costs_no_write() {
+    let mut writes = Vec::new();
+    for once in [false, true] {
+        let store = Faulty::over(&Arc::new(MemoryStore::new()));
+        let options = Options { flush_interval: Span::from_micros(1), ..Options::default() };
+        let builder = worker_of(&store, List::new(&["a@1", "b@1", "c@1"]), &Letters::default()).options(options);
+        to_the_end(if once { builder.pipeline::<Once>() } else { builder.pipeline::<Words>() }).await;
+        writes.push(store.writes());
+    }
+    assert_eq!(writes[0], writes[1]);
+}
+
+/// Can count nothing.
+struct Never;
+
+impl Pipeline for Never {
+    type Event = Word;
+    type Key = WordKey;
+    type Aggregate = Count;
+    const SPEC: Spec = spec("never", Window::AllTime);
+
+    fn apply(_: &Word, _: &mut Emissions<Count>) {
+        panic!("as asked");
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_that_can_count_nothing_takes_nothing_from_the_others() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let options = Options { dead_letter_limit: "100%".parse().unwrap(), ..Options::default() };
+    let builder = worker(&store, &["a", "b", "a"], &letters).options(options);
+    let summary = to_the_end(builder.pipeline::<Never>().pipeline::<Words>()).await;
+    assert_eq!((summary.ended, summary.progress.read, summary.progress.dead), (true, 3, 3));
+    assert_eq!((count(&store, "words", "a").await, count(&store, "words", "b").await), (2, 1));
+    let letters = letters.0.lock().unwrap();
+    assert!(letters.len() == 3 && letters.iter().all(|letter| letter.pipelines == ["never"]));
+}
+
+#[tokio::test]
+async fn a_table_that_takes_nothing_ends_the_worker_by_its_name_and_no_pipeline_lacks_or_doubles_anything() {
+    let kept = Arc::new(MemoryStore::new());
+    let (store, letters) = (Faulty::over(&kept), Letters::default());
+    let payloads = ["a@860000", "a@860001"];
+    let (_stop, stopped) = watch::channel(false);
+    let both = || worker_of(&store, List::new(&payloads), &letters).pipeline::<Words>().pipeline::<Hours>();
+    store.fail(Fault { table: "hours", key: None, carried_out: false, kind: ErrorKind::Io, times: 1 });
+    let error = both().build().run(stopped).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Io && error.to_string().contains("`hours_v1`"), "{error}");
+    assert_eq!(count(&kept, "words", "a").await, 2, "what was sent is not left alone");
+    to_the_end(both()).await;
+    let hours = kept.scan(&Table::new("hours", 1), None, 10).await.unwrap();
+    assert_eq!((hours.len(), hours[0].1.numbers[0].1), (1, crate::store::Number::Int(2)));
+    assert_eq!(count(&kept, "words", "a").await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_cannot_be_reached_for_a_while_is_waited_for_by_all() {
+    let kept = Arc::new(MemoryStore::new());
+    let store = Faulty::over(&kept);
+    store.fail(Fault { table: "words", key: None, carried_out: false, kind: ErrorKind::Unavailable, times: 40 });
+    let builder = worker_of(&store, List::new(&["a@860000", "a@860001"]), &Letters::default());
+    let summary = to_the_end(builder.pipeline::<Words>().pipeline::<Hours>()).await;
+    assert_eq!((summary.ended, summary.progress.resent, summary.progress.rewinds), (true, 40, 0));
+    let hours = kept.scan(&Table::new("hours", 1), None, 10).await.unwrap();
+    assert_eq!((count(&kept, "words", "a").await, &hours[0].1.numbers[0].1), (2, &crate::store::Number::Int(2)));
+}
+
+#[tokio::test]
+async fn a_stop_makes_durable_what_was_read_for_every_pipeline() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["a@860000", "skip", "a@860001", "a@860002"];
+    let worker = worker(&store, &payloads, &letters).pipeline::<Words>().pipeline::<Hours>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.read >= 2).await.unwrap();
+    stop.send_replace(true);
+    let read = running.await.unwrap().unwrap().progress.read;
+    for table in ["words", "hours"] {
+        let record = PartitionRecord::load(&*store, &Table::new(table, 1), &partition()).await.unwrap().record;
+        assert_eq!(record.commit, Some(Offset::from_u64(read)), "`{table}`");
+    }
+    let counted = count(&store, "words", "a").await;
+    assert_eq!(counted, i128::from(read) - 1, "one of them is left out");
+}
