@@ -16,8 +16,8 @@ pub(crate) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Take a folder that is there. `what` it holds and the way out `within` one process are for the message.
-    pub(crate) fn take(folder: &Path, what: &str, within: &str) -> Result<Self> {
+    /// Take a folder that is there. `what` it holds and the way out are for the message.
+    pub(crate) fn take(folder: &Path, what: &str, way_out: &str) -> Result<Self> {
         let name = folder.display();
         let failed = |error: io::Error| {
             Error::new(ErrorKind::Io, format!("cannot lock the {what} in `{name}`")).with_source(error)
@@ -33,10 +33,8 @@ impl FolderLock {
                     Ok(bytes) if bytes > 0 => format!("process {}", holder.trim()),
                     _ => "another process".to_owned(),
                 };
-                let context = format!(
-                    "the {what} in `{name}` is open in {holder}; stop that process, or name another folder (inside \
-                     one process, {within})"
-                );
+                let context =
+                    format!("{holder} has the folder `{name}` of the {what}; stop that process, or {way_out}");
                 return Err(Error::new(ErrorKind::Conflict, context));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -67,9 +65,12 @@ mod tests {
     #[test]
     fn a_folder_is_free_at_once_even_when_a_child_still_has_its_files() {
         let folder = tempfile::tempdir().unwrap();
-        let take = || FolderLock::take(folder.path(), "thing", "share it");
+        let take = || FolderLock::take(folder.path(), "things", "share it");
         let lock = take().unwrap();
-        assert_eq!(take().unwrap_err().kind(), ErrorKind::Conflict);
+        let refused = take().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        let who = format!("process {} has the folder `{}` of the things", std::process::id(), folder.path().display());
+        assert_eq!(refused.to_string(), format!("{who}; stop that process, or share it"));
         let inherited = lock.file.try_clone().unwrap();
         drop(lock);
         take().unwrap();

@@ -18,7 +18,7 @@ pub(super) async fn run(app: &App, args: &EnsureArgs) -> Result<Exit> {
     let rows: Vec<Json> = all(app, &entries, &*store).await?.iter().map(row).collect();
     print::rows(args.output, &rows, |row| {
         let column = |name: &str| (name.to_owned(), Cell::of(row.get(name).unwrap_or(&Json::Null)));
-        vec![column("shelf"), column("made")]
+        vec![column("table"), column("made")]
     })?;
     Ok(Exit::Done)
 }
@@ -52,7 +52,7 @@ async fn all(app: &App, entries: &[Entry], store: &dyn Store) -> Result<Vec<(She
 
 fn row((shelf, ensured): &(Shelf, Ensured)) -> Json {
     let unset = ensured.unset.iter().map(|unset| json!({ "what": unset.what, "why": unset.why }));
-    json!({ "shelf": shelf.to_string(), "made": ensured.created, "unset": unset.collect::<Vec<_>>() })
+    json!({ "table": shelf.name(), "made": ensured.created, "unset": unset.collect::<Vec<_>>() })
 }
 
 /// The tags that the build step describes a table with. Everything else in its description is what every table has.

@@ -64,16 +64,9 @@ async fn call<T>(
     answer
 }
 
-fn name(shelf: &Shelf) -> &str {
-    match shelf {
-        Shelf::Table(name) => name,
-        Shelf::Sources => "sources",
-    }
-}
-
 impl Records for Measured {
     fn record<'a>(&'a self, shelf: &'a Shelf, record: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        call("record", name(shelf), 0, self.0.record(shelf, record), ok).boxed()
+        call("record", shelf.name(), 0, self.0.record(shelf, record), ok).boxed()
     }
 
     fn put_record<'a>(
@@ -83,11 +76,11 @@ impl Records for Measured {
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
-        call("put_record", name(shelf), 0, self.0.put_record(shelf, record, bytes, expected), of_put).boxed()
+        call("put_record", shelf.name(), 0, self.0.put_record(shelf, record, bytes, expected), of_put).boxed()
     }
 
     fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
-        call("records", name(shelf), 0, self.0.records(shelf, prefix), ok).boxed()
+        call("records", shelf.name(), 0, self.0.records(shelf, prefix), ok).boxed()
     }
 }
 

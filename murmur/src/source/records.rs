@@ -21,6 +21,16 @@ pub enum Shelf {
     Sources,
 }
 
+impl Shelf {
+    /// In one word: the name of the table.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Table(name) => name,
+            Self::Sources => "sources",
+        }
+    }
+}
+
 impl fmt::Display for Shelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

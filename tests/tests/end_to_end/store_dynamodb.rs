@@ -174,6 +174,8 @@ fn tables_are_ensured_once_and_again_and_what_the_server_lacks_is_told() {
         |rows: &Value| rows.as_array().unwrap().iter().map(|row| row["made"].as_bool().unwrap()).collect::<Vec<_>>();
     let first = ensure();
     assert_eq!(made(&first), [true, true], "the pipeline's table and that of the sources");
+    let tables: Vec<&str> = first.as_array().unwrap().iter().map(|row| row["table"].as_str().unwrap()).collect();
+    assert_eq!(tables, ["page_traffic_v1", "sources"]);
     assert_eq!(made(&ensure()), [false, false]);
     let unset: Vec<&str> =
         first[0]["unset"].as_array().unwrap().iter().map(|unset| unset["what"].as_str().unwrap()).collect();

@@ -105,7 +105,8 @@ impl FileDeadLetters {
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
-        let lock = FolderLock::take(&folder, "dead letters", "give each worker a folder of its own")?;
+        let way_out = "name another folder for this one, with `--dead-letters FOLDER` (inside one process, share it)";
+        let lock = FolderLock::take(&folder, "dead letters", way_out)?;
         let place = Place { folder, has_failed: AtomicBool::new(false), _lock: lock };
         Ok(Self { place: Arc::new(place), files: HashMap::new(), unsynced: true })
     }
@@ -372,7 +373,10 @@ mod tests {
         let letters = FileDeadLetters::open(folder.path()).unwrap();
         let error = FileDeadLetters::open(folder.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+        let (text, owner) = (error.to_string(), format!("process {} ", std::process::id()));
+        for part in [folder.path().to_str().unwrap(), &owner, "`--dead-letters FOLDER`"] {
+            assert!(text.contains(part), "{text}");
+        }
         drop(letters);
         FileDeadLetters::open(folder.path()).unwrap();
     }

@@ -311,6 +311,7 @@ mod tests {
             ("kafka://b:9092/?group=g", "there is no topic"),
             ("kafka:///t?group=g", "HOST:PORT"),
             ("kafka://b:9092/a b?group=g", "is not a topic"),
+            ("kafka://b:9092/a,b,a?group=g", "the topic `a` is named twice"),
             ("kafka://user:hunter2@b:9092/t?group=g", "librdkafka.sasl.username"),
             ("kafka://b:9092/t?group=g&start=yesterday", "earliest"),
             ("kafka://b:9092/t?group=g&gap=skip", "`refuse` or `accept`"),

@@ -52,7 +52,10 @@ pub(in crate::source) fn brokers_and_topics(path: &str) -> Result<(String, Vec<S
     match topics.iter().find(|topic| topic.is_empty() || topic.len() > 249 || !topic.bytes().all(legal)) {
         Some(topic) if topic.is_empty() => Err("there is no topic; write `kafka://HOST:PORT/TOPIC`".to_owned()),
         Some(topic) => Err(format!("`{topic}` is not a topic; names have letters, digits, `.`, `_` and `-`")),
-        None => Ok((brokers.to_owned(), topics)),
+        None => match topics.iter().enumerate().find(|(at, topic)| topics[..*at].contains(topic)) {
+            Some((_, twice)) => Err(format!("the topic `{twice}` is named twice; name it once")),
+            None => Ok((brokers.to_owned(), topics)),
+        },
     }
 }
 

@@ -31,7 +31,8 @@ impl Folder {
         }
         let is_new = !path.exists();
         fs::create_dir_all(path).map_err(failed)?;
-        let lock = FolderLock::take(path, "store", "clone the store instead of opening it twice")?;
+        let way_out = "name another folder (inside one process, clone the store instead of opening it twice)";
+        let lock = FolderLock::take(path, "store", way_out)?;
         let file = path.join(FILE);
         if !file.exists() {
             // Made under another name, so that a process that dies here leaves no half-made store.
