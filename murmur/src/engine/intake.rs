@@ -87,6 +87,7 @@ impl<E: Event> Worker<E> {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
         }
         self.owned[at].lag = batch.lag;
+        self.owned[at].stamped = batch.stamped.or(self.owned[at].stamped);
         self.source.recycle(batch);
         Ok(())
     }

@@ -81,6 +81,7 @@ impl Growing {
 #[derive(Clone)]
 struct Ages {
     lag: Known,
+    lag_age: Known,
     freshness: Known,
     uncommitted: Gauge,
 }
@@ -88,6 +89,7 @@ struct Ages {
 impl Ages {
     fn show(&self, progress: &Progress, now: Timestamp) {
         self.lag.show(progress.lag.map(|lag| lag as f64));
+        self.lag_age.show(progress.source_lag(now).map(|span| span.as_seconds_f64()));
         self.freshness.show(progress.freshness(now).map(|span| span.as_seconds_f64()));
         self.uncommitted.set(progress.uncommitted_age(now).as_seconds_f64());
     }
@@ -133,6 +135,7 @@ impl Meter {
             partitions: PARTITIONS_OWNED.gauge(number()),
             ages: Ages {
                 lag: Known::new(SOURCE_LAG, worker),
+                lag_age: Known::new(SOURCE_LAG_SECONDS, worker),
                 freshness: Known::new(FRESHNESS, worker),
                 uncommitted: UNCOMMITTED_AGE.gauge(number()),
             },

@@ -40,6 +40,8 @@ pub(super) struct Owned {
     /// Newest event time in the log up to `read`.
     pub(super) watermark: Option<Timestamp>,
     pub(super) lag: Option<u64>,
+    /// When the source took in what was read last.
+    pub(super) stamped: Option<Timestamp>,
     pub(super) age: Age,
     /// The identities of its events, where a pipeline asks for them.
     pub(super) memory: Option<Memory>,
@@ -59,7 +61,8 @@ impl Owned {
             })
             .collect();
         let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();
-        let mut owned = Self { id, start, ledgers, read: None, watermark, lag: None, age: Age::new(), memory: None };
+        let mut owned =
+            Self { id, start, ledgers, read: None, watermark, lag: None, stamped: None, age: Age::new(), memory: None };
         owned.read = owned.commit();
         owned
     }

@@ -54,7 +54,9 @@ pub struct Progress {
     pub flushes: u64,
     /// Tiles written.
     pub writes: u64,
-    /// Times that the worker went back to its commits because a condition failed, or a tile was full.
+    /// Times that the worker went back to its commits because another owner of its partitions was found: a condition had
+    /// failed, or the record of a partition had been raised. What goes back for another reason (a full tile, letters that
+    /// could not be held) is not in it.
     pub rewinds: u64,
     /// Requests sent again after an ambiguous or passing failure.
     pub resent: u64,
@@ -120,6 +122,16 @@ impl Progress {
         Some(now.since(durable))
     }
 
+    /// How old the oldest payload may be that waits to be read: now minus the time at which the source took in what was
+    /// read last, in the partition that is furthest behind of those where something waits. Nothing where nothing waits;
+    /// `None` when that cannot be told.
+    pub fn source_lag(&self, now: Timestamp) -> Option<Span> {
+        self.lag?;
+        let waiting = self.partitions.iter().filter(|status| status.lag != Some(0));
+        let ages = waiting.map(|status| Some(now.since(status.taken_in?).max(Span::ZERO)));
+        ages.collect::<Option<Vec<_>>>().map(|ages| ages.into_iter().max().unwrap_or(Span::ZERO))
+    }
+
     /// What waits in all partitions, as far as their source has said which they are.
     pub(super) fn sum_lags(&mut self) {
         let is_known = self.contact <= Contact::Lost;
@@ -158,6 +170,8 @@ pub struct PartitionStatus {
     pub lag: Option<u64>,
     /// The newest event time up to the commit; `None` before there is any.
     pub durable: Option<Timestamp>,
+    /// When the source took in what was read last, by its clock; the newest event time read, where it keeps no such time.
+    pub taken_in: Option<Timestamp>,
 }
 
 impl PartitionStatus {
@@ -182,7 +196,14 @@ mod tests {
 
     fn status(partition: &str, read: u64, lag: Option<u64>) -> PartitionStatus {
         let read = Some(Offset::from_u64(read));
-        PartitionStatus { partition: PartitionId::new(partition), commit: read, read, lag, durable: None }
+        PartitionStatus {
+            partition: PartitionId::new(partition),
+            commit: read,
+            read,
+            lag,
+            durable: None,
+            taken_in: None,
+        }
     }
 
     #[test]
@@ -248,6 +269,29 @@ mod tests {
         assert_eq!(lags, [Some(3_000), Some(0), Some(4)], "an end of before does not bring it nearer");
         assert_eq!(progress.lag, Some(3_004));
         assert_eq!(waiting(None, None, Some(&Offset::from_u64(7))), None, "from where is not known");
+    }
+
+    #[test]
+    fn what_waits_is_at_most_as_old_as_what_was_read_last() {
+        let at = |partition, lag, seconds: Option<i64>| PartitionStatus {
+            taken_in: seconds.map(Timestamp::from_seconds),
+            ..status(partition, 5, lag)
+        };
+        let lag = |partitions: &[PartitionStatus]| {
+            let mut progress =
+                Progress { contact: Contact::Made, partitions: partitions.to_vec(), ..Progress::default() };
+            progress.sum_lags();
+            progress.source_lag(Timestamp::from_seconds(1_000))
+        };
+        let seconds = |seconds| Some(Span::from_seconds(seconds));
+        assert_eq!(lag(&[]), seconds(0));
+        assert_eq!(lag(&[at("a", Some(0), Some(10)), at("b", Some(0), None)]), seconds(0), "nothing waits");
+        assert_eq!(lag(&[at("a", Some(0), Some(10)), at("b", Some(1), Some(900))]), seconds(100), "a is quiet");
+        assert_eq!(lag(&[at("a", Some(7), Some(400)), at("b", Some(1), Some(900))]), seconds(600));
+        assert_eq!(lag(&[at("a", Some(7), Some(1_030))]), seconds(0), "the clock of the source is ahead");
+        assert_eq!(lag(&[at("a", Some(7), None), at("b", Some(1), Some(900))]), None, "nothing of a was read yet");
+        assert_eq!(lag(&[at("a", None, Some(400))]), None, "the source does not say what waits");
+        assert_eq!(Progress::default().source_lag(Timestamp::EPOCH), None);
     }
 
     #[test]

@@ -31,6 +31,7 @@ impl<E: Event> Worker<E> {
                 read: owned.read,
                 lag: waiting(owned.read, owned.lag, ends.get(&owned.id)),
                 durable: reached(owned),
+                taken_in: owned.stamped.or(owned.watermark),
             });
         }
         drop(ends);
@@ -41,6 +42,7 @@ impl<E: Event> Worker<E> {
             read: None,
             lag: None,
             durable: *reached,
+            taken_in: None,
         }));
         self.progress.sum_lags();
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);

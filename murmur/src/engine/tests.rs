@@ -9,6 +9,8 @@ mod giving;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;
+#[cfg(feature = "metrics")]
+mod measured;
 mod memory;
 mod one_key;
 mod sums;

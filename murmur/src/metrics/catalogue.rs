@@ -9,6 +9,9 @@ const SECONDS: &[f64] =
 /// Bytes, up to the largest item that DynamoDB takes.
 const BYTES: &[f64] =
     &[128.0, 512.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 131_072.0, 262_144.0, 327_680.0, 393_216.0, 409_600.0];
+/// Items, up to as many as a request may read.
+const ITEMS: &[f64] =
+    &[0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0];
 /// How many to one.
 const RATIO: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1_000.0, 10_000.0, 100_000.0];
 
@@ -38,6 +41,7 @@ catalogue! {
     EVENTS_ALREADY_APPLIED: "murmur_events_already_applied_total", Kind::Counter, Count, ["pipeline"], "Contributions of events that were read again and skipped, because the store holds them already.";
     EVENTS_REPEATED: "murmur_events_repeated_total", Kind::Counter, Count, ["pipeline"], "Events that the pipeline left out, as their producer had sent them before (`dedup`).";
     SOURCE_LAG: "murmur_source_lag_records", Kind::Gauge, Count, ["worker"], "Payloads known to wait in the worker's partitions, looked at anew every few seconds where the source can be asked. Not there, or not a number, while a source cannot tell. Worker: its number in the process; there is one for each of `--threads`.";
+    SOURCE_LAG_SECONDS: "murmur_source_lag_seconds", Kind::Gauge, Seconds, ["worker"], "How old the oldest payload that waits to be read may be: now minus the time at which the source took in what was read last (the time of a record of Kafka), or the newest event time read where a source keeps no such time, in the partition that is furthest behind of those where something waits; 0 where nothing waits. Not there, or not a number, while that cannot be told.";
     PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, ["worker"], "Partitions of the source that this worker reads.";
     FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time that is durable, in the partition that is furthest behind; where all that is known to be there is durable, the newest of all partitions. Grows while no events come. Not there, or not a number, while that cannot be told: before the first event is durable, or where events have no time.";
     UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, ["worker"], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
@@ -54,4 +58,5 @@ catalogue! {
     STORE_THROTTLED: "murmur_store_throttled_total", Kind::Counter, Count, ["of"], "Requests that DynamoDB refused because they were too many, and batches that it left unfinished. Of: `key` where it says that they were too many for one key (a partition takes 1,000 write units a second), `table` otherwise. Reads that the client itself repeated with success are not in it.";
     ITEM_BYTES: "murmur_item_bytes", Kind::Histogram(BYTES), Bytes, [], "Sizes of items put into DynamoDB as a whole; it takes 409,600 bytes. Additions to numbers do not know the size of their item.";
     QUERY_DURATION: "murmur_query_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["rpc", "code"], "Calls with one reply, over any protocol. Rpc: `<package>.<Service>/<Method>`. Code: that of gRPC, as Connect writes it, or `ok`.";
+    QUERY_ITEMS: "murmur_query_items_read", Kind::Histogram(ITEMS), Count, ["pipeline"], "Stored items (tiles, or their parts) that one request has read for all of its keys, refused requests too; at most 20,000. What it shared with other requests counts for each of them; looks whether a key is known at all are not in it.";
 }

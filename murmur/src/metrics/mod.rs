@@ -13,7 +13,7 @@ mod prometheus;
 mod reference;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, SharedString, Unit, with_recorder};
 

@@ -1,8 +1,28 @@
+#[cfg(feature = "metrics")]
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::catalogue::ALL;
 use super::*;
+
+/// What is measured on this thread meanwhile, as on a page of Prometheus: each metric with its largest sample; a histogram
+/// with how often it was given something.
+#[cfg(feature = "metrics")]
+pub(crate) fn moved(work: impl FnOnce()) -> BTreeMap<String, f64> {
+    let recorder = Prometheus::builder().unwrap().build_recorder();
+    ::metrics::with_local_recorder(&recorder, work);
+    let mut moved = BTreeMap::new();
+    for line in recorder.handle().render().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let name = name.split('{').next().unwrap_or(name);
+        let value: f64 = value.parse().unwrap();
+        let name = name.strip_suffix("_count").unwrap_or(name);
+        let largest = moved.entry(name.to_owned()).or_insert(value);
+        *largest = value.max(*largest);
+    }
+    moved
+}
 
 #[test]
 fn names_say_unit_and_kind() {
@@ -27,15 +47,19 @@ fn names_say_unit_and_kind() {
     }
 }
 
-#[test]
-fn the_reference_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
-    let page = reference();
+/// Compare a file of the documentation with what it is made of, or write it.
+fn is_up_to_date(name: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, made).unwrap();
     }
     let stands = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(stands == page, "docs/metrics.md is not what the catalogue says; `BLESS=1` with this test writes it again");
+    assert!(stands == made, "docs/{name} is not what it is made of; `BLESS=1` with this test writes it again");
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    is_up_to_date("metrics.md", &reference());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use metrics::Histogram;
+
 use super::Limits;
 use super::tally::Tally;
 use crate::Result;
@@ -9,13 +11,15 @@ pub(super) struct Budget {
     spent: AtomicUsize,
     keys: usize,
     limits: Limits,
+    /// Where it is measured in the end.
+    measured: Histogram,
     /// Where it is told what was read, of a request that is to be explained.
     pub(super) tally: Option<Tally>,
 }
 
 impl Budget {
-    pub(super) fn new(keys: usize, limits: Limits, tally: Option<Tally>) -> Self {
-        Self { spent: AtomicUsize::new(0), keys, limits, tally }
+    pub(super) fn new(keys: usize, limits: Limits, tally: Option<Tally>, measured: Histogram) -> Self {
+        Self { spent: AtomicUsize::new(0), keys, limits, measured, tally }
     }
 
     /// So many items more were read.
@@ -34,5 +38,11 @@ impl Budget {
         if let Some(tally) = &self.tally {
             tally.wait(times);
         }
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.measured.record(*self.spent.get_mut() as f64);
     }
 }

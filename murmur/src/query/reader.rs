@@ -17,6 +17,7 @@ use super::{Answer, Ask, Edges, Every, Limits, Plan, Point, Presence, Series};
 use crate::aggregate::{Monoid, Question};
 use crate::engine::{Clock, SystemClock};
 use crate::key::{Key, KeyBuf};
+use crate::metrics::catalogue::QUERY_ITEMS;
 use crate::metrics::measured;
 use crate::pipeline::Pipeline;
 use crate::store::{Consistency, Store, Table, TileId};
@@ -286,7 +287,8 @@ impl<P: Pipeline> Reader<P> {
 
     /// What a request about so many different keys may read.
     pub(super) fn budget(&self, keys: usize) -> Budget {
-        Budget::new(keys, self.inner.limits, self.how.explains.then(Tally::default))
+        let measured = QUERY_ITEMS.histogram([P::SPEC.name]);
+        Budget::new(keys, self.inner.limits, self.how.explains.then(Tally::default), measured)
     }
 
     /// What the answers are about. Only one without a value costs another read: whether the key is known at all.

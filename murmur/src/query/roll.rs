@@ -7,6 +7,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use metrics::Histogram;
+
 use super::budget::Budget;
 use super::cover::{Settled, cover};
 use super::fold::Fold;
@@ -137,7 +139,9 @@ impl<P: Pipeline> Reader<P> {
             return Ok(0);
         }
         let below = tiling.parents().iter().position(|parent| *parent == level).unwrap_or_default();
-        let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits }, None);
+        // No request of anybody.
+        let measured = Histogram::noop();
+        let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits }, None, measured);
         let how = Gather { budget: &budget, consistency: Consistency::Strong, parents: &tiling.parents()[..below] };
         let (mut rolled, mut at) = (0, slots.start);
         while at < slots.end {

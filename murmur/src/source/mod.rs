@@ -24,6 +24,7 @@ pub use position::{Offset, PartitionId};
 pub use records::{Record, RecordOutcome, Records, Shelf, Version};
 
 use crate::Result;
+use crate::time::Timestamp;
 
 /// What [`Source::poll`] has to say.
 #[derive(Debug)]
@@ -79,6 +80,8 @@ pub struct Batch {
     pub payloads: Vec<Payload>,
     /// How many more payloads are known to wait in this partition; `None` when the source cannot tell.
     pub lag: Option<u64>,
+    /// When the source took in the first of these payloads, by the source's clock; `None` when it keeps no such time.
+    pub stamped: Option<Timestamp>,
     /// The newest position already looked at, if that is past the last payload (skipped blanks, end of a file).
     pub reached: Option<Offset>,
     /// What stands beside each payload, in their order. Empty when the source has no such thing or was not asked for it.

@@ -23,7 +23,7 @@ pub(super) async fn raw(address: SocketAddr, request: &[u8]) -> String {
 }
 
 pub(super) struct Reply {
-    status: u16,
+    pub(super) status: u16,
     headers: ::http::HeaderMap,
     body: Vec<u8>,
 }
@@ -41,7 +41,13 @@ impl Reply {
     }
 }
 
-async fn send(world: &World, verb: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
+pub(super) async fn send(
+    world: &World,
+    verb: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Vec<u8>>,
+) -> Reply {
     let mut request = ::http::Request::builder().method(verb).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -56,7 +62,7 @@ async fn answer(router: Router, request: ::http::request::Builder, body: impl In
     Reply { status, headers, body: response.into_body().collect().await.unwrap().to_bytes().to_vec() }
 }
 
-const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+pub(super) const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 pub(super) async fn post_to(router: Router, path: &str, body: Value) -> Reply {
     let request = ::http::Request::builder().method("POST").uri(path).header("content-type", "application/json");

@@ -4,6 +4,8 @@ mod calendar;
 mod calls;
 mod explaining;
 mod http;
+#[cfg(feature = "metrics")]
+mod measured;
 mod questions;
 mod serving;
 pub(crate) mod sets;

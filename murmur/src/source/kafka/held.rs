@@ -252,6 +252,13 @@ impl Held {
         Taken::Kept
     }
 
+    /// When the first message of the batch was made or taken in, in milliseconds since 1970.
+    pub(super) fn stamp(&mut self, millis: Option<i64>) {
+        if let Some(batch) = &mut self.batch {
+            batch.stamped = millis.map(Timestamp::from_millis);
+        }
+    }
+
     /// Between the last message and this offset there is nothing for us, or only what lies behind the end.
     pub(super) fn pass(&mut self, offset: i64, spare: &mut Vec<Batch>) -> Taken {
         let offset = self.end.map_or(offset, |end| offset.min(end));

@@ -287,6 +287,8 @@ impl KafkaSource {
                 && !touched.contains(&at)
             {
                 touched.push(at);
+                // One of a batch will do, and costs nothing.
+                held[at].stamp(message.failure().is_none().then(|| message.stamped()).flatten());
             }
         });
         for at in touched {

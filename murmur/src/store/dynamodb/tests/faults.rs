@@ -477,3 +477,25 @@ async fn floats_are_added_to_what_stands_there_at_the_moment() {
         "{last}"
     );
 }
+
+#[test]
+#[cfg(feature = "metrics")]
+fn units_throttles_and_sizes_are_measured() {
+    use crate::metrics::catalogue::*;
+
+    let done = Reply::Says(200, r#"{"ConsumedCapacity":{"TableName":"views_v1","CapacityUnits":3.0}}"#.into());
+    let found = r#"{"Responses":{},"UnprocessedKeys":{},"ConsumedCapacity":[{"CapacityUnits":2.0}]}"#;
+    let replies = vec![done, error(400, "ThrottlingException", "slow down"), Reply::Says(200, found.into())];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let moved = crate::metrics::tests::moved(|| {
+        runtime.block_on(async {
+            let server = Server::start(replies);
+            let store = server.store().await;
+            write(&store, fold(10)).await.unwrap();
+            write(&store, fold(10)).await.unwrap_err();
+            store.get(&Table::new("views", 1), &[tile("=a")], Consistency::Eventual).await.unwrap();
+        });
+    });
+    let values = [STORE_WRITE_UNITS, STORE_THROTTLED, STORE_READ_UNITS, ITEM_BYTES].map(|metric| moved[metric.name]);
+    assert_eq!(values, [3.0, 1.0, 2.0, 2.0]);
+}

@@ -1,0 +1,108 @@
+//! Every metric of a worker and of its readers moves by what it is about.
+
+use std::time::Duration;
+
+use super::counts::Once;
+use super::faulty::{Fault, Faulty};
+use super::*;
+use crate::engine::flush::Patience;
+use crate::engine::ownership::Ownership;
+use crate::metrics::catalogue::*;
+use crate::metrics::tests::moved;
+use crate::query::Reader;
+
+/// A list that says how much waits behind each payload, and when it took it in.
+struct Told(Box<List>);
+
+impl Source for Told {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            Ok(match self.0.poll().await? {
+                Poll::Batch(batch) => {
+                    let stamped = Some(Timestamp::from_seconds(NOON - 90));
+                    Poll::Batch(Batch { lag: Some(7), stamped, ..batch })
+                }
+                other => other,
+            })
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.0.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.0.commit(commits)
+    }
+}
+
+/// Events of every fate.
+async fn events_of_every_fate() {
+    let letters = Letters::default();
+    let store = Faulty::over(&Arc::new(MemoryStore::new()));
+    store.fail(Fault { table: "hours", key: None, carried_out: true, kind: ErrorKind::Ambiguous, times: 1 });
+    // Expired, of a broken clock, which makes what follows late, left out, broken, and repeated.
+    let payloads = ["a@700000", "a@99000000", "a@900000", "skip", "!", "a@900000"];
+    let source = Box::new(Told(List::new(&payloads)));
+    to_the_end(worker_of(&store, source, &letters).pipeline::<Hours>().pipeline::<Once>()).await;
+    Reader::<Hours>::new(store, 1)
+        .clock(Arc::new(Noon))
+        .get(&WordKey { text: "a".into() }, Consistency::Strong)
+        .await
+        .unwrap();
+}
+
+/// Someone else has written the first event, and nothing of it stands in the record.
+async fn a_conflict() {
+    let (store, table) = (Arc::new(MemoryStore::new()), Table::new("words", 1));
+    let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
+    let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
+    let applied = vec![crate::store::Applied { partition: partition(), first, last }];
+    Ownership::of::<Words>(1).claim(&*store, &table, &Patience::new(1)).await.unwrap();
+    let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
+    store.write(&table, &[write]).await.remove(0).unwrap();
+    let summary = to_the_end(worker(&store, &["a", "a"], &Letters::default()).pipeline::<Words>()).await;
+    assert_eq!((summary.progress.rewinds, summary.progress.already_applied), (1, 1));
+}
+
+/// A store that is away, and a worker that goes on trying.
+async fn something_that_is_not_committed() {
+    let store = Faulty::over(&Arc::new(MemoryStore::new()));
+    store.fail(Fault {
+        table: "words",
+        key: None,
+        carried_out: false,
+        kind: ErrorKind::Unavailable,
+        times: usize::MAX,
+    });
+    let options = Options { worker: 1, ..Options::default() };
+    let builder = worker_of(&store, List::new(&["a"]), &Letters::default()).options(options);
+    let run = tokio::time::timeout(Duration::from_secs(60), to_the_end(builder.pipeline::<Words>()));
+    run.await.unwrap_err();
+}
+
+/// Those that move by something else, in the tests of the metrics, of the store and of the service.
+const OTHERS: [&str; 6] = [
+    BUILD_INFO.name,
+    STORE_WRITE_UNITS.name,
+    STORE_READ_UNITS.name,
+    STORE_THROTTLED.name,
+    ITEM_BYTES.name,
+    QUERY_DURATION.name,
+];
+
+#[test]
+fn every_metric_of_a_worker_and_its_readers_moves() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let moved = moved(|| {
+        runtime.block_on(async {
+            events_of_every_fate().await;
+            a_conflict().await;
+            something_that_is_not_committed().await;
+        });
+    });
+    for metric in ALL.iter().filter(|metric| !OTHERS.contains(&metric.name)) {
+        assert!(moved.get(metric.name).is_some_and(|value| *value > 0.0), "{} of {moved:#?}", metric.name);
+    }
+    assert_eq!((moved[SOURCE_LAG.name], moved[SOURCE_LAG_SECONDS.name]), (7.0, 90.0));
+}
