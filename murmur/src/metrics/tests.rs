@@ -1,3 +1,7 @@
+mod alerts;
+mod dashboard;
+mod promql;
+
 #[cfg(feature = "metrics")]
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -60,6 +64,44 @@ fn is_up_to_date(name: &str, made: &str) {
 #[test]
 fn the_reference_is_up_to_date() {
     is_up_to_date("metrics.md", &reference());
+}
+
+#[test]
+fn the_alerts_are_up_to_date() {
+    is_up_to_date("observe/alerts.yml", &alerts::file());
+}
+
+#[test]
+fn the_dashboard_is_up_to_date() {
+    is_up_to_date("observe/dashboard.json", &dashboard::file());
+}
+
+#[test]
+fn alerts_and_dashboard_name_metrics_and_labels_that_there_are() {
+    for alert in alerts::ALERTS {
+        let metrics = promql::metrics_of(alert.expr);
+        for label in alert.summary.split("$labels.").skip(1).filter_map(|rest| rest.split(' ').next()) {
+            assert!(promql::has(&metrics, label), "there is no label `{label}`: {}", alert.summary);
+        }
+    }
+    let panels = dashboard::ROWS.iter().flat_map(|row| row.1);
+    let shown: BTreeSet<&str> = panels
+        .flat_map(|panel| panel.2)
+        .flat_map(|(expr, _)| promql::metrics_of(expr))
+        .map(|metric| metric.name)
+        .collect();
+    let all: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
+    assert_eq!(shown, all, "the dashboard shows all there is");
+}
+
+#[test]
+fn the_files_name_nothing_else() {
+    for file in [alerts::file(), dashboard::file()] {
+        for word in file.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+            let is_series = word.starts_with("murmur_");
+            assert!(!is_series || promql::metric_of(word).is_some(), "`{word}` is not in the catalogue");
+        }
+    }
 }
 
 #[test]
