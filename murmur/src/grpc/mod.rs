@@ -38,6 +38,8 @@ mod sets;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(feature = "otlp")]
+mod trace;
 mod truth;
 mod watch;
 

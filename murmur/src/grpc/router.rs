@@ -46,7 +46,17 @@ impl Router {
         Self { web: GrpcWebLayer::new().layer(Grpc(services.clone())), services }
     }
 
+    /// Answer a request, within the trace of its caller.
     pub(super) async fn answer(self, request: Request<Body>) -> Response<Body> {
+        #[cfg(feature = "otlp")]
+        let trace = super::trace::of(request.headers());
+        let answered = self.dispatch(request);
+        #[cfg(feature = "otlp")]
+        let answered = opentelemetry::context::FutureExt::with_context(answered, trace);
+        answered.await
+    }
+
+    async fn dispatch(self, request: Request<Body>) -> Response<Body> {
         let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
         let answered = if kind.starts_with(b"application/grpc-web") {
             self.web.oneshot(request).await

@@ -9,6 +9,8 @@ mod measured;
 mod questions;
 mod serving;
 pub(crate) mod sets;
+#[cfg(feature = "otlp")]
+mod traces;
 mod watching;
 
 use std::net::SocketAddr;

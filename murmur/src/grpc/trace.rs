@@ -1,0 +1,25 @@
+//! Whose trace a request belongs to.
+
+use http::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+/// The headers of a request.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(|name| name.as_str()).collect()
+    }
+}
+
+/// The trace that `traceparent` and `tracestate` name, as [Trace Context](https://www.w3.org/TR/trace-context/) has it:
+/// spans that are made in it are children of the caller's. Headers that are none of these, or not well-formed, name none.
+pub(super) fn of(headers: &HeaderMap) -> Context {
+    TraceContextPropagator::new().extract(&Headers(headers))
+}
