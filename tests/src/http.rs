@@ -5,9 +5,15 @@ use std::net::TcpStream;
 
 /// `GET` of a path from `host:port`: the status and the body.
 pub fn get(address: &str, path: &str) -> (u16, String) {
+    get_with(address, path, &[])
+}
+
+/// The same with more headers.
+pub fn get_with(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok::<_, std::io::Error>(answer)

@@ -209,7 +209,12 @@ impl Server {
 
     /// Start a program whose arguments say where it listens, and wait until it says where that is.
     pub fn listening(program: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
-        let mut child = command(program, arguments)
+        Self::of(command(program, arguments))
+    }
+
+    /// The same of a command with more than arguments.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use murmur_tests::certificates;
 use murmur_tests::process::{self, command, example};
+use murmur_tests::{certificates, http};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -20,7 +20,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
@@ -56,21 +56,40 @@ impl MetricsService for Collector {
     }
 }
 
+/// Where a collector is, and what it takes in.
+struct Collecting {
+    endpoint: String,
+    spans: UnboundedReceiver<ResourceSpans>,
+    metrics: UnboundedReceiver<ResourceMetrics>,
+}
+
+impl Collecting {
+    async fn start(mut server: Server, scheme: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let ((spans, some_spans), (metrics, some_metrics)) = (unbounded_channel(), unbounded_channel());
+        let collector = Collector { spans, metrics };
+        let server = server
+            .add_service(TraceServiceServer::new(collector.clone()))
+            .add_service(MetricsServiceServer::new(collector));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        Self { endpoint, spans: some_spans, metrics: some_metrics }
+    }
+}
+
+/// All that has come so far.
+fn taken<T>(from: &mut UnboundedReceiver<T>) -> Vec<T> {
+    std::iter::from_fn(|| from.try_recv().ok()).collect()
+}
+
 /// What a worker has sent to a collector, and what it said, after reading so many events to the end.
 async fn sent_to(
-    mut server: Server,
+    server: Server,
     scheme: &str,
     environment: Vec<(&'static str, PathBuf)>,
     events: u64,
 ) -> (Vec<ResourceSpans>, Vec<ResourceMetrics>, Output) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
-    let ((spans, mut some_spans), (metrics, mut some_metrics)) = (unbounded_channel(), unbounded_channel());
-    let collector = Collector { spans, metrics };
-    let server = server
-        .add_service(TraceServiceServer::new(collector.clone()))
-        .add_service(MetricsServiceServer::new(collector));
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let Collecting { endpoint, mut spans, mut metrics } = Collecting::start(server, scheme).await;
     let worked = tokio::task::spawn_blocking(move || {
         let stream = Stream::generate(events, 20, 5);
         let (source, store) = (stream.source(), process::store(&stream.store("state")));
@@ -81,14 +100,7 @@ async fn sent_to(
             .unwrap()
     });
     let output = worked.await.unwrap();
-    let (mut spans, mut metrics) = (Vec::new(), Vec::new());
-    while let Ok(some) = some_spans.try_recv() {
-        spans.push(some);
-    }
-    while let Ok(some) = some_metrics.try_recv() {
-        metrics.push(some);
-    }
-    (spans, metrics, output)
+    (taken(&mut spans), taken(&mut metrics), output)
 }
 
 /// What a worker has sent, and its summary.
@@ -119,6 +131,34 @@ async fn flushes_and_calls_of_the_store_are_spans_and_events_are_not() {
     assert_eq!((write.name.as_str(), &write.trace_id), ("store", &flush.trace_id), "its writes are inside a flush");
     let outcome = flush.attributes.iter().find(|attribute| attribute.key == "outcome").unwrap();
     assert_eq!(outcome.value.clone().unwrap().value, Some(Value::StringValue("durable".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_part_of_the_trace_that_its_request_names() {
+    let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let Collecting { endpoint, mut spans, .. } = Collecting::start(Server::builder(), "http").await;
+    let traceparent = format!("00-{trace}-{span}-01");
+    let asked = tokio::task::spawn_blocking(move || {
+        let stream = Stream::generate(200, 5, 3);
+        let folder = stream.store("state");
+        stream.count_into(&folder);
+        let arguments = ["serve", "--store", &process::store(&folder), "--listen", "127.0.0.1:0"];
+        let mut serve = command(example("page-traffic"), &arguments);
+        serve.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+        let server = process::Server::of(serve);
+        let path = "/page_traffic.v1.PageTrafficService/Get?encoding=json&message=%7B%22key%22%3A%7B%7D%7D";
+        let answer = http::get_with(&server.address, path, &[("traceparent", &traceparent)]);
+        // The last spans are sent before it ends.
+        assert!(server.stop().success());
+        answer
+    });
+    let (status, body) = asked.await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    let sent = taken(&mut spans).into_iter().flat_map(|sent| sent.scope_spans).flat_map(|scope| scope.spans);
+    let queries: Vec<Span> = sent.filter(|span| span.name == "query").collect();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let parents: Vec<_> = queries.iter().map(|span| (hex(&span.trace_id), hex(&span.parent_span_id))).collect();
+    assert_eq!(parents, [(trace.to_owned(), span.to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
