@@ -94,6 +94,7 @@ fn the_metrics_of_a_worker_say_what_its_summary_says() {
     }
     assert!(samples.get("murmur_events_applied_total{pipeline=\"page_traffic\"}") > Some(0.0));
     assert_eq!(samples.get("murmur_partitions_owned{worker=\"0\"}"), Some(1.0));
+    assert_eq!(samples.get("murmur_source_lag_seconds{worker=\"0\"}"), Some(0.0), "nothing waits");
     assert!(samples.get("murmur_freshness_seconds{worker=\"0\"}") > Some(0.0));
     let flushes = samples.get("murmur_flush_duration_seconds_count{outcome=\"durable\"}");
     assert_eq!(flushes, summary["flushes"].as_f64());

@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use murmur::aggregate::{Count, Number};
-use murmur::engine::{DeadLetterLimit, Options, PartitionRecord, Progress, Standing, Summary, Worker, WorkerBuilder};
+use murmur::engine::{
+    Clock, DeadLetterLimit, Options, PartitionRecord, Progress, Standing, Summary, SystemClock, Worker, WorkerBuilder,
+};
 use murmur::event::Event;
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
@@ -582,12 +584,18 @@ async fn a_group_belongs_to_the_tables_of_one_program() {
 async fn how_many_wait_is_known_before_every_partition_has_had_a_message() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("quiet", 3).await, Cluster::name("quiet"));
-    let store = memory();
+    let (store, sent) = (memory(), SystemClock.now());
     cluster.send(&topic, 1, words(0..100));
     let mut member = Running::start(&store, config(&cluster, &topic, &group, ""), ());
     member.until("all is read", |progress| progress.read == 100 && progress.lag == Some(0)).await;
-    let lags: Vec<_> = member.progress.borrow().partitions.iter().map(|status| status.lag).collect();
+    let progress = member.progress.borrow().clone();
+    let lags: Vec<_> = progress.partitions.iter().map(|status| status.lag).collect();
     assert_eq!(lags, [Some(0); 3]);
+    // Records have whole milliseconds.
+    let times = sent.saturating_sub(Span::from_micros(1_000))..=SystemClock.now();
+    let taken_in: Vec<_> = progress.partitions.iter().filter_map(|status| status.taken_in).collect();
+    assert!(!taken_in.is_empty() && taken_in.iter().all(|at| times.contains(at)), "{taken_in:?} in {times:?}");
+    assert_eq!(progress.source_lag(SystemClock.now()), Some(Span::ZERO));
     member.stop().unwrap();
 }
 
