@@ -44,23 +44,26 @@ impl Pipeline for Lasts {
 
     fn apply(event: &Word, out: &mut Emissions<Last<String>>) {
         out.begin("").field(&event.text);
-        out.emit(Last::at(Timestamp::EPOCH, "x"));
+        out.emit(Last::at(event.at.unwrap(), "x"));
     }
 }
 
 const WORKERS: usize = 16;
 const WORDS: usize = 20;
 
-/// All workers write the same key, each after each of its events.
+/// All workers write the same key, again and again.
 async fn together<P: Pipeline<Event = Word>>(store: &Arc<MemoryStore>) {
+    // What changes nothing would not be written.
+    let words: Vec<&'static str> = (0..WORDS).map(|n| &*format!("hot@{n}").leak()).collect();
     let workers = (0..WORKERS).map(|n| {
-        let source = Named { list: List::new(&["hot"; WORDS]), partition: PartitionId::new(format!("list{n:02}")) };
-        let options = Options { flush_interval: Span::from_micros(1), ..Options::default() };
+        let source = Named { list: List::new(&words), partition: PartitionId::new(format!("list{n:02}")) };
+        let options = Options { flush_interval: Span::ZERO, ..Options::default() };
         to_the_end(worker_of(store, Box::new(source), &Letters::default()).options(options).pipeline::<P>())
     });
     for summary in futures_util::future::join_all(workers).await {
         let progress = summary.progress;
         assert_eq!((progress.read, progress.rewinds, progress.resent), (WORDS as u64, 0, 0));
+        assert!(progress.flushes >= WORDS as u64 / 4, "they hardly meet: {} flushes", progress.flushes);
     }
 }
 

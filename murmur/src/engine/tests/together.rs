@@ -45,7 +45,7 @@ async fn leaving_out_repetitions_costs_no_write() {
     let mut writes = Vec::new();
     for once in [false, true] {
         let store = Faulty::over(&Arc::new(MemoryStore::new()));
-        let options = Options { flush_interval: Span::from_micros(1), ..Options::default() };
+        let options = Options { flush_interval: Span::ZERO, ..Options::default() };
         let builder = worker_of(&store, List::new(&["a@1", "b@1", "c@1"]), &Letters::default()).options(options);
         to_the_end(if once { builder.pipeline::<Once>() } else { builder.pipeline::<Words>() }).await;
         writes.push(store.writes());
