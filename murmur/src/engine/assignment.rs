@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 use super::dedup::Memory;
+use super::flush::Patience;
 use super::frontier::Frontier;
 use super::letters::Letters;
 use super::partition::Owned;
 use super::publish::reached;
-use super::record::PartitionRecord;
+use super::record::{PartitionRecord, Standing};
 use super::worker::{Lane, Worker, commits_of};
 use crate::event::Event;
 use crate::source::{Asks, Assignment, PartitionId, Start};
+use crate::store::Store;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
@@ -29,6 +32,10 @@ pub(super) struct Waiting {
 /// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
 /// free.
 pub(super) const LISTEN: Duration = Duration::from_secs(3);
+
+/// Partitions whose records are read or written at a time: enough that a thousand of them take as long as a few dozen
+/// round trips, and few enough for the connections that a store keeps open.
+pub(super) const AT_ONCE: usize = 32;
 
 impl<E: Event> Worker<E> {
     /// All that are ours.
@@ -68,36 +75,30 @@ impl<E: Event> Worker<E> {
         }
     }
 
-    pub(super) async fn start_all(&mut self) -> Result<()> {
-        while let Some(waiting) = self.waiting.first() {
-            let owned = self.start(waiting.clone()).await?;
-            self.waiting.remove(0);
-            self.owned.push(owned);
+    /// Begin to read all that wait, in their order. Their records are taken [`AT_ONCE`] at a time, since each takes several
+    /// round trips to the store; what one is told does not depend on another. Those that were begun stay so when this is
+    /// dropped.
+    async fn start_all(&mut self) -> Result<()> {
+        let Self { store, lanes, patience, waiting, owned, dead_letters, source, .. } = self;
+        let (store, lanes, patience) = (&**store, &**lanes, &*patience);
+        let taken: Vec<_> = waiting.iter().cloned().map(|of| take_records(store, lanes, patience, of)).collect();
+        let mut taken = stream::iter(taken).buffered(AT_ONCE);
+        while let Some(taken) = taken.next().await {
+            let (Waiting { id, start, .. }, records) = taken?;
+            let mut begun = Owned::new(id, start, records);
+            dead_letters.rewind(&begun.id, &commits_of(lanes, &begun)).await?;
+            let within = lanes.iter().map(|lane| lane.fold.within());
+            match within.clone().max().flatten() {
+                None => source.seek(&begun.id, begun.commit()).await?,
+                Some(horizon) => {
+                    begun.memory = Memory::new(source.ruler(), within);
+                    source.seek_before(&begun.id, begun.commit(), horizon).await?;
+                }
+            }
+            waiting.remove(0);
+            owned.push(begun);
         }
         Ok(())
-    }
-
-    /// Begin to read a partition where the records say, or where the source says for pipelines that have none.
-    pub(super) async fn start(&mut self, Waiting { id, start, .. }: Waiting) -> Result<Owned> {
-        let mut records = Vec::with_capacity(self.lanes.len());
-        for Lane { fold, .. } in &self.lanes {
-            let (store, table, patience) = (&*self.store, fold.table(), &self.patience);
-            let standing = patience.retry(|| PartitionRecord::take_over(store, table, &id)).await?;
-            let standing = patience.retry(|| Frontier::settle(store, table, &id, standing)).await?;
-            let begun = patience.retry(|| PartitionRecord::begin(store, table, &id, standing, &start)).await;
-            records.push(begun.map_err(|error| error.while_doing(format!("pipeline `{}`", fold.pipeline())))?);
-        }
-        let mut owned = Owned::new(id, start, records);
-        self.dead_letters.rewind(&owned.id, &commits_of(&self.lanes, &owned)).await?;
-        let within = self.lanes.iter().map(|lane| lane.fold.within());
-        match within.clone().max().flatten() {
-            None => self.source.seek(&owned.id, owned.commit()).await?,
-            Some(horizon) => {
-                owned.memory = Memory::new(self.source.ruler(), within);
-                self.source.seek_before(&owned.id, owned.commit(), horizon).await?;
-            }
-        }
-        Ok(owned)
     }
 
     /// Give partitions up. Others wait for them, and a store that we cannot reach may well be there for them: what does
@@ -160,4 +161,28 @@ impl<E: Event> Worker<E> {
             Waiting { id: owned.id, start: owned.start, reached }
         }));
     }
+}
+
+/// Read the records of a partition as its owner, and settle where they do not say where reading begins.
+async fn take_records<E>(
+    store: &dyn Store,
+    lanes: &[Lane<E>],
+    patience: &Patience,
+    waiting: Waiting,
+) -> Result<(Waiting, Vec<Standing>)> {
+    let id = &waiting.id;
+    let mut records = Vec::with_capacity(lanes.len());
+    for Lane { fold, .. } in lanes {
+        let table = fold.table();
+        let taking = async {
+            let standing = patience.retry(|| PartitionRecord::take_over(store, table, id)).await?;
+            let standing = patience.retry(|| Frontier::settle(store, table, id, standing)).await?;
+            patience.retry(|| PartitionRecord::begin(store, table, id, standing, &waiting.start)).await
+        };
+        let taken = taking.await.map_err(|error: Error| {
+            error.while_doing(format!("taking partition `{id}` for pipeline `{}`", fold.pipeline()))
+        });
+        records.push(taken?);
+    }
+    Ok((waiting, records))
 }

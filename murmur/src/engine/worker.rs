@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::assignment::{LISTEN, Waiting};
+use super::assignment::{AT_ONCE, LISTEN, Waiting};
 use super::breaker::Breaker;
 use super::clock::Clock;
 use super::decode::Decoder;
@@ -399,17 +400,20 @@ impl<E: Event> Worker<E> {
     /// Before a flush may be sent, the record says so. Not when the floor of a front was raised meanwhile: then events
     /// were taken for ones in time that are late.
     async fn raise_horizon(&mut self, at: usize) -> Result<bool> {
-        let table = self.lanes[at].fold.table();
-        for owned in &mut self.owned {
-            let ledger = &mut owned.ledgers[at];
-            if owned.read > ledger.standing.record.horizon {
-                let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
-                let standing = ledger.standing;
-                ledger.standing =
-                    self.patience.retry(|| record.raise(&*self.store, table, &owned.id, standing)).await?;
-                if ledger.standing.record.floor != standing.record.floor {
-                    return Ok(false);
-                }
+        let (store, table, patience) = (&*self.store, self.lanes[at].fold.table(), &self.patience);
+        let behind =
+            self.owned.iter().enumerate().filter(|(_, owned)| owned.read > owned.ledgers[at].standing.record.horizon);
+        let raised = behind.map(|(place, owned)| {
+            let (id, standing) = (owned.id.clone(), owned.ledgers[at].standing);
+            let record = PartitionRecord { horizon: owned.read, ..PartitionRecord::default() };
+            async move { Ok::<_, Error>((place, patience.retry(|| record.raise(store, table, &id, standing)).await?)) }
+        });
+        let raised: Vec<_> = raised.collect();
+        let mut raised = stream::iter(raised).buffered(AT_ONCE);
+        while let Some((place, standing)) = raised.try_next().await? {
+            let before = std::mem::replace(&mut self.owned[place].ledgers[at].standing, standing);
+            if standing.record.floor != before.record.floor {
+                return Ok(false);
             }
         }
         Ok(true)

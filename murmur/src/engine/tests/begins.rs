@@ -1,6 +1,10 @@
 //! Where reading goes on: by the record in the store, and by the source for whoever has none.
 
+use std::time::Duration;
+
+use super::faulty::Faulty;
 use super::*;
+use crate::source::{RecordOutcome, Records};
 
 fn after(offset: u64) -> Start {
     Start::After(Offset::from_u64(offset))
@@ -76,4 +80,94 @@ async fn without_a_record_and_a_place_to_begin_it_is_an_error_that_names_the_pip
     read(&store, Start::Beginning, &["a"]).await;
     to_the_end(worker_of(&store, nowhere(), &Letters::default()).pipeline::<Words>()).await;
     assert_eq!(count(&store, "words", "a").await, 1);
+}
+
+/// Partitions of one payload each, all of them ours from the start on.
+struct Many {
+    /// Whether each is to be read.
+    sought: Vec<bool>,
+    said: bool,
+    next: usize,
+    /// Hangs from the moment on that the partitions are assigned.
+    hangs: Option<Arc<Faulty>>,
+}
+
+impl Many {
+    fn new(partitions: usize, hangs: Option<Arc<Faulty>>) -> Box<Self> {
+        Box::new(Self { sought: vec![false; partitions], said: false, next: 0, hangs })
+    }
+
+    fn id(at: usize) -> PartitionId {
+        PartitionId::new(format!("p{at}"))
+    }
+}
+
+impl Source for Many {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        let poll = if !std::mem::replace(&mut self.said, true) {
+            if let Some(store) = &self.hangs {
+                store.hangs.send_replace(true);
+            }
+            let all = 0..self.sought.len();
+            let all = all.map(|at| Assignment { partition: Self::id(at), start: Start::Beginning });
+            Poll::Assigned(all.collect())
+        } else if self.next < self.sought.len() {
+            assert!(self.sought[self.next], "polled before it was said from where");
+            self.next += 1;
+            let payload = Payload { offset: Offset::from_u64(1), bytes: 0..1, broken: None };
+            Poll::Batch(Batch {
+                partition: Some(Self::id(self.next - 1)),
+                buffer: b"a".to_vec(),
+                payloads: vec![payload],
+                ..Batch::default()
+            })
+        } else {
+            Poll::End
+        };
+        Box::pin(async { Ok(poll) })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, _: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        let at: usize = partition.as_str()[1..].parse().unwrap();
+        self.sought[at] = true;
+        Box::pin(async { Ok(()) })
+    }
+
+    fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_partitions_are_taken_at_a_time_and_not_all_of_them() {
+    let (store, at_once) = (Arc::new(MemoryStore::new()), super::super::assignment::AT_ONCE);
+    let hanging = Faulty::over(&store);
+    let source = Many::new(100, Some(hanging.clone()));
+    let worker = Worker::builder(hanging.clone(), source, decode, Box::new(Letters::default())).pipeline::<Words>();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.build().run(stopped));
+    let mut under_way = hanging.under_way.subscribe();
+    let waiting = under_way.wait_for(|requests| *requests == at_once);
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("they are not taken so many at a time")
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*hanging.under_way.borrow(), at_once);
+    hanging.hangs.send_replace(false);
+    let summary = running.await.unwrap().unwrap();
+    assert_eq!((summary.progress.read, count(&store, "words", "a").await), (100, 100));
+}
+
+#[tokio::test]
+async fn of_many_partitions_that_are_taken_an_error_names_the_one() {
+    let (store, table) = (Arc::new(MemoryStore::new()), Table::new("words", 1));
+    let name = PartitionRecord::name(&Many::id(41));
+    let put = store.put_record(&table.shelf(), &name, b"torn".to_vec(), None).await.unwrap();
+    assert!(matches!(put, RecordOutcome::Written(_)));
+    let worker = worker_of(&store, Many::new(100, None), &Letters::default()).pipeline::<Words>().build();
+    let (_stop, stopped) = watch::channel(false);
+    let error = worker.run(stopped).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("`p41`") && error.to_string().contains("`words`"), "{error}");
 }

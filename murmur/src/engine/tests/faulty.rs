@@ -28,6 +28,8 @@ pub(super) struct Faulty {
     inner: Arc<MemoryStore>,
     /// It does not answer while this is so.
     pub(super) hangs: watch::Sender<bool>,
+    /// Requests that have no answer yet.
+    pub(super) under_way: watch::Sender<usize>,
     takes: Duration,
     fault: Mutex<Option<Fault>>,
     /// Writes that it was sent, of tiles and of records.
@@ -41,8 +43,8 @@ impl Faulty {
 
     /// Each call that writes tiles takes so long.
     pub(super) fn slow(inner: &Arc<MemoryStore>, takes: Duration) -> Arc<Self> {
-        let (inner, hangs) = (inner.clone(), watch::Sender::new(false));
-        Arc::new(Self { inner, hangs, takes, fault: Mutex::default(), writes: AtomicUsize::new(0) })
+        let (inner, hangs, under_way) = (inner.clone(), watch::Sender::new(false), watch::Sender::new(0));
+        Arc::new(Self { inner, hangs, under_way, takes, fault: Mutex::default(), writes: AtomicUsize::new(0) })
     }
 
     /// From now on it fails like this.
@@ -56,7 +58,9 @@ impl Faulty {
     }
 
     async fn answers(&self) {
+        self.under_way.send_modify(|requests| *requests += 1);
         self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
+        self.under_way.send_modify(|requests| *requests -= 1);
     }
 
     /// Whether and how this write fails.
