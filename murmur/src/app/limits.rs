@@ -29,6 +29,7 @@ impl Limits {
         let now = SystemClock.now();
         silent(&self.source, progress.contact)
             .or_else(|| unstored(&progress, now))
+            .or_else(|| unseen(&self.source, &progress, now))
             .or_else(|| self.args.exceeded(&progress, now))
     }
 }
@@ -44,6 +45,23 @@ fn unstored(progress: &Progress, now: Timestamp) -> Option<String> {
             "dead letters have waited for {} s to be stored, and nothing behind them is committed before; check that \
              what `--dead-letters` names can be reached from here, and takes them; the log says more",
             waited.as_seconds()
+        )
+    })
+}
+
+/// For so long it may be unknown how much waits: that is looked for every five seconds, and a partition whose leader moves
+/// has the next one well within this time.
+const UNSEEN: Span = Span::from_seconds(60);
+
+/// Why nobody knows whether the worker is within `--max-lag`, and the way out.
+fn unseen(source: &str, progress: &Progress, now: Timestamp) -> Option<String> {
+    let unknown = now.since(progress.lag_unknown_since?);
+    (unknown >= UNSEEN).then(|| {
+        format!(
+            "for {} s the source {source} has not said how many events wait to be read, so that `--max-lag` cannot be \
+             kept; check that all of what `--source` names can be reached from here, each broker that leads a partition \
+             too, and that the tables can; the log says more",
+            unknown.as_seconds()
         )
     })
 }
@@ -107,6 +125,16 @@ mod tests {
         assert_eq!((unstored(&Progress::default(), Timestamp::from_seconds(9_999)), at(1_009)), (None, None));
         let reason = at(1_010).unwrap();
         assert!(reason.contains("10 s") && reason.contains("--dead-letters"), "{reason}");
+    }
+
+    #[test]
+    fn a_lag_that_stays_unknown_is_a_reason_after_a_minute() {
+        let progress = Progress { lag_unknown_since: Some(Timestamp::from_seconds(1_000)), ..Progress::default() };
+        let at = |seconds| unseen("`kafka://…/views`", &progress, Timestamp::from_seconds(seconds));
+        assert_eq!((unseen("", &Progress::default(), Timestamp::from_seconds(9_999)), at(1_059)), (None, None));
+        let reason = at(1_060).unwrap();
+        assert!(reason.contains("60 s") && reason.contains("`kafka://…/views`"), "{reason}");
+        assert!(reason.contains("--max-lag") && reason.contains("--source") && !reason.contains("  "), "{reason}");
     }
 
     #[test]

@@ -122,6 +122,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         // Things of readiness; at the end they are over.
         contact: _,
         letters_since: _,
+        lag_unknown_since: _,
         read,
         applied,
         dead,

@@ -50,6 +50,7 @@ impl<E: Event> Worker<E> {
             progress: Progress::default(),
             meter: Meter::new(0),
             watch: watch::Sender::new(Progress::default()),
+            can_tell_ends: false,
             ends: KnownEnds::default(),
             patience: Patience::new(0),
         };

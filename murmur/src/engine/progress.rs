@@ -64,6 +64,9 @@ pub struct Progress {
     pub ambiguous: u64,
     /// Payloads known to wait in all owned partitions; `None` when a source cannot tell, or has not said yet what is owned.
     pub lag: Option<u64>,
+    /// Since when the source, which can tell, has not told how many payloads wait, by the worker's clock; `None` while it is
+    /// known, and where a source cannot tell, or has not said yet what is owned.
+    pub lag_unknown_since: Option<Timestamp>,
     /// Newest event time seen.
     pub newest: Option<Timestamp>,
     /// When the oldest event was read that is not committed yet, by the worker's clock; `None` when all are.
@@ -98,6 +101,7 @@ impl Progress {
         self.newest = self.newest.max(other.newest);
         self.uncommitted_since = self.uncommitted_since.into_iter().chain(other.uncommitted_since).min();
         self.letters_since = self.letters_since.into_iter().chain(other.letters_since).min();
+        self.lag_unknown_since = self.lag_unknown_since.into_iter().chain(other.lag_unknown_since).min();
         for status in other.partitions {
             match self.partitions.iter_mut().find(|mine| mine.partition == status.partition) {
                 // It has moved from one to the other; whoever is further has it now.
@@ -136,6 +140,9 @@ impl Progress {
     pub(super) fn sum_lags(&mut self) {
         let is_known = self.contact <= Contact::Lost;
         self.lag = if is_known { self.partitions.iter().map(|status| status.lag).sum() } else { None };
+        if self.lag.is_some() || !is_known {
+            self.lag_unknown_since = None;
+        }
     }
 
     /// These partitions end there.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::assignment::Waiting;
 use super::partition::Owned;
-use super::progress::{PartitionStatus, Progress, waiting};
+use super::progress::{Contact, PartitionStatus, Progress, waiting};
 use super::worker::Worker;
 use crate::event::Event;
 use crate::source::{Ends, Offset, PartitionId};
@@ -45,8 +45,16 @@ impl<E: Event> Worker<E> {
             taken_in: None,
         }));
         self.progress.sum_lags();
+        self.note_unknown_lag(now);
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);
         self.watch.send_replace(self.progress.clone());
+    }
+
+    /// Since when nobody knows how much waits. Whoever looks beside the work says in the gauge when it was known again.
+    fn note_unknown_lag(&mut self, now: Timestamp) {
+        let is_to_be_known = self.can_tell_ends && self.progress.contact <= Contact::Lost;
+        let since = self.watch.borrow().lag_unknown_since.unwrap_or(now);
+        self.progress.lag_unknown_since = (is_to_be_known && self.progress.lag.is_none()).then_some(since);
     }
 }
 

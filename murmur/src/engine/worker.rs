@@ -45,6 +45,8 @@ pub struct Worker<E> {
     pub(super) watch: watch::Sender<Progress>,
     /// Where partitions end, found beside the work.
     pub(super) ends: KnownEnds,
+    /// Whether the source can say where they end.
+    pub(super) can_tell_ends: bool,
     pub(super) patience: Patience,
 }
 
@@ -85,9 +87,11 @@ impl<E: Event> Worker<E> {
     /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
     /// table belongs to another pipeline, or to a definition that this one cannot go on with;
     /// [`Configuration`](ErrorKind::Configuration) when the source does not have what events need beside their payloads.
-    pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+    pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
-        let looks = look_ahead(self.source.ends(), self.ends.clone(), self.watch.clone());
+        let look = self.source.ends();
+        self.can_tell_ends = look.is_some();
+        let looks = look_ahead(look, self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
         tokio::select! {
             biased;

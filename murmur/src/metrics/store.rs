@@ -1,12 +1,14 @@
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::catalogue::STORE_REQUEST_DURATION;
+use super::catalogue::{STORE_OVERDUE, STORE_REQUEST_DURATION};
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write};
 use crate::time::{Level, TimeRange, Timestamp};
@@ -57,11 +59,30 @@ async fn call<T>(
 ) -> T {
     let span = tracing::info_span!("store", op, table, tiles, outcome = tracing::field::Empty);
     let began = Instant::now();
-    let answer = request.instrument(span.clone()).await;
+    let answer = match op {
+        // A large flush may take long; each of its requests is given up, and said, as soon as others are said.
+        "write" => request.instrument(span.clone()).await,
+        _ => said_when_overdue(op, table, request).instrument(span.clone()).await,
+    };
     let outcome = outcome(&answer);
     span.record("outcome", outcome);
     STORE_REQUEST_DURATION.histogram([op, outcome]).record(began.elapsed());
     answer
+}
+
+/// After how long a call is said to have no answer yet. What has one, if only a failure, is for whoever called to say; but a
+/// store may try for a while by itself before it fails.
+const OVERDUE: Duration = Duration::from_secs(5);
+
+/// The same, and said once if it takes long.
+async fn said_when_overdue<T>(op: &'static str, table: &str, request: impl Future<Output = T>) -> T {
+    let mut request = pin!(request);
+    if let Ok(answer) = tokio::time::timeout(OVERDUE, &mut request).await {
+        return answer;
+    }
+    STORE_OVERDUE.counter([op]).increment(1);
+    tracing::warn!(op, table, seconds = OVERDUE.as_secs(), "the store has not answered yet; still waiting");
+    request.await
 }
 
 impl Records for Measured {
@@ -126,5 +147,38 @@ impl Store for Measured {
 
     fn ensure<'a>(&'a self, shelf: &'a Shelf, tags: &'a [(String, String)]) -> BoxFuture<'a, Result<Ensured>> {
         self.0.ensure(shelf, tags)
+    }
+}
+
+#[cfg(all(test, feature = "metrics"))]
+mod tests {
+    use super::*;
+    use crate::metrics::Prometheus;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_is_counted_after_five_seconds_while_it_waits() {
+        let recorder = Prometheus::builder().unwrap().build_recorder();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let counted = |op: &str| {
+            let page = recorder.handle().render();
+            page.lines().any(|line| line == format!("murmur_store_overdue_total{{op=\"{op}\"}} 1"))
+        };
+        let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+        let request = async { Ok(answered.await) };
+        let mut get = pin!(call("get", "likes", 1, request, ok));
+        let mut write = pin!(call("write", "likes", 1, std::future::pending::<Result<()>>(), ok));
+        let mut wait = async |seconds| {
+            let both = async { tokio::join!(&mut get, &mut write) };
+            tokio::time::timeout(Duration::from_secs(seconds), both).await.unwrap_err();
+        };
+        wait(4).await;
+        assert!(!counted("get"));
+        wait(2).await;
+        assert!(counted("get"));
+        wait(60).await;
+        assert!(counted("get"), "it is said once");
+        assert!(!counted("write"));
+        answer.send(()).unwrap();
+        get.await.unwrap().unwrap();
     }
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::engine::flush::Patience;
 use crate::engine::ownership::Ownership;
 use crate::engine::progress::Contact;
+use crate::source::Ends;
 
 /// A sink that makes no letter durable.
 enum Stuck {
@@ -275,4 +276,78 @@ async fn a_reader_that_gets_nothing_has_heard_from_its_source_once_it_is_told_so
     assert_eq!(seen, [Contact::Unasked, Contact::Awaited, Contact::Made]);
     stop.send_replace(true);
     running.await.unwrap().unwrap();
+}
+
+/// One payload without a word of how many wait, and then nothing.
+struct Mute {
+    list: Box<List>,
+    /// Where the partition ends, for who asks; a source that cannot be asked has none.
+    end: Option<Arc<Mutex<Option<Offset>>>>,
+}
+
+impl Source for Mute {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            match self.list.poll().await? {
+                Poll::End => {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    Ok(Poll::Idle)
+                }
+                poll => Ok(poll),
+            }
+        })
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.list.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.list.commit(commits)
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        let end = self.end.clone()?;
+        Some(Box::new(move || {
+            let end = *end.lock().unwrap();
+            Box::pin(async move { end.map(|end| (partition(), end)).into_iter().collect() })
+        }))
+    }
+}
+
+/// The clock of the test.
+struct Paused(tokio::time::Instant);
+
+impl Clock for Paused {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(NOON + self.0.elapsed().as_secs() as i64)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_says_since_when_nobody_knows_how_much_waits() {
+    let minute = std::time::Duration::from_secs(60);
+    for can_tell in [true, false] {
+        let (store, end) = (Arc::new(MemoryStore::new()), Arc::new(Mutex::new(None)));
+        let source = Box::new(Mute { list: List::new(&["a"]), end: can_tell.then(|| end.clone()) });
+        let clock = Arc::new(Paused(tokio::time::Instant::now()));
+        let worker = Worker::builder(store, source, decode, Box::new(Letters::default())).clock(clock);
+        let worker = worker.pipeline::<Words>().build();
+        let mut progress = worker.progress();
+        let (_stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(worker.run(stopped));
+        tokio::time::sleep(minute).await;
+        let seen = progress.borrow_and_update().clone();
+        assert_eq!((seen.read, seen.lag), (1, None));
+        assert_eq!(seen.lag_unknown_since, can_tell.then(|| Noon.now()), "a source that cannot tell is not waited for");
+        if can_tell {
+            *end.lock().unwrap() = Some(Offset::from_u64(3));
+            let known = progress.wait_for(|progress| progress.lag.is_some());
+            let known = tokio::time::timeout(minute, known).await.expect("nobody looks").unwrap().clone();
+            assert_eq!((known.lag, known.lag_unknown_since), (Some(2), None));
+            tokio::time::sleep(minute).await;
+            assert_eq!(progress.borrow().lag_unknown_since, None);
+        }
+        running.abort();
+    }
 }
