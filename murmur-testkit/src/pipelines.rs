@@ -235,6 +235,41 @@ impl Pipeline for Singles {
     }
 }
 
+/// Form A, with a number that DynamoDB does not add by itself: whoever writes reads the item, and puts it if nobody else has
+/// meanwhile.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Real {
+    count: Count,
+    sum: Sum<f64>,
+}
+
+murmur::aggregate_struct! {
+    impl Real;
+    /// A sum.
+    pub(crate) struct RealReply: "testkit.v1.Real" {
+        /// Events.
+        count: Count = 1,
+        /// Their amounts, in eighths.
+        sum: Sum<f64> = 2,
+    }
+    retired [];
+}
+
+/// Sums of floats, by Form A.
+pub(crate) struct Reals;
+
+impl Pipeline for Reals {
+    type Event = Tick;
+    type Key = TickKey;
+    type Aggregate = Real;
+    const SPEC: Spec = spec("reals");
+
+    fn apply(event: &Tick, out: &mut Emissions<Real>) {
+        out.begin("").field(&event.key);
+        out.emit(Real { count: Count::one(), sum: Sum::of(event.amount as f64 / 8.0) });
+    }
+}
+
 /// Form B, with sums that leave their types at every third or so event: which events are refused depends on all that were
 /// taken before.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub(super) struct Load {
     pub(super) future: f32,
     /// Share that was sent before: among the last of the same partition, or longer ago than [`Singles`] looks.
     pub(super) repeated: f32,
+    /// Whether workers keep sums of floats too.
+    pub(super) reals: bool,
 }
 
 impl Default for Load {
@@ -60,6 +63,7 @@ impl Default for Load {
             expired: 0.0,
             future: 0.0,
             repeated: 0.0,
+            reals: false,
         }
     }
 }
@@ -135,9 +139,30 @@ fn amount(rng: &mut fastrand::Rng) -> u64 {
     rng.u64(1..1_000)
 }
 
+/// How far feeds may go: so many events of each partition.
+#[derive(Debug, Clone)]
+pub(super) struct Gate(Arc<AtomicUsize>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
+impl Gate {
+    pub(super) fn set(&self, events: usize) {
+        self.0.store(events, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Events on their way to a topic.
 pub(super) struct Feed {
     thread: JoinHandle<Result<(), Failure>>,
+    sent: Arc<AtomicU64>,
 }
 
 impl Feed {
@@ -148,17 +173,26 @@ impl Feed {
         load: &Load,
         log: &Log,
         partitions: Range<i32>,
+        gate: Gate,
     ) -> Result<Self, Failure> {
+        let counted = Arc::new(AtomicU64::new(0));
+        let all_sent = counted.clone();
         let (sender, topic, log, rate) = (cluster.sender()?, topic.to_owned(), log.clone(), load.rate as f64);
         let thread = std::thread::spawn(move || {
-            let began = Instant::now();
+            let mut began = Instant::now();
             let longest = log.iter().map(Vec::len).max().unwrap_or(0);
             let mut sent = 0;
             for at in 0..longest {
+                while at >= gate.get() {
+                    sender.poll(Duration::from_millis(5));
+                    // What was held back does not come faster for it.
+                    (began, sent) = (Instant::now(), 0);
+                }
                 for partition in partitions.clone() {
                     if let Some(payload) = log[partition as usize].get(at) {
                         sender.send(&topic, partition, payload)?;
                         sent += 1;
+                        counted.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 while began.elapsed().as_secs_f64() * rate < f64::from(sent) {
@@ -167,11 +201,16 @@ impl Feed {
             }
             sender.flush()
         });
-        Ok(Self { thread })
+        Ok(Self { thread, sent: all_sent })
     }
 
     pub(super) fn has_ended(&self) -> bool {
         self.thread.is_finished()
+    }
+
+    /// How many were sent so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Wait until the broker has everything.

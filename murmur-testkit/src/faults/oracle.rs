@@ -15,7 +15,15 @@ use super::feed::Log;
 use super::kafka::{Cluster, whole};
 use super::{Failure, Verdict};
 use crate::oracle::{Closures, Difference, Truth, closures, compare, read, scan};
-use crate::pipelines::{Kinds, Singles, Tallies, Tick, Trail, Trails, decode};
+use crate::pipelines::{Kinds, Reals, Singles, Tallies, Tick, Trail, Trails, decode};
+
+/// What workers keep beside tallies and trails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct More {
+    pub(super) singles: bool,
+    pub(super) kinds: bool,
+    pub(super) reals: bool,
+}
 
 /// What must stand in the tables and in the topic of dead letters.
 pub(super) struct Oracle {
@@ -34,18 +42,21 @@ fn number(partition: &PartitionId) -> PartitionId {
 
 impl Oracle {
     /// Of workers that keep tallies and trails, and more where it is said.
-    pub(super) fn new(log: Log, store: Arc<DynamoStore>, has_singles: bool, has_kinds: bool) -> Self {
+    pub(super) fn new(log: Log, store: Arc<DynamoStore>, more: More) -> Self {
         let (log, now) = (Arc::new(log), SystemClock.now());
         let trail = |trail: &Trail| Some(trail.count);
         let mut keeps: Vec<Box<dyn Keeps>> = vec![
             Box::new(Table::<Tallies>::new(&log, &store, now, |tally| Some(tally.count))),
             Box::new(Table::<Trails>::new(&log, &store, now, trail)),
         ];
-        if has_singles {
+        if more.singles {
             keeps.push(Box::new(Table::<Singles>::new(&log, &store, now, trail)));
         }
-        if has_kinds {
+        if more.kinds {
             keeps.push(Box::new(Table::<Kinds>::new(&log, &store, now, |_| None)));
+        }
+        if more.reals {
+            keeps.push(Box::new(Table::<Reals>::new(&log, &store, now, |_| None)));
         }
         Self { log, keeps }
     }

@@ -1,6 +1,6 @@
 //! One experiment: topics and tables of its own, workers, what is sent, and the judgement.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -11,9 +11,9 @@ use murmur::source::Shelf;
 use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
 use nix::sys::signal::Signal;
 
-use super::feed::{Feed, Load, Log};
+use super::feed::{Feed, Gate, Load, Log};
 use super::kafka::{Cluster, CommitsOf, name};
-use super::oracle::{Oracle, judge};
+use super::oracle::{More, Oracle, judge};
 use super::proxy::dynamodb::Dynamo;
 use super::supervisor::Process;
 use super::verdict::{Finding, Verdict};
@@ -23,6 +23,8 @@ use super::{Failure, Settings, services};
 const STUCK: Duration = Duration::from_secs(45);
 /// A worker that is asked to stop does so within this time.
 const STOPPED: Duration = Duration::from_secs(20);
+/// How long something is waited for that takes seconds on a machine that does nothing else.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at the commits and the tables.
 const SAMPLE: Duration = Duration::from_millis(700);
 
@@ -35,6 +37,8 @@ pub(super) struct Worker {
     pub(super) arguments: Vec<String>,
     /// Where it dies. Only the first process of a worker has it.
     pub(super) fail_point: Option<String>,
+    /// Seconds that the clock of its processes is ahead.
+    pub(super) clock_ahead: i64,
 }
 
 impl Worker {
@@ -51,6 +55,10 @@ impl Worker {
 struct Slot {
     worker: Worker,
     process: Process,
+    /// Where this process is to die.
+    fail_point: Option<String>,
+    /// No other process of the trial has it.
+    number: u64,
     /// Whether it is to be started again when it ends.
     tended: bool,
 }
@@ -62,6 +70,8 @@ struct Past {
     resent: u64,
     writes: u64,
     restarts: u64,
+    /// How many died at each fail point.
+    deaths: BTreeMap<String, u64>,
     log: Vec<String>,
 }
 
@@ -88,9 +98,12 @@ pub(super) struct Trial {
     pub(super) figures: Vec<(&'static str, u64)>,
     prefix: String,
     log: Log,
+    gate: Gate,
     feeds: Vec<Feed>,
     commits: CommitsOf,
     slots: Vec<Slot>,
+    /// How many were started.
+    processes: u64,
     past: Past,
     sampled: Instant,
     samples: u64,
@@ -100,6 +113,11 @@ pub(super) struct Trial {
     pub(super) may_end: bool,
     /// One that did.
     unasked: Option<String>,
+}
+
+/// Without how often it is to be come to.
+fn name_of_point(point: &str) -> &str {
+    point.split(':').next().unwrap_or(point)
 }
 
 impl Trial {
@@ -123,7 +141,7 @@ impl Trial {
         let store = Arc::new(DynamoStore::open(&config).await?);
         let log = load.make(&mut rng);
         let (singles, kinds) = (load.repeated > 0.0, settings.kinds);
-        let oracle = Oracle::new(log.clone(), store.clone(), singles, kinds);
+        let oracle = Oracle::new(log.clone(), store.clone(), More { singles, kinds, reals: load.reals });
         let tables = oracle.pipelines().map(|name| Table::new(name, 1).shelf());
         for shelf in tables.chain([Shelf::Sources]) {
             store.ensure(&shelf, &[]).await?;
@@ -136,8 +154,10 @@ impl Trial {
             source_options: "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500".to_owned(),
             fail_points: VecDeque::new(),
             figures: Vec::new(),
+            gate: Gate::default(),
             feeds: Vec::new(),
             slots: Vec::new(),
+            processes: 0,
             past: Past::default(),
             sampled: Instant::now(),
             samples: 0,
@@ -176,15 +196,38 @@ impl Trial {
     }
 
     fn send_to(&mut self, partitions: Range<i32>) -> Result<(), Failure> {
-        self.feeds.push(Feed::start(&self.cluster, &self.topic, &self.load, &self.log, partitions)?);
+        let gate = self.gate.clone();
+        self.feeds.push(Feed::start(&self.cluster, &self.topic, &self.load, &self.log, partitions, gate)?);
         Ok(())
+    }
+
+    /// Send no more than so many events until [`let_feed`](Self::let_feed) says so: what is to happen under load finds some,
+    /// however long it takes.
+    pub(super) fn hold_feed(&self, events: usize) {
+        self.gate.set(events.div_ceil(self.load.partitions as usize));
+    }
+
+    /// Send so many events more.
+    pub(super) fn let_feed(&self, events: usize) {
+        self.gate.set(self.gate.get().saturating_add(events.div_ceil(self.load.partitions as usize)));
+    }
+
+    /// How many events may be sent by now.
+    pub(super) fn let_so_far(&self) -> u64 {
+        self.log.iter().map(|log| log.len().min(self.gate.get()) as u64).sum()
+    }
+
+    /// How many were sent by now.
+    pub(super) fn sent_so_far(&self) -> u64 {
+        self.feeds.iter().map(Feed::sent).sum()
     }
 
     pub(super) fn is_fed(&self) -> bool {
         !self.feeds.is_empty() && self.feeds.iter().all(Feed::has_ended)
     }
 
-    fn process(&mut self, at: usize, worker: &Worker) -> Result<Process, Failure> {
+    /// A process of this worker, and where it is to die.
+    fn process(&mut self, at: usize, worker: &Worker) -> Result<(Process, Option<String>), Failure> {
         let Self { brokers, topic, group, letters, letter_brokers, prefix, endpoint, source_options, .. } = self;
         let instance = if worker.named { format!("&instance=w{at}") } else { String::new() };
         let mut arguments = vec![
@@ -197,21 +240,28 @@ impl Trial {
         arguments.push(format!("--pipelines={}", pipelines.join(",")));
         arguments.extend(worker.arguments.iter().cloned());
         let fail_point = worker.fail_point.clone().or_else(|| self.fail_points.pop_front());
-        let variables: Vec<_> = fail_point.map(|point| ("MURMUR_FAIL_POINT".to_owned(), point)).into_iter().collect();
-        Ok(Process::start(&self.settings.program, &arguments, &variables)?)
+        let mut variables = vec![("MURMUR_CLOCK_AHEAD".to_owned(), worker.clock_ahead.to_string())];
+        variables.extend(fail_point.clone().map(|point| ("MURMUR_FAIL_POINT".to_owned(), point)));
+        Ok((Process::start(&self.settings.program, &arguments, &variables)?, fail_point))
     }
 
     /// Start a worker, to be started again whenever it ends; its number.
     pub(super) fn spawn(&mut self, worker: Worker) -> Result<usize, Failure> {
         let at = self.slots.len();
-        let process = self.process(at, &worker)?;
-        self.slots.push(Slot { worker: Worker { fail_point: None, ..worker }, process, tended: true });
+        let (process, fail_point) = self.process(at, &worker)?;
+        let (worker, number) = (Worker { fail_point: None, ..worker }, self.next_number());
+        self.slots.push(Slot { worker, process, fail_point, number, tended: true });
         Ok(at)
     }
 
     /// Start a process that is not a worker of this trial.
     pub(super) fn stranger(&mut self, worker: &Worker) -> Result<Process, Failure> {
-        self.process(99, worker)
+        Ok(self.process(99, worker)?.0)
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.processes += 1;
+        self.processes
     }
 
     pub(super) fn worker(&mut self, at: usize) -> &mut Process {
@@ -230,6 +280,36 @@ impl Trial {
 
     pub(super) fn workers(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many processes died at a fail point.
+    pub(super) fn deaths(&self, point: &str) -> u64 {
+        self.past.deaths.get(name_of_point(point)).copied().unwrap_or(0)
+    }
+
+    /// Which partition is whose, as the workers say: each with the number of a process.
+    pub(super) fn owners(&self) -> Vec<(String, u64)> {
+        let owned = |slot: &Slot| -> Vec<_> {
+            let status = slot.process.status();
+            let owned = status["owned"].as_array().into_iter().flatten();
+            owned.filter_map(|partition| Some((partition.as_str()?.to_owned(), slot.number))).collect()
+        };
+        self.slots.iter().flat_map(owned).collect()
+    }
+
+    /// Wait until the workers share out all partitions, and each has one at least: by partition, the number of the process
+    /// that has it. `None` when that does not come.
+    pub(super) async fn settle(&mut self) -> Result<Option<BTreeMap<String, u64>>, Failure> {
+        let all = self.load.partitions as usize;
+        let mut owners = BTreeMap::new();
+        let settled = self.until(PATIENCE, |trial| {
+            let said = trial.owners();
+            let once = said.len() == all;
+            owners = said.into_iter().collect();
+            let idle = trial.slots.iter().any(|slot| !owners.values().any(|number| *number == slot.number));
+            once && owners.len() == all && !idle
+        });
+        Ok(settled.await?.then_some(owners))
     }
 
     fn note_end(&mut self, at: usize) {
@@ -254,8 +334,9 @@ impl Trial {
         self.note_end(at);
         self.past.restarts += 1;
         let worker = self.slots[at].worker.clone();
-        self.slots[at].process = self.process(at, &worker)?;
-        self.slots[at].tended = true;
+        let (process, fail_point) = self.process(at, &worker)?;
+        let number = self.next_number();
+        self.slots[at] = Slot { worker, process, fail_point, number, tended: true };
         Ok(())
     }
 
@@ -273,7 +354,10 @@ impl Trial {
                 && let Some(ended) = self.slots[at].process.ended()
             {
                 // Fail points abort.
-                if ended.signal() != Some(Signal::SIGABRT as i32) {
+                if ended.signal() == Some(Signal::SIGABRT as i32) {
+                    let point = self.slots[at].fail_point.as_deref().map_or("", name_of_point);
+                    *self.past.deaths.entry(point.to_owned()).or_default() += 1;
+                } else {
                     let errors = self.slots[at].process.errors();
                     self.unasked = Some(format!("a worker ended by itself with {ended}: {errors}"));
                 }
@@ -336,6 +420,7 @@ impl Trial {
 
     /// Wait until everything is committed, compare, stop everyone in good order, and compare again.
     pub(super) async fn finish(mut self) -> Result<Finding, Failure> {
+        self.gate.set(usize::MAX);
         let sent = self.oracle.sent();
         let (mut last, mut since) = (0, Instant::now());
         let verdict = loop {

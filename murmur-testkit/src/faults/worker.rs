@@ -11,13 +11,13 @@ use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
 use murmur::source::{KafkaDeadLetters, KafkaLettersConfig};
 use murmur::store::{DynamoConfig, DynamoStore};
-use murmur::time::{Span, Timestamp};
+use murmur::time::Span;
 use murmur::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::pipelines::{Kinds, Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
+use crate::pipelines::{Kinds, Reals, Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
 
 /// What it is to do.
 #[derive(Debug, Clone, Args)]
@@ -35,9 +35,6 @@ pub struct WorkerArgs {
     flush_interval: Span,
     #[arg(long, default_value = "25s")]
     drain_budget: Span,
-    /// Seconds that its clock is ahead.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    clock_ahead: i64,
     /// Which pipelines it keeps.
     #[arg(long, value_delimiter = ',', default_value = "tallies,trails", overrides_with = "pipelines")]
     pipelines: Vec<Keeps>,
@@ -57,6 +54,8 @@ enum Keeps {
     Singles,
     /// One aggregate of each kind.
     Kinds,
+    /// Sums of floats.
+    Reals,
     /// A pipeline with the name of another one.
     Impostor,
 }
@@ -73,15 +72,6 @@ impl Pipeline for Impostor {
     fn apply(event: &Tick, out: &mut Emissions<Tally>) {
         out.begin("").field(&event.key);
         out.emit(Tally { count: 1, amount: 1 });
-    }
-}
-
-/// A clock that goes wrong.
-struct Skewed(i64);
-
-impl Clock for Skewed {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(SystemClock.now().as_micros().saturating_add(self.0.saturating_mul(1_000_000)))
     }
 }
 
@@ -174,14 +164,13 @@ async fn one(
     options.flush_interval = args.flush_interval;
     options.drain_budget = args.drain_budget;
     options.worker = number;
-    let worker = Worker::builder(store, kafka::open(config)?, decode, Box::new(letters))
-        .options(options)
-        .clock(Arc::new(Skewed(args.clock_ahead)));
+    let worker = Worker::builder(store, kafka::open(config)?, decode, Box::new(letters)).options(options);
     let worker = args.pipelines.iter().fold(worker, |worker, keeps| match keeps {
         Keeps::Tallies => worker.pipeline::<Tallies>(),
         Keeps::Trails => worker.pipeline::<Trails>(),
         Keeps::Singles => worker.pipeline::<Singles>(),
         Keeps::Kinds => worker.pipeline::<Kinds>(),
+        Keeps::Reals => worker.pipeline::<Reals>(),
         Keeps::Impostor => worker.pipeline::<Impostor>(),
     });
     worker.build().report_to(gauge).run(stopped).await
@@ -200,10 +189,12 @@ fn status(gauges: &[watch::Receiver<Progress>]) -> Value {
     let letters_wait = all.iter().filter(|progress| progress.letters_since.is_some()).count();
     let owners = all.iter().filter(|progress| !progress.partitions.is_empty()).count();
     let progress = all.into_iter().reduce(Progress::with).unwrap_or_default();
+    let owned: Vec<&str> = progress.partitions.iter().map(|status| status.partition.as_str()).collect();
     json!({
         "read": progress.read, "applied": progress.applied, "dead": progress.dead, "ahead": progress.ahead,
         "expired": progress.expired, "already_applied": progress.already_applied, "flushes": progress.flushes,
         "repeated": progress.repeated, "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
         "partitions": progress.partitions.len(), "letters_wait": letters_wait, "owners": owners,
+        "owned": owned, "ambiguous": progress.ambiguous, "clock": SystemClock.now().as_micros() / 1_000_000,
     })
 }

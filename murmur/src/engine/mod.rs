@@ -44,6 +44,8 @@ mod tests;
 
 pub use breaker::DeadLetterLimit;
 pub use builder::WorkerBuilder;
+#[cfg_attr(not(feature = "dynamodb"), allow(unused_imports, reason = "the store on DynamoDB signs by it"))]
+pub(crate) use clock::system_time;
 pub use clock::{Clock, SystemClock};
 pub use confluent::Confluent;
 pub use decode::{Decode, Decoder, Format, Json, Protobuf, json, protobuf};

@@ -78,6 +78,8 @@ pub struct Tally {
     pub damaged: u64,
     /// Writes of tiles that were not carried out, as their condition did not hold.
     pub refused: u64,
+    /// Writes of other keys that were carried out while a key waited for units of its own.
+    pub beside: u64,
     /// Write units of each partition key.
     pub units_by_key: HashMap<String, f64>,
 }
@@ -88,6 +90,8 @@ struct Shared {
     rng: Mutex<fastrand::Rng>,
     buckets: Mutex<HashMap<String, (f64, Instant)>>,
     first_answers: Mutex<HashMap<Bytes, Bytes>>,
+    /// Keys whose last write had no units.
+    without_units: Mutex<BTreeSet<String>>,
     /// Where writes that come now wait.
     gate: Mutex<Option<Arc<Gate>>>,
     server: String,
@@ -117,6 +121,7 @@ impl Dynamo {
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             buckets: Mutex::default(),
             first_answers: Mutex::default(),
+            without_units: Mutex::default(),
             gate: Mutex::default(),
             server: server.trim_end_matches('/').to_owned(),
         });
@@ -282,6 +287,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         && key.contains(of)
         && !has_units(&shared, key, *units)
     {
+        lock(&shared.without_units).insert(key.clone());
         return Ok(throttled(&shared, "TableWriteKeyRangeThroughputExceeded"));
     }
     let is_batch = operation == "BatchGetItem" && lock(&shared.rng).f32() < troubles.unprocessed;
@@ -311,7 +317,8 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         lock(&shared.tally).refused += u64::from(is_refused);
     }
     if let Some(key) = key {
-        charge(&shared, key, &reply);
+        let is_other = troubles.units.is_some_and(|(of, _)| key != "#record" && !key.contains(&of));
+        charge(&shared, key, is_other, &reply);
     }
     if is_eventual && status == StatusCode::OK {
         lock(&shared.first_answers).entry(body).or_insert_with(|| reply.clone());
@@ -378,14 +385,20 @@ fn has_units(shared: &Shared, key: &str, units: f64) -> bool {
     *left > 0.0
 }
 
-fn charge(shared: &Shared, key: String, reply: &[u8]) {
+/// `is_other` when it is none of the keys that are short of units.
+fn charge(shared: &Shared, key: String, is_other: bool, reply: &[u8]) {
     let used = serde_json::from_slice::<Value>(reply).ok();
     // A write whose condition failed does not say what it cost: one unit at least.
     let used = used.and_then(|reply| reply["ConsumedCapacity"]["CapacityUnits"].as_f64()).unwrap_or(1.0);
     if let Some((left, _)) = lock(&shared.buckets).get_mut(&key) {
         *left -= used;
     }
+    let mut without_units = lock(&shared.without_units);
+    without_units.remove(&key);
+    let is_beside = is_other && !without_units.is_empty();
+    drop(without_units);
     let mut tally = lock(&shared.tally);
+    tally.beside += u64::from(is_beside);
     tally.writes += 1;
     tally.units += used;
     *tally.units_by_key.entry(key).or_default() += used;

@@ -3,15 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::faults::feed::Load;
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
-/// Deaths that a row needs to say something. Usually there are five to ten; a machine that takes seconds to start a
-/// worker has few before all is read, as what was sent meanwhile is one flush.
-const LEAST: u64 = 1;
-
-/// Let the worker die at these points, one after the other, as long as there is something to read; then kill it at random
-/// moments, `kills` times.
+/// Let the worker die at these points, one after the other, as long as there is something to read, and at each at least
+/// once; then kill it `kills` times at random moments, and once when a write is on its way.
 async fn die_at(
     settings: Settings,
     hint: &str,
@@ -29,22 +25,46 @@ async fn die_at(
             trial.fail_points.push_back(if point.contains(':') { (*point).to_owned() } else { anywhere });
         }
     }
+    // For the kills something is kept back.
+    let rest = if kills > 0 { trial.load.events / 2 } else { 0 };
+    trial.hold_feed(trial.load.events - rest);
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    let longest = trial.load.length() + Duration::from_secs(30);
-    let is_done = |trial: &mut Trial| trial.is_fed() && trial.restarts() >= LEAST;
-    trial.until(longest, |trial| trial.fail_points.is_empty() || is_done(trial)).await?;
+    // What had not been committed by a death is read again, and flushed, so each point is come to; when all is committed,
+    // no more are.
+    let is_over = |trial: &mut Trial| trial.committed() >= trial.let_so_far();
+    let all = |trial: &Trial| points.iter().all(|point| trial.deaths(point) > 0);
+    let longest = trial.load.length() + PATIENCE;
+    trial.until(longest, |trial| trial.fail_points.is_empty() || all(trial) && is_over(trial)).await?;
+    let missed = points.iter().find(|point| trial.deaths(point) == 0);
     trial.fail_points.clear();
     let died = trial.restarts();
-    let mut killed = 0;
+    let slice = rest / (kills as usize + 1);
+    let (mut killed, mut in_the_midst) = (0, 0);
     while killed < kills || (settings.length.is_some() && !trial.is_fed()) {
-        trial.pass_between(100, 900).await?;
+        trial.let_feed(slice);
+        trial.until(PATIENCE, |trial| trial.worker(worker).figure("read") > 0).await?;
+        trial.pass_between(0, 900).await?;
+        in_the_midst += u64::from(trial.committed() < trial.sent_so_far());
         trial.kill(worker)?;
+        killed += 1;
+    }
+    if kills > 0 {
+        let held = trial.dynamo.hold();
+        trial.let_feed(rest);
+        in_the_midst += u64::from(trial.until(PATIENCE, |_| !held.is_empty()).await?);
+        trial.kill(worker)?;
+        trial.dynamo.pass();
         killed += 1;
     }
     trial.figures.push(("died_at_points", died));
     trial.figures.push(("killed", u64::from(killed)));
-    Ok(trial.finish().await?.also(died >= LEAST, || format!("it died only {died} times where it was to die")))
+    trial.figures.push(("killed_in_the_midst", in_the_midst));
+    Ok(trial
+        .finish()
+        .await?
+        .also(missed.is_none(), || format!("it never came to `{}`", missed.unwrap_or(&"")))
+        .also(kills == 0 || in_the_midst > 0, || "whenever it was killed it had nothing to do".to_owned()))
 }
 
 pub(super) async fn after_the_write(settings: Settings) -> Result<Finding, Failure> {

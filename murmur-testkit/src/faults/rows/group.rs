@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::faults::feed::Load;
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
 pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
@@ -52,38 +52,112 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
         .also(refused > 0, || "what the sleeper had on its way was never refused".to_owned()))
 }
 
+/// Events of a round of [`storm`]: half of them while workers come and go, half when they have settled.
+const ROUND: usize = 1_500;
+
 pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
-    let load = Load { events: 9_000, rate: 1_000, partitions: 6, ..Load::default() };
+    let load = Load { events: 4 * ROUND, rate: 1_000, partitions: 6, ..Load::default() };
     let mut trial = Trial::new(&settings, "f06", load).await?;
+    trial.hold_feed(0);
     trial.feed()?;
     for _ in 0..2 {
         trial.spawn(Worker::default())?;
     }
-    let (mut changes, mut bad) = (0, None);
-    let half = |trial: &Trial| trial.committed() > 0;
-    while !trial.is_fed() {
-        trial.pass_between(500, 1_800).await?;
-        let at = trial.rng.usize(..trial.workers());
-        if trial.workers() < 4 && trial.rng.bool() {
-            trial.spawn(Worker::default())?;
-        } else if let Some(ended) = trial.stop(at) {
-            if !ended.success() {
-                bad = Some(format!("SIGTERM ended it with {ended}: {}", trial.worker(at).errors()));
-            }
-            trial.pass_between(100, 700).await?;
-            trial.restart(at)?;
+    let (mut owners, mut bad) = (trial.settle().await?, None);
+    let (mut changes, mut moved, mut least) = (0, 0, u64::MAX);
+    while bad.is_none() && trial.let_so_far() < trial.oracle.sent() {
+        trial.let_feed(ROUND / 2);
+        // One, or two before the group has taken in the first.
+        for _ in 0..trial.rng.usize(1..3) {
+            trial.pass_between(100, 900).await?;
+            bad = bad.or(come_or_go(&mut trial).await?);
+            changes += 1;
         }
-        changes += 1;
+        let settled = trial.settle().await?;
+        let (Some(before), Some(after)) = (&owners, &settled) else {
+            bad = bad.or(Some("the workers do not share out all partitions".to_owned()));
+            break;
+        };
+        let passed = after.iter().filter(|(partition, owner)| before.get(*partition) != Some(owner)).count() as u64;
+        moved += passed;
+        least = least.min(passed);
+        owners = settled;
+        // Each time they do something before the next change.
+        let before = trial.committed();
+        trial.let_feed(ROUND / 2);
+        if !trial.until(PATIENCE, |trial| trial.committed() > before).await? {
+            bad = bad.or(Some(format!("nothing was committed after change {changes}")));
+        }
     }
-    let went_on = half(&trial);
     trial.figures.push(("changes", changes));
-    let during = trial.committed();
-    trial.figures.push(("committed_meanwhile", during));
+    trial.figures.push(("changed_hands", moved));
+    trial.figures.push(("committed_meanwhile", trial.committed()));
     Ok(trial
         .finish()
         .await?
         .also(bad.is_none(), || bad.unwrap_or_default())
-        .also(went_on, || "nothing was committed while workers came and went".to_owned()))
+        .also(least > 0, || "a worker came or went, and no partition changed hands".to_owned()))
+}
+
+/// One worker more, or one that goes and comes back; what was wrong with that.
+async fn come_or_go(trial: &mut Trial) -> Result<Option<String>, Failure> {
+    if trial.workers() < 4 && trial.rng.bool() {
+        trial.spawn(Worker::default())?;
+        return Ok(None);
+    }
+    let at = trial.rng.usize(..trial.workers());
+    let bad = match trial.stop(at) {
+        Some(ended) if ended.success() => None,
+        ended => Some(format!("SIGTERM ended it with {ended:?}: {}", trial.worker(at).errors())),
+    };
+    trial.pass_between(100, 700).await?;
+    trial.restart(at)?;
+    Ok(bad)
+}
+
+/// How many workers share the one key of [`one_key`].
+const SHARERS: usize = 3;
+
+pub(super) async fn one_key(settings: Settings) -> Result<Finding, Failure> {
+    let load = Load { events: 6_000, partitions: 24, hot: 1.0, reals: true, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f14", load).await?;
+    trial.hold_feed(1_000);
+    trial.feed()?;
+    for _ in 0..SHARERS {
+        trial.spawn(Worker::default())?;
+    }
+    let shared = trial.settle().await?.is_some();
+    // Writes of all workers are on their way at a time: of those that were to be put by what was read, one comes first.
+    let mut rounds = 0;
+    let is_long = settings.length.is_some();
+    while rounds < 4
+        || rounds < 20 && trial.dynamo.tally().refused == 0
+        || is_long && trial.let_so_far() < trial.oracle.sent()
+    {
+        let before: Vec<u64> = (0..SHARERS).map(|at| trial.worker(at).figure("flushes")).collect();
+        let held = trial.dynamo.hold();
+        trial.let_feed(250);
+        let waiting = trial.until(PATIENCE, |_| held.len() >= 3 * SHARERS as u64).await?;
+        trial.pass_between(300, 600).await?;
+        trial.dynamo.pass();
+        drop(held);
+        // All of them go on.
+        let all = |trial: &mut Trial| (0..SHARERS).all(|at| trial.worker(at).figure("flushes") > before[at]);
+        let went_on = trial.until(PATIENCE, all).await?;
+        rounds += u64::from(waiting && went_on);
+        if !(waiting && went_on) {
+            break;
+        }
+    }
+    let conflicts = trial.dynamo.tally().refused;
+    trial.figures.push(("rounds", rounds));
+    trial.figures.push(("conflicts", conflicts));
+    Ok(trial
+        .finish()
+        .await?
+        .also(shared, || "the workers do not share out all partitions".to_owned())
+        .also(rounds >= 4, || "not every worker went on with the key".to_owned())
+        .also(conflicts > 0, || "no two workers ever wrote the item at a time".to_owned()))
 }
 
 pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {

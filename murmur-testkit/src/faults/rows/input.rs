@@ -2,26 +2,53 @@
 
 use std::time::Duration;
 
+use murmur::engine::{Clock, SystemClock};
+
 use crate::faults::feed::Load;
 use crate::faults::proxy::dynamodb::Troubles;
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings, Verdict};
 
 pub(super) async fn clock_skew(settings: Settings) -> Result<Finding, Failure> {
+    // An hour ahead, and two behind: for that one every event lies more than an hour ahead of its clock.
+    const AHEAD: [i64; 2] = [3_600, -7_200];
     let mut trial = Trial::new(&settings, "f22", Load { partitions: 4, ..Load::default() }).await?;
+    let slice = trial.load.events / 5;
+    trial.hold_feed(0);
     trial.feed()?;
-    let mut workers = Vec::new();
-    for ahead in ["--clock-ahead=3600", "--clock-ahead=-3600"] {
-        workers.push(trial.spawn(Worker::default().with(&[ahead]))?);
+    for clock_ahead in AHEAD {
+        trial.spawn(Worker { clock_ahead, ..Worker::default() })?;
     }
-    // One goes on where the other was: the clock jumps by two hours, there and back.
-    for at in workers {
-        trial.pass_between(1_000, 1_500).await?;
+    let shared = trial.settle().await?.is_some();
+    let mut wrong = None;
+    let mut seen = [0; 2];
+    // One goes on where the other was: the clock jumps by three hours, there and back.
+    for (at, ahead) in AHEAD.into_iter().enumerate() {
+        trial.let_feed(slice);
+        let all_read = trial.until(PATIENCE, |trial| (0..2).all(|at| trial.worker(at).figure("read") > 0)).await?;
+        let off = trial.worker(at).figure("clock").cast_signed() - SystemClock.now().as_micros() / 1_000_000;
+        if !all_read || (off - ahead).abs() > 600 {
+            wrong = Some(format!("the clock of worker {at} is {off} s ahead, or it reads nothing ({all_read})"));
+        }
+        seen[at] = trial.worker(at).figure("ahead");
         trial.stop(at);
-        trial.pass_between(500, 1_000).await?;
+        let (other, all) = (1 - at, trial.load.partitions as u64);
+        let taken = trial.until(PATIENCE, |trial| trial.worker(other).figure("partitions") == all).await?;
+        trial.let_feed(slice);
+        let sent = trial.let_so_far();
+        if !taken || !trial.until(PATIENCE, |trial| trial.committed() >= sent).await? {
+            wrong = Some(format!("worker {other} did not go on where worker {at} had been"));
+        }
         trial.restart(at)?;
+        trial.settle().await?;
     }
-    trial.finish().await
+    trial.figures.push(("ahead_of_the_clock", seen[1]));
+    Ok(trial
+        .finish()
+        .await?
+        .also(shared, || "the workers do not share out all partitions".to_owned())
+        .also(wrong.is_none(), || wrong.unwrap_or_default())
+        .also(seen[0] == 0 && seen[1] > 0, || format!("events ahead of the clock, worker by worker: {seen:?}")))
 }
 
 pub(super) async fn late_and_early(settings: Settings) -> Result<Finding, Failure> {

@@ -146,6 +146,14 @@ static ROWS: &[Row] = &[
         "it is written within its units, and others are not held up"
     ),
     row!(
+        "F14",
+        group::one_key,
+        EXACT,
+        true,
+        "many workers write one key",
+        "where they share an item none of their writes is lost or doubled, and each of them goes on"
+    ),
+    row!(
         "F15",
         network::black_hole,
         EXACT,
@@ -183,7 +191,7 @@ static ROWS: &[Row] = &[
         input::clock_skew,
         EXACT,
         true,
-        "the clocks of workers are an hour off, either way",
+        "the clocks of workers are hours off, either way",
         "windows follow the events' own times"
     ),
     row!(

@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::engine::system_time;
+
 /// Signatures that are so much off are still taken; AWS takes five minutes.
 const TAKEN: Duration = Duration::from_secs(240);
 
@@ -13,7 +15,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn now(&self) -> SystemTime {
-        shift(SystemTime::now(), self.ahead.load(Ordering::Relaxed))
+        shift(system_time(), self.ahead.load(Ordering::Relaxed))
     }
 
     /// Go by the server's clock from now on, if it shows so much else than `signed` that a signature of then is not
@@ -22,7 +24,7 @@ impl Clock {
         if millis_ahead(server, signed).unsigned_abs() <= millis(TAKEN) as u64 {
             return false;
         }
-        let ahead = millis_ahead(server, SystemTime::now());
+        let ahead = millis_ahead(server, system_time());
         let before = self.ahead.swap(ahead, Ordering::Relaxed);
         // Of all the requests that were under way, one says it.
         if ahead.abs_diff(before) > millis(TAKEN) as u64 {
