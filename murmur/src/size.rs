@@ -12,7 +12,11 @@
 //!         slots        as many as the tile has: those of rolled tiles may be more than those that events are written to
 //! ```
 //!
-//! Not in it, because they have no bound: the events that a fold of Form B has refused, which its envelope lists.
+//! Not in it, because they have no bound: the events that a fold of Form B has refused, which its envelope lists; and with
+//! Form A the offsets of partitions beyond [`PARTITIONS`]. How many write one item is not known when the program is compiled:
+//! one, where the topic is keyed by the pipeline's key, and all of them where it is not. As names are reckoned at their
+//! longest, what is said holds for 95 partitions of Kafka, whose offsets take 33 bytes each; each 31 more cost an item another
+//! write unit. `docs/decisions/offsets-of-many-partitions.md` has the figures.
 
 use crate::aggregate::{Form, Monoid};
 use crate::key::MAX_KEY_BYTES;

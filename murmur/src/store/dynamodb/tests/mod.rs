@@ -1,4 +1,5 @@
 mod faults;
+mod offsets;
 mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};

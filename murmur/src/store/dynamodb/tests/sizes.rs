@@ -59,11 +59,11 @@ crate::aggregate_struct! {
 }
 
 /// Bytes of an item as DynamoDB counts them: "DynamoDB item sizes and formats" in its developer guide.
-fn size(attributes: &Attributes) -> usize {
+pub(super) fn size(attributes: &Attributes) -> usize {
     attributes.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
-fn value_size(value: &AttributeValue) -> usize {
+pub(super) fn value_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
         AttributeValue::B(bytes) => bytes.as_ref().len(),
