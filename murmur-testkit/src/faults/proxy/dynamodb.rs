@@ -1,6 +1,7 @@
 //! A proxy that speaks DynamoDB, to do what a local server does not: throttle, fail, and lose answers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +65,8 @@ pub struct Tally {
     pub units: f64,
     /// Refused as too much.
     pub throttled: u64,
+    /// How often one and the same write was refused as too much, of all writes the most.
+    pub most_of_one: u64,
     /// Failed, dropped.
     pub failed: u64,
     /// Carried out and not answered.
@@ -90,6 +93,8 @@ struct Shared {
     rng: Mutex<fastrand::Rng>,
     buckets: Mutex<HashMap<String, (f64, Instant)>>,
     first_answers: Mutex<HashMap<Bytes, Bytes>>,
+    /// How often each write was refused as too much, by the hash of its request.
+    throttles: Mutex<HashMap<u64, u64>>,
     /// Keys whose last write had no units.
     without_units: Mutex<BTreeSet<String>>,
     /// Where writes that come now wait.
@@ -121,6 +126,7 @@ impl Dynamo {
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             buckets: Mutex::default(),
             first_answers: Mutex::default(),
+            throttles: Mutex::default(),
             without_units: Mutex::default(),
             gate: Mutex::default(),
             server: server.trim_end_matches('/').to_owned(),
@@ -255,6 +261,9 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         (from..below).contains(&dice)
     };
     if falls(troubles.throttled) {
+        if is_write {
+            count_throttle(&shared, &parsed);
+        }
         return Ok(throttled(&shared, "TableWriteProvisionedThroughputExceeded"));
     }
     if falls(troubles.failed) {
@@ -373,6 +382,17 @@ async fn places_after(upstream: &Upstream, head: &hyper::http::request::Parts, w
     let (_, reply) = forward(upstream, head, Bytes::from(read.to_string())).await?;
     let stands: Value = serde_json::from_slice(&reply).unwrap_or_default();
     Ok(named(&stands["Item"]).union(&added).count())
+}
+
+/// The same write may come with its fields in another order.
+fn count_throttle(shared: &Shared, request: &Value) {
+    let mut hasher = DefaultHasher::new();
+    request.to_string().hash(&mut hasher);
+    let mut throttles = lock(&shared.throttles);
+    let times = throttles.entry(hasher.finish()).or_default();
+    *times += 1;
+    let mut tally = lock(&shared.tally);
+    tally.most_of_one = tally.most_of_one.max(*times);
 }
 
 /// Whether a partition key has write units left for this second. What a write costs is known after it, so a key may go
