@@ -65,6 +65,8 @@ pub struct Tally {
     pub units: f64,
     /// Refused as too much.
     pub throttled: u64,
+    /// Writes of tiles among them.
+    pub throttled_tiles: u64,
     /// How often one and the same write was refused as too much, of all writes the most.
     pub most_of_one: u64,
     /// Failed, dropped.
@@ -252,6 +254,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         lock(&shared.tally).denied += 1;
         return Ok(error(StatusCode::BAD_REQUEST, name, "a made-up refusal"));
     }
+    let is_tile = key.as_ref().is_some_and(|key| key != "#record");
     let dice = if is_data { lock(&shared.rng).f32() } else { 1.0 };
     let mut below = 0.0;
     // Each request meets one of them at most.
@@ -262,7 +265,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     };
     if falls(troubles.throttled) {
         if is_write {
-            count_throttle(&shared, &parsed);
+            count_throttle(&shared, &parsed, is_tile);
         }
         return Ok(throttled(&shared, "TableWriteProvisionedThroughputExceeded"));
     }
@@ -275,7 +278,6 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         return Err(Closed);
     }
     let unanswered = falls(troubles.unanswered);
-    let is_tile = key.as_ref().is_some_and(|key| key != "#record");
     if is_tile && falls(troubles.pretended) {
         return Ok(said(StatusCode::OK, Bytes::from_static(b"{}")));
     }
@@ -385,7 +387,7 @@ async fn places_after(upstream: &Upstream, head: &hyper::http::request::Parts, w
 }
 
 /// The same write may come with its fields in another order.
-fn count_throttle(shared: &Shared, request: &Value) {
+fn count_throttle(shared: &Shared, request: &Value, is_tile: bool) {
     let mut hasher = DefaultHasher::new();
     request.to_string().hash(&mut hasher);
     let mut throttles = lock(&shared.throttles);
@@ -393,6 +395,7 @@ fn count_throttle(shared: &Shared, request: &Value) {
     *times += 1;
     let mut tally = lock(&shared.tally);
     tally.most_of_one = tally.most_of_one.max(*times);
+    tally.throttled_tiles += u64::from(is_tile);
 }
 
 /// Whether a partition key has write units left for this second. What a write costs is known after it, so a key may go

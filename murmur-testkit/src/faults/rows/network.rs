@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::faults::feed::Load;
-use crate::faults::proxy::dynamodb::Troubles;
+use crate::faults::proxy::dynamodb::{Tally, Troubles};
 use crate::faults::proxy::tcp::{Cut, Tcp, Toxics};
 use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
@@ -38,7 +38,7 @@ pub(super) async fn out_of_order(settings: Settings) -> Result<Finding, Failure>
     trial.finish().await
 }
 
-/// Requests of which each share must have met some.
+/// So many requests each share must have met.
 const FELT: u64 = 3;
 /// A write may be sent so often within the first second or so, its pauses doubling from ten milliseconds to two seconds, each
 /// shorter by up to its half; later on, once a second. Whoever does not pause sends it as often as the tables answer.
@@ -56,9 +56,11 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
         [("throttled_at_30", 0.3, 1_200, 0), ("throttled_at_100", 1.0, 3_000, 0), ("throttled_at_60", 0.6, 1_200, 0)];
     while passes == 0 || (settings.length.is_some() && !trial.is_fed()) {
         for (_, share, millis, felt) in &mut shares {
-            let (began, before) = (Instant::now(), trial.dynamo.tally().throttled);
+            // Where everything is throttled it may be a record that the worker cannot get past.
+            let count = |tally: &Tally| if *share < 1.0 { tally.throttled_tiles } else { tally.throttled };
+            let (began, before) = (Instant::now(), count(&trial.dynamo.tally()));
             trial.dynamo.set(Troubles { throttled: *share, ..Troubles::default() });
-            let met = |trial: &Trial| trial.dynamo.tally().throttled - before;
+            let met = |trial: &Trial| count(&trial.dynamo.tally()) - before;
             // There is something to write as long as it lasts.
             while began.elapsed() < Duration::from_millis(*millis) || met(&trial) < FELT && began.elapsed() < PATIENCE {
                 trial.let_feed(60);
