@@ -4,6 +4,7 @@ mod calendar;
 mod calls;
 mod explaining;
 mod http;
+mod maps;
 #[cfg(feature = "metrics")]
 mod measured;
 mod questions;
@@ -159,12 +160,17 @@ pub(crate) static DESCRIPTOR: LazyLock<Vec<u8>> = LazyLock::new(|| {
                 import \"murmur/v1/query.proto\";\n\
                 message StockKey { uint64 shop = 1; string sku = 2; int64 shelf = 3; }\n\
                 message NoteKey { string id = 1; }\n\
-                message Traffic { uint64 views = 1; murmur.v1.Estimate readers = 2; murmur.v1.Estimate buyers = 3; }\n";
+                message Traffic { uint64 views = 1; murmur.v1.Estimate readers = 2; murmur.v1.Estimate buyers = 3; }\n\
+                message CountByString { map<string, uint64> entries = 1; bool truncated = 2; }\n\
+                message MaxI64ByI64 { map<int64, int64> entries = 1; bool truncated = 2; }\n\
+                message AverageByBool { map<bool, murmur.v1.Average> entries = 1; bool truncated = 2; }\n\
+                message Tastes { CountByString cups = 1; MaxI64ByI64 hottest = 2; AverageByBool stay = 3; }\n";
     let stock = fill("Stock.", "StockService", "StockKey", "uint64", "Stock");
     let notes = fill("Notes.", "NotesService", "NoteKey", "string", "Notes");
     let visits = fill("Visits.", "VisitsService", "NoteKey", "Traffic", "Visits");
+    let guests = fill("Guests.", "GuestsService", "NoteKey", "Tastes", "Guests");
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("test.proto"), format!("{head}{stock}{notes}{visits}")).unwrap();
+    std::fs::write(folder.path().join("test.proto"), format!("{head}{stock}{notes}{visits}{guests}")).unwrap();
     let mut compiler = protox::Compiler::new([folder.path(), &templates]).unwrap();
     compiler.include_imports(true).open_file("test.proto").unwrap();
     compiler.encode_file_descriptor_set()
