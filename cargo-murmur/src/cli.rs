@@ -41,8 +41,9 @@ pub(crate) enum Verb {
         "cargo murmur check",
         "cargo murmur check -o json                           # for a CI job that annotates",
         "cargo murmur check --manifest-path shop/Cargo.toml",
+        "cargo murmur check --sizes                           # builds the program and asks it",
     ])]
-    Check(ReadArgs),
+    Check(CheckArgs),
     /// Write `proto/` and `schema/`, and make new field numbers permanent
     #[command(after_help = examples!["cargo murmur sync && git add proto schema"])]
     Sync(ReadArgs),
@@ -67,6 +68,29 @@ pub(crate) struct NewArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// Build the program, and list the most bytes of an item and the most write units of a write of each pipeline
+    #[arg(long)]
+    pub(crate) sizes: bool,
+    #[command(flatten)]
+    pub(crate) program: ProgramArgs,
+}
+
+/// Which program is built.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct ProgramArgs {
+    /// The program is this one of several
+    #[arg(long, value_name = "NAME", requires = "sizes")]
+    pub(crate) bin: Option<String>,
+    /// The program is this example
+    #[arg(long, value_name = "NAME", requires = "sizes")]
+    pub(crate) example: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `cargo murmur`: make a project of pipelines, keep its contracts committed and compatible.
 //!
-//! It parses the sources of a package and never compiles them, so that it works on a crate that does not build yet.
+//! It parses the sources of a package and does not compile them, so that it works on a crate that does not build yet;
+//! only `check --sizes` asks the built program.
 //!
 //! | exit code | means |
 //! |---|---|
@@ -14,6 +15,7 @@ mod cli;
 mod diff;
 mod new;
 mod print;
+mod sizes;
 mod sync;
 
 use std::process::ExitCode;

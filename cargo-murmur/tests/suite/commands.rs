@@ -35,6 +35,52 @@ fn a_new_project_is_synced() {
     );
 }
 
+/// What a program with `murmur::main!` says is tested with the programs; here stands one that says the like of it.
+#[test]
+fn sizes_are_those_that_the_built_program_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path();
+    fs::create_dir_all(project.join("src/bin")).unwrap();
+    fs::create_dir_all(project.join("examples")).unwrap();
+    fs::write(project.join("Cargo.toml"), "[package]\nname = \"sized\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .unwrap();
+    let program = |row: &str| {
+        format!(
+            r##"fn main() {{
+    let said: Vec<String> = std::env::args().skip(1).collect();
+    assert_eq!(said, ["check", "--output", "json"]);
+    println!("{{}}", r#"[{row}]"#);
+}}"##
+        )
+    };
+    let row = |name: &str, item: &str, units: &str| {
+        format!(r#"{{"pipeline": "{name}", "slot": "1h", "largest_item": {item}, "write_units": {units}}}"#)
+    };
+    let both = [row("likes", "34567", "34"), row("own", r#""no bound""#, r#""no bound""#)].join(", ");
+    fs::write(project.join("src/main.rs"), program(&both)).unwrap();
+    fs::write(project.join("examples/other.rs"), program(&row("others", "12", "1"))).unwrap();
+    fs::write(project.join("examples/broken.rs"), "fn main() { std::process::exit(3) }").unwrap();
+    fs::write(project.join("examples/foreign.rs"), "fn main() { println!(\"hello\") }").unwrap();
+    assert_eq!(murmur(project, &["sync"]).code, 0);
+
+    let ran = murmur(project, &["check", "--sizes"]);
+    let lines: Vec<Vec<&str>> = ran.out.lines().map(|line| line.splitn(3, "  ").map(str::trim).collect()).collect();
+    assert_eq!((ran.code, lines.len()), (0, 3), "{}{}", ran.out, ran.err);
+    assert!(lines[1][0] == "likes" && lines[1].concat().ends_with("34567           34"), "{}", ran.out);
+    assert!(lines[2].concat().ends_with("no bound     no bound"), "{}", ran.out);
+    let other = json(&murmur(project, &["check", "--sizes", "--example", "other", "-o", "json"]));
+    assert_eq!(other["pipelines"], serde_json::json!([{ "pipeline": "others", "largest_item": 12, "write_units": 1 }]));
+    assert_eq!(json(&murmur(project, &["check", "-o", "json"])).get("pipelines"), None, "nothing was built for it");
+
+    for (example, said) in
+        [("broken", "`--bin` or `--example`"), ("foreign", "does not say its sizes"), ("none", "none")]
+    {
+        let ran = murmur(project, &["check", "--sizes", "--example", example]);
+        assert!(ran.code == 1 && ran.err.contains(said), "{}", ran.err);
+    }
+    assert_eq!(murmur(project, &["check", "--example", "other"]).code, 1, "a program is for sizes");
+}
+
 #[test]
 fn programs_read_where_a_project_was_made() {
     let folder = tempfile::tempdir().unwrap();

@@ -80,6 +80,13 @@ fn check_lists_the_pipelines() {
     let rows = process::json(example("git-activity"), &["check", "-o", "json"]);
     let names: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["pipeline"].as_str().unwrap()).collect();
     assert_eq!(names, ["by_author", "by_folder", "by_project"]);
+    for row in rows.as_array().unwrap() {
+        let number = |column: &str| row[column].as_u64().unwrap_or_else(|| panic!("`{column}` of {row}"));
+        let (item, live, units) = (number("largest_item"), number("largest_live_item"), number("write_units"));
+        assert!(live <= item && item <= 400 * 1024 && units == live.div_ceil(1024), "{row}");
+    }
+    let table = success(example("git-activity"), &["check"]);
+    assert!(table.contains("largest_item") && table.contains("write_units"), "{table}");
 }
 
 #[test]
