@@ -278,12 +278,12 @@ impl Records for FaultyStore {
 
     fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
         let records = self.inner.records(shelf, prefix);
-        if self.defect != Some(Defect::RolledTooEarly) || prefix != PartitionRecord::PREFIX {
+        if self.defect != Some(Defect::RolledTooEarly) {
             return records;
         }
         Box::pin(async move {
             let mut records = records.await?;
-            for (_, record) in &mut records {
+            for (_, record) in records.iter_mut().filter(|(name, _)| name.starts_with(PartitionRecord::PREFIX)) {
                 let finished = Some(Timestamp::MAX);
                 let read = PartitionRecord::decode(&record.bytes)?;
                 record.bytes = PartitionRecord { front: finished, floor: finished, ..read }.encode();

@@ -102,6 +102,8 @@ pub(super) struct RunArgs {
     pub(super) listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) exposure: ExposureArgs,
+    #[command(flatten)]
+    pub(super) cache: CacheArgs,
     /// Show metrics (/metrics) and health (/healthz, /readyz) at this address, without answering questions there
     #[arg(long, env = "MURMUR_METRICS_LISTEN", value_name = "ADDRESS")]
     pub(super) metrics_listen: Option<SocketAddr>,
@@ -208,9 +210,18 @@ pub(super) struct ListenArgs {
     pub(super) listen: SocketAddr,
     #[command(flatten)]
     pub(super) exposure: ExposureArgs,
+    #[command(flatten)]
+    pub(super) cache: CacheArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct CacheArgs {
+    /// Memory for tiles that cannot change any more, so that answers need not read them again; 0 keeps none
+    #[arg(long, env = "MURMUR_TILE_CACHE", default_value_t = ByteSize(64 << 20), value_name = "SIZE")]
+    pub(super) tile_cache: ByteSize,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
 pub(super) struct ExposureArgs {
     /// Listen on an address that other machines can reach, though everyone there can ask everything
     #[arg(long, env = "MURMUR_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
@@ -468,6 +479,21 @@ mod tests {
         let given = parse(&["--drain-budget=1m", "--revoke-budget=2s", "--flush-tiles=7", "--flush-bytes=3KiB"]);
         assert_eq!((given.drain_budget, given.revoke_budget), (Span::from_seconds(60), Span::from_seconds(2)));
         assert_eq!((given.flush_tiles, given.flush_bytes), (7, 3 << 10));
+    }
+
+    #[test]
+    fn whatever_answers_can_keep_tiles_or_none() {
+        let bytes = |arguments: &[&str]| match Cli::try_parse_from(arguments).unwrap().verb {
+            Verb::Serve(ServeArgs { listen, .. }) | Verb::Dev(DevArgs { listen, .. }) => listen.cache.tile_cache,
+            Verb::Run(RunArgs { cache, .. }) => cache.tile_cache,
+            other => panic!("{other:?}"),
+        };
+        for verb in [&["shop", "dev"][..], &["shop", "serve", "--store=s"], &["shop", "run", "--source=-", "--store=s"]]
+        {
+            assert_eq!(bytes(verb), ByteSize(64 << 20));
+            assert_eq!(bytes(&[verb, &["--tile-cache=1GiB"]].concat()), ByteSize(1 << 30));
+            assert_eq!(bytes(&[verb, &["--tile-cache=0"]].concat()), ByteSize(0));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::ask::Ask;
 use super::call::{Server, Service};
-use super::cli::{DevArgs, ListenArgs};
+use super::cli::DevArgs;
 use super::entry::Entry;
 use super::exit::Exit;
 use super::generator::{Generate, Generator};
@@ -66,8 +66,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
 
     let source_name = args.source.as_ref().map_or_else(|| "of made-up events".to_owned(), open::public_name);
     let limits = Limits::new(&args.worker.limits, &entries, source_name, gauges.clone());
-    let ListenArgs { listen, exposure } = &args.listen;
-    let server = serve::spawn(app, store.clone(), *listen, exposure, Some(limits), &stop).await?;
+    let server = serve::spawn(app, store.clone(), &args.listen, Some(limits), &stop).await?;
     print::note(format_args!("state in {location}; Ctrl-C ends it"));
     let local = Server::Local(serve::in_process(app, store.clone()).await?);
     let tables = entries

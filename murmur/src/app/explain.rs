@@ -19,6 +19,7 @@ pub(super) fn table(reply: &Json, explanation: &Json) -> String {
             ("reads".to_owned(), number("reads")),
             ("items".to_owned(), number("items")),
             ("bytes".to_owned(), number("bytes")),
+            ("kept".to_owned(), number("kept")),
         ]
     });
     let mut out = format!("\n{}", if list("levels").is_empty() { String::new() } else { print::table(levels, None) });
@@ -73,7 +74,7 @@ mod tests {
     fn a_person_reads_what_was_read_what_it_cost_and_what_is_not_rolled() {
         let gap = json!({ "level": "day", "start": "2026-05-01T00:00:00Z", "end": "2026-05-01T09:00:00Z" });
         let explanation = json!({
-            "levels": [{ "level": "hour", "reads": "11", "items": "9", "bytes": "12345" }],
+            "levels": [{ "level": "hour", "reads": "11", "items": "9", "bytes": "12345", "kept": "2" }],
             "read_units": 6.5, "consumed_units": 7.0, "requests": "3", "round_trips": "1",
             "not_rolled": vec![gap; 12],
         });
@@ -83,8 +84,8 @@ mod tests {
         let shown = table(&json!({ "answer": answer }), &explanation);
         let lines: Vec<&str> = shown.lines().map(str::trim).collect();
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(lines[1]), ["level", "reads", "items", "bytes"]);
-        assert_eq!(words(lines[3]), ["hour", "11", "9", "12,345"]);
+        assert_eq!(words(lines[1]), ["level", "reads", "items", "bytes", "kept"]);
+        assert_eq!(words(lines[3]), ["hour", "11", "9", "12,345", "2"]);
         assert_eq!(lines[4], "6.5 read units (7 consumed, as the store says), 3 requests, 1 round trip");
         assert_eq!(lines[5], "covers 2026-05-01T00:00:00Z to 2026-05-01T10:17:00Z (moved)");
         assert_eq!(lines[6], "not rolled: day from 2026-05-01T00:00:00Z to 2026-05-01T09:00:00Z");

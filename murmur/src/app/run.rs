@@ -1,4 +1,4 @@
-use super::cli::RunArgs;
+use super::cli::{ListenArgs, RunArgs};
 use super::exit::Exit;
 use super::limits::Limits;
 use super::print::Output;
@@ -28,7 +28,8 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let mut servers = Vec::new();
     if let Some(address) = args.listen {
         let limits = limits.clone();
-        servers.push(serve::spawn(app, store.clone(), address, &args.exposure, Some(limits), &stop).await?);
+        let listen = ListenArgs { listen: address, exposure: args.exposure, cache: args.cache };
+        servers.push(serve::spawn(app, store.clone(), &listen, Some(limits), &stop).await?);
     }
     if let Some(address) = args.metrics_listen {
         servers.push(serve::spawn_observed(app, &entries, store, address, limits, &stop).await?);

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::cli::{ExposureArgs, ServeArgs};
+use super::cli::{ExposureArgs, ListenArgs, ServeArgs};
 use super::entry::Entry;
 use super::exit::Exit;
 use super::limits::Limits;
 use super::signals::Stop;
 use super::{App, observe, open, print};
 use crate::grpc::{InProcess, ServerBuilder};
+use crate::location::ByteSize;
 use crate::metrics::Prometheus;
+use crate::query::TileCache;
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
@@ -21,7 +23,7 @@ pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
     allow(args.listen.listen, &args.listen.exposure)?;
     observe::start(app)?;
     let store = open::standing_store(&args.store.store).await?;
-    let server = spawn(app, store, args.listen.listen, &args.listen.exposure, None, &stop).await?;
+    let server = spawn(app, store, &args.listen, None, &stop).await?;
     server.ended().await?;
     Ok(Exit::Done)
 }
@@ -66,16 +68,17 @@ impl Serving {
 pub(super) async fn spawn(
     app: &App,
     store: Arc<dyn Store>,
-    address: SocketAddr,
-    exposure: &ExposureArgs,
+    args: &ListenArgs,
     limits: Option<Limits>,
     stop: &Stop,
 ) -> Result<Serving> {
-    allow(address, exposure)?;
+    allow(args.listen, &args.exposure)?;
     readable(app, &store).await?;
-    let listener = bind(address, "--listen").await?;
+    let listener = bind(args.listen, "--listen").await?;
     print::note(format_args!("serving http://{}", listener.local_addr()?));
-    let server = observed(builder(app, &app.entries, store), limits);
+    let ByteSize(bytes) = args.cache.tile_cache;
+    let cache = (bytes > 0).then(|| TileCache::new(bytes as u64));
+    let server = observed(builder(app, &app.entries, store, cache.as_ref()), limits);
     Ok(start(server, listener, stop))
 }
 
@@ -90,7 +93,7 @@ pub(super) async fn spawn_observed(
 ) -> Result<Serving> {
     let listener = bind(address, "--metrics-listen").await?;
     print::note(format_args!("metrics and health at http://{}", listener.local_addr()?));
-    let server = observed(builder(app, entries, store), Some(limits)).without_queries();
+    let server = observed(builder(app, entries, store, None), Some(limits)).without_queries();
     Ok(start(server, listener, stop))
 }
 
@@ -134,10 +137,10 @@ async fn readable(app: &App, store: &Arc<dyn Store>) -> Result<()> {
 /// The same services for callers in this process.
 pub(super) async fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InProcess> {
     readable(app, &store).await?;
-    builder(app, &app.entries, store).in_process()
+    builder(app, &app.entries, store, None).in_process()
 }
 
-fn builder(app: &App, entries: &[Entry], store: Arc<dyn Store>) -> ServerBuilder {
+fn builder(app: &App, entries: &[Entry], store: Arc<dyn Store>, cache: Option<&TileCache>) -> ServerBuilder {
     let server = crate::grpc::Server::builder().descriptor(app.contracts.descriptor);
-    entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone()))
+    entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone(), cache))
 }

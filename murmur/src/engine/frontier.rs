@@ -17,7 +17,7 @@
 //! the record that it will flush before it does, and learns of the new floor by that.
 
 use super::record::{PartitionRecord, Standing};
-use crate::source::{PartitionId, RecordOutcome, Records};
+use crate::source::{PartitionId, Record, RecordOutcome, Records};
 use crate::store::Table;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -61,6 +61,12 @@ impl Frontier {
     async fn load(records: &dyn Records, table: &Table) -> Result<Option<Timestamp>> {
         let record = records.record(&table.shelf(), Self::NAME).await?;
         record.map(|record| Self::decode(&record.bytes)).transpose()
+    }
+
+    /// Where it is, among all records of a table; `None` when nothing was ever rolled, or when that cannot be read.
+    pub(crate) fn among(records: &[(String, Record)]) -> Option<Timestamp> {
+        let (_, record) = records.iter().find(|(name, _)| name == Self::NAME)?;
+        Self::decode(&record.bytes).ok()
     }
 
     /// Say that tiles which close at `to` may be rolled from now on.

@@ -28,9 +28,9 @@ pub(super) fn truth(
 
 fn explained(explanation: query::Explanation) -> Explanation {
     let query::Explanation { levels, read_units, consumed_units, requests, round_trips, not_rolled } = explanation;
-    let levels = levels.into_iter().map(|LevelReads { level, reads, items, bytes }| {
+    let levels = levels.into_iter().map(|LevelReads { level, reads, items, bytes, kept }| {
         let level = level.map_or("records", |level| level.name()).to_owned();
-        types::LevelReads { level, reads, items, bytes }
+        types::LevelReads { level, reads, items, bytes, kept }
     });
     let not_rolled = not_rolled.into_iter().map(|(level, slots)| NotRolled {
         level: level.name().to_owned(),

@@ -58,6 +58,9 @@ catalogue! {
     STORE_READ_UNITS: "murmur_store_consumed_rcu_total", Kind::Counter, Count, [], "Read units of DynamoDB, as its replies tell.";
     STORE_THROTTLED: "murmur_store_throttled_total", Kind::Counter, Count, ["of"], "Requests that DynamoDB refused because they were too many, and batches that it left unfinished. Of: `key` where it says that they were too many for one key (a partition takes 1,000 write units a second), `table` otherwise. Reads that the client itself repeated with success are not in it.";
     ITEM_BYTES: "murmur_item_bytes", Kind::Histogram(BYTES), Bytes, [], "Sizes of items put into DynamoDB as a whole; it takes 409,600 bytes. Additions to numbers do not know the size of their item.";
+    TILE_CACHE_HITS: "murmur_tile_cache_hits_total", Kind::Counter, Count, ["pipeline"], "Tiles that answers needed and the cache of rolled tiles (`--tile-cache`) had, so that they were not read.";
+    TILE_CACHE_MISSES: "murmur_tile_cache_misses_total", Kind::Counter, Count, ["pipeline"], "Tiles that were looked for in the cache of rolled tiles and read from the store: it did not have them, or some of the slots that were wanted were not rolled when they were read last.";
+    TILE_CACHE_BYTES: "murmur_tile_cache_bytes", Kind::Gauge, Bytes, [], "Memory that the cache of rolled tiles takes; at most what `--tile-cache` says.";
     QUERY_DURATION: "murmur_query_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["rpc", "code"], "Calls with one reply, over any protocol. Rpc: `<package>.<Service>/<Method>`. Code: that of gRPC, as Connect writes it, or `ok`.";
     QUERY_ITEMS: "murmur_query_items_read", Kind::Histogram(ITEMS), Count, ["pipeline"], "Stored items (tiles, or their parts) that one request, or one look of a `Watch`, has read for all of its keys, refused ones too; an answer has taken 20,000 at most. What it shared with other requests counts for each of them; looks whether a key is known at all are not in it.";
 }

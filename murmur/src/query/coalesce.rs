@@ -92,6 +92,13 @@ pub(super) struct Found {
     place: usize,
 }
 
+impl Found {
+    /// What a read of this tile alone would have found.
+    pub(super) fn alone(id: TileId, item: Item) -> Self {
+        Self { call: Arc::new(vec![vec![(id, item)]]), place: 0 }
+    }
+}
+
 impl std::ops::Deref for Found {
     type Target = Items;
 

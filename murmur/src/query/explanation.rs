@@ -50,4 +50,6 @@ pub struct LevelReads {
     pub items: u64,
     /// Their size, as DynamoDB counts it, give or take a few bytes.
     pub bytes: u64,
+    /// Tiles beside them that came from the [cache](super::TileCache), and were not read.
+    pub kept: u64,
 }

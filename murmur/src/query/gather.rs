@@ -17,6 +17,8 @@ use super::cover::{Settled, cover};
 use super::fold::{Fold, Folded};
 use super::plan::Step;
 use super::points::Points;
+use super::progress::Seen;
+use super::sealed::Sealed;
 use super::{Plan, Reader};
 use crate::aggregate::{Form, Monoid};
 use crate::pipeline::Pipeline;
@@ -42,6 +44,8 @@ pub(super) struct Gather<'a> {
     pub(super) consistency: Consistency,
     /// The levels above the finest one that may be used.
     pub(super) parents: &'a [Level],
+    /// Where tiles are kept that cannot change any more; `None` for who does not go by them.
+    pub(super) sealed: Option<Sealed<'a>>,
 }
 
 impl<'a> Gather<'a> {
@@ -49,6 +53,23 @@ impl<'a> Gather<'a> {
     fn below(&self, level: Level) -> Option<&'a [Level]> {
         let at = self.parents.iter().position(|parent| *parent == level)?;
         Some(&self.parents[..at])
+    }
+
+    /// A tile that need not be read, if it is one that rolling writes.
+    fn kept<P: Pipeline>(&self, step: &Step, id: &TileId) -> Option<Found> {
+        let sealed = self.sealed.filter(|_| self.below(step.level).is_some())?;
+        let found = sealed.find(&P::tiling(), id, step.slots)?;
+        if let Some(tally) = &self.budget.tally {
+            tally.kept(step.level);
+        }
+        Some(found)
+    }
+
+    /// Keep what was read of a single tile, if it is one that rolling writes: others have no slots that are rolled.
+    fn keep<P: Pipeline>(&self, found: &Found) {
+        if let Some(sealed) = &self.sealed {
+            sealed.keep(&P::tiling(), found);
+        }
     }
 }
 
@@ -73,7 +94,7 @@ impl<P: Pipeline> Reader<P> {
         &self,
         keys: &[Arc<str>],
         plan: &Plan,
-        settled: Settled,
+        seen: &Seen,
         points: Option<&Points>,
         consistency: Consistency,
         budget: &Budget,
@@ -81,9 +102,11 @@ impl<P: Pipeline> Reader<P> {
         let tiling = P::tiling();
         let fit = |level: &&Level| points.is_none_or(|points| points.fit(&tiling, **level));
         let parents: Vec<Level> = tiling.parents().iter().filter(fit).copied().collect();
-        let how = Gather { budget, consistency, parents: &parents };
+        let keeping = self.how.keeps.as_ref().filter(|_| consistency == Consistency::Eventual);
+        let sealed = keeping.map(|keeping| keeping.sealed(seen.seal, self.now()));
+        let how = Gather { budget, consistency, parents: &parents, sealed };
         let mut folds: Vec<_> = keys.iter().map(|_| Fold::new(tiling, points.cloned())).collect();
-        self.gather(&how, keys, &steps(&tiling, plan, &parents, settled), &mut folds).await?;
+        self.gather(&how, keys, &steps(&tiling, plan, &parents, seen.settled), &mut folds).await?;
         Ok(folds.into_iter().map(Fold::finish).collect())
     }
 
@@ -118,13 +141,21 @@ impl<P: Pipeline> Reader<P> {
         parts: &mut [Vec<Part>],
         missing: &mut Vec<Missing>,
     ) -> Result<bool> {
-        let (mut singles, mut pages) = (Vec::new(), Vec::new());
+        // Of single tiles those that are kept, and in the places of the others what is to be read.
+        let (mut kept, mut singles, mut pages) = (Vec::new(), Vec::new(), Vec::new());
         for (key, parts) in keys.iter().zip(parts.iter()) {
             for part in parts {
                 let Part::Wanted(step) = part else { continue };
                 match names::<P>(how, step) {
                     Some(tiles) => {
-                        singles.extend(tiles.map(|tile| Read::Tile(TileId { key: key.clone(), tile, part: None })));
+                        for tile in tiles {
+                            let id = TileId { key: key.clone(), tile, part: None };
+                            let found = how.kept::<P>(step, &id);
+                            if found.is_none() {
+                                singles.push(Read::Tile(id));
+                            }
+                            kept.push(found);
+                        }
                     }
                     None => {
                         let (key, level, starts) = (key.clone(), step.level, step.tiles);
@@ -133,10 +164,12 @@ impl<P: Pipeline> Reader<P> {
                 }
             }
         }
-        if singles.is_empty() && pages.is_empty() {
+        if kept.is_empty() && pages.is_empty() {
             return Ok(false);
         }
-        how.budget.wait(1);
+        // They count as well: what a request may ask for does not depend on what others have.
+        how.budget.spend(kept.iter().flatten().map(|found| found.len()).sum())?;
+        how.budget.wait(u64::from(!singles.is_empty() || !pages.is_empty()));
         let singles = singles.chunks(PAGE).map(<[Read]>::to_vec).map(|reads| async {
             let found = self.inner.coalesce.many(reads, how.consistency, how.budget.tally.as_ref()).await?;
             how.budget.spend(found.iter().map(|items| items.len()).sum())?;
@@ -150,7 +183,9 @@ impl<P: Pipeline> Reader<P> {
         let singles = stream::iter(singles.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
         let pages = stream::iter(pages.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
         let (singles, pages) = try_join(singles, pages).await?;
-        let (mut singles, mut pages) = (singles.into_iter().flatten(), pages.into_iter());
+        let (mut read, mut pages) = (singles.into_iter().flatten(), pages.into_iter());
+        let mut singles =
+            kept.into_iter().map_while(|kept| kept.or_else(|| read.next().inspect(|found| how.keep::<P>(found))));
         for (key, parts) in keys.iter().zip(parts) {
             for part in std::mem::take(parts) {
                 let Part::Wanted(step) = part else {

@@ -11,6 +11,7 @@
 //! - Absent, empty and out of retention are three different answers, see [`Presence`].
 //! - Reads of the same tile that run at the same time share one call of the store; none of them can fail another. The keys
 //!   of one request are read together.
+//! - What cannot change any more may be kept in memory, see [`TileCache`]; answers are the same with it.
 //! - What an answer took is told on request, see [`Explanation`].
 
 mod answer;
@@ -21,12 +22,14 @@ mod edges;
 mod explanation;
 mod fold;
 mod gather;
+mod life;
 mod limits;
 mod plan;
 mod points;
 mod progress;
 mod reader;
 mod roll;
+mod sealed;
 mod sets;
 mod tally;
 #[cfg(test)]
@@ -39,4 +42,5 @@ pub use limits::Limits;
 pub use plan::{Ask, Plan, Step};
 pub use points::Every;
 pub use reader::Reader;
+pub use sealed::TileCache;
 pub use sets::{Combined, SetOperation};

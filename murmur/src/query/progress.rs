@@ -4,10 +4,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cover::Settled;
+use super::life::{Lives, Look, Named, Seal};
 use super::tally::Tally;
 use super::{AsOf, PartitionProgress};
 use crate::Result;
-use crate::engine::PartitionRecord;
+use crate::engine::{Frontier, PartitionRecord};
 use crate::source::{PartitionId, Record, Shelf};
 use crate::store::{Consistency, Store, Table, spent};
 use crate::time::Timestamp;
@@ -23,28 +24,32 @@ pub(super) struct Progress {
     store: Arc<dyn Store>,
     shelf: Shelf,
     known: Mutex<Option<(Instant, Known)>>,
-    reading: tokio::sync::Mutex<()>,
+    reading: tokio::sync::Mutex<Lives>,
+}
+
+/// What a request knows before it reads tiles.
+pub(super) struct Seen {
+    pub(super) as_of: AsOf,
+    pub(super) settled: Settled,
+    /// What was rolled for good.
+    pub(super) seal: Seal,
 }
 
 impl Progress {
     pub(super) fn new(store: Arc<dyn Store>, table: &Table) -> Self {
-        Self { store, shelf: table.shelf(), known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
+        Self { store, shelf: table.shelf(), known: Mutex::new(None), reading: tokio::sync::Mutex::default() }
     }
 
     /// What is known now; a strong caller has it read again.
-    pub(super) async fn as_of(
-        &self,
-        now: Timestamp,
-        consistency: Consistency,
-        tally: Option<&Tally>,
-    ) -> Result<(AsOf, Settled)> {
-        let Known { partitions, settled } = match self.recent() {
+    pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency, tally: Option<&Tally>) -> Result<Seen> {
+        let Known { partitions, settled, seal } = match self.recent() {
             Some(known) if consistency == Consistency::Eventual => known,
             _ => self.refresh(consistency, tally).await?,
         };
         let watermark = partitions.iter().map(|p| p.watermark).min().flatten();
         let newest = partitions.iter().filter_map(|p| p.watermark).max();
-        Ok((AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions }, settled))
+        let as_of = AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions };
+        Ok(Seen { as_of, settled, seal })
     }
 
     fn recent(&self) -> Option<Known> {
@@ -53,29 +58,38 @@ impl Progress {
     }
 
     async fn refresh(&self, consistency: Consistency, tally: Option<&Tally>) -> Result<Known> {
-        let _one_at_a_time = self.reading.lock().await;
+        let mut lives = self.reading.lock().await;
         if consistency == Consistency::Eventual
             && let Some(known) = self.recent()
         {
             return Ok(known);
         }
         let at = Instant::now();
-        let (records, spent) = spent::count(self.store.records(&self.shelf, PartitionRecord::PREFIX)).await;
+        let (frontier, records) = self.read(tally).await.inspect_err(|_| lives.fail())?;
+        let settled = Settled::of(records.iter().map(|(.., record)| record));
+        let partitions = records.iter().map(|(name, _, record)| PartitionProgress {
+            partition: PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name)),
+            watermark: record.watermark,
+            offset: record.commit,
+        });
+        let partitions = partitions.collect();
+        let known = Known { partitions, settled, seal: lives.look(Look { began: at, frontier, records }) };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
+        Ok(known)
+    }
+
+    /// How far tiles may have been rolled, and the records of all partitions.
+    async fn read(&self, tally: Option<&Tally>) -> Result<(Option<Timestamp>, Vec<Named>)> {
+        // All that there are, so that it is one request.
+        let (records, spent) = spent::count(self.store.records(&self.shelf, "")).await;
         let records = records?;
         if let Some(tally) = tally {
             let bytes = records.iter().map(|(name, record)| (name.len() + record.bytes.len()) as u64).sum();
             tally.records(records.len(), bytes, spent);
         }
-        let records = records.iter().map(|(name, record)| partition(name, record)).collect::<Result<Vec<_>>>()?;
-        let settled = Settled::of(records.iter().map(|(_, record)| record));
-        let partitions = records.into_iter().map(|(partition, record)| PartitionProgress {
-            partition,
-            watermark: record.watermark,
-            offset: record.commit,
-        });
-        let known = Known { partitions: partitions.collect(), settled };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
-        Ok(known)
+        let frontier = Frontier::among(&records);
+        let partitions = records.into_iter().filter(|(name, _)| name.starts_with(PartitionRecord::PREFIX));
+        Ok((frontier, partitions.map(|(name, record)| named(name, &record)).collect::<Result<_>>()?))
     }
 }
 
@@ -84,10 +98,12 @@ impl Progress {
 struct Known {
     partitions: Arc<[PartitionProgress]>,
     settled: Settled,
+    seal: Seal,
 }
 
-/// A partition and its record.
-fn partition(name: &str, record: &Record) -> Result<(PartitionId, PartitionRecord)> {
-    let record = PartitionRecord::decode(&record.bytes).map_err(|e| e.while_doing(format!("record `{name}`")))?;
-    Ok((PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name)), record))
+fn named(name: String, record: &Record) -> Result<Named> {
+    match PartitionRecord::decode(&record.bytes) {
+        Ok(read) => Ok((name, record.version, read)),
+        Err(error) => Err(error.while_doing(format!("record `{name}`"))),
+    }
 }

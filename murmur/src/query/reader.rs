@@ -10,8 +10,9 @@ use super::fold::Folded;
 use super::gather::CALLS_AT_ONCE;
 use super::plan;
 use super::points::Points;
-use super::progress::Progress;
+use super::progress::{Progress, Seen};
 use super::roll::Rolls;
+use super::sealed::{Keeping, TileCache};
 use super::tally::Tally;
 use super::{Answer, Ask, Edges, Every, Limits, Plan, Point, Presence, Series};
 use crate::aggregate::{Monoid, Question};
@@ -45,6 +46,7 @@ pub(super) struct How {
     pub(super) edges: Edges,
     explains: bool,
     pub(super) is_rolling: bool,
+    pub(super) keeps: Option<Keeping>,
 }
 
 pub(super) struct Inner {
@@ -96,6 +98,14 @@ impl<P: Pipeline> Reader<P> {
     #[must_use]
     pub fn rolling(mut self) -> Self {
         self.how.is_rolling = true;
+        self
+    }
+
+    /// The same, which keeps the tiles that cannot change any more, as many as `cache` has room for. Answers are the same
+    /// as without; [strong](Consistency::Strong) ones are made without it.
+    #[must_use]
+    pub fn caching(mut self, cache: &TileCache) -> Self {
+        self.how.keeps = Some(Keeping::new(cache, P::SPEC.name));
         self
     }
 
@@ -198,10 +208,10 @@ impl<P: Pipeline> Reader<P> {
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
         let budget = self.budget(1);
-        let (as_of, settled) = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
+        let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let (asked, key) = (shown(key), encode(key)?);
         let keys = std::slice::from_ref(&key);
-        let folded = self.folds(keys, &plan, settled, Some(&points), consistency, &budget).await?.pop();
+        let folded = self.folds(keys, &plan, &seen, Some(&points), consistency, &budget).await?.pop();
         let folded = folded.ok_or_else(|| Error::new(ErrorKind::Internal, "a key without a fold"))?;
         let presence =
             self.presences(keys, &plan, std::slice::from_ref(&folded), now, consistency, &budget).await?.pop();
@@ -215,7 +225,8 @@ impl<P: Pipeline> Reader<P> {
             Ok(Point { range, value, present })
         });
         let explanation = budget.tally.as_ref().map(Tally::explain);
-        Ok(Series { points: points.collect::<Result<_>>()?, presence, interval: plan.interval, as_of, explanation })
+        let (points, Seen { as_of, .. }) = (points.collect::<Result<_>>()?, seen);
+        Ok(Series { points, presence, interval: plan.interval, as_of, explanation })
     }
 
     /// What is now, by the reader's clock.
@@ -260,8 +271,8 @@ impl<P: Pipeline> Reader<P> {
         let keys = distinct;
         // Before the tiles: the answer then contains at least this.
         let budget = self.budget(keys.len());
-        let (as_of, settled) = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
-        let folded = self.folds(&keys, &plan, settled, None, consistency, &budget).await?;
+        let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
+        let folded = self.folds(&keys, &plan, &seen, None, consistency, &budget).await?;
         let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
         let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.how.question) };
         let answers = folded.into_iter().zip(presences).map(|(folded, presence)| {
@@ -272,7 +283,7 @@ impl<P: Pipeline> Reader<P> {
                 }
                 Err(error) => return Err(error),
             };
-            let as_of = as_of.clone();
+            let as_of = seen.as_of.clone();
             Ok(Answer { value, problem, presence, interval: plan.interval, as_of, explanation: None })
         });
         let mut answers = answers.collect::<Result<Vec<_>>>()?;

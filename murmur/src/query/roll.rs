@@ -94,8 +94,8 @@ impl<P: Pipeline> Reader<P> {
     /// where reads gain by it.
     pub async fn roll(&self, key: &P::Key, range: TimeRange) -> Result<u64> {
         let (tiling, key) = (P::tiling(), super::reader::encode(key)?);
-        let (_, settled) = self.inner.progress.as_of(self.now(), Consistency::Strong, None).await?;
-        let range = settled.finished(&tiling, range);
+        let seen = self.inner.progress.as_of(self.now(), Consistency::Strong, None).await?;
+        let range = seen.settled.finished(&tiling, range);
         let mut rolled = 0;
         for level in tiling.parents() {
             let slots = TimeRange::new(tiling.ceil_unit(*level, range.start), tiling.floor_unit(*level, range.end));
@@ -142,7 +142,8 @@ impl<P: Pipeline> Reader<P> {
         // No request of anybody.
         let measured = Histogram::noop();
         let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits }, None, measured);
-        let how = Gather { budget: &budget, consistency: Consistency::Strong, parents: &tiling.parents()[..below] };
+        let parents = &tiling.parents()[..below];
+        let how = Gather { budget: &budget, consistency: Consistency::Strong, parents, sealed: None };
         let (mut rolled, mut at) = (0, slots.start);
         while at < slots.end {
             let tile = tiling.tile_of(level, at);

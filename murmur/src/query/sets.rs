@@ -1,5 +1,6 @@
 //! Set algebra: the sets of a `DistinctSet` of several keys and stretches of time, united, intersected or subtracted.
 
+use super::progress::Seen;
 use super::reader::encode;
 use super::tally::Tally;
 use super::{Answer, Ask, Plan, Reader};
@@ -77,8 +78,8 @@ impl<P: Pipeline> Reader<P> {
         let keys = [encode(key)?];
         let budget = self.budget(1);
         // Before the tiles: the answer then contains at least this.
-        let (as_of, settled) = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
-        let folded = self.folds(&keys, &plan, settled, None, consistency, &budget).await?;
+        let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
+        let folded = self.folds(&keys, &plan, &seen, None, consistency, &budget).await?;
         let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
         let ([folded], [presence]) = (&folded[..], &presences[..]) else {
             return Err(Error::new(ErrorKind::Internal, "a key without an answer"));
@@ -93,6 +94,7 @@ impl<P: Pipeline> Reader<P> {
         }
         let value = set.reply(&Question::default())?;
         let explanation = budget.tally.as_ref().map(Tally::explain);
+        let Seen { as_of, .. } = seen;
         Ok((set, Answer { value, problem: None, presence: *presence, interval: plan.interval, as_of, explanation }))
     }
 }

@@ -26,8 +26,12 @@ struct State {
 }
 
 impl State {
+    fn level(&mut self, level: Option<Level>) -> &mut LevelReads {
+        self.levels.entry(level).or_insert(LevelReads { level, reads: 0, items: 0, bytes: 0, kept: 0 })
+    }
+
     fn reads(&mut self, level: Option<Level>, items: usize, bytes: u64, consistency: Consistency) {
-        let reads = self.levels.entry(level).or_insert(LevelReads { level, reads: 0, items: 0, bytes: 0 });
+        let reads = self.level(level);
         reads.reads += 1;
         reads.items += items as u64;
         reads.bytes += bytes;
@@ -68,6 +72,11 @@ impl Tally {
         state.reads(None, records, bytes, Consistency::Strong);
         state.spent(1, spent);
         state.round_trips += 1;
+    }
+
+    /// A tile of this level was not read, as it is kept.
+    pub(super) fn kept(&self, level: Level) {
+        self.state().level(Some(level)).kept += 1;
     }
 
     /// The request waits for the store, so often one after the other.

@@ -133,7 +133,7 @@ prop_compose! {
         read_units in 0.0..1e9f64, consumed_units in proptest::option::of(0.0..1e9f64), requests in any::<u64>(),
         ranges in proptest::collection::vec((any::<String>(), instants()), 0..3),
     ) -> Explanation {
-        let levels = levels.into_iter().map(|(level, reads, items)| LevelReads { level, reads, items, bytes: reads / 2 });
+        let levels = levels.into_iter().map(|(level, reads, items)| LevelReads { level, reads, items, bytes: reads / 2, kept: items / 3 });
         let not_rolled = ranges.into_iter().map(|(level, at)| NotRolled { level, start: Some(at), end: None });
         let (levels, not_rolled) = (levels.collect(), not_rolled.collect());
         Explanation { levels, read_units, consumed_units, requests, round_trips: requests / 2, not_rolled }

@@ -241,6 +241,8 @@ crate::message! {
         items: u64 = 3,
         /// Their size, as DynamoDB counts it.
         bytes: u64 = 4,
+        /// Tiles beside them that the server had kept, and did not read.
+        kept: u64 = 5,
     }
 
     /// Slots of a level that are not rolled yet.

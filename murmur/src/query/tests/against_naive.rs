@@ -1,7 +1,7 @@
 //! The law of this module: plan and fold over tiles equal a plain fold over all events, whatever was rolled, and whoever died
-//! of it, whatever came late, and however the sides are cut. How to play more cases, and in which store: see `places.rs`.
+//! of it, whatever came late, and however the sides are cut, with tiles that are kept and without. How to play more cases, and in which store: see `places.rs`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -12,8 +12,8 @@ use super::naive::Naive;
 use super::places::{Place, cases};
 use super::*;
 use crate::ErrorKind;
-use crate::query::{Answer, Ask, Edges, Every, Interval, Presence, Series};
-use crate::store::Consistency::Eventual;
+use crate::query::{Answer, Ask, Edges, Every, Interval, Presence, Series, TileCache};
+use crate::store::Consistency::{Eventual, Strong};
 use crate::time::{CalendarUnit, CalendarUnits, TimeRange};
 
 /// A case in units that fit every window: times are thousandths of the retention before now.
@@ -28,6 +28,7 @@ struct Case {
     units: CalendarUnits,
     whole: bool,
     explains: bool,
+    keeps: bool,
     rolls: Vec<Roll>,
 }
 
@@ -72,9 +73,9 @@ fn case() -> impl Strategy<Value = Case> {
         writes,
         arrives,
     });
-    let rolls = (any::<bool>(), prop::collection::vec(roll, 0..5));
+    let rolls = (any::<bool>(), any::<bool>(), prop::collection::vec(roll, 0..5));
     (now, prop::collection::vec(event, 0..40), interval, units(), any::<bool>(), rolls).prop_map(
-        |(now, events, (start, length, jitter, points), units, whole, (explains, rolls))| Case {
+        |(now, events, (start, length, jitter, points), units, whole, (explains, keeps, rolls))| Case {
             now,
             events,
             start,
@@ -84,12 +85,14 @@ fn case() -> impl Strategy<Value = Case> {
             units,
             whole,
             explains,
+            keeps,
             rolls,
         },
     )
 }
 
-async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<(), TestCaseError> {
+/// How many tiles were not read, as they were kept.
+async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<u64, TestCaseError> {
     let now = place.now(case.now);
     let keep = W::WINDOW.retention().unwrap_or(Span::from_seconds(86_400)).as_micros();
     let at =
@@ -108,6 +111,9 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<(), T
     let clock = Arc::new(Standing(now));
     let mut filler = Filler::<Test<W, A>>::new(&*store, generation);
     let (mut late, mut taken) = (Vec::new(), 0);
+    let keeping =
+        Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock.clone()).caching(&TileCache::new(1 << 20));
+    let mut kept = 0;
     for roll in &case.rolls {
         let before = roll.after.clamp(taken, events.len());
         late.extend(filler.take(&events[taken..before]).await);
@@ -118,10 +124,14 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<(), T
         let range = TimeRange::new(at(roll.from, case.jitter), at(roll.from + roll.length, 0));
         let rolled = roller.roll(&Id::new(if roll.other { "b" } else { "a" }), range).await;
         prop_assert!(rolled.is_ok() || hook.has_died(), "{:?}", rolled);
+        kept += meanwhile(&keeping, &Naive::new(&events[..taken], &late, now), range).await?;
     }
     late.extend(filler.take(&events[taken..]).await);
     let naive = Naive::<Test<W, A>>::new(&events, &late, now);
-    let reader = Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock);
+    let everything = TimeRange::new(at(case.start, case.jitter), at(case.start + case.length, 0));
+    kept += meanwhile(&keeping, &naive, everything).await?;
+    let fresh = Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock);
+    let reader = if case.keeps { keeping } else { fresh };
     let reader = if case.explains { reader.explaining() } else { reader };
     let keys = ["a", "b", "nobody", "a"].map(Id::new);
 
@@ -182,7 +192,35 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<(), T
             points(&series, &naive)?;
         }
     }
-    Ok(())
+    Ok(kept)
+}
+
+/// What a reader that keeps tiles answers in between, while more is still to come. How many tiles it had.
+async fn meanwhile<W: Shape, A: OfEvent>(
+    reader: &Reader<Test<W, A>>,
+    naive: &Naive<'_, Test<W, A>>,
+    range: TimeRange,
+) -> Result<u64, TestCaseError> {
+    let (keys, mut kept) = (["a", "b"].map(Id::new), 0);
+    let ranged = W::WINDOW != Window::AllTime && !range.is_empty();
+    for ask in [Some(Ask::Retention), ranged.then_some(Ask::Range(range))].into_iter().flatten() {
+        // A strong answer looks at the records, which are otherwise good for a second. By two looks it is known what is
+        // rolled for good, and the second eventual answer has all that is kept.
+        for consistency in [Strong, Strong, Eventual, Eventual] {
+            let answers = match reader.clone().explaining().ask_many(&keys, ask, consistency).await {
+                Err(error) if error.kind() == ErrorKind::InvalidArgument => break,
+                answers => answers.unwrap(),
+            };
+            for (Id { id }, answer) in keys.iter().zip(&answers) {
+                let (value, presence) = naive.answer(id, ask);
+                prop_assert_eq!(&answer.value, &value, "{:?} of {} by {:?}", ask, id, consistency);
+                prop_assert_eq!(answer.presence, presence, "{:?} of {} by {:?}", ask, id, consistency);
+            }
+            let levels = answers[0].explanation.iter().flat_map(|explanation| &explanation.levels);
+            kept += levels.map(|reads| reads.kept).sum::<u64>();
+        }
+    }
+    Ok(kept)
 }
 
 /// Each side of an interval that is cut at hops lies outside of what was asked for, by less than a twelfth of it where it is
@@ -324,20 +362,21 @@ fn law<W: Shape>() {
     let place = runtime.block_on(Place::new());
     let config = ProptestConfig { cases: cases(), source_file: Some(file!()), ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
-    let played = AtomicUsize::new(0);
+    let (played, kept) = (AtomicUsize::new(0), AtomicU64::new(0));
     let result = runner.run(&case(), |case| {
-        runtime.block_on(async {
-            check::<W, Count>(&place, &case).await?;
-            check::<W, Packed>(&place, &case).await?;
-            check::<W, Alone>(&place, &case).await
+        let found = runtime.block_on(async {
+            let counted = check::<W, Count>(&place, &case).await?;
+            let packed = check::<W, Packed>(&place, &case).await?;
+            Ok::<_, TestCaseError>(counted + packed + check::<W, Alone>(&place, &case).await?)
         })?;
+        kept.fetch_add(found, Ordering::Relaxed);
         played.fetch_add(3, Ordering::Relaxed);
         Ok(())
     });
     if let Err(error) = result {
         panic!("{error}\n{runner}");
     }
-    println!("{:?}: {} cases, 0 wrong", W::WINDOW, played.into_inner());
+    println!("{:?}: {} cases, 0 wrong, {} tiles kept", W::WINDOW, played.into_inner(), kept.into_inner());
 }
 
 macro_rules! every {

@@ -8,6 +8,7 @@ mod explaining;
 mod falling;
 mod filler;
 pub(crate) mod hooked;
+mod keeping;
 mod naive;
 mod places;
 mod questions;
