@@ -17,8 +17,9 @@ use super::points::Points;
 use super::{Limits, Reader};
 use crate::aggregate::{Form, Monoid, envelope, stored_numbers};
 use crate::engine::Frontier;
+use crate::metrics::catalogue::{ROLL_WRITE_UNITS, ROLLED_SLOTS, ROLLS};
 use crate::pipeline::Pipeline;
-use crate::store::{Consistency, TileId, Write};
+use crate::store::{Consistency, TileId, Write, spent};
 use crate::time::{Level, Span, TimeRange};
 use crate::{Error, ErrorKind, Result};
 
@@ -49,20 +50,35 @@ struct Waiting {
 /// Jobs that wait at most: a read that finds more of them will ask again.
 const MOST: usize = 256;
 
+/// What became of a job that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// It waits, and nobody works on any.
+    Alone,
+    /// It waits, or had waited, or nothing is rolled here.
+    Beside,
+    /// There are too many.
+    Crowded,
+}
+
 impl Rolls {
     fn with<T>(&self, work: impl FnOnce(&mut Waiting) -> T) -> T {
         // Nothing between lock and unlock can leave it half changed.
         work(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Note a job; whether nobody works on them yet.
-    fn add(&self, job: Job) -> bool {
+    /// Note a job.
+    fn add(&self, job: Job) -> Noted {
         self.with(|waiting| {
-            if waiting.denied || waiting.jobs.len() >= MOST || !waiting.known.insert(job.clone()) {
-                return false;
+            if waiting.denied || waiting.known.contains(&job) {
+                return Noted::Beside;
             }
+            if waiting.jobs.len() >= MOST {
+                return Noted::Crowded;
+            }
+            waiting.known.insert(job.clone());
             waiting.jobs.push_back(job);
-            !std::mem::replace(&mut waiting.under_way, true)
+            if std::mem::replace(&mut waiting.under_way, true) { Noted::Beside } else { Noted::Alone }
         })
     }
 
@@ -108,8 +124,13 @@ impl<P: Pipeline> Reader<P> {
 
     /// Ask for slots to be rolled that a read had to put together from the level below.
     pub(super) fn offer(&self, key: &Arc<str>, level: Level, slots: TimeRange) {
-        if !self.how.is_rolling || !self.inner.rolls.add(Job { key: key.clone(), level, slots }) {
+        if !self.how.is_rolling {
             return;
+        }
+        match self.inner.rolls.add(Job { key: key.clone(), level, slots }) {
+            Noted::Alone => {}
+            Noted::Beside => return,
+            Noted::Crowded => return ended::<P>("crowded"),
         }
         let reader = self.clone();
         // One after the other: reads come first, and a level is made of the one below.
@@ -129,14 +150,27 @@ impl<P: Pipeline> Reader<P> {
         });
     }
 
-    /// Roll slots of one level: both sides are edges of its slots.
+    /// Roll slots of one level: both sides are edges of its slots. How many were.
     async fn roll_level(&self, key: &Arc<str>, level: Level, slots: TimeRange) -> Result<u64> {
+        let rolled = self.roll_finished(key, level, slots).await;
+        ended::<P>(match &rolled {
+            Ok(Some(0)) => "empty",
+            Ok(Some(_)) => "rolled",
+            Ok(None) => "early",
+            Err(error) if error.kind() == ErrorKind::Denied => "denied",
+            Err(_) => "failed",
+        });
+        rolled.map(Option::unwrap_or_default)
+    }
+
+    /// The same; `None` when they are not finished.
+    async fn roll_finished(&self, key: &Arc<str>, level: Level, slots: TimeRange) -> Result<Option<u64>> {
         let (tiling, window) = (P::tiling(), &P::SPEC.window);
-        let Some(unit) = tiling.unit_length(level) else { return Ok(0) };
+        let Some(unit) = tiling.unit_length(level) else { return Ok(None) };
         let (last, _) = tiling.locate(slots.end.saturating_sub(Span::from_micros(1)));
-        let Some(closes) = tiling.closes(last) else { return Ok(0) };
+        let Some(closes) = tiling.closes(last) else { return Ok(None) };
         if !Frontier::passes(&*self.inner.store, &self.inner.table, closes).await? {
-            return Ok(0);
+            return Ok(None);
         }
         let below = tiling.parents().iter().position(|parent| *parent == level).unwrap_or_default();
         // No request of anybody.
@@ -171,14 +205,24 @@ impl<P: Pipeline> Reader<P> {
                     Form::Put => values.push((slot, envelope::seal(&value).into())),
                 }
             }
-            rolled += filled.len() as u64;
+            let count = filled.len() as u64;
             let write = Write::Roll { id, slots: filled, numbers, values, expires: tiling.expiry(tile, window) };
-            match self.inner.store.write(&self.inner.table, &[write]).await.pop() {
+            let (mut outcomes, spent) = spent::count(self.inner.store.write(&self.inner.table, &[write])).await;
+            let units = spent.map_or(0.0, |spent| spent.write_units);
+            ROLL_WRITE_UNITS.counter([P::SPEC.name]).increment(units.round() as u64);
+            match outcomes.pop() {
                 Some(outcome) => outcome?,
                 None => return Err(Error::new(ErrorKind::Internal, "the store did not answer a write")),
             };
+            ROLLED_SLOTS.counter([P::SPEC.name]).increment(count);
+            rolled += count;
             at = part.end;
         }
-        Ok(rolled)
+        Ok(Some(rolled))
     }
+}
+
+/// A stretch was asked to be rolled, and this became of it.
+fn ended<P: Pipeline>(outcome: &'static str) {
+    ROLLS.counter([P::SPEC.name, outcome]).increment(1);
 }

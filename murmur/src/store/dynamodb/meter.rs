@@ -48,6 +48,7 @@ impl Meter {
 
     pub(super) fn wrote(&self, units: Option<f64>) {
         self.written.add(units);
+        spent::written(units.unwrap_or_default());
     }
 
     pub(super) fn read(&self, capacity: Option<&ConsumedCapacity>) {
