@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+#[cfg(feature = "dynamodb")]
 use crate::engine::SystemClock;
 
 /// Kinds of tables that share the cases: ten windows, with three aggregates each.
@@ -37,6 +38,7 @@ enum Kind {
 
 impl Place {
     pub(super) async fn new() -> Self {
+        #[cfg_attr(not(feature = "embedded"), allow(unused_mut, reason = "only that store has a folder"))]
         let mut in_folder = None;
         let kind = match std::env::var("MURMUR_PLANNER_STORE").as_deref() {
             Err(_) | Ok("memory") => Kind::Memory,
