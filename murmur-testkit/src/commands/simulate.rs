@@ -36,14 +36,14 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
                 "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "closed": report.closed,
-                "restores": report.restores,
+                "restores": report.restores, "kept": report.kept,
                 "broken": name, "failure": failure,
             });
             println!("{line}");
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} times a full tile, {} restores",
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} times a full tile, {} restores, {} tiles kept",
                 report.schedules,
                 report.events,
                 report.crashes,
@@ -51,7 +51,8 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
                 report.resent,
                 report.rolled,
                 report.closed,
-                report.restores
+                report.restores,
+                report.kept
             );
             match (&report.failure, name) {
                 (None, None) => println!("0 wrong"),

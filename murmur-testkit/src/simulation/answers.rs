@@ -1,7 +1,8 @@
 //! What readers answer in a simulation, and what they are to answer; rolls, which must change nothing about it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use murmur::ErrorKind;
@@ -9,7 +10,7 @@ use murmur::aggregate::{Monoid, Question};
 use murmur::engine::Clock;
 use murmur::key::Key;
 use murmur::pipeline::Pipeline;
-use murmur::query::Reader;
+use murmur::query::{Reader, TileCache};
 use murmur::store::{Consistency, MemoryStore, Store};
 use murmur::time::{Level, Span, TimeRange, Timestamp};
 
@@ -18,6 +19,58 @@ use crate::oracle::{Kept, scan};
 /// From when to when, in minutes after the first thing that happened: everything, and pieces at odd minutes and at edges.
 /// Those of more than four hours are answered from the level above where they can be.
 const PIECES: [(u64, u64); 5] = [(0, 420), (37, 397), (60, 180), (121, 150), (0, 119)];
+
+/// A reader of each pipeline that lives as long as the schedule, and keeps the tiles that cannot change any more.
+#[derive(Debug, Clone)]
+pub(super) struct Keeping {
+    cache: TileCache,
+    by_pipeline: Arc<Mutex<HashMap<&'static str, Box<dyn Any + Send>>>>,
+}
+
+impl Keeping {
+    pub(super) fn new() -> Self {
+        Self { cache: TileCache::new(1 << 20), by_pipeline: Arc::default() }
+    }
+
+    /// `store` is the same each time.
+    fn reader<P: Pipeline>(&self, store: &Arc<MemoryStore>, clock: Arc<dyn Clock>) -> Option<Reader<P>> {
+        let mut by_pipeline = super::log::lock(&self.by_pipeline);
+        let reader = by_pipeline
+            .entry(P::SPEC.name)
+            .or_insert_with(|| Box::new(Reader::<P>::new(store.clone(), 1).clock(clock).caching(&self.cache)));
+        reader.downcast_ref().cloned()
+    }
+
+    /// Roll whatever can be and ask about everything, of every key, so that tiles are kept; how many were. What is answered
+    /// is looked at by [`check`], since nobody knows in between what it is to be.
+    pub(super) async fn ask<P: Pipeline>(
+        &self,
+        store: &Arc<MemoryStore>,
+        begin: Timestamp,
+        clock: Arc<dyn Clock>,
+    ) -> murmur::Result<u64> {
+        let Some(reader) = self.reader::<P>(store, clock).filter(|_| P::tiling().finest() != Level::Forever) else {
+            return Ok(0);
+        };
+        let reader = reader.explaining();
+        let keys: BTreeSet<_> = scan::<P>(&**store).await?.into_iter().map(|(id, _)| id.key).collect();
+        let mut kept = 0;
+        for key in keys {
+            let Ok(key) = P::Key::decode(&key) else { continue };
+            reader.roll(&key, piece::<P>(begin, PIECES[0])).await?;
+            let answer = reader.range(&key, piece::<P>(begin, PIECES[0]), Consistency::Eventual).await;
+            let explanation = answer.ok().and_then(|answer| answer.explanation).unwrap_or_default();
+            kept += explanation.levels.iter().map(|reads| reads.kept).sum::<u64>();
+        }
+        Ok(kept)
+    }
+}
+
+/// From one minute after `begin` to another, at edges of slots.
+fn piece<P: Pipeline>(begin: Timestamp, (from, to): (u64, u64)) -> TimeRange {
+    let minute = |n: u64| begin.saturating_add(Span::from_seconds(60 * n));
+    TimeRange::new(P::tiling().floor_slot(minute(from)), P::tiling().ceil_slot(minute(to)))
+}
 
 /// Roll something of one key, chosen by `rng` among those that are stored; nothing when there is none yet.
 pub(super) async fn roll<P: Pipeline>(
@@ -34,9 +87,11 @@ pub(super) async fn roll<P: Pipeline>(
     Some(Box::pin(async move { reader.roll(&key, range).await }))
 }
 
-/// Compare what a reader answers about every key with the fold of what is kept; `begin` is when things began to happen.
+/// Compare what readers answer about every key with the fold of what is kept: one that is new, and where there is one
+/// one that has been there all the time and keeps tiles. `begin` is when things began to happen.
 pub(super) async fn check<P: Pipeline>(
     store: &Arc<MemoryStore>,
+    keeping: Option<&Keeping>,
     kept: &Kept<P>,
     begin: Timestamp,
     clock: Arc<dyn Clock>,
@@ -45,13 +100,16 @@ pub(super) async fn check<P: Pipeline>(
     if tiling.finest() == Level::Forever {
         return Ok(());
     }
-    let reader = Reader::<P>::new(store.clone(), 1).clock(clock.clone());
-    let minute = |n: u64| begin.saturating_add(Span::from_seconds(60 * n));
+    let fresh = Reader::<P>::new(store.clone(), 1).clock(clock.clone());
+    let mut readers = vec![(fresh, Consistency::Strong)];
+    if let Some(keeping) = keeping.and_then(|keeping| keeping.reader::<P>(store, clock.clone())) {
+        // What it has read of the records is good for a second; a strong answer has it read again.
+        readers.extend([(keeping.clone(), Consistency::Strong), (keeping, Consistency::Eventual)]);
+    }
     let keys: BTreeSet<&str> = kept.keys().map(|(key, ..)| key.as_str()).collect();
     for key in keys {
         let id = P::Key::decode(key)?;
-        for (from, to) in PIECES {
-            let range = TimeRange::new(tiling.floor_slot(minute(from)), tiling.ceil_slot(minute(to)));
+        for range in PIECES.map(|minutes| piece::<P>(begin, minutes)) {
             // By time, and what came late behind all that came in time.
             let mut parts = BTreeMap::new();
             for (place, value) in kept.iter().filter(|((of, ..), _)| of == key) {
@@ -65,16 +123,18 @@ pub(super) async fn check<P: Pipeline>(
             let present = !parts.is_empty();
             parts.into_values().for_each(|value| expected.combine(value));
             let question = Question { as_of: range.end.min(clock.now()), ..Question::default() };
-            match (reader.range(&id, range, Consistency::Strong).await, expected.reply(&question)) {
-                // The window is shorter than this piece.
-                (Err(error), _) if error.kind() == ErrorKind::InvalidArgument => {}
-                (Err(_), Err(_)) => {}
-                (Ok(answer), Ok(expected)) if answer.value == expected && answer.is_present() == present => {}
-                (answer, expected) => {
-                    return Err(format!(
-                        "`{}` of {id:?} over {range:?}: {answer:?} and not {expected:?}",
-                        P::SPEC.name
-                    ));
+            for (reader, consistency) in &readers {
+                match (reader.range(&id, range, *consistency).await, expected.reply(&question)) {
+                    // The window is shorter than this piece.
+                    (Err(error), _) if error.kind() == ErrorKind::InvalidArgument => {}
+                    (Err(_), Err(_)) => {}
+                    (Ok(answer), Ok(expected)) if answer.value == expected && answer.is_present() == present => {}
+                    (answer, expected) => {
+                        return Err(format!(
+                            "`{}` of {id:?} over {range:?}, {consistency:?}: {answer:?} and not {expected:?}",
+                            P::SPEC.name
+                        ));
+                    }
                 }
             }
         }

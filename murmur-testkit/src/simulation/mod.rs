@@ -37,6 +37,8 @@ pub struct Report {
     pub resent: u64,
     /// Slots rolled.
     pub rolled: u64,
+    /// Tiles that readers did not read again, as they kept them.
+    pub kept: u64,
     /// Times that the store was put back to an earlier state.
     pub restores: u64,
     /// Times that a tile was full, and closed to a partition.
@@ -147,6 +149,7 @@ mod tests {
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
         assert!(report.closed > 500 && report.rolled > 5_000 && report.restores > 50, "too tame: {report:?}");
+        assert!(report.kept > 1_000, "too tame: {report:?}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Report;
+use super::answers::Keeping;
 use super::defect::Defect;
 use super::log::{Broker, Entry, Folder, LogSource, Shared, lock};
 use super::store::{Faults, FaultyStore, Room};
@@ -24,6 +25,8 @@ pub(super) const BEGIN: i64 = 1_767_225_600;
 const DURATION: i64 = 6 * 3_600;
 /// Virtual time after which the last, undisturbed worker counts as stuck.
 const STUCK: Duration = Duration::from_secs(3_600);
+/// Virtual time after which readers ask again.
+const ASKING: Duration = Duration::from_secs(25);
 /// Virtual time after which nothing is on its way any more.
 const STRAGGLERS: Duration = Duration::from_secs(60);
 
@@ -47,6 +50,8 @@ struct World<'a, S> {
     some_are_missing: bool,
     /// How the store was at some time.
     backup: Option<MemoryStore>,
+    /// Readers that have been there from the beginning; not in every schedule, since asking takes its time.
+    keeping: Option<Keeping>,
     alive: Vec<Running>,
     rollers: Vec<JoinHandle<murmur::Result<u64>>>,
 }
@@ -120,6 +125,7 @@ impl<'a, S: Subject> World<'a, S> {
             letters_forget,
             some_are_missing,
             backup: None,
+            keeping: seed.is_multiple_of(4).then(Keeping::new),
             alive: Vec::new(),
             rollers: Vec::new(),
         }
@@ -160,7 +166,26 @@ impl<'a, S: Subject> World<'a, S> {
             _ => {
                 let pause = lock(&self.rng).u64(1..4_000);
                 tokio::time::sleep(Duration::from_millis(pause)).await;
+                self.ask(report).await;
             }
+        }
+    }
+
+    /// Have the readers answer while something takes its time, often enough that they need not forget what they keep.
+    async fn asking<T>(&self, something: impl Future<Output = T>, report: &mut Report) -> T {
+        let mut something = std::pin::pin!(something);
+        loop {
+            match tokio::time::timeout(ASKING, &mut something).await {
+                Ok(done) => return done,
+                Err(_) => self.ask(report).await,
+            }
+        }
+    }
+
+    /// Have the readers that keep tiles roll and answer. It takes no time and no chance from the schedule.
+    async fn ask(&self, report: &mut Report) {
+        if let Some(keeping) = &self.keeping {
+            report.kept += self.subject.ask(&self.store.inner, keeping).await.unwrap_or(0);
         }
     }
 
@@ -171,7 +196,7 @@ impl<'a, S: Subject> World<'a, S> {
         let Some(backup) = self.backup.take_if(|_| self.store.room.is_none()) else { return };
         self.kill_all(report);
         self.rollers.drain(..).for_each(|roller| roller.abort());
-        tokio::time::sleep(STRAGGLERS).await;
+        self.asking(tokio::time::sleep(STRAGGLERS), report).await;
         self.store.inner.restore(&backup);
         self.store.stale.restore(&backup);
         lock(&self.store.unanswered).clear();
@@ -262,7 +287,7 @@ impl<'a, S: Subject> World<'a, S> {
         *lock(&self.store.faults) = Faults::default();
         let last = self.spawn(true);
         let progress = last.progress.clone();
-        let ended = tokio::time::timeout(STUCK, last.task).await;
+        let ended = self.asking(tokio::time::timeout(STUCK, last.task), report).await;
         count_progress(&progress.borrow(), report);
         for _ in 0..4 {
             self.roll().await;
@@ -276,9 +301,9 @@ impl<'a, S: Subject> World<'a, S> {
                 report.rolled += slots;
             }
         }
-        tokio::time::sleep(STRAGGLERS).await;
+        self.asking(tokio::time::sleep(STRAGGLERS), report).await;
         let broker = std::mem::take(&mut *lock(&self.broker));
-        report.closed += self.subject.judge(&broker, &self.store.inner, self.store.room).await?;
+        report.closed += self.subject.judge(&broker, &self.store.inner, self.keeping.as_ref(), self.store.room).await?;
         match &broker.commits {
             // Whoever lives on moves commits back, as brokers let it.
             Some(commits) if !zombies_live_on => committed_to_the_end(&broker, commits),

@@ -11,7 +11,7 @@ use murmur::source::PartitionId;
 use murmur::store::{MemoryStore, Store, Table};
 use murmur::time::{TimeRange, Timestamp};
 
-use super::answers;
+use super::answers::{self, Keeping};
 use super::log::{Broker, Entry, lock};
 use super::schedule::{BEGIN, StandingClock};
 use super::store::Room;
@@ -42,11 +42,15 @@ pub(super) trait Subject {
         rng: &'a Mutex<fastrand::Rng>,
     ) -> BoxFuture<'a, Option<BoxFuture<'static, murmur::Result<u64>>>>;
 
+    /// Ask the readers that keep tiles; how many tiles they had.
+    fn ask<'a>(&'a self, store: &'a Arc<MemoryStore>, keeping: &'a Keeping) -> BoxFuture<'a, murmur::Result<u64>>;
+
     /// Compare what is stored with what the log gives; how many times a tile was closed to a partition, or what is wrong.
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
         store: &'a Arc<MemoryStore>,
+        keeping: Option<&'a Keeping>,
         room: Option<Room>,
     ) -> BoxFuture<'a, Result<u64, String>>;
 }
@@ -97,17 +101,28 @@ impl Subject for Own {
         }
     }
 
+    fn ask<'a>(&'a self, store: &'a Arc<MemoryStore>, keeping: &'a Keeping) -> BoxFuture<'a, murmur::Result<u64>> {
+        let (begin, clock) = (Timestamp::from_seconds(BEGIN), Arc::new(StandingClock));
+        async move {
+            Ok(keeping.ask::<Tallies>(store, begin, clock.clone()).await?
+                + keeping.ask::<Trails>(store, begin, clock.clone()).await?
+                + keeping.ask::<Singles>(store, begin, clock).await?)
+        }
+        .boxed()
+    }
+
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
         store: &'a Arc<MemoryStore>,
+        keeping: Option<&'a Keeping>,
         room: Option<Room>,
     ) -> BoxFuture<'a, Result<u64, String>> {
         async move {
-            let tallies = judge_one::<Tallies>(broker, store, decode, room, |tally| Some(tally.count)).await?;
-            let trails = judge_one::<Trails>(broker, store, decode, room, |trail| Some(trail.count)).await?;
-            let singles = judge_one::<Singles>(broker, store, decode, room, |trail| Some(trail.count)).await?;
-            let balances = judge_one::<Balances>(broker, store, decode, room, |_| None).await?;
+            let tallies = judge_one::<Tallies>(broker, store, keeping, decode, room, |tally| Some(tally.count)).await?;
+            let trails = judge_one::<Trails>(broker, store, keeping, decode, room, |trail| Some(trail.count)).await?;
+            let singles = judge_one::<Singles>(broker, store, keeping, decode, room, |trail| Some(trail.count)).await?;
+            let balances = judge_one::<Balances>(broker, store, keeping, decode, room, |_| None).await?;
             Ok(tallies + trails + singles + balances)
         }
         .boxed()
@@ -149,19 +164,25 @@ impl<P: Pipeline, F: Fn(&mut fastrand::Rng, Timestamp) -> Vec<u8> + Sync> Subjec
         answers::roll::<P>(store, stored, Arc::new(StandingClock), range, rng).boxed()
     }
 
+    fn ask<'a>(&'a self, store: &'a Arc<MemoryStore>, keeping: &'a Keeping) -> BoxFuture<'a, murmur::Result<u64>> {
+        keeping.ask::<P>(store, Timestamp::from_seconds(BEGIN), Arc::new(StandingClock)).boxed()
+    }
+
     fn judge<'a>(
         &'a self,
         broker: &'a Broker,
         store: &'a Arc<MemoryStore>,
+        keeping: Option<&'a Keeping>,
         room: Option<Room>,
     ) -> BoxFuture<'a, Result<u64, String>> {
-        judge_one::<P>(broker, store, self.decode, room, |_| None).boxed()
+        judge_one::<P>(broker, store, keeping, self.decode, room, |_| None).boxed()
     }
 }
 
 async fn judge_one<P: Pipeline>(
     broker: &Broker,
     store: &Arc<MemoryStore>,
+    keeping: Option<&Keeping>,
     decode: Decode<P::Event>,
     room: Option<Room>,
     weigh: impl Fn(&P::Aggregate) -> Option<u64>,
@@ -200,7 +221,7 @@ async fn judge_one<P: Pipeline>(
         };
         return Err(format!("{form:?} {verdict}: {first}"));
     }
-    answers::check::<P>(store, &found, Timestamp::from_seconds(BEGIN), Arc::new(StandingClock)).await?;
+    answers::check::<P>(store, keeping, &found, Timestamp::from_seconds(BEGIN), Arc::new(StandingClock)).await?;
     for (partition, log) in &broker.partitions {
         let standing = PartitionRecord::load(&**store, &table, partition).await.map_err(|error| error.to_string())?;
         let end = log.last().map(|entry| entry.offset);
