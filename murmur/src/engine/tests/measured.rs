@@ -81,9 +81,16 @@ async fn something_that_is_not_committed() {
     run.await.unwrap_err();
 }
 
-/// Those that move by something else, in the tests of the metrics, of the store and of the service.
-const OTHERS: [&str; 6] = [
+/// Those that move by something else, in the tests of the metrics, of the store, of the service, and of rolling.
+const OTHERS: [&str; 13] = [
     BUILD_INFO.name,
+    STORE_OVERDUE.name,
+    ROLLS.name,
+    ROLLED_SLOTS.name,
+    ROLL_WRITE_UNITS.name,
+    TILE_CACHE_HITS.name,
+    TILE_CACHE_MISSES.name,
+    TILE_CACHE_BYTES.name,
     STORE_WRITE_UNITS.name,
     STORE_READ_UNITS.name,
     STORE_THROTTLED.name,

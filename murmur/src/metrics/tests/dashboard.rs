@@ -131,6 +131,11 @@ pub(super) const ROWS: &[Row] = &[
                 lines!["sum by (op, outcome) (rate(murmur_store_request_duration_seconds_count{job=~\"$job\"}[$__rate_interval]))" => "{{op}} {{outcome}}"],
             ),
             Panel(
+                "Calls that wait for more than five seconds",
+                "short",
+                lines!["sum by (op) (increase(murmur_store_overdue_total{job=~\"$job\"}[$__rate_interval]))" => "{{op}}"],
+            ),
+            Panel(
                 "Sent again",
                 "ops",
                 lines![
@@ -183,6 +188,39 @@ pub(super) const ROWS: &[Row] = &[
                 "Items that a request reads, 99 %",
                 "short",
                 lines!["histogram_quantile(0.99, sum by (le, pipeline) (rate(murmur_query_items_read_bucket{job=~\"$job\"}[$__rate_interval])))" => "{{pipeline}}"],
+            ),
+            Panel(
+                "Tiles that were kept in memory",
+                "ops",
+                lines![
+                    "sum by (pipeline) (rate(murmur_tile_cache_hits_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} kept",
+                    "sum by (pipeline) (rate(murmur_tile_cache_misses_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} read",
+                ],
+            ),
+            Panel(
+                "Memory of kept tiles",
+                "bytes",
+                lines!["max by (instance) (murmur_tile_cache_bytes{job=~\"$job\"})" => "{{instance}}"],
+            ),
+        ],
+    ),
+    Row(
+        "Rolling",
+        &[
+            Panel(
+                "Stretches that reads asked for",
+                "ops",
+                lines!["sum by (pipeline, outcome) (rate(murmur_rolls_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} {{outcome}}"],
+            ),
+            Panel(
+                "Slots rolled",
+                "ops",
+                lines!["sum by (pipeline) (rate(murmur_rolled_slots_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}}"],
+            ),
+            Panel(
+                "Units of DynamoDB that rolling wrote",
+                "ops",
+                lines!["sum by (pipeline) (rate(murmur_roll_consumed_wcu_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}}"],
             ),
         ],
     ),
