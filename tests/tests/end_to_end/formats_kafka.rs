@@ -1,5 +1,5 @@
-//! Protobuf that a descriptor describes, behind the prefix of Confluent's serializers, from a real broker through a whole
-//! program.
+//! Protobuf that a descriptor describes, behind the prefix of Confluent's serializers, and protobuf by a type of prost, from
+//! a real broker through a whole program.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Output};
 use std::sync::Arc;
 
 use murmur::app::App;
-use murmur::engine::{Confluent, Described, Description};
+use murmur::engine::{Confluent, Described, Description, Protobuf};
 use murmur::prelude::*;
 use murmur::query::Reader;
 use murmur::store::{Consistency, EmbeddedConfig, EmbeddedStore};
@@ -103,6 +103,37 @@ struct SentLine {
     cents: u64,
 }
 
+/// What a user makes of the message that prost gives him.
+#[murmur::event]
+struct Sale {
+    shop_id: String,
+    cents: u64,
+    #[murmur(time)]
+    at: Timestamp,
+}
+
+impl TryFrom<SentOrder> for Sale {
+    type Error = &'static str;
+
+    fn try_from(order: SentOrder) -> Result<Self, Self::Error> {
+        let placed_at = order.placed_at.ok_or("nobody knows when it was placed")?;
+        let cents = order.lines.iter().map(|line| line.cents).sum();
+        Ok(Self { shop_id: order.shop_id, cents, at: Timestamp::from_seconds(placed_at.seconds) })
+    }
+}
+
+#[murmur::aggregate]
+struct Takings {
+    sales: Count,
+    cents: Sum<u64>,
+}
+
+/// What a shop takes.
+#[murmur::pipeline(key = shop_id)]
+fn sales_by_shop(sale: &Sale) -> Takings {
+    Takings { sales: Count::one(), cents: Sum::of(sale.cents) }
+}
+
 /// The arguments of the program below, with spaces between them.
 const ARGUMENTS: &str = "MURMUR_TEST_PROGRAM_ARGUMENTS";
 
@@ -112,11 +143,13 @@ const ARGUMENTS: &str = "MURMUR_TEST_PROGRAM_ARGUMENTS";
 fn program() {
     let arguments = std::env::var(ARGUMENTS).unwrap();
     let app = App::new("orders", (&[][..], &[][..]));
-    let app = match arguments.strip_prefix("misspelt ") {
-        None => app.pipeline_in::<Turnovers, Confluent<Described<Orders>>>(),
-        Some(_) => app.pipeline_in::<Turnovers, Described<Misspelt>>(),
+    let (which, arguments) = arguments.split_once(' ').unwrap();
+    let app = match which {
+        "described" => app.pipeline_in::<Turnovers, Confluent<Described<Orders>>>(),
+        "misspelt" => app.pipeline_in::<Turnovers, Described<Misspelt>>(),
+        "prost" => app.pipeline_in::<SalesByShop, Protobuf<SentOrder>>(),
+        other => panic!("no program `{other}`"),
     };
-    let arguments = arguments.strip_prefix("misspelt ").unwrap_or(&arguments);
     assert_eq!(app.run_with(arguments.split(' ')), ExitCode::SUCCESS);
 }
 
@@ -176,7 +209,7 @@ async fn messages_that_a_descriptor_describes_are_counted_behind_the_prefix_of_c
     let (source, group) = (format!("kafka://{}/{topic}", cluster.brokers), Cluster::name("orders"));
     let letters = folder.path().join("letters");
     let ran = run(&format!(
-        "run --until-end --threads 1 --source {source}?group={group} --store {} --dead-letters {}",
+        "described run --until-end --threads 1 --source {source}?group={group} --store {} --dead-letters {}",
         store(folder.path()),
         letters.display()
     ));
@@ -192,15 +225,7 @@ async fn messages_that_a_descriptor_describes_are_counted_behind_the_prefix_of_c
         assert_eq!(first % 1_000_000, 1, "the nanoseconds of the message");
     }
 
-    let mut reasons = Vec::new();
-    for file in std::fs::read_dir(&letters).unwrap().map(|entry| entry.unwrap().path()) {
-        if file.extension().is_some_and(|extension| extension == "jsonl") {
-            let text = std::fs::read_to_string(file).unwrap();
-            let letters = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            reasons.extend(letters.map(|letter| letter["reason"].as_str().unwrap().to_owned()));
-        }
-    }
-    reasons.sort();
+    let reasons = reasons(&letters);
     let begins = [
         "not a `Order` behind a prefix of Confluent: it does not begin with a zero byte",
         "not a `Order` in protobuf: ",
@@ -214,6 +239,59 @@ async fn messages_that_a_descriptor_describes_are_counted_behind_the_prefix_of_c
     }
 }
 
+/// Why there are dead letters in this folder.
+fn reasons(letters: &Path) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for file in std::fs::read_dir(letters).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "jsonl") {
+            let text = std::fs::read_to_string(file).unwrap();
+            let letters = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            reasons.extend(letters.map(|letter| letter["reason"].as_str().unwrap().to_owned()));
+        }
+    }
+    reasons.sort();
+    reasons
+}
+
+#[tokio::test]
+async fn messages_of_a_type_that_prost_made_are_counted() {
+    let cluster = Cluster::from_environment();
+    let topic = cluster.topic("sales", 2).await;
+    let order = |n: u64, placed_at| SentOrder {
+        shop_id: format!("shop {}", n % 3),
+        lines: vec![SentLine { sku: "x".to_owned(), cents: n }, SentLine::default()],
+        placed_at,
+        ..SentOrder::default()
+    };
+    let when = |n| Some(Stamp { seconds: 1_700_000_000 + n as i64, nanos: 0 });
+    let good = (0..900).map(|n| order(n, when(n)).encode_to_vec());
+    let bad = [order(1, None).encode_to_vec(), vec![0xff, 1, 2]];
+    cluster.send_all(&topic, 2, good.chain(bad).map(|payload| Sent { payload, ..Sent::default() }));
+
+    let folder = tempfile::tempdir().unwrap();
+    let letters = folder.path().join("letters");
+    let ran = run(&format!(
+        "prost run --until-end --threads 1 --source kafka://{}/{topic}?group={} --store {} --dead-letters {}",
+        cluster.brokers,
+        Cluster::name("sales"),
+        store(folder.path()),
+        letters.display()
+    ));
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+
+    let opened = Arc::new(EmbeddedStore::open(&EmbeddedConfig::new(folder.path().join("store"))).unwrap());
+    let reader = Reader::<SalesByShop>::new(opened, 1);
+    for shop in 0..3 {
+        let key = SalesByShopKey { shop_id: format!("shop {shop}") };
+        let value = reader.get(&key, Consistency::Strong).await.unwrap().value;
+        let cents = (0..900).filter(|n| n % 3 == shop).sum::<u64>();
+        assert_eq!((value.sales, value.cents), (300, cents), "{key:?}");
+    }
+    let reasons = reasons(&letters);
+    assert!(reasons.len() == 2 && reasons[0].starts_with("not a `Sale` in protobuf: "), "{reasons:?}");
+    assert_eq!(reasons[1], "not a `Sale`: nobody knows when it was placed");
+}
+
 #[test]
 fn what_a_program_cannot_read_is_said_at_its_start() {
     let folder = tempfile::tempdir().unwrap();
@@ -225,7 +303,7 @@ fn what_a_program_cannot_read_is_said_at_its_start() {
         String::from_utf8_lossy(&ran.stderr).into_owned() + &String::from_utf8_lossy(&ran.stdout)
     };
     let run = format!("run --until-end --source {} --store {}", lines.display(), store(folder.path()));
-    let said = refused(run.clone());
+    let said = refused(format!("described {run}"));
     for part in ["`Order` takes its field `channel` from the header `channel`", "topic of Kafka", "`Option`"] {
         assert!(said.contains(part), "{part}: {said}");
     }

@@ -14,25 +14,29 @@ use crate::store_dynamodb;
 
 const PARTITIONS: i32 = 4;
 
-/// The stream's lines in a topic; the URL to read it by.
-async fn topic(stream: &Stream, hint: &str) -> String {
+/// The stream's lines, dealt to so many topics; the URL to read them by.
+async fn topics(stream: &Stream, hint: &str, number: usize) -> String {
     let cluster = Cluster::from_environment();
-    let topic = cluster.topic(hint, PARTITIONS).await;
     let lines = std::fs::read_to_string(&stream.file).unwrap();
-    cluster.send(&topic, PARTITIONS, lines.lines().map(str::to_owned));
-    format!("kafka://{}/{topic}?group={}", cluster.brokers, Cluster::name("workers"))
+    let mut topics = Vec::new();
+    for nth in 0..number {
+        let topic = cluster.topic(hint, PARTITIONS).await;
+        cluster.send(&topic, PARTITIONS, lines.lines().skip(nth).step_by(number).map(str::to_owned));
+        topics.push(topic);
+    }
+    format!("kafka://{}/{}?group={}", cluster.brokers, topics.join(","), Cluster::name("workers"))
 }
 
 #[tokio::test]
-async fn workers_share_out_a_topic_and_count_each_event_once() {
+async fn workers_share_out_two_topics_and_count_each_event_once() {
     let stream = Stream::generate(20_000, 40, 11);
-    let (source, folder) = (topic(&stream, "shared").await, stream.store("state"));
+    let (source, folder) = (topics(&stream, "shared", 2).await, stream.store("state"));
     let store = process::store(&folder);
     let run = ["run", "--until-end", "--threads", "3", "--source", &source, "--store", &store, "-o", "json"];
     let summary = process::json(example("page-traffic"), &run);
     assert_eq!(summary["applied"], stream.views.views.len());
     assert_eq!(summary["dead"], stream.views.malformed.len());
-    assert_eq!(summary["partitions"].as_array().map(Vec::len), Some(PARTITIONS as usize), "{summary}");
+    assert_eq!(summary["partitions"].as_array().map(Vec::len), Some(2 * PARTITIONS as usize), "{summary}");
     oracle::assert_pages(&answers(&folder), &stream.views.whole_truth());
     assert_eq!(dead_letters(&folder), malformed(&stream));
 
@@ -43,7 +47,7 @@ async fn workers_share_out_a_topic_and_count_each_event_once() {
 #[tokio::test]
 async fn kills_between_kafka_and_dynamodb_leave_the_counts_right() {
     let stream = Stream::generate(4_000, 15, 12);
-    let source = topic(&stream, "killed").await;
+    let source = topics(&stream, "killed", 1).await;
     let store = format!("dynamodb://{}?endpoint={}", store_dynamodb::prefix(), store_dynamodb::endpoint());
     let letters = stream.store("letters").display().to_string();
     let run = |more: &[&'static str]| {

@@ -126,3 +126,17 @@ async fn a_stop_makes_durable_what_was_read_for_every_pipeline() {
     let counted = count(&store, "words", "a").await;
     assert_eq!(counted, i128::from(read) - 1, "one of them is left out");
 }
+
+#[tokio::test]
+async fn each_pipeline_is_flushed_at_its_own_interval() {
+    let payloads = ["a@860000", "a@860001", "a@860002", "a@860003"];
+    let writes = async |hours: Span| {
+        let pipeline_intervals = [("hours".to_owned(), hours)].into();
+        let options = Options { flush_interval: Span::ZERO, pipeline_intervals, ..Options::default() };
+        let builder = worker(&Arc::new(MemoryStore::new()), &payloads, &Letters::default()).options(options);
+        to_the_end(builder.pipeline::<Words>().pipeline::<Hours>()).await.progress.writes
+    };
+    let often = writes(Span::ZERO).await;
+    assert!(often >= 4 && often.is_multiple_of(2), "both are written at the same moments: {often}");
+    assert_eq!(writes(Span::from_seconds(86_400)).await, often / 2 + 1, "one of them only at the end");
+}

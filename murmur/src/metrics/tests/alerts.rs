@@ -55,6 +55,22 @@ pub(super) const ALERTS: &[Alert] = &[
         about: "Each lies in the dead letters with its place and the reason.",
     },
     Alert {
+        name: "MurmurEventsExpired",
+        expr: "sum by (job, pipeline) (increase(murmur_events_expired_total[15m])) > 0",
+        lasts: "0m",
+        severity: "warning",
+        summary: "{{ $labels.pipeline }} left out {{ $value | humanize }} contributions of events whose retention had passed",
+        about: "They came later than the pipeline keeps anything. In a replay of old events that is as it should be.",
+    },
+    Alert {
+        name: "MurmurStoreSaysNothing",
+        expr: "sum by (job, instance, op) (increase(murmur_store_overdue_total[5m])) > 0",
+        lasts: "2m",
+        severity: "warning",
+        summary: "Calls ({{ $labels.op }}) of {{ $labels.instance }} wait for the store for more than five seconds",
+        about: "It takes calls and does not answer them: look at the network between, and at the store.",
+    },
+    Alert {
         name: "MurmurStoreUnreachable",
         expr: "sum by (job, instance) (rate(murmur_store_request_duration_seconds_count{outcome=~\"unavailable|ambiguous\"}[5m])) / sum by (job, instance) (rate(murmur_store_request_duration_seconds_count[5m])) > 0.5",
         lasts: "2m",
