@@ -146,7 +146,7 @@ impl Progress {
     }
 
     /// These partitions end there.
-    pub(super) fn see(&mut self, ends: &HashMap<PartitionId, Offset>) {
+    pub(super) fn see(&mut self, ends: &HashMap<PartitionId, Option<Offset>>) {
         for status in &mut self.partitions {
             status.lag = waiting(status.read, status.lag, ends.get(&status.partition));
         }
@@ -155,10 +155,11 @@ impl Progress {
 }
 
 /// How many payloads wait behind `read`, where the last batch said so many, and the source knows an end that may be
-/// further away. An end never comes nearer, so the larger one is right.
-pub(super) fn waiting(read: Option<Offset>, told: Option<u64>, end: Option<&Offset>) -> Option<u64> {
-    let seen = match (read.map(|read| read.words()), end.map(Offset::words)) {
-        (Some([a, b, c, read]), Some([x, y, z, end])) if [a, b, c] == [x, y, z] => Some(end.saturating_sub(read)),
+/// further away. An end never comes nearer, so the larger one is right. Where the source holds nothing, nothing waits.
+pub(super) fn waiting(read: Option<Offset>, told: Option<u64>, end: Option<&Option<Offset>>) -> Option<u64> {
+    let seen = match (read.map(|read| read.words()), end.map(|end| end.as_ref().map(Offset::words))) {
+        (_, Some(None)) => Some(0),
+        (Some([a, b, c, read]), Some(Some([x, y, z, end]))) if [a, b, c] == [x, y, z] => Some(end.saturating_sub(read)),
         _ => None,
     };
     told.max(seen)
@@ -270,12 +271,14 @@ mod tests {
     fn an_end_that_moves_while_nothing_is_read_is_seen() {
         let partitions = vec![status("a", 5, Some(0)), status("b", 9, None), status("c", 3, Some(4))];
         let mut progress = Progress { contact: Contact::Made, partitions, ..Progress::default() };
-        let end = |name, at| (PartitionId::new(name), Offset::from_u64(at));
+        let end = |name, at| (PartitionId::new(name), Some(Offset::from_u64(at)));
         progress.see(&HashMap::from([end("a", 3_005), end("b", 9), end("c", 4)]));
         let lags: Vec<_> = progress.partitions.iter().map(|status| status.lag).collect();
         assert_eq!(lags, [Some(3_000), Some(0), Some(4)], "an end of before does not bring it nearer");
         assert_eq!(progress.lag, Some(3_004));
-        assert_eq!(waiting(None, None, Some(&Offset::from_u64(7))), None, "from where is not known");
+        assert_eq!(waiting(None, None, Some(&Some(Offset::from_u64(7)))), None, "from where is not known");
+        assert_eq!(waiting(None, None, Some(&None)), Some(0), "there is nothing");
+        assert_eq!(waiting(None, Some(3), Some(&None)), Some(3), "it has come since");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn reached(owned: &Owned) -> Option<Timestamp> {
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Where partitions end, as far as anyone has looked.
-pub(super) type KnownEnds = Arc<Mutex<HashMap<PartitionId, Offset>>>;
+pub(super) type KnownEnds = Arc<Mutex<HashMap<PartitionId, Option<Offset>>>>;
 
 /// Have what waits shown while nothing is read: batches tell of it, and who waits for a store gets none. It never ends.
 pub(super) async fn look_ahead(look: Option<Ends>, known: KnownEnds, gauge: watch::Sender<Progress>) -> Infallible {

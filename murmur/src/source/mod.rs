@@ -121,8 +121,9 @@ pub enum Asks {
     Anything,
 }
 
-/// Asks for the offsets of the newest payloads of the partitions that the reader has now, as far as they can be found.
-pub type Ends = Box<dyn Fn() -> BoxFuture<'static, Vec<(PartitionId, Offset)>> + Send>;
+/// Asks for the offsets of the newest payloads of the partitions that the reader has now, as far as they can be found;
+/// `None` of one that holds nothing.
+pub type Ends = Box<dyn Fn() -> BoxFuture<'static, Vec<(PartitionId, Option<Offset>)>> + Send>;
 
 /// A stream of partitions and batches. One reader owns it; [`poll`](Self::poll) and
 /// [`release`](Self::release) may be cancelled only by dropping the source.

@@ -310,7 +310,7 @@ impl Source for Mute {
         let end = self.end.clone()?;
         Some(Box::new(move || {
             let end = *end.lock().unwrap();
-            Box::pin(async move { end.map(|end| (partition(), end)).into_iter().collect() })
+            Box::pin(async move { end.map(|end| (partition(), Some(end))).into_iter().collect() })
         }))
     }
 }

@@ -124,10 +124,11 @@ pub(super) fn ends(consumer: &Consumer, partitions: Vec<Position>) -> Result<Vec
 const GLANCE: Duration = Duration::from_secs(2);
 
 /// The offsets of the newest messages of these partitions, as far as brokers answer: who asks about one in vain asks
-/// about no further one.
-pub(super) fn newest(consumer: &Consumer, held: Vec<(PartitionId, Position)>) -> Vec<(PartitionId, Offset)> {
-    let ends = held.into_iter().map_while(|(id, at)| Some((id, consumer.range(&at, GLANCE).ok()?.1)));
-    ends.filter_map(|(id, end)| Some((id, Offset::from_u64(u64::try_from(end).ok()?.checked_sub(1)?)))).collect()
+/// about no further one. `None` of one that holds nothing.
+pub(super) fn newest(consumer: &Consumer, held: Vec<(PartitionId, Position)>) -> Vec<(PartitionId, Option<Offset>)> {
+    let ranges = held.into_iter().map_while(|(id, at)| Some((id, consumer.range(&at, GLANCE).ok()?)));
+    let newest = |(low, high): (i64, i64)| (low < high).then(|| u64::try_from(high - 1).ok().map(Offset::from_u64))?;
+    ranges.map(|(id, range)| (id, newest(range))).collect()
 }
 
 #[cfg(test)]
