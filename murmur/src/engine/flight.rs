@@ -4,9 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all, try_join_all};
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
+use super::assignment::AT_ONCE;
 use super::flush::{Flushed, Patience, Written, write_all};
 use super::meter::flush;
 use super::record::{PartitionRecord, Standing};
@@ -120,7 +121,8 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patienc
             let standing = patience.retry(|| record.raise(store, &table, &partition, standing)).await?;
             Ok::<_, crate::Error>(Durable { lane, partition, commit, standing })
         });
-        sent.reached = try_join_all(said).await?;
+        let said: Vec<_> = said.collect();
+        sent.reached = stream::iter(said).buffered(AT_ONCE).try_collect().await?;
     }
     Ok(sent)
 }
