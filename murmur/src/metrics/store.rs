@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -74,15 +74,28 @@ async fn call<T>(
 /// store may try for a while by itself before it fails.
 const OVERDUE: Duration = Duration::from_secs(5);
 
-/// The same, and said once if it takes long.
+/// The same, and said once if it takes long; of those that wait together, by one.
 async fn said_when_overdue<T>(op: &'static str, table: &str, request: impl Future<Output = T>) -> T {
     let mut request = pin!(request);
     if let Ok(answer) = tokio::time::timeout(OVERDUE, &mut request).await {
         return answer;
     }
     STORE_OVERDUE.counter([op]).increment(1);
-    tracing::warn!(op, table, seconds = OVERDUE.as_secs(), "the store has not answered yet; still waiting");
+    if is_to_be_said() {
+        tracing::warn!(op, table, seconds = OVERDUE.as_secs(), "the store has not answered yet; still waiting");
+    }
     request.await
+}
+
+/// Whether nobody has said so of another call just now.
+fn is_to_be_said() -> bool {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = said.is_none_or(|said| said.elapsed() >= OVERDUE);
+    if is_new {
+        *said = Some(Instant::now());
+    }
+    is_new
 }
 
 impl Records for Measured {

@@ -20,7 +20,7 @@ pub(super) const ALERTS: &[Alert] = &[
         lasts: "10m",
         severity: "warning",
         summary: "Worker {{ $labels.worker }} of {{ $labels.instance }} is {{ $value | humanizeDuration }} behind its source",
-        about: "It reads more slowly than events come, or it stands still. Look at the uncommitted age, the flushes and the store's throttles first; where they are fine, more workers or threads help, up to one for each partition.",
+        about: "It reads more slowly than events come, or it stands still. Look at the uncommitted age, the flushes and the store's throttles first; where they are fine, more workers or threads help, up to one for each partition. While old events are sent or read again, it is as old as they are.",
     },
     Alert {
         name: "MurmurManyWait",
