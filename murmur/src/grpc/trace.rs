@@ -8,9 +8,12 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 /// The headers of a request.
 struct Headers<'a>(&'a HeaderMap);
 
+/// Longest header that is looked at, in bytes; the standard asks for so many of `tracestate` to be passed on.
+const LONGEST: usize = 512;
+
 impl Extractor for Headers<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok()
+        self.0.get(name).filter(|value| value.len() <= LONGEST)?.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
