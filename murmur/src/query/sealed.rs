@@ -31,8 +31,9 @@ struct Kept {
 /// Tiles of an earlier life of their table are never found again, and make room in time.
 type Place = (Life, TileId);
 
-/// What a tile in the cache costs besides its parts: places in the cache's tables, and the vectors themselves.
-const OVERHEAD: usize = 256;
+/// What a tile in the cache costs besides its parts: its own vectors and counts of references, and places in the cache's
+/// tables, which may be half empty.
+const OVERHEAD: usize = 448;
 
 /// Bytes of a part of the cache with a lock of its own; it holds no tile that is larger.
 const SHARD: u64 = 1 << 20;
@@ -62,7 +63,7 @@ impl TileCache {
         // Their number is rounded up to a power of two.
         let shards = (bytes / SHARD).clamp(1, 32) as usize;
         let mut options = OptionsBuilder::new();
-        options.estimated_items_capacity((bytes / 1_024) as usize).weight_capacity(bytes).shards(shards);
+        options.estimated_items_capacity((bytes / 4_096) as usize).weight_capacity(bytes).shards(shards);
         let options = options.build().expect("a capacity");
         let tiles = Cache::with_options(options, Weigh, RandomState::new(), DefaultLifecycle::default());
         Self(Arc::new(Kept { tiles, bytes: catalogue::TILE_CACHE_BYTES.gauge(PLAIN) }))
