@@ -22,7 +22,7 @@ use super::{Failure, Settings, services};
 /// Without progress for so long, it is stuck.
 const STUCK: Duration = Duration::from_secs(45);
 /// A worker that is asked to stop does so within this time.
-const STOPPED: Duration = Duration::from_secs(20);
+const STOPPED: Duration = Duration::from_secs(60);
 /// How long something is waited for that takes seconds on a machine that does nothing else.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at the commits and the tables.

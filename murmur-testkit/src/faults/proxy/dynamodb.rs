@@ -73,6 +73,8 @@ pub struct Tally {
     pub failed: u64,
     /// Carried out and not answered.
     pub unanswered: u64,
+    /// Of them writes of tiles.
+    pub unanswered_tiles: u64,
     /// Refused as too large.
     pub too_large: u64,
     /// Refused for their credentials.
@@ -348,7 +350,9 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         reply = Bytes::from(whole.to_string());
     }
     if unanswered {
-        lock(&shared.tally).unanswered += 1;
+        let mut tally = lock(&shared.tally);
+        tally.unanswered += 1;
+        tally.unanswered_tiles += u64::from(is_tile);
         return Err(Closed);
     }
     Ok(said(status, reply))

@@ -1,10 +1,8 @@
 //! The broker itself.
 
-use std::time::Duration;
-
 use crate::faults::feed::Load;
 use crate::faults::services::OwnKafka;
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings, Verdict};
 
 pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
@@ -34,16 +32,16 @@ pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f18", load).await?;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(Duration::from_secs(20), |trial| trial.committed() > 300).await?;
+    trial.until(PATIENCE, |trial| trial.committed() > 300).await?;
     trial.stop(worker);
     let committed = trial.committed();
-    trial.until(trial.load.length() + Duration::from_secs(30), |trial| trial.is_fed()).await?;
+    trial.until(trial.load.length() + PATIENCE, |trial| trial.is_fed()).await?;
     let sent = trial.oracle.sent();
     let deleted = (committed + 1).max(sent - 10).min(sent);
     trial.cluster.delete_records(&trial.topic, 0, deleted.cast_signed()).await?;
     trial.restart(worker)?;
     trial.leave(worker);
-    let ended = trial.worker(worker).wait(Duration::from_secs(30));
+    let ended = trial.worker(worker).wait(PATIENCE);
     let errors = trial.worker(worker).errors();
     let refused = ended.is_some_and(|ended| ended.code() == Some(1)) && errors.contains("OFFSET_OUT_OF_RANGE");
     let verdict = if refused { Verdict::Refused } else { Verdict::Broken(format!("{ended:?}: {errors}")) };
@@ -51,7 +49,7 @@ pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {
     // And goes on when it is told that this is accepted.
     trial.source_options.push_str("&gap=accept");
     trial.restart(worker)?;
-    let went_on = trial.until(Duration::from_secs(30), |trial| trial.committed() >= sent).await?;
+    let went_on = trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
     let said = trial.worker(worker).errors().contains(&format!("skipped={}", deleted.saturating_sub(committed)));
     trial.stop(worker);
     trial.cluster.delete(&[&trial.topic, &trial.letters]).await;

@@ -1,6 +1,6 @@
 //! Workers that share the partitions of a topic.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::faults::feed::Load;
 use crate::faults::trial::{PATIENCE, Trial, Worker};
@@ -12,15 +12,14 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f05", load).await?;
     trial.feed()?;
     let first = trial.spawn(Worker::default())?;
-    let patience = Duration::from_secs(30);
-    trial.until(patience, |trial| trial.worker(first).figure("read") > 300).await?;
+    trial.until(PATIENCE, |trial| trial.worker(first).figure("read") > 300).await?;
     let mut takeovers = 0;
     let mut sleeper = first;
     loop {
         trial.pass_between(0, 300).await?;
         // Its last writes are on their way, and arrive when another one has written.
         let held = trial.dynamo.hold();
-        trial.until(patience, |_| !held.is_empty()).await?;
+        trial.until(PATIENCE, |_| !held.is_empty()).await?;
         trial.worker(sleeper).pause();
         trial.dynamo.pass();
         let awake = match trial.workers() {
@@ -29,10 +28,10 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
         };
         let partitions = u64::from(trial.load.partitions.cast_unsigned());
         let all = |trial: &mut Trial| trial.worker(awake).figure("partitions") == partitions;
-        let taken = trial.until(patience, all).await?;
+        let taken = trial.until(PATIENCE, all).await?;
         takeovers += u64::from(taken);
         let before = trial.worker(awake).figure("flushes");
-        trial.until(patience, |trial| trial.worker(awake).figure("flushes") > before + 2).await?;
+        trial.until(PATIENCE, |trial| trial.worker(awake).figure("flushes") > before + 2).await?;
         drop(held);
         trial.pass_between(200, 800).await?;
         trial.worker(sleeper).go_on();
@@ -167,11 +166,11 @@ pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {
     for _ in 0..2 {
         trial.spawn(Worker::default())?;
     }
-    trial.until(Duration::from_secs(30), |trial| trial.committed() > 300).await?;
+    trial.until(PATIENCE, |trial| trial.committed() > 300).await?;
     trial.grow().await?;
     let owned = |trial: &mut Trial| -> u64 { (0..2).map(|at| trial.worker(at).figure("partitions")).sum() };
     let began = Instant::now();
-    let found = trial.until(Duration::from_secs(30), |trial| owned(trial) == 6).await?;
+    let found = trial.until(PATIENCE, |trial| owned(trial) == 6).await?;
     trial.figures.push(("found_after_ms", began.elapsed().as_millis() as u64));
     // Whoever comes next begins where it was begun.
     let killed = trial.rng.usize(..2);

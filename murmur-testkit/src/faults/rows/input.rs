@@ -1,7 +1,5 @@
 //! Clocks, times, sizes and strangers.
 
-use std::time::Duration;
-
 use murmur::engine::{Clock, SystemClock};
 
 use crate::faults::feed::Load;
@@ -57,7 +55,7 @@ pub(super) async fn late_and_early(settings: Settings) -> Result<Finding, Failur
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
     let sent = trial.oracle.sent();
-    trial.until(trial.load.length() + Duration::from_secs(60), |trial| trial.committed() >= sent).await?;
+    trial.until(trial.load.length() + PATIENCE, |trial| trial.committed() >= sent).await?;
     let (expired, ahead) = (trial.worker(worker).figure("expired"), trial.worker(worker).figure("ahead"));
     let right = trial.oracle.expired();
     trial.figures.push(("expired", expired));
@@ -93,9 +91,9 @@ pub(super) async fn too_large(settings: Settings) -> Result<Finding, Failure> {
     trial.fail_points.extend(["before_closing", "after_closing", "after_dead_letters:2"].map(str::to_owned));
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(Duration::from_secs(20), |trial| trial.committed() > 300).await?;
+    trial.until(PATIENCE, |trial| trial.committed() > 300).await?;
     trial.dynamo.set(Troubles { room: Some(("hot".to_owned(), 4)), ..Troubles::default() });
-    let longest = trial.load.length() + Duration::from_secs(30);
+    let longest = trial.load.length() + PATIENCE;
     trial.until(longest, |trial| trial.fail_points.is_empty()).await?;
     trial.pass_between(500, 1_500).await?;
     trial.kill(worker)?;
@@ -119,9 +117,9 @@ pub(super) async fn impostor(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f40", Load { events: 2_000, ..Load::default() }).await?;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 0).await?;
+    trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 0).await?;
     let mut stranger = trial.stranger(&Worker::default().with(&["--pipelines", "impostor"]))?;
-    let ended = stranger.wait(Duration::from_secs(20));
+    let ended = stranger.wait(PATIENCE);
     let errors = stranger.errors();
     let refused = ended.is_some_and(|ended| ended.code() == Some(3)) && errors.contains("impostor.v1/tallies");
     let mut finding = trial.finish().await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::faults::feed::Load;
 use crate::faults::proxy::tcp::{Tcp, Toxics};
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings, Verdict};
 
 /// Several workers in one process, which have one place for their letters.
@@ -45,12 +45,12 @@ pub(super) async fn no_place(settings: Settings) -> Result<Finding, Failure> {
     trial.letter_brokers = proxy.address.to_string();
     let worker = trial.spawn(several())?;
     // Each has its part before anything is away: one that cannot give up a partition would keep it from the others.
-    trial.until(Duration::from_secs(30), |trial| trial.worker(worker).figure("owners") == THREADS).await?;
+    trial.until(PATIENCE, |trial| trial.worker(worker).figure("owners") == THREADS).await?;
     trial.feed()?;
-    trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 2).await?;
+    trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 2).await?;
     proxy.set(Toxics { down: true, ..Toxics::default() });
     let waits = |trial: &mut Trial| trial.worker(worker).figure("letters_wait");
-    let all_wait = trial.until(Duration::from_secs(30), |trial| waits(trial) == THREADS).await?;
+    let all_wait = trial.until(PATIENCE, |trial| waits(trial) == THREADS).await?;
     // What was durable before they began to wait may still be on its way to the group.
     trial.pass(Duration::from_secs(1)).await?;
     let before = trial.committed();
@@ -58,7 +58,7 @@ pub(super) async fn no_place(settings: Settings) -> Result<Finding, Failure> {
     let meanwhile = trial.committed() - before;
     let still_wait = waits(&mut trial) == THREADS;
     proxy.set(Toxics::default());
-    let none_waits = trial.until(Duration::from_secs(30), |trial| waits(trial) == 0).await?;
+    let none_waits = trial.until(PATIENCE, |trial| waits(trial) == 0).await?;
     trial.figures.push(("committed_meanwhile", meanwhile));
     Ok(trial
         .finish()
@@ -82,7 +82,7 @@ pub(super) async fn poison_storm(settings: Settings) -> Result<Finding, Failure>
             trial.restart(worker)?;
         }
         trial.leave(worker);
-        let ended = trial.worker(worker).wait(Duration::from_secs(60));
+        let ended = trial.worker(worker).wait(PATIENCE);
         errors = trial.worker(worker).errors();
         refused &= ended.is_some_and(|ended| ended.code() == Some(1)) && errors.contains("could not be counted");
         letters.push(trial.cluster.messages(&trial.letters)?.len() as u64);

@@ -1,10 +1,10 @@
 //! What a worker needs of its machine.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::faults::feed::Load;
 use crate::faults::proxy::tcp::{Cut, Tcp};
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
 pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failure> {
@@ -16,7 +16,7 @@ pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failur
     trial.may_end = true;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 2).await?;
+    trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 2).await?;
     let (mut times, mut stopped, mut felt) = (0, 0, false);
     loop {
         let before = trial.restarts();
@@ -39,7 +39,7 @@ pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failur
     }
     let lifted = Instant::now();
     let sent = trial.oracle.sent();
-    let recovered = trial.until(Duration::from_secs(60), |trial| trial.committed() >= sent).await?;
+    let recovered = trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
     trial.figures.push(("times_without", times));
     trial.figures.push(("stopped", stopped));
     trial.figures.push(("recovery_ms", lifted.elapsed().as_millis() as u64));

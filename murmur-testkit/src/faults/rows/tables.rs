@@ -13,7 +13,7 @@ use murmur::{Error, ErrorKind};
 
 use crate::faults::feed::Load;
 use crate::faults::proxy::dynamodb::Troubles;
-use crate::faults::trial::{Trial, Worker};
+use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings, Verdict};
 use crate::pipelines::{Tallies, Tally, Tick, TickKey, Trails};
 
@@ -21,22 +21,22 @@ pub(super) async fn denied(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f38", Load::default()).await?;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(Duration::from_secs(20), |trial| trial.worker(worker).figure("flushes") > 2).await?;
+    trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 2).await?;
     let mut silent = None;
     for name in ["ExpiredTokenException", "AccessDeniedException"] {
         trial.dynamo.set(Troubles { denied: Some(name), ..Troubles::default() });
         let says = |trial: &mut Trial| trial.worker(worker).errors().contains(name);
-        if !trial.until(Duration::from_secs(20), says).await? {
+        if !trial.until(PATIENCE, says).await? {
             silent = Some(name);
         }
         // One that is started meanwhile waits too.
         trial.kill(worker)?;
-        trial.until(Duration::from_secs(20), says).await?;
+        trial.until(PATIENCE, says).await?;
         trial.pass(settings.length.map_or(Duration::from_secs(1), |length| length / 8)).await?;
         trial.dynamo.set(Troubles::default());
         let before = trial.committed();
         let sent = trial.oracle.sent();
-        trial.until(Duration::from_secs(30), |trial| trial.committed() > before.min(sent - 1)).await?;
+        trial.until(PATIENCE, |trial| trial.committed() > before.min(sent - 1)).await?;
     }
     let (refused, restarts) = (trial.dynamo.tally().denied, trial.restarts());
     trial.figures.push(("denied", refused));
@@ -123,11 +123,11 @@ pub(super) async fn damaged(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f42", Load::default()).await?;
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(Duration::from_secs(20), |trial| trial.committed() > 1_000).await?;
+    trial.until(PATIENCE, |trial| trial.committed() > 1_000).await?;
     trial.dynamo.set(Troubles { damaged: Some("k5".to_owned()), ..Troubles::default() });
     trial.kill(worker)?;
     trial.leave(worker);
-    let ended = trial.worker(worker).wait(Duration::from_secs(30));
+    let ended = trial.worker(worker).wait(PATIENCE);
     let errors = trial.worker(worker).errors();
     let named = errors.contains("k5") && errors.contains("checksum");
     let refused = ended.is_some_and(|ended| ended.code() == Some(1)) && named;
