@@ -1,8 +1,10 @@
 //! What an update and a merge of each aggregate cost, on elements that are equally frequent and on elements by Zipf's
-//! law: alone, beside the sketches of the crate `datasketches`, and inside the real worker.
+//! law: alone, beside the sketches of the crate `datasketches`, and inside the real worker. And what a whole pipeline of
+//! five of them costs.
 
 mod cases;
 mod peers;
+mod traffic;
 mod worker;
 
 use cases::Case;
@@ -18,6 +20,8 @@ const SEED: u64 = 11;
 const PARTS: usize = 64;
 /// How often what is updated is run.
 const RUNS: usize = 3;
+/// The name of the whole pipeline among the aggregates.
+const TRAFFIC: &str = "page-traffic";
 /// CPU time in seconds that merges are repeated for, so that the clock can tell.
 const LONG_ENOUGH: f64 = 0.05;
 
@@ -75,7 +79,22 @@ impl Bench<'_> {
         self.each::<cases::Top>(draws)?;
         self.each::<cases::Spread>(draws)?;
         self.each::<cases::Often>(draws)?;
-        self.each::<cases::Members>(draws)
+        self.each::<cases::Members>(draws)?;
+        self.traffic(draws)
+    }
+
+    /// The pipeline of `examples/page-traffic`, beside one that counts the same events.
+    fn traffic(&mut self, draws: &Draws) -> Result<(), String> {
+        if self.variant.is_some_and(|variant| variant != TRAFFIC) {
+            return Ok(());
+        }
+        self.found = true;
+        let traffic = traffic::Traffics::new(draws);
+        let (count, counted) = best(|| traffic.run_count())?;
+        let (used, right) = best(|| traffic.run())?;
+        let over = per_event(&used, draws) - per_event(&count, draws);
+        self.line((TRAFFIC, "pipeline"), draws.events(), used, counted && right, None, &[("ns_over_count", over)]);
+        Ok(())
     }
 
     fn each<C: Case>(&mut self, draws: &Draws) -> Result<(), String> {
@@ -86,7 +105,7 @@ impl Bench<'_> {
         self.update::<C>(draws)?;
         let (used, right) = best(|| worker::run::<C>(draws))?;
         let over = per_event(&used, draws) - self.baseline;
-        self.line::<C>("worker", draws.events(), used, right, None, &[("ns_over_count", over)]);
+        self.line((C::NAME, "worker"), draws.events(), used, right, None, &[("ns_over_count", over)]);
         self.merge::<C>(draws);
         Ok(())
     }
@@ -99,12 +118,19 @@ impl Bench<'_> {
             Ok((meter.used(), C::is_right(&value, draws)))
         })?;
         let Some((peer, peer_right)) = peers::run(C::NAME, draws)? else {
-            self.line::<C>("update", draws.events(), used, right, None, &[]);
+            self.line((C::NAME, "update"), draws.events(), used, right, None, &[]);
             return Ok(());
         };
         let (ratio, theirs) = (used.cpu_s / peer.cpu_s, per_event(&peer, draws));
         let ratio = Some((ratio, "datasketches".to_owned()));
-        self.line::<C>("update", draws.events(), used, right && peer_right, ratio, &[("ns_datasketches", theirs)]);
+        self.line(
+            (C::NAME, "update"),
+            draws.events(),
+            used,
+            right && peer_right,
+            ratio,
+            &[("ns_datasketches", theirs)],
+        );
         Ok(())
     }
 
@@ -128,12 +154,12 @@ impl Bench<'_> {
             made.get_or_insert(whole);
         }
         let right = made.is_some_and(|whole| C::is_right(&whole, draws));
-        self.line::<C>("merge", merges, used, right, None, &[]);
+        self.line((C::NAME, "merge"), merges, used, right, None, &[]);
     }
 
-    fn line<C: Case>(
+    fn line(
         &mut self,
-        what: &str,
+        (name, what): (&str, &str),
         events: u64,
         used: Used,
         exact: bool,
@@ -145,7 +171,7 @@ impl Bench<'_> {
         for (name, figure) in each.iter().chain(figures) {
             more.insert((*name).to_owned(), ((figure * 10.0).round() / 10.0).into());
         }
-        let variant = format!("{}/{}/{what}", C::NAME, self.shape);
+        let variant = format!("{name}/{}/{what}", self.shape);
         (self.report)(Measurement { name: "aggregates", variant, events, used, exact, ratio, more });
     }
 }
@@ -193,6 +219,7 @@ mod tests {
         let of = |end: &str| lines.iter().filter(|line| line["variant"].as_str().unwrap().ends_with(end)).count();
         assert_eq!((of("/uniform/update"), of("/uniform/merge"), of("/uniform/worker")), (20, 20, 20));
         assert_eq!((of("/zipf/update"), of("/zipf/merge"), of("/zipf/worker")), (20, 20, 20));
+        assert_eq!((of("page-traffic/uniform/pipeline"), of("page-traffic/zipf/pipeline")), (1, 1));
         let error = measure(Some(10), Some(500), Some("hll"), &mut |_| ()).unwrap_err();
         assert!(error.contains("`hll`"), "{error}");
     }
