@@ -16,6 +16,8 @@ mod measurement;
 mod pool;
 mod resources;
 #[cfg(feature = "services")]
+mod rolling;
+#[cfg(feature = "services")]
 mod tally;
 mod views;
 
@@ -71,6 +73,10 @@ enum Name {
     /// scripts/services.sh.
     #[cfg(feature = "services")]
     Kafka,
+    /// Write units of rolling finished tiles beside those of the events, and what reads gain by it; needs DynamoDB
+    /// (`MURMUR_TEST_DYNAMODB`).
+    #[cfg(feature = "services")]
+    Rolling,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
 }
@@ -109,6 +115,8 @@ fn main() -> ExitCode {
         Name::Dynamodb => dynamodb::measure(arguments.events, arguments.keys, &mut report),
         #[cfg(feature = "services")]
         Name::Kafka => kafka::measure(&arguments, &mut report),
+        #[cfg(feature = "services")]
+        Name::Rolling => rolling::measure(arguments.events, arguments.keys, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {

@@ -8,6 +8,8 @@ mod traffic;
 mod worker;
 
 use cases::Case;
+#[cfg(feature = "services")]
+pub(crate) use cases::is_near;
 use murmur::aggregate::Monoid;
 use serde_json::Map;
 

@@ -1,0 +1,214 @@
+//! What rolling costs in write units, beside those of the events themselves, and what reads gain by it: on the DynamoDB
+//! that `MURMUR_TEST_DYNAMODB` names, by what its replies say.
+
+mod reads;
+mod stream;
+
+use std::sync::Arc;
+
+use futures_util::stream::{StreamExt, TryStreamExt, iter};
+use murmur::aggregate::Monoid;
+use murmur::engine::{Options, Worker};
+use murmur::metrics::catalogue::STORE_WRITE_UNITS;
+use murmur::prelude::*;
+use murmur::query::Reader;
+use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
+use serde_json::Map;
+use tokio::sync::watch;
+
+use crate::aggregates::is_near;
+use crate::measurement::Measurement;
+use crate::resources::Meter;
+use crate::tally::Tally;
+use crate::views::NoLetters;
+use reads::Reads;
+use stream::{Stream, Truth, Visit, decode};
+
+/// As many events of a page as it takes to be busy in most minutes of 30 days.
+const DENSE: u64 = 50_000;
+/// Three a day.
+const SPARSE: u64 = 90;
+/// Pages that are rolled, or asked about, at the same time.
+const AT_ONCE: usize = 16;
+
+/// Visits and what their visitors' numbers sum up to: numbers that the store adds (Form A).
+#[murmur::aggregate]
+struct Visits {
+    visits: Count,
+    sum: Sum<u64>,
+}
+
+#[murmur::pipeline(key = page, window = sliding("35d", slot = "1m"))]
+fn visits_by_minute(visit: &Visit) -> Visits {
+    Visits { visits: Count::one(), sum: Sum::of(u64::from(visit.who)) }
+}
+
+/// A sketch, which is put as a whole (Form B).
+#[murmur::pipeline(key = page, window = sliding("35d", slot = "1m"))]
+fn visitors_by_minute(visit: &Visit) -> Distinct {
+    Distinct::of(visit.who)
+}
+
+/// A pipeline to measure.
+trait Rolled: Pipeline<Event = Visit> {
+    /// Its name in the output.
+    const VARIANT: &'static str;
+
+    fn key(page: u32) -> Self::Key;
+
+    /// Whether this is a right answer about a page.
+    fn is_right(reply: &<Self::Aggregate as Monoid>::Reply, truth: &Truth) -> bool;
+}
+
+impl Rolled for VisitsByMinute {
+    const VARIANT: &'static str = "numbers";
+
+    fn key(page: u32) -> VisitsByMinuteKey {
+        VisitsByMinuteKey { page }
+    }
+
+    fn is_right(reply: &<Visits as Monoid>::Reply, truth: &Truth) -> bool {
+        (reply.visits, reply.sum) == (truth.visits, truth.sum)
+    }
+}
+
+impl Rolled for VisitorsByMinute {
+    const VARIANT: &'static str = "sketch";
+
+    fn key(page: u32) -> VisitorsByMinuteKey {
+        VisitorsByMinuteKey { page }
+    }
+
+    fn is_right(reply: &<Distinct as Monoid>::Reply, truth: &Truth) -> bool {
+        is_near(reply, truth.visitors.len() as u64)
+    }
+}
+
+/// A line for each pipeline and density of keys.
+pub(crate) fn measure(
+    events: Option<u64>,
+    keys: Option<u64>,
+    report: &mut dyn FnMut(Measurement),
+) -> Result<(), String> {
+    let endpoint = std::env::var("MURMUR_TEST_DYNAMODB").map_err(|_| {
+        "MURMUR_TEST_DYNAMODB names no DynamoDB server; `scripts/services.sh start dynamodb`, then \
+         `export $(scripts/services.sh env)`"
+    })?;
+    let events = events.unwrap_or(200_000);
+    let densities = match keys {
+        Some(keys) => vec![(format!("keys-{keys}"), keys)],
+        None => vec![("dense".to_owned(), events.div_ceil(DENSE)), ("sparse".to_owned(), events.div_ceil(SPARSE))],
+    };
+    // Before a store is opened.
+    let bench = Bench { endpoint, tally: Tally::install()? };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    for (density, keys) in densities {
+        let stream = Stream::new(events, keys.try_into().map_err(|_| "so many different keys are too many")?);
+        report(runtime.block_on(bench.run::<VisitsByMinute>(&density, &stream)).map_err(|error| error.to_string())?);
+        report(runtime.block_on(bench.run::<VisitorsByMinute>(&density, &stream)).map_err(|error| error.to_string())?);
+    }
+    Ok(())
+}
+
+struct Bench {
+    endpoint: String,
+    tally: Tally,
+}
+
+impl Bench {
+    /// Write units of everything until now, records among them.
+    fn units(&self) -> u64 {
+        self.tally.sum(STORE_WRITE_UNITS.name, None)
+    }
+
+    async fn run<P: Rolled>(&self, density: &str, stream: &Stream) -> murmur::Result<Measurement> {
+        let store = self.store::<P>(density, stream).await?;
+        let before = self.units();
+        let meter = Meter::start();
+        let events = fill::<P>(&store, stream).await?;
+        let used = meter.used();
+        let live = self.units();
+        let unrolled = Reads::of::<P>(&store, stream).await?;
+        let started = self.units();
+        roll::<P>(&store, stream).await?;
+        let ended = self.units();
+        let rolled = Reads::of::<P>(&store, stream).await?;
+
+        let mut more = Map::new();
+        more.insert("keys".into(), stream.pages.into());
+        let per_million = |units: u64| (units as f64 / events as f64 * 1e6).round();
+        more.insert("write_units_per_million".into(), per_million(live - before).into());
+        more.insert("roll_units_per_million".into(), per_million(ended - started).into());
+        for (when, reads) in [("before", &unrolled), ("after", &rolled)] {
+            more.insert(format!("items_{when}"), reads.items.into());
+            more.insert(format!("read_units_{when}"), reads.units.into());
+        }
+        let (variant, exact) = (format!("{}/{density}", P::VARIANT), unrolled.right && rolled.right);
+        Ok(Measurement { name: "rolling", variant, events, used, exact, ratio: None, more })
+    }
+
+    /// A store on tables of its own.
+    async fn store<P: Rolled>(&self, density: &str, stream: &Stream) -> murmur::Result<Arc<dyn Store>> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let prefix = format!("bench{now}-{}-{density}-{}-", P::VARIANT, stream.pages);
+        let config = DynamoConfig { prefix, endpoint: Some(self.endpoint.clone()), ..DynamoConfig::new() };
+        let store: Arc<dyn Store> = Arc::new(DynamoStore::open(&config).await?);
+        store.ensure(&Table::new(P::SPEC.name, 1).shelf(), &[]).await?;
+        Ok(store)
+    }
+}
+
+/// Have a worker read all events, with its options as they are; how many it has applied.
+async fn fill<P: Rolled>(store: &Arc<dyn Store>, stream: &Stream) -> murmur::Result<u64> {
+    let worker = Worker::builder(store.clone(), Box::new(stream.payloads()), decode, Box::new(NoLetters));
+    let worker = worker.options(Options::default()).pipeline::<P>().build();
+    let (_stop, stopped) = watch::channel(false);
+    Ok(worker.run(stopped).await?.progress.applied)
+}
+
+/// Roll what is finished of all pages: the slots that lie within the days, as reads of these days ask for it.
+async fn roll<P: Rolled>(store: &Arc<dyn Store>, stream: &Stream) -> murmur::Result<()> {
+    let reader = Reader::<P>::new(store.clone(), 1);
+    // The first one says how far rolling has come; the others only look it up.
+    reader.roll(&P::key(0), stream.days).await?;
+    let reader = &reader;
+    let rolls = iter(1..stream.pages).map(async |page| reader.roll(&P::key(page), stream.days).await);
+    rolls.buffer_unordered(AT_ONCE).try_for_each(async |_| Ok(())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use murmur::store::MemoryStore;
+
+    use super::*;
+
+    async fn filled<P: Rolled>(stream: &Stream) -> Arc<dyn Store> {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        fill::<P>(&store, stream).await.unwrap();
+        store
+    }
+
+    async fn fewer_items_say_the_same<P: Rolled>() {
+        let stream = Stream::new(3_000, 3);
+        let store = filled::<P>(&stream).await;
+        let before = Reads::of::<P>(&store, &stream).await.unwrap();
+        roll::<P>(&store, &stream).await.unwrap();
+        let after = Reads::of::<P>(&store, &stream).await.unwrap();
+        assert!(before.right && after.right);
+        assert!(after.items * 10.0 < before.items, "{} of {}", after.items, before.items);
+        assert!(after.units < before.units, "{} of {}", after.units, before.units);
+    }
+
+    #[tokio::test]
+    async fn rolled_pages_have_fewer_items_that_say_the_same() {
+        fewer_items_say_the_same::<VisitsByMinute>().await;
+        fewer_items_say_the_same::<VisitorsByMinute>().await;
+    }
+
+    #[tokio::test]
+    async fn a_wrong_end_state_shows() {
+        let store = filled::<VisitsByMinute>(&Stream::new(2_999, 3)).await;
+        assert!(!Reads::of::<VisitsByMinute>(&store, &Stream::new(3_000, 3)).await.unwrap().right);
+    }
+}
