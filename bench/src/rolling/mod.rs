@@ -94,16 +94,18 @@ pub(crate) fn measure(
         "MURMUR_TEST_DYNAMODB names no DynamoDB server; `scripts/services.sh start dynamodb`, then \
          `export $(scripts/services.sh env)`"
     })?;
-    let events = events.unwrap_or(200_000);
+    let [many, fewer] = events.map_or([4 * DENSE, 1_000 * SPARSE], |events| [events; 2]);
     let densities = match keys {
-        Some(keys) => vec![(format!("keys-{keys}"), keys)],
-        None => vec![("dense".to_owned(), events.div_ceil(DENSE)), ("sparse".to_owned(), events.div_ceil(SPARSE))],
+        Some(keys) => vec![(format!("keys-{keys}"), many, keys)],
+        None => {
+            vec![("dense".to_owned(), many, many.div_ceil(DENSE)), ("sparse".to_owned(), fewer, fewer.div_ceil(SPARSE))]
+        }
     };
     // Before a store is opened.
     let bench = Bench { endpoint, tally: Tally::install()? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    for (density, keys) in densities {
+    for (density, events, keys) in densities {
         let stream = Stream::new(events, keys.try_into().map_err(|_| "so many different keys are too many")?);
         report(runtime.block_on(bench.run::<VisitsByMinute>(&density, &stream)).map_err(|error| error.to_string())?);
         report(runtime.block_on(bench.run::<VisitorsByMinute>(&density, &stream)).map_err(|error| error.to_string())?);
