@@ -9,9 +9,11 @@ use murmur::time::TimeRange;
 use crate::pool::Pool;
 
 const MINUTE: i64 = 60_000_000;
-const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * 60 * MINUTE;
 /// Thirty days.
-pub(super) const SPAN: i64 = 30 * 24 * HOUR;
+const SPAN: i64 = 30 * DAY;
+/// When they end, in the day: what the first and the last day cost depends on it.
+const END: i64 = (13 * 60 + 17) * MINUTE;
 /// How many visitors there are.
 const VISITORS: u32 = 5_000;
 /// Bytes of a payload: page, visitor, time.
@@ -30,14 +32,14 @@ pub(super) struct Visit {
 pub(super) struct Stream {
     events: u64,
     pub(super) pages: u32,
-    /// 30 days up to the hour before this one. Both sides are edges of minutes, and of nothing above them.
+    /// 30 days up to 13:17 of today or yesterday. Both sides are edges of minutes, and of nothing above them.
     pub(super) days: TimeRange,
 }
 
 impl Stream {
     pub(super) fn new(events: u64, pages: u32) -> Self {
         let now = SystemClock.now().as_micros();
-        let end = now - now % HOUR - HOUR + 17 * MINUTE;
+        let end = (now - END).div_euclid(DAY) * DAY + END;
         let days = TimeRange::new(Timestamp::from_micros(end - SPAN), Timestamp::from_micros(end));
         Self { events, pages, days }
     }
