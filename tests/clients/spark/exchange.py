@@ -1,8 +1,8 @@
 """Runs the SQL of docs/spark.md in Spark: exchange.py PAGE FOLDER
 
 FOLDER has a file `SECTION.TYPE.jsonl` for each section of the page and type of elements it is to be run with. Each line
-is a key with its elements, and the sketch that Murmur made of them in base64. Prints what the views `made`, `read` and
-`joined` of each section have, by the name of the file, the view, and the key.
+is a key with its elements, and the sketch that Murmur made of them in base64. Prints what the views of each section
+have, by the name of the file, the view, and the key; where a row is about two keys, they have a slash between them.
 """
 
 import json
@@ -15,8 +15,6 @@ from pathlib import Path
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
 from pyspark.sql import SparkSession
-
-VIEWS = ("made", "read", "joined")
 
 
 def statements(page):
@@ -57,12 +55,14 @@ def run(spark, file, element, sql):
     rows.selectExpr("key", "explode(elements) AS element").createOrReplaceTempView("events")
     for statement in sql:
         spark.sql(statement)
+    names = re.findall(r"CREATE OR REPLACE TEMPORARY VIEW (\w+)", ";".join(sql))
     views = {}
-    for view in VIEWS:
-        lines = spark.sql(f"SELECT key, to_json(struct(*)) AS line FROM {view}").collect()
-        views[view] = {row.key: json.loads(row.line) for row in lines}
+    for view in names:
+        lines = spark.sql(f"SELECT to_json(struct(*)) AS line FROM {view}").collect()
+        rows = [json.loads(row.line) for row in lines]
+        views[view] = {"/".join(row[name] for name in ("key", "other") if name in row): row for row in rows}
     # A section that lacks one must not find another section's.
-    for view in VIEWS:
+    for view in names:
         spark.catalog.dropTempView(view)
     return views
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use murmur::aggregate::{Distinct, DistinctSet, Monoid, Question};
 use serde_json::Value;
 
@@ -35,6 +37,8 @@ fn cases<A: Monoid>(of_text: fn(Option<String>) -> A, of_number: fn(i64) -> A) -
         ("texts_4097", texts(4_097)),
         ("texts_5000", texts(5_000)),
         ("texts_100000", texts(100_000)),
+        // Two thirds of them are none of the 5,000.
+        ("texts_from_3000", texts(9_000).split_off(3_000)),
     ];
     let numbers = [
         ("zero", vec![0]),
@@ -42,6 +46,7 @@ fn cases<A: Monoid>(of_text: fn(Option<String>) -> A, of_number: fn(i64) -> A) -
         ("numbers_20", numbers(20)),
         ("numbers_3000", numbers(3_000)),
         ("numbers_100000", numbers(100_000)),
+        ("numbers_from_2000", numbers(60_000).split_off(2_000)),
     ];
     vec![
         ("STRING", texts.into_iter().map(|(key, texts)| Case::new(key, texts, of_text)).collect()),
@@ -71,18 +76,51 @@ impl Exchanged for DistinctSet {
     }
 
     fn check(case: &Case<Self>, spark: &Spark<Self>) {
-        check(case, spark, |sketch| sketch.reply(&Question::default()).unwrap().value);
+        check(case, spark, value);
     }
+
+    fn check_pairs(cases: &[(&Case<Self>, Self)], combined: &Value) {
+        for (a, a_of_spark) in cases {
+            for (b, b_of_spark) in cases {
+                check_pair(&format!("{}/{}", a.key, b.key), [&a.ours, &b.ours], [a_of_spark, b_of_spark], combined);
+            }
+        }
+    }
+}
+
+/// What `CombineSets` makes of two sets.
+type Combine = fn(&DistinctSet, &DistinctSet) -> DistinctSet;
+
+/// Unions, intersections and differences are the same sketches, whoever makes them of sketches of whom.
+fn check_pair(pair: &str, ours: [&DistinctSet; 2], theirs: [&DistinctSet; 2], combined: &Value) {
+    let row = &combined[pair];
+    let operations: [(&str, Combine); 3] =
+        [("united", DistinctSet::union), ("common", DistinctSet::intersection), ("left_over", DistinctSet::difference)];
+    for (name, combine) in operations {
+        let made = combine(ours[0], ours[1]);
+        let bytes_of_spark = BASE64.decode(row[name].as_str().unwrap()).unwrap();
+        let made_by_spark = DistinctSet::decode(&bytes_of_spark).unwrap();
+        assert!(bytes(&made_by_spark) == bytes(&made), "`{name}` of `{pair}`: Spark makes another one of our sketches");
+        let estimate = row[format!("{name}_estimate")].as_f64();
+        assert_eq!(estimate, Some(value(&made).round()), "`{name}` of `{pair}`: what Spark reads in it");
+        let of_theirs = combine(theirs[0], theirs[1]);
+        assert!(bytes(&of_theirs) == bytes(&made), "`{name}` of `{pair}`: we make another one of Spark's sketches");
+    }
+}
+
+fn value(sketch: &DistinctSet) -> f64 {
+    sketch.reply(&Question::default()).unwrap().value
+}
+
+fn bytes(sketch: &impl Monoid) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    sketch.encode(&mut bytes);
+    bytes
 }
 
 /// The sketch of a set is one and the same, whoever made it, and so is the union of both.
 fn check<A: Monoid>(case: &Case<A>, spark: &Spark<A>, estimate: impl Fn(&A) -> f64) {
     let Case { key, elements, ours } = case;
-    let bytes = |sketch: &A| {
-        let mut bytes = Vec::new();
-        sketch.encode(&mut bytes);
-        bytes
-    };
     let mut merged = ours.clone();
     merged.combine(spark.made.clone());
     assert!(bytes(&spark.made) == bytes(ours), "`{key}`: Spark's sketch of the same elements is another one");

@@ -31,6 +31,10 @@ pub(crate) trait Exchanged: Monoid {
 
     /// Whether Spark does the same as we do.
     fn check(case: &Case<Self>, spark: &Spark<Self>);
+
+    /// Whether Spark makes of two of our sketches what we make of them, and we of two of Spark's, where sketches can be
+    /// combined in more than one way. `combined` has Spark's rows of two keys.
+    fn check_pairs(_cases: &[(&Case<Self>, Self)], _combined: &Value) {}
 }
 
 /// Events, and what we make of them.
@@ -103,6 +107,7 @@ fn prepare<A: Exchanged>(folder: &Path) -> Box<dyn FnOnce(&Value)> {
     Box::new(move |replies| {
         for (element, cases) in &cases {
             let views = &replies[format!("{}.{element}", A::SECTION)];
+            let mut pairs = Vec::new();
             for case in cases {
                 let row = |view: &str| &views[view][case.key];
                 let bytes = |view| BASE64.decode(row(view)["sketch"].as_str().unwrap()).unwrap();
@@ -116,12 +121,14 @@ fn prepare<A: Exchanged>(folder: &Path) -> Box<dyn FnOnce(&Value)> {
                     joined_read: row("joined")["estimate"].clone(),
                 };
                 A::check(case, &spark);
+                pairs.push((case, spark.made.clone()));
                 if A::GOLDEN.contains(&case.key) {
                     let kept = kept(A::SECTION, case.key, &bytes("made"));
                     spark.made = A::decode(&kept).unwrap_or_else(|error| panic!("golden `{}`: {error}", case.key));
                     A::check(case, &spark);
                 }
             }
+            A::check_pairs(&pairs, &views["combined"]);
         }
     })
 }
