@@ -79,11 +79,13 @@ macro_rules! timed {
 }
 
 timed! {
-    /// The value of the earliest time; of equal times, the one that comes first in the order of combining.
+    /// The value of the earliest time; of equal times, the one that comes first in the order of combining: what came in
+    /// time before what came late, then partitions by their names, then offsets.
     First, Ordering::Less
 }
 
 timed! {
-    /// The value of the latest time; of equal times, the one that comes last in the order of combining.
+    /// The value of the latest time; of equal times, the one that comes last in the order of combining, as
+    /// [`First`] has it.
     Last, Ordering::Greater | Ordering::Equal
 }
