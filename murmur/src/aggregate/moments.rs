@@ -7,7 +7,9 @@ use crate::{Error, ErrorKind};
 ///
 /// The store can only add, so these are sums around zero, which lose what the mean has in common with the numbers:
 /// kept in plain floats, a variance would be wrong by about `2^-53 (mean / deviation)^2`. Sum and squares are kept with
-/// what rounding lost of them instead (about 106 bits, see [`Number::Float`]), and subtracted so: the relative error of
+/// what rounding lost of them instead (about 106 bits, see [`Number::Float`]: Knuth's two-sum, "The Art of Computer
+/// Programming" 2, 4.2.2, and Dekker's product, "A Floating-Point Technique for Extending the Available Precision",
+/// Numerische Mathematik 1971), and subtracted so (`sum(x^2) - sum(x)^2 / n`, König and Huygens): the relative error of
 /// the variance stays below `2^-90 (mean / deviation)^2`, for a mean of a billion deviations below `2^-30`.
 ///
 /// A number whose square leaves the range of `f64` (above 1.3e154) is refused, as are infinities and NaN.

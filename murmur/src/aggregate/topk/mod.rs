@@ -21,7 +21,9 @@ pub const MAX_ITEM_BYTES: usize = 256;
 
 /// The `N` most frequent texts, each with bounds that always hold.
 ///
-/// A Frequent Items sketch with a map of `8 N` places, rounded up to a power of two, of which three quarters are used.
+/// A Frequent Items sketch (Anderson, Bevan, Lang, Liberty, Rhodes, Thaler, "A High-Performance Algorithm for Identifying
+/// Frequent Items in Data Streams", IMC 2017, which takes the median of all counts from each where Misra and Gries take
+/// the least) with a map of `8 N` places, rounded up to a power of two, of which three quarters are used.
 /// While there are no more different items than that, every count is exact. Beyond, counts are too high by at most
 /// [`maximum_error`](TopItems::maximum_error), which is never more than `3.5 / places` of the total; an item that is
 /// more frequent than that is never missing. Items over 256 bytes are refused. What is stored is a sketch of Apache
