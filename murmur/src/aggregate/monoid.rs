@@ -40,6 +40,58 @@ impl std::error::Error for DecodeError {}
 /// `combine` is associative; decode of encode is the same value. Events of one partition are combined in their order,
 /// slots in the order of time, partitions in the order of their names; a monoid that is not commutative has that as
 /// its declared order.
+///
+/// One of your own, with the version of its bytes in front:
+///
+/// ```
+/// use murmur::aggregate::{DecodeError, Form, laws};
+/// use murmur::prelude::*;
+///
+/// /// All flags that were ever set.
+/// #[derive(Clone, Debug)]
+/// struct Flags(u32);
+///
+/// impl Monoid for Flags {
+///     const FORM: Form = Form::Put;
+///     const MAX_BYTES: usize = 5;
+///     const COMMUTATIVE: bool = true;
+///     const IDEMPOTENT: bool = true;
+///     type Reply = u32;
+///
+///     fn identity() -> Self {
+///         Self(0)
+///     }
+///
+///     fn combine(&mut self, later: Self) {
+///         self.0 |= later.0;
+///     }
+///
+///     fn encode(&self, out: &mut Vec<u8>) {
+///         out.push(1);
+///         out.extend_from_slice(&self.0.to_le_bytes());
+///     }
+///
+///     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+///         match bytes {
+///             [1, a, b, c, d] => Ok(Self(u32::from_le_bytes([*a, *b, *c, *d]))),
+///             _ => Err(DecodeError("not flags of version 1".into())),
+///         }
+///     }
+///
+///     fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
+///         visit(field, Some("Flags 1".into()));
+///     }
+///
+///     fn reply(&self, _: &Question) -> murmur::Result<u32> {
+///         Ok(self.0)
+///     }
+/// }
+///
+/// laws::check(&[Flags(0), Flags(1), Flags(0b110), Flags(u32::MAX)]);
+/// ```
+///
+/// It is a field of a struct with `#[murmur::aggregate]`, which says the protobuf type of its reply:
+/// `#[murmur(as = "uint32")] flags: Flags`; without that it is `bytes`. `examples/service-health` has a whole one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
     label = "not an aggregate",
