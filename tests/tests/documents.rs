@@ -1,9 +1,10 @@
-//! Pages that name tests or metrics name those that there are.
+//! Pages that name tests or files name those that there are.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use murmur_tests::workspace;
 
@@ -46,5 +47,89 @@ fn each_defect_of_the_predecessor_has_a_test_that_exists() {
                 fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{row}: {path}: {error}"));
             assert!(code.contains(&format!("fn {test}(")), "{row}: there is no `{test}` in {path}");
         }
+    }
+}
+
+/// The pages of the project, without those that are part of the documentation of the code, which rustdoc looks at.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![workspace().join("README.md"), workspace().join("bench/README.md")];
+    let mut folders = vec![workspace().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+/// The lines of a page that are no code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut code = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    })
+}
+
+/// What the links of a page lead to.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    prose(page).flat_map(|line| line.split("](").skip(1)).filter_map(|link| Some(link.split_once(')')?.0))
+}
+
+/// The heading that a link can name: as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// What is wrong with a link, if anything is.
+fn broken(page: &Path, link: &str) -> Option<String> {
+    let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+    let file = if path.is_empty() { page.to_path_buf() } else { page.parent()?.join(path) };
+    if !file.exists() {
+        return Some(format!("{}: there is no `{path}`", page.display()));
+    }
+    let headings =
+        |text: &str| prose(text).any(|line| line.starts_with('#') && anchor(line.trim_matches(['#', ' '])) == heading);
+    let found = heading.is_empty() || headings(&fs::read_to_string(file).unwrap());
+    (!found).then(|| format!("{}: `{path}` has no heading `{heading}`", page.display()))
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_exist() {
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).filter(|link| !link.starts_with("http")) {
+            checked += 1;
+            wrong.extend(broken(&page, link));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(checked > 100, "only {checked} links were looked at");
+    let readme = workspace().join("README.md");
+    for link in ["docs/no-such.md", "docs/fuzzing.md#no-such-heading", "#no-such-heading"] {
+        assert!(broken(&readme, link).is_some(), "{link}");
+    }
+}
+
+#[test]
+fn every_decision_is_in_the_list() {
+    let list = fs::read_to_string(workspace().join("docs/decisions/README.md")).unwrap();
+    for page in pages().into_iter().filter(|page| page.parent().is_some_and(|folder| folder.ends_with("decisions"))) {
+        let name = page.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&page).unwrap();
+        let title = text.lines().next().unwrap();
+        assert!(title.starts_with("# "), "`{name}` has no title");
+        assert!(
+            name == "README" || list.contains(&format!("\n| [{name}]({name}.md) | ")),
+            "`{name}` is not in the list"
+        );
     }
 }
