@@ -33,7 +33,7 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 
 step "contracts of the examples"
-for example in page-traffic git-activity; do
+for example in page-traffic git-activity service-health; do
   cargo run --quiet -p cargo-murmur -- murmur check --manifest-path "examples/$example/Cargo.toml"
 done
 
@@ -51,6 +51,8 @@ step "tests"
 log=${CARGO_TARGET_DIR:-target}/test.log
 status=0
 MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+# The tests inside of the examples, which are only built otherwise.
+cargo test --workspace --examples --no-fail-fast 2>&1 | tee -a "$log" || status=$?
 
 # Cargo prints one summary per test binary; this is their sum. A binary that broke down has none, and counts as one.
 printf '\n'

@@ -37,6 +37,8 @@ fn build() -> PathBuf {
             "page-traffic",
             "--package",
             "git-activity",
+            "--package",
+            "service-health",
             "--examples",
             "--features",
             "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp",

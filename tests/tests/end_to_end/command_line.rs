@@ -66,7 +66,9 @@ fn nobody_serves_to_other_machines_by_accident() {
 
 #[test]
 fn the_schema_is_the_committed_one() {
-    for (name, package) in [("page-traffic", "page_traffic"), ("git-activity", "git_activity")] {
+    for (name, package) in
+        [("page-traffic", "page_traffic"), ("git-activity", "git_activity"), ("service-health", "service_health")]
+    {
         let file = workspace().join(format!("examples/{name}/proto/{package}/v1/{package}.proto"));
         assert_eq!(success(example(name), &["schema", "proto"]), fs::read_to_string(file).unwrap());
     }
