@@ -38,8 +38,8 @@ pub struct Activity {
     pub commits: Count,
     pub lines_added: Sum<u64>,
     pub lines_removed: Sum<u64>,
-    /// Different files touched.
-    pub files: Distinct,
+    /// Different files touched; those of several authors, folders and stretches of time can be combined.
+    pub files: DistinctSet,
     /// Subject of the earliest commit.
     pub first: First<String>,
     /// Subject of the latest commit.
@@ -69,7 +69,7 @@ fn activity(change: &Change, opens: bool) -> Activity {
         commits: Count::of(u64::from(opens)),
         lines_added: Sum::of(change.added),
         lines_removed: Sum::of(change.removed),
-        files: Distinct::of(change.path.as_deref()),
+        files: DistinctSet::of(change.path.as_deref()),
         first: First::at(change.at, &change.subject),
         last: Last::at(change.at, &change.subject),
     }

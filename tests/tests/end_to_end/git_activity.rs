@@ -91,6 +91,34 @@ fn it_answers_what_git_says() {
 }
 
 #[test]
+fn files_of_several_people_and_times_are_compared() {
+    let folder = TempDir::new().unwrap();
+    let repo = folder.path().join("project");
+    repository(&repo);
+    let data = folder.path().join("data");
+    let arguments = ["--once", "--repo", repo.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    success(example("git-activity"), &arguments);
+    let store = process::store(&data.join("state"));
+    let year = r#"{"key": {"author": "Ada"}, "start": "2021-01-01T00:00:00Z", "end": "2022-01-01T00:00:00Z"}"#;
+    for (arguments, files) in [
+        // `src/a/deep/x.rs`.
+        (["by_author", "Ada", "--intersect", "Bo"], 1.0),
+        (["by_author", "Ada", "--unite", "Bo"], 5.0),
+        // `readme` and `README`; then what he alone has touched.
+        (["by_author", "Ada", "--except", "Bo"], 2.0),
+        (["by_author", "Bo", "--except", "Ada"], 2.0),
+        // What she touched in the year of the rename, and what not.
+        (["by_author", "Ada", "--intersect", year], 1.0),
+        (["by_author", "Ada", "--except", year], 2.0),
+        (["by_folder", "src/a", "--intersect", "."], 0.0),
+    ] {
+        let estimate = query(&store, &arguments)["estimate"].clone();
+        assert_eq!(estimate["value"], files, "{arguments:?}: {estimate}");
+        assert_eq!((&estimate["lower"], &estimate["upper"]), (&estimate["value"], &estimate["value"]));
+    }
+}
+
+#[test]
 fn it_serves_what_it_counted() {
     let folder = TempDir::new().unwrap();
     let repo = folder.path().join("project");
