@@ -189,8 +189,9 @@ async fn sketches(world: &World) {
     let reader = Reader::<Visitors>::new(world.store.clone(), 1).explaining();
     let range = world.month(2 * DAY);
     let range = TimeRange::new(floor_hour(range.start), floor_hour(range.end));
-    let answer = reader.range(&key, range, Consistency::Eventual).await.unwrap();
-    show("30 days of a sketch by the hour, not rolled", &answer.explanation.unwrap());
+    let unrolled = explained(&reader, &key, range).await.explanation.unwrap();
+    show("30 days of a sketch by the hour, not rolled", &unrolled);
+    assert_eq!(unrolled.items(), 30 * 24);
     reader.roll(&key, world.finished()).await.unwrap();
     let truth = world.minutes(range).map(who).collect::<HashSet<_>>().len() as f64;
     for (what, edges) in [("at edges of hours", Edges::Exact), ("at whole days", Edges::Sawtooth)] {
@@ -198,8 +199,42 @@ async fn sketches(world: &World) {
         let explanation = answer.explanation.unwrap();
         show(&format!("30 days of a sketch {what}"), &explanation);
         assert!(answer.value.lower <= truth && truth <= answer.value.upper, "{:?} of {truth}", answer.value);
-        assert_eq!((explanation.round_trips, explanation.not_rolled), (1, vec![]));
+        // Both sides move outwards, and then every day is a whole one.
+        let (start, end) = match edges {
+            Edges::Exact => (range.start, range.end),
+            Edges::Sawtooth => (floor_day(range.start), ceil_day(range.end)),
+        };
+        let items = tiles(start, end);
+        assert_eq!((explanation.items(), explanation.round_trips), (items, 1), "{explanation:?}");
+        assert_eq!(explanation.not_rolled, []);
+        assert!(explanation.read_units < unrolled.read_units / 2.0, "{explanation:?}");
+        // What the README says.
+        assert!(items <= if edges == Edges::Exact { 31 } else { 8 }, "{items}");
     }
+}
+
+/// How many tiles an interval takes: hours up to the first day and behind the last one, and the days between in the
+/// longest stretches of a power of two that begin at a multiple of their length.
+fn tiles(start: Timestamp, end: Timestamp) -> u64 {
+    let hours = |from: Timestamp, to: Timestamp| (to.floor_seconds() - from.floor_seconds()) as u64 / 3_600;
+    let (first, last) = (ceil_day(start), floor_day(end));
+    let day = |at: Timestamp| at.floor_seconds() / DAY as i64;
+    let (mut at, last_day, mut stretches) = (day(first), day(last), 0);
+    while at < last_day {
+        let fit = |length: &i64| at % length == 0 && at + length <= last_day;
+        at += [32, 16, 8, 4, 2, 1].into_iter().find(fit).unwrap();
+        stretches += 1;
+    }
+    hours(start, first) + stretches + hours(last, end)
+}
+
+fn floor_day(at: Timestamp) -> Timestamp {
+    let day = DAY as i64;
+    Timestamp::from_seconds(at.floor_seconds().div_euclid(day) * day)
+}
+
+fn ceil_day(at: Timestamp) -> Timestamp {
+    floor_day(at.saturating_add(Span::from_seconds(DAY - 1)))
 }
 
 fn floor_hour(at: Timestamp) -> Timestamp {
