@@ -1,18 +1,18 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
 use super::flush::Patience;
 use super::fold::FoldTable;
+use super::lane::{Lane, Pace};
 use super::letters::Letters;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::progress::Progress;
 use super::publish::KnownEnds;
-use super::worker::{Lane, Worker};
+use super::worker::Worker;
 use crate::Result;
 use crate::event::Event;
 use crate::metrics::measured;
@@ -78,13 +78,7 @@ impl<E: Event> WorkerBuilder<E> {
         let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
         let fold = Box::new(FoldTable::<P>::new(*generation, *flush_bytes));
         self.worker.meter.pipeline(P::SPEC.name);
-        self.worker.lanes.push(Lane {
-            fold,
-            interval,
-            due: Instant::now() + interval,
-            since_flush: 0,
-            tally: Tally::default(),
-        });
+        self.worker.lanes.push(Lane { fold, pace: Pace::new(interval), since_flush: 0, tally: Tally::default() });
         self
     }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::flush::read_all;
 use super::fold::{At, Fate, Staged};
+use super::lane::Lane;
 use super::partition::{Ledger, Owned};
-use super::worker::{Lane, Worker};
+use super::worker::Worker;
 use crate::event::{BesideField, Event, Place};
 use crate::source::{Batch, Envelope, Letter, Offset};
 use crate::time::{Span, Timestamp};
@@ -71,7 +72,7 @@ impl<E: Event> Worker<E> {
             if self.lanes.iter().any(|lane| lane.fold.is_heavy()) {
                 self.settle(&batch, &mut letters).await?;
                 self.letters.append(&mut letters);
-                self.flush_what_is_due().await?;
+                self.flush_what_is_due(true).await?;
                 if self.owned.get(at).is_none_or(|owned| owned.id != *partition) {
                     // A conflict: the rest is void.
                     return Ok(());

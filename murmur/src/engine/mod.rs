@@ -29,6 +29,7 @@ mod frontier;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod intake;
+mod lane;
 mod letters;
 mod meter;
 mod options;

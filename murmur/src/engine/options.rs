@@ -9,7 +9,8 @@ use crate::time::Span;
 pub struct Options {
     /// The generation of the pipelines' state.
     pub generation: u32,
-    /// Longest time between two flushes.
+    /// Longest time between two flushes. A worker that is far behind its source reads what waits first: it may flush after
+    /// ten times as long, but no more than 9 s later.
     pub flush_interval: Span,
     /// The same for single pipelines, by name, where it differs.
     pub pipeline_intervals: BTreeMap<String, Span>,

@@ -1,6 +1,7 @@
 //! What the simulation does not ask: refusals, filters, stopping, and pipelines that join later.
 
 mod begins;
+mod behind;
 mod counts;
 mod ends;
 mod failing;

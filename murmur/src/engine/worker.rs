@@ -11,9 +11,9 @@ use super::clock::Clock;
 use super::decode::Decoder;
 use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, Patience};
-use super::fold::Fold;
+use super::lane::Lane;
 use super::letters::{LETTER_BYTES, Letters};
-use super::meter::{Meter, Tally};
+use super::meter::Meter;
 use super::options::Options;
 use super::partition::{Ledger, Owned};
 use super::progress::{Contact, Progress, Summary};
@@ -48,25 +48,6 @@ pub struct Worker<E> {
     /// Whether the source can say where they end.
     pub(super) can_tell_ends: bool,
     pub(super) patience: Patience,
-}
-
-/// One pipeline within a worker.
-pub(super) struct Lane<E> {
-    pub(super) fold: Box<dyn Fold<E>>,
-    /// Longest time between two flushes.
-    pub(super) interval: Duration,
-    pub(super) due: Instant,
-    /// Payloads read since the last flush: how far the next horizon is raised.
-    pub(super) since_flush: u64,
-    pub(super) tally: Tally,
-}
-
-impl<E> Lane<E> {
-    /// Whether a flush should not wait for the interval.
-    fn is_full(&self, options: &Options) -> bool {
-        let dirty = self.fold.dirty();
-        dirty >= options.flush_tiles || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
-    }
 }
 
 impl<E: Event> Worker<E> {
@@ -171,7 +152,7 @@ impl<E: Event> Worker<E> {
             // What was polled is void: the source goes back to the commit.
             return Ok(false);
         }
-        let failed = polled.is_err();
+        let (failed, reads_on) = (polled.is_err(), matches!(polled, Ok(Poll::Batch(_))));
         match polled {
             Ok(Poll::Batch(batch)) => self.take(batch).await?,
             // It will deliver what they were waiting for.
@@ -190,7 +171,7 @@ impl<E: Event> Worker<E> {
             }
             Ok(Poll::Idle) => {
                 let now = Instant::now();
-                if self.holds() && self.breaker.may_go_at(now) && self.lanes.iter().any(|lane| now >= lane.due) {
+                if self.holds() && self.breaker.may_go_at(now) && self.lanes.iter().any(|lane| lane.pace.is_over(now)) {
                     self.release();
                 }
             }
@@ -202,8 +183,8 @@ impl<E: Event> Worker<E> {
             }
             Err(error) => return Err(error),
         }
-        // However long the source fails: what was read does not wait for what comes next.
-        self.flush_what_is_due().await?;
+        // However long the source fails: what was read does not wait for what comes next, unless it comes.
+        self.flush_what_is_due(reads_on).await?;
         if failed {
             self.publish();
             match &mut self.flight {
@@ -228,8 +209,9 @@ impl<E: Event> Worker<E> {
         }
     }
 
-    /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded.
-    pub(super) async fn flush_what_is_due(&mut self) -> Result<()> {
+    /// One flush at a time, beside the folding. Whoever is full waits for its end: memory is bounded. `reads_on` says that
+    /// the source has just delivered something, so that more of what waits may come.
+    pub(super) async fn flush_what_is_due(&mut self, reads_on: bool) -> Result<()> {
         // Those that were judged go at once, as the next ones wait for a verdict of their own.
         let judged = self.breaker.has_judged();
         if judged {
@@ -247,10 +229,18 @@ impl<E: Event> Worker<E> {
         if full && self.land().await? == Flushed::Conflict {
             return Ok(());
         }
+        if self.flight.is_some() {
+            return Ok(());
+        }
         let now = Instant::now();
-        if self.flight.is_none() && (full || self.lanes.iter().any(|lane| now >= lane.due)) {
-            let options = self.options.clone();
-            self.start_flush(|lane| judged || now >= lane.due || lane.is_full(&options)).await?;
+        let waiting = if reads_on { self.owned.iter().filter_map(|owned| owned.lag).sum() } else { 0 };
+        let chosen: Vec<bool> = self
+            .lanes
+            .iter_mut()
+            .map(|lane| lane.may_flush(now, waiting) || judged || lane.is_full(&self.options))
+            .collect();
+        if chosen.contains(&true) {
+            self.start_flush(|at| chosen[at]).await?;
         }
         Ok(())
     }
@@ -309,7 +299,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// Send what the chosen pipelines have folded on its way.
-    async fn start_flush(&mut self, chosen: impl Fn(&Lane<E>) -> bool) -> Result<Flushed> {
+    async fn start_flush(&mut self, chosen: impl Fn(usize) -> bool) -> Result<Flushed> {
         if self.holds() {
             return Ok(Flushed::Durable);
         }
@@ -320,9 +310,9 @@ impl<E: Event> Worker<E> {
             return Ok(Flushed::Conflict);
         }
         let mut shipments = Vec::new();
-        let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(&self.lanes[*at])).collect();
+        let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(*at)).collect();
         for &at in &chosen {
-            self.lanes[at].due = Instant::now() + self.lanes[at].interval;
+            self.lanes[at].pace.begin();
             if !self.owned.iter().any(|owned| owned.read > owned.ledgers[at].commit) {
                 continue;
             }
