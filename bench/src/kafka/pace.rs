@@ -1,16 +1,15 @@
 //! How fresh the counts are while events come at an even pace: from an event's making to the commit that has it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use murmur::engine::{Options, Worker, json};
 use murmur::source::PartitionId;
 use murmur::source::kafka::{self, KafkaConfig};
-use murmur::store::MemoryStore;
 use serde_json::Map;
 use tokio::sync::watch;
 
+use super::count::open;
 use super::stream::{PARTITIONS, Stream, runtime, send, text};
 use super::{Found, Result};
 use crate::resources::Meter;
@@ -20,22 +19,24 @@ use crate::views::{NoLetters, Views, counts, line};
 const RATE: u64 = 50_000;
 const SECONDS: u64 = 10;
 
-pub(super) fn run(stream: &Stream) -> Result<Found> {
+/// Into the store of this name.
+pub(super) fn run(stream: &Stream, store: &str) -> Result<Found> {
     let paced = Stream { topic: format!("{}-paced", stream.topic), events: RATE * SECONDS, ..stream.clone() };
     paced.create()?;
-    let found = measure(&paced);
+    let found = measure(&paced, store);
     paced.delete();
     found
 }
 
-fn measure(stream: &Stream) -> Result<Found> {
+fn measure(stream: &Stream, store: &str) -> Result<Found> {
+    let runtime = runtime()?;
+    let store = runtime.block_on(open(store, stream))?;
     let began = Instant::now() + Duration::from_secs(3);
     let producing = {
         let stream = stream.clone();
         std::thread::spawn(move || produce(&stream, began))
     };
-    let store = Arc::new(MemoryStore::new());
-    let (used, ages, applied) = runtime()?.block_on(async {
+    let (used, ages, applied) = runtime.block_on(async {
         let config = KafkaConfig::new(stream.brokers(), &[&stream.topic], "bench-pace");
         let worker = Worker::builder(store.clone(), kafka::open(config).map_err(text)?, json, Box::new(NoLetters));
         let worker = worker.options(Options::default()).pipeline::<Views>().build();
@@ -64,7 +65,7 @@ fn measure(stream: &Stream) -> Result<Found> {
         Ok::<_, String>((meter.used(), ages, applied))
     })?;
     producing.join().map_err(|_| "the producer panicked")??;
-    let counted = runtime()?.block_on(counts(&*store)).map_err(text)?;
+    let counted = runtime.block_on(counts(&*store)).map_err(text)?;
     Ok(Found { used, events: applied, exact: counted == stream.expected(), more: quantiles(ages) })
 }
 
