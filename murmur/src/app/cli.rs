@@ -116,7 +116,7 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
-    /// Longest time between two flushes; `1s,likes=1m` for one that differs for a pipeline
+    /// Longest time between two flushes of a worker that keeps up with its source; `1s,likes=1m` for one that differs for a pipeline
     #[arg(long, env = "MURMUR_FLUSH_INTERVAL", default_value = "1s", value_delimiter = ',', value_name = "SPAN")]
     pub(super) flush_interval: Vec<FlushInterval>,
     /// Tiles with something to write at which a worker does not wait for the interval
