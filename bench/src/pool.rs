@@ -13,12 +13,22 @@ pub(crate) struct Pool {
     next: u64,
     events: u64,
     assigned: bool,
+    /// A batch that is done with, for the next one.
+    spare: Batch,
 }
 
 impl Pool {
     /// A run of so many events over these payloads, each ending in `bytes` where `ends` says.
     pub(crate) fn new(bytes: Vec<u8>, ends: Vec<usize>, events: u64) -> Self {
-        Self { partition: PartitionId::new("pool"), bytes, ends, next: 0, events, assigned: false }
+        Self {
+            partition: PartitionId::new("pool"),
+            bytes,
+            ends,
+            next: 0,
+            events,
+            assigned: false,
+            spare: Batch::default(),
+        }
     }
 
     /// How many payloads there are.
@@ -47,7 +57,7 @@ impl Pool {
         let at = (self.next % self.ends.len() as u64) as usize;
         let count = BATCH.min(self.ends.len() - at).min((self.events - self.next) as usize);
         let from = if at == 0 { 0 } else { self.ends[at - 1] };
-        let mut batch = Batch { partition: Some(self.partition.clone()), ..Batch::default() };
+        let mut batch = Batch { partition: Some(self.partition.clone()), ..std::mem::take(&mut self.spare) };
         batch.buffer.extend_from_slice(&self.bytes[from..self.ends[at + count - 1]]);
         let mut start = 0;
         batch.payloads.extend((0..count).map(|n| {
@@ -73,5 +83,11 @@ impl Source for Pool {
 
     fn commit<'a>(&'a mut self, _: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, murmur::Result<()>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn recycle(&mut self, mut batch: Batch) {
+        batch.buffer.clear();
+        batch.payloads.clear();
+        self.spare = batch;
     }
 }
