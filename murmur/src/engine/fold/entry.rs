@@ -87,11 +87,16 @@ impl<A> Entry<A> {
     }
 
     pub(super) fn span(&mut self, partition: u16) -> &mut Span {
-        let at = self.spans.iter().position(|span| span.partition == partition).unwrap_or_else(|| {
+        let at = self.span_at(partition);
+        &mut self.spans[at]
+    }
+
+    #[inline]
+    fn span_at(&mut self, partition: u16) -> usize {
+        self.spans.iter().position(|span| span.partition == partition).unwrap_or_else(|| {
             self.spans.push(Span { partition, pending: false, first: Offset::ZERO, last: Offset::ZERO, floor: None });
             self.spans.len() - 1
-        });
-        &mut self.spans[at]
+        })
     }
 }
 
@@ -112,9 +117,10 @@ pub(super) enum Taken {
 
 impl<A: Monoid> Entry<A> {
     /// Fold one value in, unless the store holds it already, or never will.
+    #[inline]
     pub(super) fn take(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> Taken {
-        let floor = self.span(partition).floor.as_ref().and_then(|floor| **floor);
-        if let Some(floor) = floor
+        let at = self.span_at(partition);
+        if let Some(floor) = self.spans[at].floor.as_ref().and_then(|floor| **floor)
             && offset <= floor
         {
             return match floor.closed_from() {
@@ -131,7 +137,7 @@ impl<A: Monoid> Entry<A> {
             refusals.first.get_or_insert(offset);
             return Taken::Refused(why);
         }
-        let span = self.span(partition);
+        let span = &mut self.spans[at];
         if !span.pending {
             span.pending = true;
             span.first = offset;
