@@ -82,32 +82,37 @@ const ITEM: u8 = 2;
 const CHECKSUM: usize = 4;
 
 pub(super) fn encode_row(id: &TileId) -> Vec<u8> {
-    let mut out = encode_prefix(&id.key, id.tile.level);
+    let mut out = Vec::with_capacity(id.key.len() + 24);
+    push_row(id, &mut out);
+    out
+}
+
+/// Append the row of a tile.
+pub(super) fn push_row(id: &TileId, out: &mut Vec<u8>) {
+    push_prefix(&id.key, id.tile.level, out);
     out.put_u64(ordered(id.tile.start));
     if let Some(part) = &id.part {
         out.push(1);
         out.extend_from_slice(part.as_str().as_bytes());
     }
-    out
 }
 
 /// The row of the first tile of this key and level that starts at `start` or later.
 pub(super) fn encode_bound(key: &str, level: Level, start: Timestamp) -> Vec<u8> {
-    let mut out = encode_prefix(key, level);
+    let mut out = Vec::with_capacity(key.len() + 24);
+    push_prefix(key, level, &mut out);
     out.put_u64(ordered(start));
     out
 }
 
-fn encode_prefix(key: &str, level: Level) -> Vec<u8> {
-    let mut out = Vec::with_capacity(key.len() + 24);
-    for byte in key.bytes() {
-        out.push(byte);
-        if byte == 0 {
-            out.push(0xff);
+fn push_prefix(key: &str, level: Level, out: &mut Vec<u8>) {
+    for (n, part) in key.as_bytes().split(|byte| *byte == 0).enumerate() {
+        if n > 0 {
+            out.extend_from_slice(&[0, 0xff]);
         }
+        out.extend_from_slice(part);
     }
     out.extend_from_slice(&[0, 0, level.letter() as u8]);
-    out
 }
 
 /// Read what [`encode_row`] wrote.

@@ -6,6 +6,7 @@ mod folder;
 mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod rows;
 mod store;
 #[cfg(test)]
 mod tests;

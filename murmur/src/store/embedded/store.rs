@@ -12,6 +12,7 @@ use super::config::EmbeddedConfig;
 use super::failure::{Failure, guarded};
 use super::folder::Folder;
 use super::format::{self, Names, PartitionNames, ShelfName};
+use super::rows::Rows;
 use super::writer::{Expiry, Job, RecordWrite, Request, TileWrites, Writer};
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
@@ -109,8 +110,9 @@ impl Inner {
 impl Store for EmbeddedStore {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
-            let rows = writes.iter().map(|write| (format::encode_row(write.id()), write.clone())).collect();
-            match self.0.ask(TileWrites { table: table.clone(), writes: rows }, Job::Tiles).await {
+            let rows = Rows::of(writes.iter().map(Write::id));
+            let ask = TileWrites { table: table.clone(), rows, writes: writes.to_vec() };
+            match self.0.ask(ask, Job::Tiles).await {
                 Ok(outcomes) => outcomes,
                 Err(error) => writes.iter().map(|_| Err(error.again())).collect(),
             }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::failure::Failure;
 use super::folder::Folder;
 use super::format::{self, Names, PartitionNames, ShelfName};
+use super::rows::Rows;
 use crate::source::{RecordOutcome, Shelf, Version};
 use crate::store::condition::apply;
 use crate::store::{Item, Outcome, Table, Write};
@@ -20,10 +21,11 @@ pub(super) enum Job {
     Expire(Request<Expiry, usize>),
 }
 
-/// Conditional writes of tiles, each with its row.
+/// Conditional writes of tiles, and the row of each.
 pub(super) struct TileWrites {
     pub(super) table: Table,
-    pub(super) writes: Vec<(Vec<u8>, Write)>,
+    pub(super) rows: Rows,
+    pub(super) writes: Vec<Write>,
 }
 
 /// A conditional write of a record.
@@ -75,6 +77,10 @@ pub(super) struct Writer {
     names: PartitionNames,
     /// The encoded item, kept for its memory.
     buffer: Vec<u8>,
+    /// What stood in its row before, kept for its memory.
+    stood: Vec<u8>,
+    /// Whether nothing stood in the row that was written last.
+    is_new: bool,
 }
 
 /// Enough requests for one transaction: more would only make the first of them wait.
@@ -82,7 +88,7 @@ const ENOUGH: usize = 64;
 
 impl Writer {
     pub(super) fn new(folder: Arc<Folder>) -> Self {
-        Self { folder, names: PartitionNames::default(), buffer: Vec::new() }
+        Self { folder, names: PartitionNames::default(), buffer: Vec::new(), stood: Vec::new(), is_new: true }
     }
 
     /// Work until every handle of the store is gone.
@@ -137,16 +143,11 @@ impl Writer {
         let names = Names::of(&ask.table);
         let mut tiles = transaction.open_table(names.tiles())?;
         let mut expiry = transaction.open_table(names.expiry())?;
-        // In the order of the rows each page of the tree is met once.
-        let mut order: Vec<usize> = (0..ask.writes.len()).collect();
-        order.sort_by_key(|at| &ask.writes[*at].0);
-        let mut outcomes = Vec::with_capacity(order.len());
-        for at in order {
-            let (row, write) = &ask.writes[at];
-            outcomes.push((at, self.write_tile(&mut tiles, &mut expiry, row, write)?));
+        let mut outcomes: Vec<_> = ask.writes.iter().map(|_| None).collect();
+        for at in ask.rows.order() {
+            outcomes[at] = Some(self.write_tile(&mut tiles, &mut expiry, ask.rows.get(at), &ask.writes[at])?);
         }
-        outcomes.sort_unstable_by_key(|(at, _)| *at);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+        Ok(outcomes.into_iter().flatten().collect())
     }
 
     fn write_tile(
@@ -156,29 +157,69 @@ impl Writer {
         row: &[u8],
         write: &Write,
     ) -> Result<Result<Outcome>, Failure> {
-        let mut item = match tiles.get(row)? {
-            None => Item::default(),
-            Some(bytes) => match format::decode_item(write.id(), bytes.value(), &mut self.names) {
-                Ok(item) => item,
-                Err(error) => return Ok(Err(error)),
-            },
+        // Where the row before was a new one, this one is taken for new as well: those that are written often are few, and
+        // lie apart. To put a row there costs as much as to look for it, and says what stood there; the transaction hides
+        // the wrong guess.
+        let mut new = Item::default();
+        let is_put = self.is_new && matches!(apply(write, &mut new), Ok(Outcome::Applied));
+        let has_stood = {
+            let stood = if is_put {
+                format::encode_item(&new, &mut self.buffer);
+                tiles.insert(row, self.buffer.as_slice())?
+            } else {
+                tiles.get(row)?
+            };
+            self.stood.clear();
+            stood.inspect(|bytes| self.stood.extend_from_slice(bytes.value())).is_some()
         };
-        let expired = item.expires;
-        let outcome = apply(write, &mut item);
-        if let Ok(Outcome::Applied) = outcome {
-            format::encode_item(&item, &mut self.buffer);
-            tiles.insert(row, self.buffer.as_slice())?;
-            if item.expires != expired {
-                if let Some(at) = expired {
-                    expiry.remove(format::encode_expiry(at, row).as_slice())?;
+        self.is_new = !has_stood;
+        if is_put && self.is_new {
+            move_expiry(expiry, row, None, new.expires)?;
+            return Ok(Ok(Outcome::Applied));
+        }
+        let standing = match has_stood {
+            true => format::decode_item(write.id(), &self.stood, &mut self.names),
+            false => Ok(Item::default()),
+        };
+        let written = standing.and_then(|mut item| {
+            let expired = item.expires;
+            let outcome = apply(write, &mut item)?;
+            Ok((outcome, item, expired))
+        });
+        match written {
+            Ok((Outcome::Applied, item, expired)) => {
+                format::encode_item(&item, &mut self.buffer);
+                tiles.insert(row, self.buffer.as_slice())?;
+                move_expiry(expiry, row, expired, item.expires)?;
+                Ok(Ok(Outcome::Applied))
+            }
+            unwritten => {
+                if is_put {
+                    tiles.insert(row, self.stood.as_slice())?;
                 }
-                if let Some(at) = item.expires {
-                    expiry.insert(format::encode_expiry(at, row).as_slice(), ())?;
-                }
+                Ok(unwritten.map(|(outcome, ..)| outcome))
             }
         }
-        Ok(outcome)
     }
+}
+
+/// Keep the index of what expires, after a row's instant of expiry has changed.
+fn move_expiry(
+    expiry: &mut redb::Table<'_, &'static [u8], ()>,
+    row: &[u8],
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<(), Failure> {
+    if from == to {
+        return Ok(());
+    }
+    if let Some(at) = from {
+        expiry.remove(format::encode_expiry(at, row).as_slice())?;
+    }
+    if let Some(at) = to {
+        expiry.insert(format::encode_expiry(at, row).as_slice(), ())?;
+    }
+    Ok(())
 }
 
 fn write_record(transaction: &WriteTransaction, ask: &RecordWrite) -> Result<RecordOutcome, Failure> {
