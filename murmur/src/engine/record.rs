@@ -117,8 +117,9 @@ impl PartitionRecord {
     }
 
     /// Read the record of a partition as the one who reads on from it. It is written back as it is: a raise that is still
-    /// on its way, from a process that was killed or a flush that was dropped, fails from then on. The letters beyond the
-    /// commit are forgotten next, so the commit must not pass them before they are there again.
+    /// on its way, from a process that was killed or a flush that was dropped, fails from then on. The letters that those
+    /// left beyond the commit are forgotten next, so the commit must not pass them before they are there again. A worker
+    /// that lives on raises it all the same, [over what stands here then](Self::raise), and its letters are not forgotten.
     pub(super) async fn take_over(records: &dyn Records, table: &Table, partition: &PartitionId) -> Result<Standing> {
         let mut standing = Self::load(records, table, partition).await?;
         // A flush says its horizon before it says its commit, so nothing can pass letters where there is no record.

@@ -1,6 +1,8 @@
 //! What becomes of events that cannot be counted.
 
 use super::*;
+use crate::engine::record::PartitionRecord;
+use crate::source::{FileDeadLetters, Metadata};
 
 #[tokio::test]
 async fn what_cannot_be_counted_is_a_dead_letter_and_the_rest_is_counted() {
@@ -196,4 +198,44 @@ async fn letters_too_large_to_be_held_are_read_again_once_they_may_go() {
     assert_eq!(those(&letters), (1..=20).collect::<Vec<_>>());
     assert!(letters.0.lock().unwrap().iter().all(|letter| letter.payload.len() == 1 << 20));
     assert_eq!(count(&store, "words", "a").await, 280);
+}
+
+/// Two workers of a process. One has lost the partition and does not know it: its letter is stored, and it is about to
+/// raise the commit over it, when the other one takes the partition.
+#[tokio::test]
+async fn a_letter_outlives_the_worker_that_takes_the_partition_before_the_commit_passes_it() {
+    let (store, table, partition) = (MemoryStore::new(), Table::new("words", 1), PartitionId::new("p"));
+    let folder = tempfile::tempdir().unwrap();
+    let bad = Letter {
+        partition: partition.clone(),
+        offset: Offset::from_u64(8),
+        pipelines: vec!["words"],
+        place: None,
+        reason: "an exclamation".to_owned(),
+        at: None,
+        payload: b"!".to_vec(),
+        metadata: Metadata::default(),
+    };
+    let there = || std::fs::read_to_string(folder.path().join("p.jsonl")).unwrap_or_default().lines().count();
+    let mut late = FileDeadLetters::open(folder.path()).unwrap();
+    let mut next = late.share();
+    let horizon = PartitionRecord { horizon: Some(Offset::from_u64(9)), ..PartitionRecord::default() };
+    let taken = PartitionRecord::take_over(&store, &table, &partition).await.unwrap();
+    late.rewind(&partition, &[("words", taken.record.commit)]).await.unwrap();
+    let taken = horizon.raise(&store, &table, &partition, taken).await.unwrap();
+    late.put(vec![bad.clone()]).await.unwrap();
+    late.sync().await.unwrap();
+
+    let standing = PartitionRecord::take_over(&store, &table, &partition).await.unwrap();
+    assert_eq!(standing.record.commit, None);
+    next.rewind(&partition, &[("words", standing.record.commit)]).await.unwrap();
+    let commit = PartitionRecord { commit: Some(Offset::from_u64(8)), ..PartitionRecord::default() };
+    commit.raise(&store, &table, &partition, taken).await.unwrap();
+    // Both are killed.
+    drop((late, next));
+    let mut letters = FileDeadLetters::open(folder.path()).unwrap();
+    let standing = PartitionRecord::take_over(&store, &table, &partition).await.unwrap();
+    assert_eq!(standing.record.commit, Some(bad.offset));
+    letters.rewind(&partition, &[("words", standing.record.commit)]).await.unwrap();
+    assert_eq!(there(), 1, "nobody will read the event again");
 }

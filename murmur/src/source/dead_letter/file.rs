@@ -1,10 +1,9 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,29 +31,66 @@ use crate::{Error, ErrorKind, Result};
 /// The folder belongs to one process at a time. Writing happens where it is called, as bad payloads are few; where
 /// they are not, it is the disk that slows the worker down.
 ///
+/// What an earlier process left beyond the commits is cut off when a partition is taken for the first time. **What was
+/// put since then stays**, whoever takes the partition, and is left out when it is put again. A worker that has lost a
+/// partition, and does not know it, may still raise the commit over its letters: also after another one has read the
+/// record, and at any time until that one has put them again. Were they cut off, they would be gone from a process that
+/// is killed in between. And a worker that takes a partition may be so late with it that another one has read on.
+///
 /// When the system could not write something down, nothing is said to be durable any more until the folder is opened
 /// anew: after a failed `fsync` the next one succeeds, though what the first one was about may be lost.
 #[derive(Debug)]
 pub struct FileDeadLetters {
     place: Arc<Place>,
-    files: HashMap<PartitionId, Sheet>,
-    /// Whether the folder names a file that it may forget.
-    unsynced: bool,
 }
 
 /// What all that write to the folder have in common.
 #[derive(Debug)]
 struct Place {
     folder: PathBuf,
-    /// Something could not be written.
-    has_failed: AtomicBool,
+    sheets: Mutex<Sheets>,
     _lock: FolderLock,
 }
 
 #[derive(Debug)]
-struct Sheet {
-    file: File,
+struct Sheets {
+    of: HashMap<PartitionId, Sheet>,
+    /// Whether the folder names a file that it may forget.
     unsynced: bool,
+    /// Something could not be written.
+    has_failed: bool,
+}
+
+/// The file of a partition.
+#[derive(Debug, Default)]
+struct Sheet {
+    /// There once something was put, and for as long as no other file is put in its place.
+    file: Option<File>,
+    unsynced: bool,
+    /// By pipeline.
+    known: HashMap<&'static str, Known>,
+}
+
+/// Which letters of a pipeline need not be put any more.
+#[derive(Debug, Default)]
+struct Known {
+    /// Whoever let the commit pass had those before it stored.
+    passed: Option<Offset>,
+    /// Put by this process beyond that.
+    beyond: BTreeSet<Offset>,
+}
+
+impl Known {
+    fn has(&self, offset: Offset) -> bool {
+        Some(offset) <= self.passed || self.beyond.contains(&offset)
+    }
+
+    fn pass(&mut self, commit: Option<Offset>) {
+        if commit > self.passed {
+            self.passed = commit;
+            self.beyond.retain(|offset| Some(*offset) > commit);
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -107,27 +143,34 @@ impl FileDeadLetters {
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let way_out = "name another folder for this one, with `--dead-letters FOLDER` (inside one process, share it)";
         let lock = FolderLock::take(&folder, "dead letters", way_out)?;
-        let place = Place { folder, has_failed: AtomicBool::new(false), _lock: lock };
-        Ok(Self { place: Arc::new(place), files: HashMap::new(), unsynced: true })
+        let sheets = Sheets { of: HashMap::new(), unsynced: true, has_failed: false };
+        Ok(Self { place: Arc::new(Place { folder, sheets: Mutex::new(sheets), _lock: lock }) })
     }
 
     /// One more writer to the folder, for another worker of this process. A partition that moves from one to another
     /// finds its letters there.
     #[must_use]
     pub fn share(&self) -> Self {
-        Self { place: self.place.clone(), files: HashMap::new(), unsynced: true }
+        Self { place: self.place.clone() }
+    }
+}
+
+impl Place {
+    fn sheets(&self) -> MutexGuard<'_, Sheets> {
+        self.sheets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Write, unless something could not be written before.
-    fn write(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<()> {
-        let done = if self.place.has_failed.load(Ordering::SeqCst) {
+    fn write(&self, write: impl FnOnce(&mut Sheets) -> io::Result<()>) -> Result<()> {
+        let mut sheets = self.sheets();
+        let done = if sheets.has_failed {
             Err(io::Error::other("something could not be written before, so what is on disk is not known; start again"))
         } else {
-            write(self)
+            write(&mut sheets)
         };
         done.map_err(|error| {
-            self.place.has_failed.store(true, Ordering::SeqCst);
-            failed(&self.place.folder, error)
+            sheets.has_failed = true;
+            failed(&self.folder, error)
         })
     }
 
@@ -139,50 +182,76 @@ impl FileDeadLetters {
                 _ => name.push_str(&format!("%{byte:02X}")),
             }
         }
-        self.place.folder.join(name + ".jsonl")
+        self.folder.join(name + ".jsonl")
     }
 
-    fn sheet(&mut self, partition: &PartitionId) -> io::Result<&mut Sheet> {
-        if !self.files.contains_key(partition) {
-            let file = OpenOptions::new().create(true).append(true).open(self.path(partition))?;
-            self.files.insert(partition.clone(), Sheet { file, unsynced: true });
-            self.unsynced = true;
-        }
-        self.files.get_mut(partition).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn append(&mut self, letters: &[Letter]) -> io::Result<()> {
-        for letters in letters.chunk_by(|a, b| a.partition == b.partition) {
+    fn append(&self, sheets: &mut Sheets, letters: &mut [Letter]) -> io::Result<()> {
+        for letters in letters.chunk_by_mut(|a, b| a.partition == b.partition) {
+            let partition = letters[0].partition.clone();
+            let sheet = sheets.of.entry(partition.clone()).or_default();
             let mut lines = Vec::new();
             for letter in letters {
+                let offset = letter.offset;
+                letter.pipelines.retain(|name| !sheet.known.get(name).is_some_and(|known| known.has(offset)));
+                if letter.pipelines.is_empty() {
+                    continue;
+                }
                 serde_json::to_writer(&mut lines, &Line::of(letter))?;
                 lines.push(b'\n');
+                for name in &letter.pipelines {
+                    sheet.known.entry(name).or_default().beyond.insert(offset);
+                }
             }
-            let sheet = self.sheet(&letters[0].partition)?;
-            sheet.file.write_all(&lines)?;
+            if lines.is_empty() {
+                continue;
+            }
+            let file = match sheet.file.take() {
+                Some(file) => file,
+                None => {
+                    sheets.unsynced = true;
+                    OpenOptions::new().create(true).append(true).open(self.path(&partition))?
+                }
+            };
+            let file = sheet.file.insert(file);
             sheet.unsynced = true;
+            file.write_all(&lines)?;
         }
         Ok(())
     }
 
-    fn sync_all(&mut self) -> io::Result<()> {
-        for sheet in self.files.values_mut().filter(|sheet| sheet.unsynced) {
-            sheet.file.sync_data()?;
+    /// Those of others too: what they have put is left out when it is put again.
+    fn sync_all(&self, sheets: &mut Sheets) -> io::Result<()> {
+        for sheet in sheets.of.values_mut().filter(|sheet| sheet.unsynced) {
+            if let Some(file) = &sheet.file {
+                file.sync_data()?;
+            }
             sheet.unsynced = false;
         }
-        if self.unsynced {
-            sync_folder(&self.place.folder)?;
-            self.unsynced = false;
+        if sheets.unsynced {
+            sync_folder(&self.folder)?;
+            sheets.unsynced = false;
         }
         Ok(())
     }
 
-    /// Copy what stays, and put the copy in the file's place.
-    fn cut(&mut self, partition: &PartitionId, commits: Commits<'_>) -> io::Result<()> {
-        self.files.remove(partition);
+    /// Cut off what an earlier process left of these pipelines, once for each of them.
+    fn take(&self, sheets: &mut Sheets, partition: &PartitionId, commits: Commits<'_>) -> io::Result<()> {
+        let sheet = sheets.of.entry(partition.clone()).or_default();
+        let new: Vec<_> = commits.iter().filter(|(name, _)| !sheet.known.contains_key(name)).copied().collect();
+        if !new.is_empty() && self.cut(partition, &new)? {
+            (sheet.file, sheet.unsynced) = (None, false);
+        }
+        for (name, commit) in commits {
+            sheet.known.entry(name).or_default().pass(*commit);
+        }
+        Ok(())
+    }
+
+    /// Copy what stays, and put the copy in the file's place; whether that was needed.
+    fn cut(&self, partition: &PartitionId, commits: Commits<'_>) -> io::Result<bool> {
         let path = self.path(partition);
         if !path.exists() || all_stay(&path, commits)? {
-            return Ok(());
+            return Ok(false);
         }
         let draft = path.with_extension("new");
         let mut copy = BufWriter::new(File::create(&draft)?);
@@ -199,7 +268,8 @@ impl FileDeadLetters {
         })?;
         copy.into_inner()?.sync_all()?;
         fs::rename(&draft, &path)?;
-        sync_folder(&self.place.folder)
+        sync_folder(&self.folder)?;
+        Ok(true)
     }
 }
 
@@ -291,19 +361,26 @@ fn failed(folder: &Path, error: io::Error) -> Error {
 
 impl DeadLetters for FileDeadLetters {
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
-        async move { self.write(|letters| letters.cut(partition, commits)) }.boxed()
+        async move { self.place.write(|sheets| self.place.take(sheets, partition, commits)) }.boxed()
     }
 
-    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
+    fn passed<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, ()> {
+        if let Some(sheet) = self.place.sheets().of.get_mut(partition) {
+            for (name, commit) in commits {
+                if let Some(known) = sheet.known.get_mut(name) {
+                    known.pass(*commit);
+                }
+            }
+        }
         Box::pin(async {})
     }
 
-    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
-        async move { self.write(|own| own.append(&letters)) }.boxed()
+    fn put(&mut self, mut letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
+        async move { self.place.write(|sheets| self.place.append(sheets, &mut letters)) }.boxed()
     }
 
     fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
-        async move { self.write(Self::sync_all) }.boxed()
+        async move { self.place.write(|sheets| self.place.sync_all(sheets)) }.boxed()
     }
 }
 
@@ -393,7 +470,7 @@ mod tests {
         one.put(vec![letter("p", 1, b"a")]).await.unwrap();
         one.sync().await.unwrap_err();
         fs::remove_file(folder.path().join("p.jsonl")).unwrap();
-        one.files.clear();
+        one.place.sheets().of.clear();
         assert_eq!(one.sync().await.unwrap_err().kind(), ErrorKind::Io, "nothing is left that could fail again");
         let error = other.put(vec![letter("q", 2, b"b")]).await.unwrap_err();
         assert!(error.to_string().contains("start again"), "{error}");
@@ -431,10 +508,12 @@ mod tests {
         let mut letters = FileDeadLetters::open(folder.path()).unwrap();
         letters.put(vec![letter("p", 1, b"a"), letter("p", 2, b"b")]).await.unwrap();
         letters.sync().await.unwrap();
+        drop(letters);
         let ours = fs::read(&file).unwrap();
         let others = b"# a note\n[\"1:1\",[\"a\"]]\n{\"offset\":\"1:3\",\"pipelines\":[\"a\",\"c\"],\"n\":1e999}\n";
         fs::write(&file, [others.as_slice(), &ours, &ours[..30]].concat()).unwrap();
         let commit = Some(Offset::from_pair(1, 2));
+        let mut letters = FileDeadLetters::open(folder.path()).unwrap();
         letters.rewind(&PartitionId::new("p"), &[("a", commit), ("b", commit)]).await.unwrap();
         assert_eq!(fs::read(&file).unwrap(), [others.as_slice(), &ours].concat());
     }
@@ -448,6 +527,8 @@ mod tests {
             |offset, pipelines: &[&'static str]| Letter { pipelines: pipelines.to_vec(), ..letter("p", offset, b"") };
         letters.put(vec![of(1, &["a", "b"]), of(2, &["a"]), of(3, &["a", "b", "c"]), of(4, &["b"])]).await.unwrap();
         letters.sync().await.unwrap();
+        drop(letters);
+        let mut letters = FileDeadLetters::open(folder.path()).unwrap();
         // `b` joins late, and `c` is not part of this worker.
         let commit = |offset| Some(Offset::from_pair(1, offset));
         letters.rewind(&partition, &[("a", commit(3)), ("b", None)]).await.unwrap();
@@ -457,8 +538,66 @@ mod tests {
             there,
             [(json!("1:1"), json!(["a"])), (json!("1:2"), json!(["a"])), (json!("1:3"), json!(["a", "c"]))]
         );
+        drop(letters);
+        let mut letters = FileDeadLetters::open(folder.path()).unwrap();
         letters.rewind(&partition, &[("a", None), ("c", commit(2))]).await.unwrap();
         assert_eq!(lines(folder.path(), "p.jsonl").len(), 0);
+    }
+
+    fn offsets(folder: &Path) -> Vec<Value> {
+        lines(folder, "p.jsonl").into_iter().map(|mut line| line["offset"].take()).collect()
+    }
+
+    /// One that has lost the partition, and does not know it, raises the commit to 3 only now; see
+    /// `a_letter_outlives_the_worker_that_takes_the_partition_before_the_commit_passes_it` (engine).
+    #[tokio::test]
+    async fn whoever_takes_a_partition_cuts_off_nothing_that_this_process_has_put() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = PartitionId::new("p");
+        let mut one = FileDeadLetters::open(folder.path()).unwrap();
+        let mut other = one.share();
+        let at = |offset| Some(Offset::from_pair(1, offset));
+        one.rewind(&partition, &[("a", at(1)), ("b", at(1))]).await.unwrap();
+        one.put(vec![letter("p", 2, b"a")]).await.unwrap();
+        one.sync().await.unwrap();
+        other.rewind(&partition, &[("a", at(1)), ("b", at(1))]).await.unwrap();
+        assert_eq!(offsets(folder.path()), ["1:2"], "it may be killed now");
+        one.put(vec![letter("p", 3, b"b")]).await.unwrap();
+        one.sync().await.unwrap();
+        assert_eq!(offsets(folder.path()), ["1:2", "1:3"], "the file that was there is not the one that is there");
+        other.put(vec![letter("p", 2, b"a"), letter("p", 3, b"b"), letter("p", 4, b"c")]).await.unwrap();
+        other.sync().await.unwrap();
+        other.passed(&partition, &[("a", at(4)), ("b", at(4))]).await;
+        one.put(vec![letter("p", 4, b"c")]).await.unwrap();
+        assert_eq!(offsets(folder.path()), ["1:2", "1:3", "1:4"], "each once, however late it is put");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_late_with_taking_a_partition_cuts_off_nothing_that_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = PartitionId::new("p");
+        let mut late = FileDeadLetters::open(folder.path()).unwrap();
+        let mut one = late.share();
+        // Both have read the record.
+        let (before, after) = (None, Some(Offset::from_pair(1, 2)));
+        one.rewind(&partition, &[("a", before), ("b", before)]).await.unwrap();
+        one.put(vec![letter("p", 2, b"a")]).await.unwrap();
+        one.sync().await.unwrap();
+        one.passed(&partition, &[("a", after), ("b", after)]).await;
+        late.rewind(&partition, &[("a", before), ("b", before)]).await.unwrap();
+        assert_eq!(offsets(folder.path()), ["1:2"]);
+    }
+
+    #[tokio::test]
+    async fn a_letter_that_another_has_put_is_durable_when_it_is_put_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut one = FileDeadLetters::open(folder.path()).unwrap();
+        let mut other = one.share();
+        // It takes everything, and cannot be synced.
+        std::os::unix::fs::symlink("/dev/null", folder.path().join("p.jsonl")).unwrap();
+        one.put(vec![letter("p", 1, b"a")]).await.unwrap();
+        other.put(vec![letter("p", 1, b"a")]).await.unwrap();
+        other.sync().await.unwrap_err();
     }
 
     /// What happens to a worker, as its dead letters see it.
@@ -500,7 +639,9 @@ mod tests {
                 let partition = PartitionId::new("p");
                 let mut letters = FileDeadLetters::open(folder.path()).unwrap();
                 let (mut read, mut commit, mut synced) = (0, 0, 0);
-                for step in steps.into_iter().chain([Step::Rewind, Step::Read(3), Step::Commit]) {
+                // The next process leaves nothing beyond the commit, which this one may have put already.
+                let end = [Step::Rewind, Step::Read(3), Step::Commit, Step::DieAfterSync];
+                for step in steps.into_iter().chain(end) {
                     let size = || fs::metadata(&file).map_or(0, |file| file.len());
                     match step {
                         Step::Read(lines) => {
@@ -525,14 +666,17 @@ mod tests {
                         }
                         Step::Rewind => {}
                     }
-                    if !matches!(step, Step::Rewind) {
+                    let is_new = !matches!(step, Step::Rewind);
+                    if is_new {
                         drop(letters);
                         letters = FileDeadLetters::open(folder.path()).unwrap();
                     }
                     let after = (commit > 0).then(|| Offset::from_pair(1, commit));
                     letters.rewind(&partition, &[("a", after), ("b", after)]).await.unwrap();
                     read = commit;
-                    synced = size();
+                    if is_new {
+                        synced = size();
+                    }
                 }
                 let there: Vec<String> =
                     lines(folder.path(), "p.jsonl").iter().map(|line| line["offset"].as_str().unwrap().to_owned()).collect();

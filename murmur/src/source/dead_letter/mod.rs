@@ -51,7 +51,8 @@ pub trait DeadLetters: Send {
     }
 
     /// Forget that these pipelines lack what lies beyond their commits in `partition`. A letter stays for the pipelines
-    /// that are not named, and for those whose commit has passed it.
+    /// that are not named, and for those whose commit has passed it. It may stay for all, and then is not taken in again:
+    /// a place that workers share must keep what one of them has put, as that one may still raise the commit over it.
     fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>>;
 
     /// These pipelines will not meet what lies before their commits again.
