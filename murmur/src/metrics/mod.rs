@@ -20,6 +20,8 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, S
 #[cfg(feature = "metrics")]
 pub use prometheus::Prometheus;
 pub use reference::reference;
+#[cfg(test)]
+pub(crate) use store::OPS;
 pub(crate) use store::measured;
 
 /// One line of the [`catalogue`].

@@ -19,7 +19,25 @@ struct Measured(Arc<dyn Store>);
 
 /// The same store, with its calls measured.
 pub(crate) fn measured(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    begin_at_zero();
     Arc::new(Measured(store))
+}
+
+/// Values of the label `op`.
+pub(crate) const OPS: [&str; 7] = [WRITE, "get", "range", "scan", "record", "records", "put_record"];
+const WRITE: &str = "write";
+/// Of the label `outcome`: repeating does not help.
+const FAILED: &str = "failed";
+
+/// Show at once what one call alone may raise an alarm by. Of a series that begins with 1 Prometheus does not know that
+/// it was 0, so that it does not see it grow.
+fn begin_at_zero() {
+    for op in OPS {
+        drop(STORE_REQUEST_DURATION.histogram([op, FAILED]));
+        if op != WRITE {
+            drop(STORE_OVERDUE.counter([op]));
+        }
+    }
 }
 
 /// How a request ended, as the label `outcome`.
@@ -27,7 +45,7 @@ fn outcome(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Ambiguous => "ambiguous",
         _ if error.is_retryable() => "unavailable",
-        _ => "failed",
+        _ => FAILED,
     }
 }
 
@@ -57,11 +75,12 @@ async fn call<T>(
     request: impl Future<Output = T>,
     outcome: fn(&T) -> &'static str,
 ) -> T {
+    debug_assert!(OPS.contains(&op), "`{op}` does not begin at zero");
     let span = tracing::info_span!("store", op, table, tiles, outcome = tracing::field::Empty);
     let began = Instant::now();
     let answer = match op {
         // A large flush may take long; each of its requests is given up, and said, as soon as others are said.
-        "write" => request.instrument(span.clone()).await,
+        WRITE => request.instrument(span.clone()).await,
         _ => said_when_overdue(op, table, request).instrument(span.clone()).await,
     };
     let outcome = outcome(&answer);
@@ -120,7 +139,7 @@ impl Records for Measured {
 
 impl Store for Measured {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
-        call("write", table.as_str(), writes.len(), self.0.write(table, writes), |answers| of_writes(answers)).boxed()
+        call(WRITE, table.as_str(), writes.len(), self.0.write(table, writes), |answers| of_writes(answers)).boxed()
     }
 
     fn get<'a>(

@@ -1,6 +1,6 @@
-mod alerts;
+pub(crate) mod alerts;
 mod dashboard;
-mod promql;
+pub(crate) mod promql;
 
 #[cfg(feature = "metrics")]
 use std::collections::BTreeMap;
@@ -10,14 +10,20 @@ use std::path::Path;
 use super::catalogue::ALL;
 use super::*;
 
+/// The page of Prometheus after something was done on this thread.
+#[cfg(feature = "metrics")]
+pub(crate) fn page(work: impl FnOnce()) -> String {
+    let recorder = Prometheus::builder().unwrap().build_recorder();
+    ::metrics::with_local_recorder(&recorder, work);
+    recorder.handle().render()
+}
+
 /// What is measured on this thread meanwhile, as on a page of Prometheus: each metric with its largest sample; a histogram
 /// with how often it was given something.
 #[cfg(feature = "metrics")]
 pub(crate) fn moved(work: impl FnOnce()) -> BTreeMap<String, f64> {
-    let recorder = Prometheus::builder().unwrap().build_recorder();
-    ::metrics::with_local_recorder(&recorder, work);
     let mut moved = BTreeMap::new();
-    for line in recorder.handle().render().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in page(work).lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         let name = name.split('{').next().unwrap_or(name);
         let value: f64 = value.parse().unwrap();

@@ -7,8 +7,9 @@ use super::faulty::{Fault, Faulty};
 use super::*;
 use crate::engine::flush::Patience;
 use crate::engine::ownership::Ownership;
+use crate::metrics::OPS;
 use crate::metrics::catalogue::*;
-use crate::metrics::tests::moved;
+use crate::metrics::tests::{alerts, moved, page, promql};
 use crate::query::Reader;
 
 /// A list that says how much waits behind each payload, and when it took it in.
@@ -112,4 +113,29 @@ fn every_metric_of_a_worker_and_its_readers_moves() {
         assert!(moved.get(metric.name).is_some_and(|value| *value > 0.0), "{} of {moved:#?}", metric.name);
     }
     assert_eq!((moved[SOURCE_LAG.name], moved[SOURCE_LAG_SECONDS.name]), (7.0, 90.0));
+}
+
+/// How many samples of this series a page has, of those that match; all are 0.
+fn zeros(page: &str, series: &str, matchers: &str) -> usize {
+    let of = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(series) && line.contains(matchers));
+    of.inspect(|line| assert!(line.ends_with(" 0"), "{line}")).count()
+}
+
+#[test]
+fn what_raises_an_alarm_when_it_happens_once_is_there_at_zero_before() {
+    let letters = Letters::default();
+    let page = page(|| {
+        drop(worker(&Arc::new(MemoryStore::new()), &["!"], &letters).pipeline::<Words>().build());
+    });
+    let exprs: Vec<&str> = alerts::at_the_first().collect();
+    assert!(exprs.len() >= 4, "{exprs:?}");
+    for (series, matchers) in exprs.into_iter().flat_map(promql::growing) {
+        // That of DynamoDB is there once its store is opened.
+        let is_there = series.starts_with(ITEM_BYTES.name) || zeros(&page, series, matchers) > 0;
+        assert!(is_there, "no {series}{{{matchers}}} in\n{page}");
+    }
+    // With every value that the label may have.
+    let failed = format!("{}_count", STORE_REQUEST_DURATION.name);
+    assert_eq!(zeros(&page, &failed, "outcome=\"failed\""), OPS.len());
+    assert_eq!(zeros(&page, STORE_OVERDUE.name, ""), OPS.len() - 1, "those of writes are not counted");
 }

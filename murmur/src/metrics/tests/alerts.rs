@@ -120,6 +120,13 @@ pub(super) const ALERTS: &[Alert] = &[
     },
 ];
 
+/// Expressions that hold when something happens once.
+#[cfg(feature = "metrics")]
+pub(crate) fn at_the_first() -> impl Iterator<Item = &'static str> {
+    let exprs = ALERTS.iter().map(|alert| alert.expr);
+    exprs.filter(|expr| expr.ends_with(" > 0") && ["rate(", "increase("].iter().any(|of| expr.contains(of)))
+}
+
 /// The file. A text of JSON is one of YAML too.
 pub(super) fn file() -> String {
     let text = |text: &str| serde_json::to_string(text).unwrap();

@@ -45,6 +45,16 @@ pub(super) fn metrics_of(expr: &str) -> Vec<&'static Metric> {
     metrics
 }
 
+/// What an expression reads as something that grows: series and matchers, `murmur_x_total` and `op="get"`.
+#[cfg(feature = "metrics")]
+pub(crate) fn growing(expr: &str) -> impl Iterator<Item = (&str, &str)> {
+    let read = expr.split("rate(").flat_map(|part| part.split("increase(")).filter(|part| part.starts_with("murmur_"));
+    read.filter_map(|part| part.split_once('[')).map(|(selector, _)| {
+        let (series, matchers) = selector.split_once('{').unwrap_or((selector, "}"));
+        (series, matchers.trim_end_matches('}'))
+    })
+}
+
 /// Whether samples of all these metrics have the label.
 pub(super) fn has(metrics: &[&Metric], label: &str) -> bool {
     ADDED.contains(&label) || metrics.iter().all(|metric| metric.labels.contains(&label))
