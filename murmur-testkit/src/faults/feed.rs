@@ -27,6 +27,8 @@ pub(super) struct Load {
     pub(super) keys: u64,
     /// Share that goes to the key `hot`.
     pub(super) hot: f32,
+    /// Which of all events, in the order in which they are sent, are no events, one and all.
+    pub(super) storm: Range<usize>,
     /// Shares of what cannot be counted: no event, an amount that is refused, one that panics, a key that is too long.
     pub(super) malformed: f32,
     pub(super) refused: f32,
@@ -54,6 +56,7 @@ impl Default for Load {
             added: 0,
             keys: 8,
             hot: 0.0,
+            storm: 0..0,
             malformed: 0.0,
             refused: 0.0,
             panics: 0.0,
@@ -92,6 +95,7 @@ impl Load {
             let log = &mut log[n % self.partitions as usize];
             let again = if rng.f32() < self.repeated { log.len().checked_sub(rng.usize(1..20)) } else { None };
             let payload = again.map_or_else(|| self.payload(rng, now), |at| log[at].clone());
+            let payload = if self.storm.contains(&n) { malformed(rng) } else { payload };
             log.push(payload);
         }
         Arc::new(log)
@@ -113,8 +117,7 @@ impl Load {
             tick.key = "hot".to_owned();
         }
         if falls(self.malformed) {
-            let texts: [&[u8]; 5] = [b"", b"{\"key\":", b"x y z", b"12 34", b"\xff\xfe\x00"];
-            return texts[rng.usize(..texts.len())].to_vec();
+            return malformed(rng);
         } else if falls(self.refused) {
             tick.amount = REFUSED;
         } else if falls(self.panics) {
@@ -133,6 +136,11 @@ impl Load {
         }
         tick.to_payload()
     }
+}
+
+fn malformed(rng: &mut fastrand::Rng) -> Vec<u8> {
+    let texts: [&[u8]; 5] = [b"", b"{\"key\":", b"x y z", b"12 34", b"\xff\xfe\x00"];
+    texts[rng.usize(..texts.len())].to_vec()
 }
 
 fn amount(rng: &mut fastrand::Rng) -> u64 {

@@ -25,9 +25,23 @@ pub(super) struct More {
     pub(super) reals: bool,
 }
 
+/// Which messages there are to be read, by partition and offset.
+type Readable = Arc<dyn Fn(i32, u64) -> bool + Send + Sync>;
+
+/// What is known of what was sent, and where it must stand.
+#[derive(Clone)]
+struct Given {
+    log: Arc<Log>,
+    store: Arc<DynamoStore>,
+    /// When the log was made: what has expired by then is not sent again to be judged.
+    now: Timestamp,
+    readable: Readable,
+}
+
 /// What must stand in the tables and in the topic of dead letters.
 pub(super) struct Oracle {
-    log: Arc<Log>,
+    given: Given,
+    more: More,
     keeps: Vec<Box<dyn Keeps>>,
 }
 
@@ -43,22 +57,31 @@ fn number(partition: &PartitionId) -> PartitionId {
 impl Oracle {
     /// Of workers that keep tallies and trails, and more where it is said.
     pub(super) fn new(log: Log, store: Arc<DynamoStore>, more: More) -> Self {
-        let (log, now) = (Arc::new(log), SystemClock.now());
+        let readable: Readable = Arc::new(|_, _| true);
+        Self::from(Given { log: Arc::new(log), store, now: SystemClock.now(), readable }, more)
+    }
+
+    fn from(given: Given, more: More) -> Self {
         let trail = |trail: &Trail| Some(trail.count);
         let mut keeps: Vec<Box<dyn Keeps>> = vec![
-            Box::new(Table::<Tallies>::new(&log, &store, now, |tally| Some(tally.count))),
-            Box::new(Table::<Trails>::new(&log, &store, now, trail)),
+            Box::new(Table::<Tallies>::new(&given, |tally| Some(tally.count))),
+            Box::new(Table::<Trails>::new(&given, trail)),
         ];
         if more.singles {
-            keeps.push(Box::new(Table::<Singles>::new(&log, &store, now, trail)));
+            keeps.push(Box::new(Table::<Singles>::new(&given, trail)));
         }
         if more.kinds {
-            keeps.push(Box::new(Table::<Kinds>::new(&log, &store, now, |_| None)));
+            keeps.push(Box::new(Table::<Kinds>::new(&given, |_| None)));
         }
         if more.reals {
-            keeps.push(Box::new(Table::<Reals>::new(&log, &store, now, |_| None)));
+            keeps.push(Box::new(Table::<Reals>::new(&given, |_| None)));
         }
-        Self { log, keeps }
+        Self { given, more, keeps }
+    }
+
+    /// Where only these messages, by partition and offset, were there to be read.
+    pub(super) fn of(&self, readable: impl Fn(i32, u64) -> bool + Send + Sync + 'static) -> Self {
+        Self::from(Given { readable: Arc::new(readable), ..self.given.clone() }, self.more)
     }
 
     /// The pipelines that workers keep.
@@ -110,7 +133,7 @@ impl Oracle {
             let (Ok(at), Ok(offset)) = (at.parse::<i32>(), offset.parse::<u64>()) else {
                 return Ok(Err(format!("a dead letter does not say where it was: {headers:?}")));
             };
-            let sent = self.log.get(at as usize).and_then(|log| log.get(offset as usize));
+            let sent = self.given.log.get(at as usize).and_then(|log| log.get(offset as usize));
             if sent != Some(&payload) {
                 return Ok(Err(format!("the dead letter {at}@{offset} is not what was sent")));
             }
@@ -140,9 +163,9 @@ impl Oracle {
         self.keeps.iter().flat_map(|table| table.bad()).collect::<BTreeSet<_>>().len() as u64
     }
 
-    /// How many messages there are.
+    /// How many messages were sent, whether or not they can be read.
     pub(super) fn sent(&self) -> u64 {
-        self.log.iter().map(|payloads| payloads.len() as u64).sum()
+        self.given.log.iter().map(|payloads| payloads.len() as u64).sum()
     }
 }
 
@@ -162,10 +185,7 @@ trait Keeps: Send + Sync {
 
 /// The table of a pipeline, and what the log gives.
 struct Table<P: Pipeline> {
-    log: Arc<Log>,
-    store: Arc<DynamoStore>,
-    /// When the log was made: what has expired by then is not sent again to be judged.
-    now: Timestamp,
+    given: Given,
     /// With no tile closed.
     truth: Truth<P>,
     /// How many events are in a value, where that can be said.
@@ -173,16 +193,15 @@ struct Table<P: Pipeline> {
 }
 
 impl<P: Pipeline<Event = Tick>> Table<P> {
-    fn new(log: &Arc<Log>, store: &Arc<DynamoStore>, now: Timestamp, weigh: fn(&P::Aggregate) -> Option<u64>) -> Self {
-        let truth = truth(log, now, Closures::new());
-        Self { log: log.clone(), store: store.clone(), now, truth, weigh }
+    fn new(given: &Given, weigh: fn(&P::Aggregate) -> Option<u64>) -> Self {
+        Self { given: given.clone(), truth: truth(given, Closures::new()), weigh }
     }
 
     /// What stands there, and what must, where tiles are closed as they say.
     async fn read(&self) -> Result<(Vec<(TileId, Item)>, Truth<P>), Failure> {
-        let items = scan::<P>(&*self.store).await?;
+        let items = scan::<P>(&*self.given.store).await?;
         let closed = closures(&items, number);
-        let truth = truth(&self.log, self.now, closed);
+        let truth = truth(&self.given, closed);
         Ok((items, truth))
     }
 }
@@ -210,7 +229,7 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
 
     fn closed(&self) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>> {
         async move {
-            let closed = closures(&scan::<P>(&*self.store).await?, number);
+            let closed = closures(&scan::<P>(&*self.given.store).await?, number);
             Ok(closed.into_keys().map(|(key, ..)| key).collect())
         }
         .boxed()
@@ -228,17 +247,17 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
     }
 
     fn gap<'a>(&'a self, commits: &'a BTreeMap<i32, i64>) -> BoxFuture<'a, Result<Option<String>, Failure>> {
-        async move { Ok(gap_in(&self.truth, &scan::<P>(&*self.store).await?, commits)) }.boxed()
+        async move { Ok(gap_in(&self.truth, &scan::<P>(&*self.given.store).await?, commits)) }.boxed()
     }
 }
 
 /// What the log gives, with tiles closed as these are.
-fn truth<P: Pipeline<Event = Tick>>(log: &Log, now: Timestamp, closed: Closures) -> Truth<P> {
-    let mut truth = Truth::new(decode, Ruler::Offsets, now, closed);
-    for (at, payloads) in log.iter().enumerate() {
-        let partition = partition(at as i32);
-        for (offset, payload) in payloads.iter().enumerate() {
-            truth.take(&partition, Offset::from_u64(offset as u64), payload);
+fn truth<P: Pipeline<Event = Tick>>(given: &Given, closed: Closures) -> Truth<P> {
+    let mut truth = Truth::new(decode, Ruler::Offsets, given.now, closed);
+    for (at, payloads) in given.log.iter().enumerate() {
+        let (at, partition) = (at as i32, partition(at as i32));
+        for (offset, payload) in (0u64..).zip(payloads).filter(|(offset, _)| (given.readable)(at, *offset)) {
+            truth.take(&partition, Offset::from_u64(offset), payload);
         }
     }
     truth

@@ -268,6 +268,12 @@ impl Trial {
         &mut self.slots[at].process
     }
 
+    /// When it is started again, it gets these arguments too.
+    pub(super) fn also_with(&mut self, at: usize, arguments: &[&str]) {
+        let slot = &mut self.slots[at];
+        slot.worker = slot.worker.clone().with(arguments);
+    }
+
     /// Leave it as it is when it ends.
     pub(super) fn leave(&mut self, at: usize) {
         self.slots[at].tended = false;

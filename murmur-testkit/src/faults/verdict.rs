@@ -56,6 +56,14 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Of a row that promises a refusal, and compares the tables all the same.
+    pub(super) fn refused(mut self) -> Self {
+        if self.verdict == Verdict::Exact {
+            self.verdict = Verdict::Refused;
+        }
+        self
+    }
+
     /// Unless it is worse already: the row promised this as well.
     pub(super) fn also(mut self, holds: bool, promise: impl FnOnce() -> String) -> Self {
         if !holds && matches!(self.verdict, Verdict::Exact | Verdict::Refused) {

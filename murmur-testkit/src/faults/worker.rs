@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use murmur::engine::{Clock, Options, Progress, Summary, SystemClock, Worker};
+use murmur::engine::{Clock, DeadLetterLimit, Options, Progress, Summary, SystemClock, Worker};
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
 use murmur::source::{KafkaDeadLetters, KafkaLettersConfig};
@@ -35,6 +35,9 @@ pub struct WorkerArgs {
     flush_interval: Span,
     #[arg(long, default_value = "25s")]
     drain_budget: Span,
+    /// How many of the last payloads may be dead letters before it stops.
+    #[arg(long, default_value_t)]
+    dead_letter_limit: DeadLetterLimit,
     /// Which pipelines it keeps.
     #[arg(long, value_delimiter = ',', default_value = "tallies,trails", overrides_with = "pipelines")]
     pipelines: Vec<Keeps>,
@@ -163,6 +166,7 @@ async fn one(
     let mut options = Options::default();
     options.flush_interval = args.flush_interval;
     options.drain_budget = args.drain_budget;
+    options.dead_letter_limit = args.dead_letter_limit;
     options.worker = number;
     let worker = Worker::builder(store, kafka::open(config)?, decode, Box::new(letters)).options(options);
     let worker = args.pipelines.iter().fold(worker, |worker, keeps| match keeps {

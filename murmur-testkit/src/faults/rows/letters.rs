@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::faults::feed::Load;
 use crate::faults::proxy::tcp::{Tcp, Toxics};
 use crate::faults::trial::{PATIENCE, Trial, Worker};
-use crate::faults::{Failure, Finding, Settings, Verdict};
+use crate::faults::{Failure, Finding, Settings};
 
 /// Several workers in one process, which have one place for their letters.
 const THREADS: u64 = 3;
@@ -70,33 +70,54 @@ pub(super) async fn no_place(settings: Settings) -> Result<Finding, Failure> {
 
 /// How often the worker is started into the same storm.
 const STARTS: usize = 4;
+/// What can be counted before the storm, and what comes in it.
+const BEFORE: usize = 600;
+const STORM: usize = 12_000;
 
 pub(super) async fn poison_storm(settings: Settings) -> Result<Finding, Failure> {
-    let load = Load { events: 12_000, rate: 4_000, malformed: 1.0, ..Load::default() };
+    let storm = BEFORE..BEFORE + STORM;
+    let load = Load { events: storm.end + BEFORE, rate: 4_000, storm, ..Load::default() };
     let mut trial = Trial::new(&settings, "f11", load).await?;
+    trial.hold_feed(BEFORE);
     trial.feed()?;
     let worker = trial.spawn(several())?;
-    let (mut refused, mut letters, mut errors) = (true, Vec::new(), String::new());
-    for start in 0..STARTS {
-        if start > 0 {
-            trial.restart(worker)?;
-        }
+    let good = BEFORE as u64;
+    let began_well = trial.until(PATIENCE, |trial| trial.committed() == good).await?;
+    trial.stop(worker);
+    trial.let_feed(STORM);
+    let counted = BEFORE as u64 / trial.load.partitions as u64;
+    let before = trial.oracle.of(move |_, offset| offset < counted);
+    let (mut wrong, mut letters) = (None, Vec::new());
+    for _ in 0..STARTS {
+        trial.restart(worker)?;
         trial.leave(worker);
         let ended = trial.worker(worker).wait(PATIENCE);
-        errors = trial.worker(worker).errors();
-        refused &= ended.is_some_and(|ended| ended.code() == Some(1)) && errors.contains("could not be counted");
-        letters.push(trial.cluster.messages(&trial.letters)?.len() as u64);
-        if !refused {
+        let errors = trial.worker(worker).errors();
+        if ended.is_none_or(|ended| ended.code() != Some(1)) || !errors.contains("could not be counted") {
+            wrong = Some(format!("it ended with {ended:?}: {errors}"));
             break;
         }
+        letters.push(trial.cluster.messages(&trial.letters)?.len() as u64);
+        let committed = trial.committed();
+        if committed != good {
+            wrong = Some(format!("{good} can be counted, and {committed} are committed"));
+        }
+        // Nothing of the storm, and all that came before it.
+        let difference = before.difference().await?;
+        wrong = wrong.or(difference.first.map(|first| format!("after it stopped: {first}")));
     }
-    let sent = trial.oracle.sent();
-    let verdict = if refused { Verdict::Refused } else { Verdict::Broken(errors.clone()) };
-    trial.cluster.delete(&[&trial.topic, &trial.letters]).await;
-    let moved = letters.last().copied().unwrap_or(0);
-    let figures = vec![("events", sent), ("starts", letters.len() as u64), ("letters", moved)];
-    let finding = Finding { verdict, figures, log: errors };
-    Ok(finding.also(letters.iter().all(|letters| *letters == 0), || {
-        format!("letters of a source that is the wrong one, start by start: {letters:?}")
-    }))
+    // Once it is said that this is no mistake, the storm is moved, and what comes after it counts.
+    trial.also_with(worker, &["--dead-letter-limit=100%"]);
+    trial.restart(worker)?;
+    trial.figures.push(("stopped", letters.len() as u64));
+    trial.figures.push(("letters_of_the_storm", letters.last().copied().unwrap_or(0)));
+    Ok(trial
+        .finish()
+        .await?
+        .refused()
+        .also(began_well, || "what came before the storm was not committed".to_owned())
+        .also(wrong.is_none(), || wrong.unwrap_or_default())
+        .also(letters.iter().all(|letters| *letters == 0), || {
+            format!("letters of a source that is the wrong one, start by start: {letters:?}")
+        }))
 }
