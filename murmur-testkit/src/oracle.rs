@@ -234,7 +234,10 @@ pub(crate) fn compare<P: Pipeline>(
             continue;
         }
         let name = P::SPEC.name;
-        difference.note(|| format!("`{name}` at {}: {found:?} and not {right:?}", shown(place)));
+        difference.note(|| {
+            let [found, right] = where_they_differ(format!("{found:?}"), format!("{right:?}"));
+            format!("`{name}` at {}: {found} and not {right}", shown(place))
+        });
         let weight = |value: Option<&P::Aggregate>| value.map_or(Some(0), &weigh);
         match (weight(right), weight(found)) {
             (Some(right), Some(found)) if right < found => difference.over += found - right,
@@ -243,6 +246,20 @@ pub(crate) fn compare<P: Pipeline>(
         }
     }
     difference
+}
+
+/// Of two long texts what lies about the first difference: an aggregate of each kind fills pages.
+fn where_they_differ(a: String, b: String) -> [String; 2] {
+    const BEFORE: usize = 80;
+    const SHOWN: usize = 300;
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let from = if a.len().max(b.len()) > SHOWN { same.saturating_sub(BEFORE) } else { 0 };
+    [a, b].map(|text| {
+        let mut rest = text.chars().skip(from);
+        let part: String = rest.by_ref().take(SHOWN).collect();
+        let dots = |are: bool| if are { "..." } else { "" };
+        format!("{}{part}{}", dots(from > 0), dots(rest.next().is_some()))
+    })
 }
 
 fn shown((key, tile, slot, part): &Place) -> String {

@@ -13,8 +13,9 @@ use murmur_testkit::faults::{Settings, rows, run};
 /// Rows at the same time. They wait more than they work.
 const AT_ONCE: usize = 3;
 
-/// Rows in which workers keep one aggregate of each kind too.
-const WITH_KINDS: [&str; 6] = ["F01", "F02", "F03", "F04", "F05", "F06"];
+/// In all others workers keep one aggregate of each kind too. Where write units are limited its large values take as long
+/// as the units do; the last two are about the harness.
+const WITHOUT_KINDS: [&str; 3] = ["F13", "H01", "H02"];
 
 /// The seed is in the output when a row fails; `MURMUR_SEED` gives it again.
 fn seed() -> u64 {
@@ -33,7 +34,7 @@ fn no_short_fault_does_worse_than_its_row_allows() {
             scope.spawn(|| {
                 loop {
                     let Some(row) = waiting.lock().unwrap().next() else { break };
-                    let settings = Settings { kinds: WITH_KINDS.contains(&row.number), ..settings.clone() };
+                    let settings = Settings { kinds: !WITHOUT_KINDS.contains(&row.number), ..settings.clone() };
                     let run = run(row, &settings).unwrap_or_else(|failure| panic!("{}: {failure}", row.number));
                     println!("{} {} ({:?}) {:?}", row.number, run.finding.verdict, run.took, run.finding.figures);
                     if !run.is_good() {

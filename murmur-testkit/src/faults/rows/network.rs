@@ -110,13 +110,18 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
 /// Write units a second of the hot key in [`hot_key`], far below what one partition of DynamoDB takes, as the load is:
 /// every flush wants about four.
 const UNITS: f64 = 4.0;
-/// Writes that may be under way when the units are used up, each of one unit.
+/// The same with an aggregate of each kind, whose values are large: a write of them takes ten units and more.
+const UNITS_OF_KINDS: f64 = 100.0;
+/// Writes that may be under way when the units are used up, and the units of each.
 const DEBT: f64 = 24.0;
+const OF_ONE: f64 = 1.0;
+const OF_ONE_OF_KINDS: f64 = 20.0;
 
 pub(super) async fn hot_key(settings: Settings) -> Result<Finding, Failure> {
+    let (units, of_one) = if settings.kinds { (UNITS_OF_KINDS, OF_ONE_OF_KINDS) } else { (UNITS, OF_ONE) };
     let load = Load { hot: 0.9, ..Load::default() };
     let mut trial = Trial::new(&settings, "f13", load).await?;
-    trial.dynamo.set(Troubles { units: Some(("hot".to_owned(), UNITS)), ..Troubles::default() });
+    trial.dynamo.set(Troubles { units: Some(("hot".to_owned(), units)), ..Troubles::default() });
     trial.hold_feed(0);
     let began = Instant::now();
     trial.feed()?;
@@ -141,7 +146,7 @@ pub(super) async fn hot_key(settings: Settings) -> Result<Finding, Failure> {
     let is_said = trial.worker(worker).errors().contains("a key is written more often");
     let tally = trial.dynamo.tally();
     let hot = tally.units_by_key.get("=hot").copied().unwrap_or(0.0);
-    let most = UNITS * (per.as_secs_f64() + 1.0) + DEBT;
+    let most = units * (per.as_secs_f64() + 1.0) + DEBT * of_one;
     trial.figures.push(("units_of_the_hot_key", hot as u64));
     trial.figures.push(("seconds", per.as_secs()));
     trial.figures.push(("throttled", tally.throttled));
