@@ -18,6 +18,7 @@ use super::proxy::dynamodb::Dynamo;
 use super::supervisor::Process;
 use super::verdict::{Finding, Verdict};
 use super::{Failure, Settings, services};
+use crate::pipelines::decode;
 
 /// Without progress for so long, it is stuck.
 const STUCK: Duration = Duration::from_secs(45);
@@ -215,6 +216,12 @@ impl Trial {
     /// How many events may be sent by now.
     pub(super) fn let_so_far(&self) -> u64 {
         self.log.iter().map(|log| log.len().min(self.gate.get()) as u64).sum()
+    }
+
+    /// How many of them have this key.
+    pub(super) fn sent_of(&self, key: &str) -> u64 {
+        let so_far = self.log.iter().flat_map(|log| log.iter().take(self.gate.get()));
+        so_far.filter(|payload| decode(payload).is_ok_and(|tick| tick.key == key)).count() as u64
     }
 
     /// How many were sent by now.

@@ -81,6 +81,8 @@ pub struct Tally {
     pub denied: u64,
     /// Answered with something that had been so before.
     pub stale: u64,
+    /// Keys that were left out of the answer to a batch of reads.
+    pub left_out: u64,
     /// Values that came changed.
     pub damaged: u64,
     /// Writes of tiles that were not carried out, as their condition did not hold.
@@ -305,6 +307,10 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     }
     let is_batch = operation == "BatchGetItem" && lock(&shared.rng).f32() < troubles.unprocessed;
     let left_out = if is_batch { halve(&mut parsed) } else { Value::Null };
+    if let Value::Object(tables) = &left_out {
+        let keys = tables.values().filter_map(|rest| Some(rest["Keys"].as_array()?.len() as u64));
+        lock(&shared.tally).left_out += keys.sum::<u64>();
+    }
     let is_eventual = matches!(operation.as_str(), "GetItem" | "BatchGetItem" | "Query" | "Scan")
         && !String::from_utf8_lossy(&body).contains("\"ConsistentRead\":true");
     if is_eventual && lock(&shared.rng).f32() < troubles.stale {

@@ -135,7 +135,7 @@ static ROWS: &[Row] = &[
         EXACT,
         true,
         "the tables throttle 30 to 100 % of the requests",
-        "it goes on when they are done; few requests are sent twice"
+        "it goes on when they are done; few requests are sent twice; a worker that starts meanwhile, and queries, read everything"
     ),
     row!(
         "F13",

@@ -1,12 +1,17 @@
 //! What lies between a worker and its tables, and its broker.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use murmur::query::Reader;
+use murmur::store::{Consistency, DynamoConfig, DynamoStore};
 
 use crate::faults::feed::Load;
 use crate::faults::proxy::dynamodb::{Tally, Troubles};
 use crate::faults::proxy::tcp::{Cut, Tcp, Toxics};
 use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
+use crate::pipelines::{Tallies, TickKey};
 
 pub(super) async fn unanswered(settings: Settings) -> Result<Finding, Failure> {
     const LEAST: u64 = 10;
@@ -84,14 +89,17 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
     let healed = Instant::now();
     let sent = trial.let_so_far();
     let went_on = trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
-    let tally = trial.dynamo.tally();
+    let caught_up = healed.elapsed();
     let (resent, ambiguous) = (trial.worker(worker).figure("resent"), trial.worker(worker).figure("ambiguous"));
+    let tally = trial.dynamo.tally();
+    let reads = throttled_reads(&mut trial, worker).await?;
     trial.figures.extend(shares.map(|(name, .., felt)| (name, felt)));
     // What was carried out, and is sent again all the same, is refused.
     trial.figures.push(("carried_out_twice", tally.refused));
     trial.figures.push(("storm_ms", storm.as_millis() as u64));
-    trial.figures.push(("catch_up_ms", healed.elapsed().as_millis() as u64));
+    trial.figures.push(("catch_up_ms", caught_up.as_millis() as u64));
     trial.figures.push(("one_write_throttled", tally.most_of_one));
+    trial.figures.push(("keys_left_out", trial.dynamo.tally().left_out));
     let most = TRIES + storm.as_secs();
     Ok(trial
         .finish()
@@ -104,7 +112,56 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
         })
         .also(tally.most_of_one <= most, || {
             format!("a write was throttled {} times within {storm:?}: it did not back off", tally.most_of_one)
-        }))
+        })
+        .also(reads.is_none(), || reads.unwrap_or_default()))
+}
+
+/// A worker that starts, and queries, while some of their reads are throttled and every batch is answered by half; what
+/// is wrong.
+async fn throttled_reads(trial: &mut Trial, worker: usize) -> Result<Option<String>, Failure> {
+    trial.dynamo.set(Troubles { throttled: 0.3, unprocessed: 1.0, ..Troubles::default() });
+    let before = trial.dynamo.tally();
+    // It reads what stands there of every key before it adds to it.
+    trial.kill(worker)?;
+    trial.let_feed(300);
+    let sent = trial.let_so_far();
+    let went_on = trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
+    let of_worker = trial.dynamo.tally();
+    let config = DynamoConfig { prefix: trial.prefix(), endpoint: Some(trial.endpoint.clone()), ..DynamoConfig::new() };
+    let reader = Reader::<Tallies>::new(Arc::new(DynamoStore::open(&config).await?), 1);
+    let keys: Vec<TickKey> = (0..trial.load.keys).map(|key| TickKey { key: format!("k{key}") }).collect();
+    let right: Vec<u64> = keys.iter().map(|key| trial.sent_of(&key.key)).collect();
+    let began = Instant::now();
+    let met = |trial: &Trial| {
+        let tally = trial.dynamo.tally();
+        tally.left_out > of_worker.left_out && tally.throttled > of_worker.throttled
+    };
+    let found = loop {
+        let in_time = began.elapsed() < PATIENCE;
+        match reader.get_many(&keys, Consistency::Strong).await {
+            // The store's client tries a few times only.
+            Err(error) if error.is_retryable() && in_time => {}
+            answers => {
+                let found: Vec<u64> = answers?.into_iter().map(|answer| answer.value).collect();
+                if found != right || met(trial) || !in_time {
+                    break found;
+                }
+            }
+        }
+    };
+    let felt = met(trial);
+    trial.dynamo.set(Troubles::default());
+    Ok(if !went_on {
+        Some("a worker that was started while reads are throttled did not go on".to_owned())
+    } else if found != right {
+        Some(format!("queries were answered with {found:?}, and {right:?} were sent"))
+    } else if of_worker.left_out == before.left_out {
+        Some("the worker was answered everything at once".to_owned())
+    } else if !felt {
+        Some("queries were answered everything at once".to_owned())
+    } else {
+        None
+    })
 }
 
 /// Write units a second of the hot key in [`hot_key`], far below what one partition of DynamoDB takes, as the load is:
