@@ -140,11 +140,23 @@ pub(super) struct WorkerArgs {
     /// Stop when more than this share of the last 2,000 events cannot be counted
     #[arg(long, env = "MURMUR_DEAD_LETTER_LIMIT", default_value_t = DeadLetterLimit::default(), value_name = "SHARE")]
     pub(super) dead_letter_limit: DeadLetterLimit,
+    /// What workers roll by themselves, so that the first wide reads find it: what they wrote often, or nothing
+    #[arg(long, env = "MURMUR_ROLL", default_value = "busy", value_name = "WHAT")]
+    pub(super) roll: Roll,
     /// Make tables that are missing first, as `table ensure` does
     #[arg(long, env = "MURMUR_CREATE_TABLES", value_parser = BoolishValueParser::new())]
     pub(super) create_tables: bool,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
+}
+
+/// What a worker rolls by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Roll {
+    /// Days that are over, of keys that were busy in them: for less than a tenth of the write units that they took
+    Busy,
+    /// Nothing: what reads have to put together is rolled when they ask for it
+    Off,
 }
 
 /// Beyond these a worker is not ready.
@@ -479,6 +491,8 @@ mod tests {
         let given = parse(&["--drain-budget=1m", "--revoke-budget=2s", "--flush-tiles=7", "--flush-bytes=3KiB"]);
         assert_eq!((given.drain_budget, given.revoke_budget), (Span::from_seconds(60), Span::from_seconds(2)));
         assert_eq!((given.flush_tiles, given.flush_bytes), (7, 3 << 10));
+        assert_eq!((plain.roll_every, given.roll_every), (default.roll_every, default.roll_every));
+        assert_eq!(parse(&["--roll=off"]).roll_every, None);
     }
 
     #[test]

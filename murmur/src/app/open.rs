@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::cli::{FlushInterval, WorkerArgs};
+use super::cli::{FlushInterval, Roll, WorkerArgs};
 use super::entry::Entry;
 use super::team::{Equip, Share};
 use super::{App, GENERATION};
@@ -255,6 +255,9 @@ pub(super) fn options(args: &WorkerArgs, entries: &[Entry]) -> Result<Options> {
         generation: GENERATION,
         ..Options::default()
     };
+    if args.roll == Roll::Off {
+        options.roll_every = None;
+    }
     for FlushInterval { pipeline, span } in &args.flush_interval {
         match pipeline {
             None => options.flush_interval = *span,

@@ -12,6 +12,7 @@ use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::progress::Progress;
 use super::publish::KnownEnds;
+use super::rolling::{Part, Rolling};
 use super::worker::Worker;
 use crate::Result;
 use crate::event::Event;
@@ -24,6 +25,8 @@ use crate::store::Store;
 #[must_use]
 pub struct WorkerBuilder<E> {
     worker: Worker<E>,
+    /// What it rolls of each of its pipelines.
+    rolls: Vec<Option<Part>>,
 }
 
 impl<E: Event> Worker<E> {
@@ -53,8 +56,9 @@ impl<E: Event> Worker<E> {
             can_tell_ends: false,
             ends: KnownEnds::default(),
             patience: Patience::new(0),
+            rolling: Arc::new(Rolling::new(Vec::new(), Patience::new(0))),
         };
-        WorkerBuilder { worker }
+        WorkerBuilder { worker, rolls: Vec::new() }
     }
 }
 
@@ -74,9 +78,12 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// Keep the tiles of this pipeline. All [`options`](Self::options) come before.
     pub fn pipeline<P: Pipeline<Event = E>>(mut self) -> Self {
-        let Options { generation, flush_interval, pipeline_intervals, flush_bytes, .. } = &self.worker.options;
+        let Options { generation, flush_interval, pipeline_intervals, flush_bytes, roll_every, .. } =
+            &self.worker.options;
         let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
         let fold = Box::new(FoldTable::<P>::new(*generation, *flush_bytes));
+        let store = &self.worker.store;
+        self.rolls.push(roll_every.and_then(|every| Part::new::<P>(store.clone(), *generation, every)));
         self.worker.meter.pipeline(P::SPEC.name);
         self.worker.lanes.push(Lane { fold, pace: Pace::new(interval), since_flush: 0, tally: Tally::default() });
         self
@@ -85,6 +92,7 @@ impl<E: Event> WorkerBuilder<E> {
     /// The worker.
     pub fn build(mut self) -> Worker<E> {
         self.worker.patience = Patience::new(self.worker.options.seed);
+        self.worker.rolling = Arc::new(Rolling::new(self.rolls, self.worker.patience.clone()));
         self.worker.breaker = Breaker::new(self.worker.options.dead_letter_limit);
         self.worker
     }

@@ -15,6 +15,7 @@ mod age;
 mod assignment;
 mod breaker;
 mod builder;
+mod busy;
 mod clock;
 mod confluent;
 mod decode;
@@ -38,6 +39,7 @@ mod partition;
 mod progress;
 mod publish;
 mod record;
+mod rolling;
 mod worker;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod tests;
 
 pub use breaker::DeadLetterLimit;
 pub use builder::WorkerBuilder;
+pub(crate) use busy::Written;
 #[cfg_attr(not(feature = "dynamodb"), allow(unused_imports, reason = "the store on DynamoDB signs by it"))]
 pub(crate) use clock::system_time;
 pub use clock::{Clock, SystemClock};

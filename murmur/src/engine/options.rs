@@ -26,6 +26,10 @@ pub struct Options {
     pub revoke_budget: Span,
     /// How many of the last payloads may be dead letters before the worker stops.
     pub dead_letter_limit: DeadLetterLimit,
+    /// What the worker rolls by itself: keys of which it wrote so much in a stretch of so much event time that rolling costs
+    /// little beside it, once that stretch is over in all partitions. `None` leaves all rolling to readers. Whole tiles: a
+    /// length that is not is rounded up.
+    pub roll_every: Option<Span>,
     /// Its number among the workers of this process, for the metrics.
     pub worker: u32,
     /// Seed of the pauses after a conflict.
@@ -43,6 +47,7 @@ impl Default for Options {
             drain_budget: Span::from_seconds(25),
             revoke_budget: Span::from_seconds(10),
             dead_letter_limit: DeadLetterLimit::default(),
+            roll_every: Some(Span::from_seconds(86_400)),
             worker: 0,
             seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
         }

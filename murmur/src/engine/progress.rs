@@ -54,6 +54,8 @@ pub struct Progress {
     pub flushes: u64,
     /// Tiles written.
     pub writes: u64,
+    /// Slots that the worker has rolled by itself.
+    pub rolled: u64,
     /// Times that the worker went back to its commits because another owner of its partitions was found: a condition had
     /// failed, or the record of a partition had been raised. What goes back for another reason (a full tile, letters that
     /// could not be held) is not in it.
@@ -84,7 +86,7 @@ impl Progress {
     pub fn with(mut self, other: Self) -> Self {
         self.contact = self.contact.max(other.contact);
         let Self { read, applied, dead, ahead, expired, late, already_applied, repeated, .. } = other;
-        let Self { flushes, writes, rewinds, resent, ambiguous, .. } = other;
+        let Self { flushes, writes, rolled, rewinds, resent, ambiguous, .. } = other;
         self.read += read;
         self.applied += applied;
         self.dead += dead;
@@ -95,6 +97,7 @@ impl Progress {
         self.repeated += repeated;
         self.flushes += flushes;
         self.writes += writes;
+        self.rolled += rolled;
         self.rewinds += rewinds;
         self.resent += resent;
         self.ambiguous += ambiguous;

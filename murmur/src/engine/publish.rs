@@ -44,6 +44,7 @@ impl<E: Event> Worker<E> {
             durable: *reached,
             taken_in: None,
         }));
+        self.progress.rolled = self.rolling.rolled();
         self.progress.sum_lags();
         self.note_unknown_lag(now);
         self.meter.show(&self.progress, self.lanes.iter().map(|lane| lane.tally), now);

@@ -14,6 +14,7 @@ mod letters;
 mod measured;
 mod memory;
 mod one_key;
+mod rolling;
 mod sums;
 mod together;
 
@@ -112,6 +113,8 @@ struct List {
     start: Start,
     next: usize,
     assigned: bool,
+    /// Whether it waits at its end for more, which never comes.
+    idles: bool,
 }
 
 impl List {
@@ -120,7 +123,7 @@ impl List {
     }
 
     fn from(start: Start, payloads: &[&'static str]) -> Box<Self> {
-        Box::new(Self { payloads: payloads.to_vec(), start, next: 0, assigned: false })
+        Box::new(Self { payloads: payloads.to_vec(), start, next: 0, assigned: false, idles: false })
     }
 }
 
@@ -145,6 +148,11 @@ impl Source for List {
                 }],
                 ..Batch::default()
             })
+        } else if self.idles {
+            return Box::pin(async {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                Ok(Poll::Idle)
+            });
         } else {
             Poll::End
         };

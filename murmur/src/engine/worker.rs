@@ -19,6 +19,7 @@ use super::partition::{Ledger, Owned};
 use super::progress::{Contact, Progress, Summary};
 use super::publish::{KnownEnds, look_ahead};
 use super::record::PartitionRecord;
+use super::rolling::Rolling;
 use crate::event::Event;
 use crate::source::{Asks, DeadLetters, Offset, PartitionId, Poll, Source};
 use crate::store::Store;
@@ -48,6 +49,7 @@ pub struct Worker<E> {
     /// Whether the source can say where they end.
     pub(super) can_tell_ends: bool,
     pub(super) patience: Patience,
+    pub(super) rolling: Arc<Rolling>,
 }
 
 impl<E: Event> Worker<E> {
@@ -74,13 +76,24 @@ impl<E: Event> Worker<E> {
         self.can_tell_ends = look.is_some();
         let looks = look_ahead(look, self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
-        tokio::select! {
+        let (rolling, mut asked) = (self.rolling.clone(), shutdown.clone());
+        let mut ended = tokio::select! {
             biased;
             ended = self.work(shutdown) => ended,
             never = ages => match never {},
             never = looks => match never {},
+            never = rolling.go() => match never {},
             error = overdue => Err(error),
+        };
+        if let Ok(Summary { progress, ended: true }) = &mut ended {
+            tokio::select! {
+                biased;
+                _ = asked.wait_for(|stop| *stop) => {}
+                () = rolling.finish() => {}
+            }
+            progress.rolled = rolling.rolled();
         }
+        ended
     }
 
     async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
@@ -335,6 +348,7 @@ impl<E: Event> Worker<E> {
             let reached = reached.collect();
             let writes = fold.writes(&self.owned);
             self.meter.combined(at, events, writes.len());
+            self.rolling.note(at, &writes);
             shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
         }
         if !shipments.is_empty() {
@@ -367,6 +381,7 @@ impl<E: Event> Worker<E> {
                 ledger.standing = standing;
             }
         }
+        self.rolling.reached(&self.owned);
         let moved = self.owned.iter().zip(before).filter(|(owned, before)| owned.commit() > *before);
         let moved: Vec<&Owned> = moved.map(|(owned, _)| owned).collect();
         for owned in &moved {

@@ -16,6 +16,7 @@
 
 mod answer;
 mod budget;
+mod busy;
 mod coalesce;
 mod cover;
 mod edges;

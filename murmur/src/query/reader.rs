@@ -68,8 +68,13 @@ impl<P> Clone for Reader<P> {
 impl<P: Pipeline> Reader<P> {
     /// A reader of a generation of the pipeline's table.
     pub fn new(store: Arc<dyn Store>, generation: u32) -> Self {
+        Self::over(measured(store), generation)
+    }
+
+    /// The same over a store whose calls are measured already.
+    pub(crate) fn over(store: Arc<dyn Store>, generation: u32) -> Self {
         let table = Table::new(P::SPEC.name, generation);
-        Self::with(measured(store), table, Arc::new(SystemClock), Limits::default(), How::default())
+        Self::with(store, table, Arc::new(SystemClock), Limits::default(), How::default())
     }
 
     fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits, how: How) -> Self {

@@ -31,6 +31,24 @@ struct Job {
     slots: TimeRange,
 }
 
+/// What has had something rolled, as the label `trigger` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trigger {
+    /// A read, or whoever asks for it.
+    Read,
+    /// A worker that wrote it.
+    Write,
+}
+
+impl Trigger {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
 /// What reads have asked to be rolled.
 #[derive(Debug, Default)]
 pub(super) struct Rolls {
@@ -116,7 +134,7 @@ impl<P: Pipeline> Reader<P> {
         for level in tiling.parents() {
             let slots = TimeRange::new(tiling.ceil_unit(*level, range.start), tiling.floor_unit(*level, range.end));
             if !slots.is_empty() {
-                rolled += self.roll_level(&key, *level, slots).await?;
+                rolled += self.roll_level(&key, *level, slots, Trigger::Read).await?;
             }
         }
         Ok(rolled)
@@ -130,14 +148,14 @@ impl<P: Pipeline> Reader<P> {
         match self.inner.rolls.add(Job { key: key.clone(), level, slots }) {
             Noted::Alone => {}
             Noted::Beside => return,
-            Noted::Crowded => return ended::<P>("crowded"),
+            Noted::Crowded => return ended::<P>(Trigger::Read, "crowded"),
         }
         let reader = self.clone();
         // One after the other: reads come first, and a level is made of the one below.
         tokio::spawn(async move {
             let mut done = None;
             while let Some(job) = reader.inner.rolls.next(done.as_ref()) {
-                match reader.roll_level(&job.key, job.level, job.slots).await {
+                match reader.roll_level(&job.key, job.level, job.slots, Trigger::Read).await {
                     Ok(slots) => tracing::debug!(level = ?job.level, slots, "rolled"),
                     Err(error) if error.kind() == ErrorKind::Denied => {
                         tracing::warn!(%error, "this program may not write, so it does not roll finished tiles");
@@ -151,20 +169,33 @@ impl<P: Pipeline> Reader<P> {
     }
 
     /// Roll slots of one level: both sides are edges of its slots. How many were.
-    async fn roll_level(&self, key: &Arc<str>, level: Level, slots: TimeRange) -> Result<u64> {
-        let rolled = self.roll_finished(key, level, slots).await;
-        ended::<P>(match &rolled {
+    pub(super) async fn roll_level(
+        &self,
+        key: &Arc<str>,
+        level: Level,
+        slots: TimeRange,
+        trigger: Trigger,
+    ) -> Result<u64> {
+        let rolled = self.roll_finished(key, level, slots, trigger).await;
+        let outcome = match &rolled {
             Ok(Some(0)) => "empty",
             Ok(Some(_)) => "rolled",
             Ok(None) => "early",
             Err(error) if error.kind() == ErrorKind::Denied => "denied",
             Err(_) => "failed",
-        });
+        };
+        ended::<P>(trigger, outcome);
         rolled.map(Option::unwrap_or_default)
     }
 
     /// The same; `None` when they are not finished.
-    async fn roll_finished(&self, key: &Arc<str>, level: Level, slots: TimeRange) -> Result<Option<u64>> {
+    async fn roll_finished(
+        &self,
+        key: &Arc<str>,
+        level: Level,
+        slots: TimeRange,
+        trigger: Trigger,
+    ) -> Result<Option<u64>> {
         let (tiling, window) = (P::tiling(), &P::SPEC.window);
         let Some(unit) = tiling.unit_length(level) else { return Ok(None) };
         let (last, _) = tiling.locate(slots.end.saturating_sub(Span::from_micros(1)));
@@ -209,12 +240,12 @@ impl<P: Pipeline> Reader<P> {
             let write = Write::Roll { id, slots: filled, numbers, values, expires: tiling.expiry(tile, window) };
             let (mut outcomes, spent) = spent::count(self.inner.store.write(&self.inner.table, &[write])).await;
             let units = spent.map_or(0.0, |spent| spent.write_units);
-            ROLL_WRITE_UNITS.counter([P::SPEC.name]).increment(units.round() as u64);
+            ROLL_WRITE_UNITS.counter([P::SPEC.name, trigger.label()]).increment(units.round() as u64);
             match outcomes.pop() {
                 Some(outcome) => outcome?,
                 None => return Err(Error::new(ErrorKind::Internal, "the store did not answer a write")),
             };
-            ROLLED_SLOTS.counter([P::SPEC.name]).increment(count);
+            ROLLED_SLOTS.counter([P::SPEC.name, trigger.label()]).increment(count);
             rolled += count;
             at = part.end;
         }
@@ -223,6 +254,6 @@ impl<P: Pipeline> Reader<P> {
 }
 
 /// A stretch was asked to be rolled, and this became of it.
-fn ended<P: Pipeline>(outcome: &'static str) {
-    ROLLS.counter([P::SPEC.name, outcome]).increment(1);
+pub(super) fn ended<P: Pipeline>(trigger: Trigger, outcome: &'static str) {
+    ROLLS.counter([P::SPEC.name, trigger.label(), outcome]).increment(1);
 }

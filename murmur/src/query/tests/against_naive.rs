@@ -12,6 +12,7 @@ use super::naive::Naive;
 use super::places::{Place, cases};
 use super::*;
 use crate::ErrorKind;
+use crate::engine::Written;
 use crate::query::{Answer, Ask, Edges, Every, Interval, Presence, Series, TileCache};
 use crate::store::Consistency::{Eventual, Strong};
 use crate::time::{CalendarUnit, CalendarUnits, TimeRange};
@@ -44,6 +45,8 @@ struct Roll {
     /// How many writes are answered; whether the one after them arrives all the same.
     writes: u8,
     arrives: bool,
+    /// A worker that has written so many units, and rolls what ends in the time that it wrote.
+    busy: Option<u64>,
 }
 
 /// Zones whose days begin at an edge of most slots, at one of few, and whose clocks change by less than any.
@@ -65,13 +68,15 @@ fn case() -> impl Strategy<Value = Case> {
     let interval = (-1_300..20i64, 1..1_000i64, -3_000_000..3_000_000i64, 1..6i64);
     let roll =
         (0..40usize, any::<bool>(), -1_300..20i64, 1..1_300i64, prop_oneof![Just(u8::MAX), 0..8u8], any::<bool>());
-    let roll = roll.prop_map(|(after, other, from, length, writes, arrives)| Roll {
+    let busy = prop::option::of(prop_oneof![Just(u64::MAX), 0..400u64]);
+    let roll = (roll, busy).prop_map(|((after, other, from, length, writes, arrives), busy)| Roll {
         after,
         other,
         from,
         length,
         writes,
         arrives,
+        busy,
     });
     let rolls = (any::<bool>(), any::<bool>(), prop::collection::vec(roll, 0..5));
     (now, prop::collection::vec(event, 0..40), interval, units(), any::<bool>(), rolls).prop_map(
@@ -122,7 +127,15 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<u64, 
         let hooked = Arc::new(Hooked { inner: store.clone(), hook: hook.clone() });
         let roller = Reader::<Test<W, A>>::new(hooked, generation).clock(clock.clone());
         let range = TimeRange::new(at(roll.from, case.jitter), at(roll.from + roll.length, 0));
-        let rolled = roller.roll(&Id::new(if roll.other { "b" } else { "a" }), range).await;
+        let id = if roll.other { "b" } else { "a" };
+        let rolled = match roll.busy {
+            None => roller.roll(&Id::new(id), range).await,
+            Some(units) => {
+                let tiling = <Test<W, A>>::tiling();
+                let stretch = TimeRange::new(tiling.locate(range.start).0.start, tiling.locate(range.end).0.start);
+                roller.roll_busy(&key_text(id), stretch, Written { units, bytes: units }).await
+            }
+        };
         prop_assert!(rolled.is_ok() || hook.has_died(), "{:?}", rolled);
         kept += meanwhile(&keeping, &Naive::new(&events[..taken], &late, now), range).await?;
     }

@@ -28,6 +28,8 @@ pub(crate) enum Death {
     Before,
     /// After it, without an answer.
     After,
+    /// Nobody dies: the store does not carry it out, for this reason.
+    Never(ErrorKind),
 }
 
 /// A store with a [`Hook`].
@@ -44,6 +46,7 @@ impl<H: Hook> Store for Hooked<H> {
             match dies {
                 None => self.inner.write(table, writes).await,
                 Some(Death::Before) => dead(),
+                Some(Death::Never(kind)) => writes.iter().map(|_| Err(Error::new(kind, "as asked"))).collect(),
                 Some(Death::After) => {
                     self.inner.write(table, writes).await;
                     dead()

@@ -1,6 +1,7 @@
 //! What the tests of this folder share: pipelines of any window, and tables filled from events.
 
 mod against_naive;
+mod busy;
 mod calendar;
 mod coalescing;
 mod edges;
@@ -158,6 +159,7 @@ shapes! {
     Days = sliding(90 * 86_400, 86_400);
     MonthOfHours = sliding(30 * 86_400, 3_600);
     MonthOfQuarters = sliding(30 * 86_400, 900);
+    MonthOfMinutes = sliding(30 * 86_400, 60);
 }
 
 /// A clock that stands.

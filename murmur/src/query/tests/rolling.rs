@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::{Frontier, PartitionRecord};
+use crate::query::Ask;
 use crate::store::Consistency;
 use crate::time::TimeRange;
 
@@ -21,6 +22,13 @@ async fn filled(store: &MemoryStore, hours: impl Iterator<Item = i64>) {
 async fn roll(store: &Arc<MemoryStore>) -> u64 {
     let reader = Reader::<Counted>::new(store.clone(), 1).clock(Arc::new(Standing(hour(20 * 24))));
     reader.roll(&Id::new("a"), TimeRange::new(hour(0), hour(24 * 365))).await.unwrap()
+}
+
+/// The reader rolls beside; nothing here waits for anything outside.
+async fn meanwhile() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn record(store: &MemoryStore, partition: &str) -> PartitionRecord {
@@ -58,10 +66,7 @@ async fn a_partition_without_events_does_not_hold_rolling_up() {
     let most = TimeRange::new(hour(1), hour(19 * 24));
     let answer = reader.range(&Id::new("a"), most, Consistency::Strong).await.unwrap();
     assert_eq!(answer.value, (19 * 24 - 1) * u64::from(b'x'));
-    // The reader rolls beside; nothing here waits for anything outside.
-    for _ in 0..1_000 {
-        tokio::task::yield_now().await;
-    }
+    meanwhile().await;
     // From here on what comes of that partition for these days is late, and counted as that.
     assert_eq!(record(&store, "p1").await.reached(), Some(hour(19 * 24 + 1)));
 }
@@ -103,14 +108,120 @@ fn what_became_of_rolls_and_what_was_kept_is_measured() {
     for line in [
         "murmur_tile_cache_misses_total{pipeline=\"test\"} 1",
         "murmur_tile_cache_hits_total{pipeline=\"test\"} 3",
-        "murmur_rolls_total{pipeline=\"test\",outcome=\"failed\"} 1",
-        "murmur_rolls_total{pipeline=\"test\",outcome=\"rolled\"} 1",
-        "murmur_rolls_total{pipeline=\"test\",outcome=\"empty\"} 1",
-        "murmur_rolled_slots_total{pipeline=\"test\"} 19",
-        "murmur_roll_consumed_wcu_total{pipeline=\"test\"} 0",
+        "murmur_rolls_total{pipeline=\"test\",trigger=\"read\",outcome=\"failed\"} 1",
+        "murmur_rolls_total{pipeline=\"test\",trigger=\"read\",outcome=\"rolled\"} 1",
+        "murmur_rolls_total{pipeline=\"test\",trigger=\"read\",outcome=\"empty\"} 1",
+        "murmur_rolled_slots_total{pipeline=\"test\",trigger=\"read\"} 19",
+        "murmur_roll_consumed_wcu_total{pipeline=\"test\",trigger=\"read\"} 0",
     ] {
         assert!(page.lines().any(|stands| stands == line), "{line} is not in\n{page}");
     }
     let bytes = page.lines().find_map(|line| line.strip_prefix("murmur_tile_cache_bytes ")).unwrap();
     assert!(bytes.parse::<f64>().unwrap() > 0.0, "{bytes}");
+}
+
+/// What is measured while this runs, in time that stands.
+#[cfg(feature = "metrics")]
+fn measured(run: impl Future<Output = ()>) -> String {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    ::metrics::with_local_recorder(&recorder, || runtime.block_on(run));
+    recorder.handle().render()
+}
+
+#[cfg(feature = "metrics")]
+fn rolls(page: &str) -> Vec<&str> {
+    let mut lines: Vec<_> =
+        page.lines().filter_map(|line| line.strip_prefix("murmur_rolls_total{pipeline=\"test\",trigger=")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn who_may_not_write_tries_it_once_and_reads_on() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::hooked::{Death, Hook, Hooked};
+    use crate::ErrorKind;
+
+    /// Nobody may roll.
+    #[derive(Default)]
+    struct Denying(AtomicU64);
+
+    impl Hook for Denying {
+        fn writing(&self, writes: &[Write]) -> Option<Death> {
+            let rolls = writes.iter().filter(|write| matches!(write, Write::Roll { .. })).count();
+            self.0.fetch_add(rolls as u64, Ordering::Relaxed);
+            (rolls > 0).then_some(Death::Never(ErrorKind::Denied))
+        }
+    }
+
+    let hook = Arc::new(Denying::default());
+    let page = measured(async {
+        let store = Arc::new(MemoryStore::new());
+        filled(&store, 0..20 * 24).await;
+        let store = Arc::new(Hooked { inner: store, hook: hook.clone() });
+        let reader = Reader::<Counted>::new(store, 1).clock(Arc::new(Standing(hour(20 * 24)))).rolling();
+        for days in [15, 16, 17] {
+            let answer =
+                reader.range(&Id::new("a"), TimeRange::new(hour(0), hour(days * 24)), Consistency::Eventual).await;
+            assert_eq!(answer.unwrap().value, days as u64 * 24 * u64::from(b'x'));
+            meanwhile().await;
+        }
+    });
+    assert_eq!(hook.0.load(Ordering::Relaxed), 1);
+    assert_eq!(rolls(&page), ["\"read\",outcome=\"denied\"} 1"]);
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn what_a_new_partition_may_still_add_to_is_left_until_that_is_known() {
+    let page = measured(async {
+        let (store, table) = (Arc::new(MemoryStore::new()), Table::new("test", 1));
+        filled(&store, 0..20 * 24).await;
+        let reader = Reader::<Counted>::new(store.clone(), 1).clock(Arc::new(Standing(hour(20 * 24)))).rolling();
+        let ask = async |from, to| {
+            let answer = reader.range(&Id::new("a"), TimeRange::new(hour(from), hour(to)), Consistency::Eventual).await;
+            assert_eq!(answer.unwrap().value, (to - from) as u64 * u64::from(b'x'));
+            meanwhile().await;
+        };
+        // It knows the records from here on, for a second. A day is read as it is.
+        ask(0, 24).await;
+        let new = PartitionId::new("p1");
+        let standing = PartitionRecord::default().raise(&*store, &table, &new, Default::default()).await.unwrap();
+        ask(0, 15 * 24).await;
+        // Its floor is behind what somebody has said that he would roll.
+        let standing = Frontier::settle(&*store, &table, &new, standing).await.unwrap();
+        assert_eq!(standing.record.reached(), Some(hour(15 * 24 + 1)));
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        ask(0, 15 * 24).await;
+        ask(0, 15 * 24).await;
+    });
+    assert_eq!(rolls(&page), ["\"read\",outcome=\"early\"} 1", "\"read\",outcome=\"rolled\"} 1"]);
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn more_than_can_wait_is_rolled_when_it_is_asked_for_again() {
+    let page = measured(async {
+        let store = Arc::new(MemoryStore::new());
+        let keys: Vec<_> = (0..300).map(|n| format!("{n:03}")).collect();
+        let events: Vec<_> = (0..20 * 24)
+            .map(|n| Happening { id: keys[n % 300].clone(), at: hour(n as i64), partition: 0, what: 'x' })
+            .collect();
+        Filler::<Counted>::new(&*store, 1).take(&events).await;
+        let keys: Vec<_> = keys.into_iter().map(Id::new).collect();
+        let reader = Reader::<Counted>::new(store.clone(), 1).clock(Arc::new(Standing(hour(20 * 24)))).rolling();
+        let days = Ask::Range(TimeRange::new(hour(0), hour(19 * 24)));
+        for _ in 0..3 {
+            let answers = reader.ask_many(&keys, days, Consistency::Eventual).await.unwrap();
+            let sum: u64 = answers.iter().map(|answer| answer.value).sum();
+            assert_eq!(sum, 19 * 24 * u64::from(b'x'));
+            for _ in 0..300 {
+                meanwhile().await;
+            }
+        }
+    });
+    assert_eq!(rolls(&page), ["\"read\",outcome=\"crowded\"} 44", "\"read\",outcome=\"rolled\"} 300"]);
 }

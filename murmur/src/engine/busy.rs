@@ -1,0 +1,236 @@
+//! What a worker remembers of what it wrote: which keys were busy, and when, so that it can roll them once that is over.
+//!
+//! It is not stored, and nothing depends on it: what a worker forgets, as it ends or has no room for it, is rolled when a
+//! read asks for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::store::Write;
+use crate::time::{Level, Span, TimeRange, Timestamp};
+
+/// Keys that are remembered at most, each counted once for every stretch: some 10 MB.
+const MOST: usize = 100_000;
+
+/// What a write unit of DynamoDB pays for, in bytes.
+const UNIT: u64 = 1_024;
+
+/// What was written of a key in a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Written {
+    /// Write units of DynamoDB, or less: additions do not know how large their item is.
+    pub(crate) units: u64,
+    /// Bytes of the values that were put.
+    pub(crate) bytes: u64,
+}
+
+impl Written {
+    fn add(&mut self, write: &Write) {
+        self.units += 1;
+        if let Write::Put { values, .. } = write {
+            let bytes = values.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
+            self.units += bytes / UNIT;
+            self.bytes += bytes;
+        }
+    }
+}
+
+/// The keys of a stretch of time.
+type Keys = HashMap<Arc<str>, Written>;
+
+/// The keys that a pipeline wrote, by stretches of event time of the same length.
+#[derive(Debug)]
+pub(super) struct Busy {
+    every: Span,
+    most: usize,
+    open: BTreeMap<Timestamp, Keys>,
+    /// The stretch that is being rolled, and what is left of it, in the order of keys from some key on.
+    over: Option<(TimeRange, Vec<(Arc<str>, Written)>)>,
+    /// How many there are in all.
+    keys: usize,
+}
+
+impl Busy {
+    pub(super) fn new(every: Span) -> Self {
+        Self { every, most: MOST, open: BTreeMap::new(), over: None, keys: 0 }
+    }
+
+    /// These are about to be written.
+    pub(super) fn note(&mut self, writes: &[Write]) {
+        for write in writes {
+            let id = write.id();
+            // What is late lies beside the tiles, and is never rolled.
+            if id.tile.level == Level::Late {
+                continue;
+            }
+            let start = self.stretch(id.tile.start).start;
+            if let Some(written) = self.open.get_mut(&start).and_then(|keys| keys.get_mut(&*id.key)) {
+                written.add(write);
+                continue;
+            }
+            if self.keys >= self.most {
+                self.forget_the_least_busy();
+            }
+            if self.keys < self.most {
+                self.open.entry(start).or_default().entry(id.key.clone()).or_default().add(write);
+                self.keys += 1;
+            }
+        }
+    }
+
+    fn stretch(&self, at: Timestamp) -> TimeRange {
+        let every = self.every.as_micros() as i64;
+        let start = Timestamp::from_micros(at.as_micros().div_euclid(every) * every);
+        TimeRange::new(start, start.saturating_add(self.every))
+    }
+
+    /// Keep the busier half of what is not being rolled.
+    fn forget_the_least_busy(&mut self) {
+        let mut units: Vec<u64> = self.open.values().flat_map(HashMap::values).map(|written| written.units).collect();
+        if units.is_empty() {
+            return;
+        }
+        let (before, half) = (units.len(), units.len() / 2);
+        let (_, median, _) = units.select_nth_unstable(half);
+        let median = *median;
+        let mut room = half - units.iter().filter(|units| **units > median).count().min(half);
+        self.open.retain(|_, keys| {
+            keys.retain(|_, written| {
+                let fits = written.units == median && room > 0;
+                room -= usize::from(fits);
+                fits || written.units > median
+            });
+            !keys.is_empty()
+        });
+        self.keys -= before - self.open.values().map(HashMap::len).sum::<usize>();
+    }
+
+    /// The oldest stretch.
+    pub(super) fn oldest(&self) -> Option<TimeRange> {
+        let over = self.over.as_ref().map(|(stretch, _)| *stretch);
+        over.or_else(|| self.open.first_key_value().map(|(start, _)| self.stretch(*start)))
+    }
+
+    /// The oldest stretch is over. Its keys come in their order, from one on that `random` chooses: several workers that
+    /// have the same keys should not meet at each of them.
+    pub(super) fn close(&mut self, random: u64) {
+        if self.over.is_some() {
+            return;
+        }
+        let Some((start, keys)) = self.open.pop_first() else { return };
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let from = (random % keys.len().max(1) as u64) as usize;
+        keys.rotate_left(from);
+        self.over = Some((self.stretch(start), keys));
+    }
+
+    /// A key of the stretch that is over.
+    pub(super) fn next(&self) -> Option<(TimeRange, Arc<str>, Written)> {
+        let (stretch, keys) = self.over.as_ref()?;
+        keys.last().map(|(key, written)| (*stretch, key.clone(), *written))
+    }
+
+    /// That key is done with.
+    pub(super) fn done(&mut self) {
+        let Some((_, keys)) = &mut self.over else { return };
+        self.keys -= usize::from(keys.pop().is_some());
+        if keys.is_empty() {
+            self.over = None;
+        }
+    }
+
+    /// The stretch that is over is left alone.
+    pub(super) fn give_up(&mut self) {
+        self.keys -= self.over.take().map_or(0, |(_, keys)| keys.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Offset, PartitionId};
+    use crate::store::TileId;
+    use crate::time::{Slot, Tile};
+
+    const HOUR: i64 = 3_600;
+
+    fn put(key: &str, hour: i64, bytes: usize) -> Write {
+        let tile = Tile { level: Level::Slot, start: Timestamp::from_seconds(hour * HOUR) };
+        let part = Some(PartitionId::new("p"));
+        let values = vec![(Slot(0), vec![7; bytes].into())];
+        let (first, last) = (Offset::ZERO, Offset::ZERO);
+        Write::Put { id: TileId { key: key.into(), tile, part }, values, first, last, expires: None }
+    }
+
+    fn days() -> Busy {
+        Busy::new(Span::from_seconds(24 * HOUR as u64))
+    }
+
+    /// What is left of the stretch that is over.
+    fn rest(busy: &mut Busy) -> Vec<(String, Written)> {
+        let mut rest = Vec::new();
+        while let Some((_, key, written)) = busy.next() {
+            rest.push((key.to_string(), written));
+            busy.done();
+        }
+        rest
+    }
+
+    #[test]
+    fn writes_are_counted_by_key_and_stretch_and_the_oldest_comes_first() {
+        let mut busy = days();
+        busy.note(&[put("a", 25, 10), put("a", 26, 3_000), put("b", 47, 0), put("a", -1, 5), put("a", 48, 5)]);
+        let mut late = put("a", 30, 9);
+        if let Write::Put { id, .. } = &mut late {
+            id.tile.level = Level::Late;
+        }
+        busy.note(&[late]);
+        let day = |n: i64| {
+            let start = Timestamp::from_seconds(n * 24 * HOUR);
+            TimeRange::new(start, start.saturating_add(Span::from_seconds(24 * HOUR as u64)))
+        };
+        assert_eq!(busy.oldest(), Some(day(-1)));
+        busy.close(0);
+        assert_eq!(rest(&mut busy), [("a".to_owned(), Written { units: 1, bytes: 5 })]);
+        assert_eq!(busy.oldest(), Some(day(1)));
+        busy.close(5);
+        // Once more while it is being rolled: it is another stretch then.
+        busy.note(&[put("a", 25, 1)]);
+        busy.close(0);
+        let (a, b) = (Written { units: 4, bytes: 3_010 }, Written { units: 1, bytes: 0 });
+        assert_eq!(rest(&mut busy), [("a".to_owned(), a), ("b".to_owned(), b)]);
+        assert_eq!(busy.oldest(), Some(day(1)));
+        busy.close(0);
+        busy.give_up();
+        assert_eq!((busy.oldest(), busy.keys), (Some(day(2)), 1));
+    }
+
+    #[test]
+    fn the_least_busy_are_forgotten_first_and_no_more_are_kept_than_there_is_room_for() {
+        let mut busy = Busy { most: 8, ..days() };
+        for n in 0..4 {
+            busy.note(&[put(&format!("busy{n}"), 0, 9_000), put(&format!("quiet{n}"), 24, 0)]);
+        }
+        busy.note(&[put("new", 24, 0)]);
+        busy.close(0);
+        let kept: Vec<_> = rest(&mut busy).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(kept, ["busy3", "busy2", "busy1", "busy0"]);
+        busy.close(0);
+        assert_eq!(rest(&mut busy).len(), 1);
+        assert_eq!(busy.keys, 0);
+
+        let mut alike = Busy { most: 8, ..days() };
+        for n in 0..9 {
+            alike.note(&[put(&format!("{n}"), 0, 0)]);
+        }
+        assert_eq!(alike.keys, 5, "half of those that are as busy as the others are kept");
+        alike.close(0);
+        for n in 0..100 {
+            alike.note(&[put(&format!("{n}"), 24, 0)]);
+            assert!(alike.keys <= 8, "those that are being rolled count too");
+        }
+    }
+}
