@@ -35,7 +35,7 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
-                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "closed": report.closed,
+                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "rolled_by_workers": report.rolled_by_workers, "closed": report.closed,
                 "restores": report.restores, "kept": report.kept,
                 "broken": name, "failure": failure,
             });
@@ -43,13 +43,14 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} times a full tile, {} restores, {} tiles kept",
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} by workers, {} times a full tile, {} restores, {} tiles kept",
                 report.schedules,
                 report.events,
                 report.crashes,
                 report.rewinds,
                 report.resent,
                 report.rolled,
+                report.rolled_by_workers,
                 report.closed,
                 report.restores,
                 report.kept

@@ -35,8 +35,10 @@ pub struct Report {
     pub rewinds: u64,
     /// Requests sent again.
     pub resent: u64,
-    /// Slots rolled.
+    /// Slots rolled for those who asked.
     pub rolled: u64,
+    /// Slots that workers rolled by themselves.
+    pub rolled_by_workers: u64,
     /// Tiles that readers did not read again, as they kept them.
     pub kept: u64,
     /// Times that the store was put back to an earlier state.
@@ -149,6 +151,7 @@ mod tests {
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
         assert!(report.closed > 500 && report.rolled > 5_000 && report.restores > 50, "too tame: {report:?}");
+        assert!(report.rolled_by_workers > 500, "too tame: {report:?}");
         assert!(report.kept > 1_000, "too tame: {report:?}");
     }
 

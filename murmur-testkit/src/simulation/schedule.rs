@@ -256,6 +256,8 @@ impl<'a, S: Subject> World<'a, S> {
         options.flush_tiles = rng.usize(1..40);
         options.drain_budget = Span::from_millis(rng.u64(100..20_000));
         options.revoke_budget = Span::from_millis(rng.u64(0..4_000));
+        // Some roll what they wrote, of an hour or of several: nothing here lasts a day.
+        options.roll_every = rng.bool().then(|| Span::from_seconds(3_600 * rng.u64(1..4)));
         options.seed = rng.u64(..);
         drop(rng);
         let (stop, stopped) = watch::channel(false);
@@ -326,6 +328,7 @@ fn count(running: &Running, report: &mut Report) {
 fn count_progress(progress: &murmur::engine::Progress, report: &mut Report) {
     report.rewinds += progress.rewinds;
     report.resent += progress.resent;
+    report.rolled_by_workers += progress.rolled;
 }
 
 fn committed_to_the_end(broker: &Broker, commits: &[Option<Offset>]) -> Result<(), String> {
