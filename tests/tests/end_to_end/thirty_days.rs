@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Arc;
 
 use murmur::aggregate::Monoid;
-use murmur::engine::{Clock, SystemClock, Worker, json};
+use murmur::engine::{Clock, Options, SystemClock, Worker, json};
 use murmur::pipeline::Pipeline;
 use murmur::prelude::*;
 use murmur::query::{Answer, Edges, Explanation, Reader};
@@ -77,8 +77,11 @@ async fn world(folder: &TempDir) -> World {
     let source = JsonlConfig { follow: false, ..JsonlConfig::new(Input::Path(file)) };
     let letters = Box::new(FileDeadLetters::open(folder.path().join("letters")).unwrap());
     let worker = Worker::builder(store.clone(), jsonl::open(source, store.clone()), json::<Visit>, letters);
+    // What is not rolled yet is asked about as well.
+    let mut options = Options::default();
+    options.roll_every = None;
     let (_keep, shutdown) = watch::channel(false);
-    let summary = worker.pipeline::<ByMinute>().pipeline::<Visitors>().build().run(shutdown).await.unwrap();
+    let summary = worker.options(options).pipeline::<ByMinute>().pipeline::<Visitors>().build().run(shutdown).await.unwrap();
     assert!(summary.ended);
     World { store, now }
 }
