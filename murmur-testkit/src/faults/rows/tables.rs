@@ -19,12 +19,15 @@ use crate::pipelines::{Tallies, Tally, Tick, TickKey, Trails};
 
 pub(super) async fn denied(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f38", Load::default()).await?;
+    trial.hold_feed(600);
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
-    trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 2).await?;
+    trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 0).await?;
     let mut silent = None;
     for name in ["ExpiredTokenException", "AccessDeniedException"] {
         trial.dynamo.set(Troubles { denied: Some(name), ..Troubles::default() });
+        // There is something to write, however long it took to come here.
+        trial.let_feed(600);
         let says = |trial: &mut Trial| trial.worker(worker).errors().contains(name);
         if !trial.until(PATIENCE, says).await? {
             silent = Some(name);
@@ -34,9 +37,8 @@ pub(super) async fn denied(settings: Settings) -> Result<Finding, Failure> {
         trial.until(PATIENCE, says).await?;
         trial.pass(settings.length.map_or(Duration::from_secs(1), |length| length / 8)).await?;
         trial.dynamo.set(Troubles::default());
-        let before = trial.committed();
-        let sent = trial.oracle.sent();
-        trial.until(PATIENCE, |trial| trial.committed() > before.min(sent - 1)).await?;
+        let sent = trial.let_so_far();
+        trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
     }
     let (refused, restarts) = (trial.dynamo.tally().denied, trial.restarts());
     trial.figures.push(("denied", refused));
