@@ -257,7 +257,7 @@ impl<P: Pipeline> Client<P> {
                     grpc.unary(request, path?, codec()).await
                 };
                 // The server keeps the deadline too, if it can be reached at all.
-                tokio::time::timeout(left, call).await.unwrap_or_else(|_| Err(super::deadline::passed()))
+                tokio::time::timeout(left, call).await.unwrap_or_else(|_| Err(super::protocol::deadline::passed()))
             }
         })
         .await

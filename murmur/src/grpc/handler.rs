@@ -1,13 +1,15 @@
 //! The methods of a pipeline's service, from message to message.
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
+use futures_util::stream::{StreamExt, TryStreamExt};
+use http::HeaderMap;
 use prost::Message;
 use tonic::Status;
 
 use super::interval::{self, set};
 use super::messages::*;
-use super::rpc::{Method, Replies, Rpc, decode, encode};
+use super::protocol::rpc::{Call, Method, Part, Replies, Reply as Answered, Rpc, decode, encode};
 use super::status;
 use super::truth::truth;
 use super::watch::{self, Watching};
@@ -63,7 +65,7 @@ impl<P: Pipeline> Handler<P> {
     }
 
     async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
-        match METHODS.get(at).map(|method| method.name) {
+        match METHODS.get(at).map(|method| &*method.name) {
             Some("Get") => {
                 let GetRequest { key, options } = decode::<GetRequest<P::Key>>(request)?;
                 self.value(key, Ask::Retention, options).await
@@ -123,6 +125,17 @@ impl<P: Pipeline> Handler<P> {
         encode(&EntriesResponse { entries: entries.collect() })
     }
 
+    fn watch(&self, at: usize, request: Bytes) -> Result<Replies, Status> {
+        if METHODS.get(at).is_none_or(|method| !method.streams) {
+            return Err(Status::unimplemented("this method has no stream of replies"));
+        }
+        let WatchRequest { key, window, options } = decode::<WatchRequest<P::Key>>(request)?;
+        let ask = window.map_or(Ask::Retention, |span| Ask::Window { span, end: None });
+        let (reader, consistency) = self.how(options)?;
+        let parts = watch::changes(reader, consistency, set(key, "key")?, ask, self.watching.clone());
+        Ok(Replies { headers: HeaderMap::new(), parts: parts.map_ok(|reply| Part::Message(reply.into())).boxed() })
+    }
+
     async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Vec<u8>, Status> {
         let SeriesRequest { key, start, end, step, options, calendar, calendar_step } = request;
         let key = set(key, "key")?;
@@ -147,22 +160,16 @@ impl<P: Pipeline> Rpc for Handler<P> {
         &self.name
     }
 
-    fn methods(&self) -> &'static [Method] {
+    fn methods(&self) -> &[Method] {
         METHODS
     }
 
-    fn unary(&self, at: usize, request: Bytes) -> BoxFuture<'_, Result<Vec<u8>, Status>> {
-        self.call(at, request).boxed()
+    fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Answered, Status>> {
+        self.call(at, call.message).map_ok(Answered::from).boxed()
     }
 
-    fn stream(&self, at: usize, request: Bytes) -> Result<Replies, Status> {
-        if METHODS.get(at).is_none_or(|method| !method.streams) {
-            return Err(Status::unimplemented("this method has no stream of replies"));
-        }
-        let WatchRequest { key, window, options } = decode::<WatchRequest<P::Key>>(request)?;
-        let ask = window.map_or(Ask::Retention, |span| Ask::Window { span, end: None });
-        let (reader, consistency) = self.how(options)?;
-        Ok(watch::changes(reader, consistency, set(key, "key")?, ask, self.watching.clone()))
+    fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>> {
+        std::future::ready(self.watch(at, call.message)).boxed()
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use tonic::Status;
 
 use super::handler::AnyPipeline;
 use super::messages::{ListPipelinesRequest, ListPipelinesResponse, QueryRequest};
-use super::rpc::{Method, Replies, Rpc, decode, encode};
+use super::protocol::rpc::{Call, Method, Replies, Reply, Rpc, decode, encode};
 
 pub(super) struct QueryService {
     pub(super) pipelines: Vec<Arc<dyn AnyPipeline>>,
@@ -20,7 +20,7 @@ const METHODS: &[Method] = &[Method::unary("ListPipelines"), Method::unary("Quer
 
 impl QueryService {
     async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
-        match METHODS.get(at).map(|method| method.name) {
+        match METHODS.get(at).map(|method| &*method.name) {
             Some("ListPipelines") => {
                 decode::<ListPipelinesRequest>(request)?;
                 encode(&ListPipelinesResponse { pipelines: self.pipelines.iter().map(|p| p.info()).collect() })
@@ -46,15 +46,15 @@ impl Rpc for QueryService {
         NAME
     }
 
-    fn methods(&self) -> &'static [Method] {
+    fn methods(&self) -> &[Method] {
         METHODS
     }
 
-    fn unary(&self, at: usize, request: Bytes) -> BoxFuture<'_, Result<Vec<u8>, Status>> {
-        self.call(at, request).boxed()
+    fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {
+        self.call(at, call.message).map_ok(Reply::from).boxed()
     }
 
-    fn stream(&self, _: usize, _: Bytes) -> Result<Replies, Status> {
-        Err(Status::unimplemented("this service has no streams"))
+    fn stream(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Replies, Status>> {
+        std::future::ready(Err(Status::unimplemented("this service has no streams"))).boxed()
     }
 }

@@ -1,49 +1,41 @@
 //! Which protocol a request speaks, and who answers it.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::future::{BoxFuture, FutureExt};
-use futures_util::stream::{self, StreamExt};
-use http::header::CONTENT_TYPE;
-use http::{Request, Response};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::{Method as Verb, Request, Response};
+use http_body_util::Full;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic_web::{GrpcWebLayer, GrpcWebService};
-use tower::{Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
-use super::json::Transcoder;
 use super::pages::Pages;
-use super::rpc::{Replies, Rpc, split_path};
-use super::{connect, deadline, native};
+use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
+use super::protocol::{Terms, connect, deadline, native};
 
 /// All services of a server.
 pub(super) struct Services {
-    /// Ours, by name.
+    /// Those that every protocol reaches, by name.
     pub(super) rpcs: HashMap<String, Arc<dyn Rpc>>,
-    /// Those of tonic: health and reflection.
-    pub(super) others: Routes,
-    pub(super) transcoder: Transcoder,
+    /// Those of tonic, with their methods that take a stream: by gRPC only.
+    pub(super) routes: Routes,
+    pub(super) terms: Terms,
     pub(super) pages: Pages,
-    pub(super) drain: Drain,
 }
 
 /// Answers every request of a server, whatever it speaks.
 #[derive(Clone)]
-pub(super) struct Router {
-    services: Arc<Services>,
-    web: GrpcWebService<Grpc>,
-}
+pub(super) struct Router(Arc<Services>);
 
 impl Router {
     pub(super) fn new(services: Services) -> Self {
-        let services = Arc::new(services);
-        Self { web: GrpcWebLayer::new().layer(Grpc(services.clone())), services }
+        Self(Arc::new(services))
     }
 
     /// Answer a request, within the trace of its caller.
@@ -57,46 +49,53 @@ impl Router {
     }
 
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
-        let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-        let answered = if kind.starts_with(b"application/grpc-web") {
-            self.web.oneshot(request).await
-        } else if kind.starts_with(b"application/grpc") {
-            Grpc(self.services).oneshot(request).await
-        } else {
-            Ok(connect::answer(&self.services, request).await)
-        };
-        match answered {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let Self(services) = self;
+        match native::Kind::of(request.headers()) {
+            Some(Ok(kind)) => services.grpc(kind, request).await,
+            Some(Err(status)) => native::refuse_plainly(&status),
+            None => services.http(request).await,
         }
     }
 }
 
-/// The part that speaks gRPC.
-#[derive(Clone)]
-struct Grpc(Arc<Services>);
-
-impl Service<Request<Body>> for Grpc {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+impl Services {
+    async fn grpc(&self, kind: native::Kind, request: Request<Body>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let Some((service, method)) = split_path(&path) else {
+            return native::refuse(kind, &Status::unimplemented("the path is not `/<service>/<method>`"));
+        };
+        match self.rpcs.get(service) {
+            Some(rpc) if rpc::find(&**rpc, method).is_some() || !kind.is_native() => {
+                native::answer(rpc.clone(), method, kind, request, &self.terms).await
+            }
+            None if !kind.is_native() => {
+                native::refuse(kind, &Status::unimplemented(format!("there is no service `{service}`")))
+            }
+            // A stream of requests, or nothing that is known: tonic says which.
+            _ => {
+                let Ok(response) = self.routes.clone().oneshot(request).await;
+                response
+            }
+        }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let services = self.0.clone();
-        async move {
-            let path = request.uri().path().to_owned();
-            if let Some((service, method)) = split_path(&path)
-                && let Some(rpc) = services.rpcs.get(service)
-            {
-                return Ok(native::answer(rpc.clone(), method, request, services.drain.clone()).await);
-            }
-            services.others.clone().oneshot(request).await
+    /// Connect, and what a browser or an orchestrator asks for.
+    async fn http(&self, request: Request<Body>) -> Response<Body> {
+        let path = request.uri().path();
+        if let Some((status, kind, content)) = self.pages.find(path) {
+            return match *request.method() {
+                Verb::GET | Verb::HEAD => connect::respond(status, kind, Body::new(Full::new(Bytes::from(content)))),
+                _ => connect::not_allowed("GET"),
+            };
         }
-        .boxed()
+        let path = path.to_owned();
+        let Some((service, method)) = split_path(&path) else {
+            return connect::no_such(format!("there is nothing at `{path}`; `GET /` lists what there is"));
+        };
+        let Some(rpc) = self.rpcs.get(service) else {
+            return connect::no_such(format!("there is no service `{service}`; `GET /` lists what there is"));
+        };
+        connect::answer(&**rpc, method, request, &self.terms).await
     }
 }
 
@@ -114,24 +113,18 @@ impl Drain {
         Self(Some(stopping))
     }
 
-    /// The replies, until the deadline passes or the server stops.
+    /// The replies, until the deadline passes or the server stops. What a service has to say of that itself, such as that it
+    /// does not serve any more, is passed on before.
     pub(super) fn guard(&self, replies: Replies, at: Option<Instant>) -> Replies {
-        let state = Some((replies, self.clone()));
-        stream::unfold(state, move |state| async move {
-            let (mut replies, mut drain) = state?;
-            let end = tokio::select! {
-                biased;
-                () = drain.stopping() => Status::unavailable("the server is shutting down; call again"),
-                () = sleep_until(at) => deadline::passed(),
-                reply = replies.next() => {
-                    let reply = reply?;
-                    let rest = reply.is_ok().then_some((replies, drain));
-                    return Some((reply, rest));
-                }
-            };
-            Some((Err(end), None))
-        })
-        .boxed()
+        let Replies { headers, parts } = replies;
+        let guarded = Guarded { parts, drain: self.clone(), at, stopping: false };
+        let parts = stream::unfold(Some(guarded), |guarded| async move {
+            let mut guarded = guarded?;
+            let part = guarded.next().await?;
+            let rest = part.is_ok().then_some(guarded);
+            Some((part, rest))
+        });
+        Replies { headers, parts: parts.boxed() }
     }
 
     async fn stopping(&mut self) {
@@ -140,6 +133,32 @@ impl Drain {
             Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
             None => std::future::pending().await,
         }
+    }
+}
+
+/// A stream of replies that has an end.
+struct Guarded {
+    parts: BoxStream<'static, Result<Part, Status>>,
+    drain: Drain,
+    at: Option<Instant>,
+    stopping: bool,
+}
+
+impl Guarded {
+    async fn next(&mut self) -> Option<Result<Part, Status>> {
+        let Self { parts, drain, at, stopping } = self;
+        if !*stopping {
+            tokio::select! {
+                biased;
+                () = drain.stopping() => *stopping = true,
+                () = sleep_until(*at) => return Some(Err(deadline::passed())),
+                part = parts.next() => return part,
+            }
+            if let Some(part) = parts.next().now_or_never() {
+                return part;
+            }
+        }
+        Some(Err(Status::unavailable("the server is shutting down; call again")))
     }
 }
 

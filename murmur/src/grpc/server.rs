@@ -17,16 +17,19 @@ use prost::Message;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tonic::body::Body;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 
 use super::Watching;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
-use super::json::Transcoder;
+use super::hosted::Hosted;
 use super::pages::{Page, Pages};
+use super::protocol::Terms;
+use super::protocol::codec::Transcoder;
+use super::protocol::rpc::{MAX_REQUEST, Rpc};
 use super::query_service::QueryService;
 use super::router::{Drain, Router, Services};
-use super::rpc::Rpc;
 use crate::pipeline::Pipeline;
 use crate::query::Reader;
 use crate::{Error, ErrorKind, Result};
@@ -69,6 +72,9 @@ impl Server {
             gate: Box::new(|_| None),
             pages: Vec::new(),
             without_queries: false,
+            hosted: Vec::new(),
+            routes: Routes::default(),
+            most: MAX_REQUEST,
         }
     }
 }
@@ -110,6 +116,10 @@ pub struct ServerBuilder {
     gate: Gate,
     pages: Vec<Page>,
     without_queries: bool,
+    /// Names of services of tonic, which are in the routes.
+    hosted: Vec<&'static str>,
+    routes: Routes,
+    most: usize,
 }
 
 impl ServerBuilder {
@@ -125,6 +135,27 @@ impl ServerBuilder {
     #[must_use]
     pub fn descriptor(mut self, encoded: &[u8]) -> Self {
         self.descriptors.push(encoded.to_vec());
+        self
+    }
+
+    /// Serve a service of tonic beside the pipelines, in every protocol; [`descriptor`](Self::descriptor) has to be called
+    /// with what describes it. Methods that take a stream of messages are called by gRPC only.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: tower::Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.hosted.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// Most bytes of the message of a request, decompressed; 1 MiB by default.
+    #[must_use]
+    pub fn max_request(mut self, bytes: usize) -> Self {
+        self.most = bytes;
         self
     }
 
@@ -223,12 +254,14 @@ impl ServerBuilder {
     pub(super) fn build(self, drain: Drain) -> Result<(Router, Health)> {
         let watching = self.watching;
         let pipelines: Vec<_> = self.pipelines.into_iter().map(|make| make(watching.clone())).collect();
-        let transcoder = Transcoder::new(&self.descriptors)?;
+        let health_descriptor = tonic_health::pb::FILE_DESCRIPTOR_SET;
+        let descriptors = self.descriptors.iter().map(Vec::as_slice).chain([health_descriptor]);
+        let transcoder = Transcoder::new(descriptors)?;
         let served = if self.without_queries { Vec::new() } else { pipelines.clone() };
-        let generic = QueryService { pipelines: served.clone() };
+        let generic = (!served.is_empty()).then(|| QueryService { pipelines: served.clone() });
         let mut rpcs: HashMap<String, Arc<dyn Rpc>> = HashMap::new();
-        let all = served.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain([Arc::new(generic) as _]);
-        for rpc in all.filter(|_| !self.without_queries) {
+        let generic = generic.map(|generic| Arc::new(generic) as Arc<dyn Rpc>);
+        for rpc in served.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain(generic) {
             transcoder.check(rpc.name(), rpc.methods())?;
             if let Some(other) = rpcs.insert(rpc.name().to_owned(), rpc) {
                 let what = format!("two pipelines have the service `{}`; rename one of them", other.name());
@@ -236,20 +269,29 @@ impl ServerBuilder {
             }
         }
         let (reporter, health) = tonic_health::server::health_reporter();
-        let others = reflection(Routes::new(health), &self.descriptors, rpcs.keys())?;
+        let names = rpcs.keys().map(String::as_str).chain(self.hosted.iter().copied());
+        let routes = reflection(self.routes.add_service(health), &self.descriptors, names)?;
         let (readiness, looked) = watch::channel(Readiness::unknown());
         let pages = Pages { listing: listing(&served, &rpcs), readiness: looked, others: self.pages };
-        let router = Router::new(Services { rpcs, others, transcoder, pages, drain });
+        for name in self.hosted.into_iter().chain([HEALTH]) {
+            let Some(methods) = transcoder.methods(name) else {
+                let what = format!("no descriptor set describes the service `{name}`; give the server one that does");
+                return Err(Error::new(ErrorKind::Configuration, what));
+            };
+            let hosted = Hosted { name: name.to_owned(), methods, routes: routes.clone() };
+            rpcs.insert(name.to_owned(), Arc::new(hosted));
+        }
+        let terms = Terms { transcoder: Some(transcoder), drain, most: self.most };
+        let router = Router::new(Services { rpcs, routes, terms, pages });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }
 }
 
+/// Name of the service of health.
+const HEALTH: &str = "grpc.health.v1.Health";
+
 /// Add reflection, in both its versions.
-fn reflection<'a>(
-    routes: Routes,
-    descriptors: &[Vec<u8>],
-    services: impl Iterator<Item = &'a String>,
-) -> Result<Routes> {
+fn reflection<'a>(routes: Routes, descriptors: &[Vec<u8>], services: impl Iterator<Item = &'a str>) -> Result<Routes> {
     let broken = |error: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Configuration, format!("the descriptor sets do not make a reflection service: {error}"))
     };
@@ -262,7 +304,7 @@ fn reflection<'a>(
         builder = builder.register_file_descriptor_set(set.clone());
         alpha = alpha.register_file_descriptor_set(set);
     }
-    let mut names: Vec<&str> = services.map(String::as_str).chain(["grpc.health.v1.Health"]).collect();
+    let mut names: Vec<&str> = services.chain([HEALTH]).collect();
     names.sort_unstable();
     for name in names {
         builder = builder.with_service_name(name);

@@ -13,10 +13,10 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
+use super::Watching;
 use super::handler::Handler;
-use super::router::Drain;
-use super::rpc::split_path;
-use super::{Watching, native};
+use super::protocol::rpc::split_path;
+use super::protocol::{Terms, native};
 use crate::pipeline::{Pipeline, Spec};
 use crate::query::Reader;
 
@@ -64,9 +64,13 @@ where
         async move {
             let request = request.map(Body::new);
             let path = request.uri().path().to_owned();
-            Ok(match split_path(&path) {
-                Some((_, method)) => native::answer(handler, method, request, Drain::never()).await,
-                None => Status::unimplemented("the path is not `/<service>/<method>`").into_http(),
+            Ok(match (split_path(&path), native::Kind::of(request.headers())) {
+                (Some((_, method)), Some(Ok(kind))) => {
+                    native::answer(handler, method, kind, request, &Terms::alone()).await
+                }
+                (Some(_), Some(Err(status))) => native::refuse_plainly(&status),
+                (Some(_), None) => Status::unimplemented("this service speaks gRPC and gRPC-Web").into_http(),
+                (None, _) => Status::unimplemented("the path is not `/<service>/<method>`").into_http(),
             })
         }
         .boxed()

@@ -5,7 +5,7 @@ use tonic::Status;
 use super::handler::Handler;
 use super::interval::{self, set};
 use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
-use super::rpc::encode;
+use super::protocol::rpc::encode;
 use super::status;
 use super::truth::truth;
 use crate::pipeline::Pipeline;

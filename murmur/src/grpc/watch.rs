@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Notify;
 
 use super::handler::value_response;
-use super::rpc::{Replies, encode};
-use super::{deadline, status};
+use super::protocol::deadline;
+use super::protocol::rpc::encode;
+use super::status;
 use crate::pipeline::Pipeline;
 use crate::query::{Ask, Presence, Reader};
 use crate::store::Consistency;
@@ -61,7 +62,7 @@ pub(super) fn changes<P: Pipeline>(
     key: P::Key,
     ask: Ask,
     watching: Watching,
-) -> Replies {
+) -> BoxStream<'static, Result<Vec<u8>, tonic::Status>> {
     let start = State { reader, consistency, key, ask, watching, last: None };
     stream::unfold(Some(start), |state| async move {
         let mut state = state?;

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tonic::body::Body;
 
 use super::*;
-use crate::grpc::frame::frame;
 use crate::grpc::messages::{GetRequest, ValueResponse};
+use crate::grpc::protocol::frame::frame;
 
 /// Send bytes, and read until the other side closes.
 pub(super) async fn raw(address: SocketAddr, request: &[u8]) -> String {
@@ -31,6 +31,11 @@ pub(super) struct Reply {
 impl Reply {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    fn words(&self) -> &str {
+        assert_eq!(self.headers["content-type"], "text/plain; charset=utf-8");
+        std::str::from_utf8(&self.body).unwrap()
     }
 
     /// The code and message of an error.
@@ -204,21 +209,27 @@ async fn errors_have_the_http_status_that_connect_gives_them() {
     world.moody.mood.send_replace(Mood::Fine);
 
     let get = path("Get");
-    let compressed = [JSON[0], ("content-encoding", "gzip")];
+    let compressed = [JSON[0], ("content-encoding", "br")];
     assert_eq!(send(&world, "POST", &get, &compressed, "{}").await.error().0, 501);
+    let broken = [JSON[0], ("content-encoding", "gzip")];
+    assert_eq!(send(&world, "POST", &get, &broken, "{}").await.error().0, 400);
     let version = [JSON[0], ("connect-protocol-version", "2")];
     assert_eq!(send(&world, "POST", &get, &version, "{}").await.error().0, 400);
     let timeout = [JSON[0], ("connect-timeout-ms", "soon")];
     assert_eq!(send(&world, "POST", &get, &timeout, "{}").await.error().0, 400);
     for kind in ["text/plain", "application/connect+json", "application/jsonx"] {
         let reply = send(&world, "POST", &get, &[("content-type", kind)], "{}").await;
-        assert_eq!(reply.error().0, 415);
+        assert_eq!(
+            (reply.status, reply.words()),
+            (415, "`Get` takes a `content-type` of application/json, application/proto")
+        );
         assert_eq!(reply.headers["accept-post"], "application/json, application/proto");
     }
-    assert_eq!(send(&world, "POST", &get, &[], "{}").await.error().0, 415);
+    assert_eq!(send(&world, "POST", &get, &[], "{}").await.status, 415);
     let reply = send(&world, "PUT", &get, JSON, "{}").await;
     assert_eq!((reply.status, reply.headers["allow"].to_str().unwrap()), (405, "GET, POST"));
-    assert_eq!(send(&world, "GET", &path("Watch"), &[], "").await.error().0, 405);
+    assert_eq!(reply.words(), "this can be called by GET, POST");
+    assert_eq!(send(&world, "GET", &path("Watch"), &[], "").await.status, 405);
     for nowhere in ["/nothing", "/no.such.Service/Get", "/a/b/c", "//Get"] {
         assert_eq!(send(&world, "POST", nowhere, JSON, "{}").await.error().0, 404, "{nowhere}");
     }
@@ -277,7 +288,7 @@ async fn a_read_is_a_get_too() {
     ] {
         assert_eq!(get(query).await.error().0, 400, "{query}");
     }
-    assert_eq!(get("encoding=json&compression=gzip&message=a").await.error().0, 501);
+    assert_eq!(get("encoding=json&compression=br&message=a").await.error().0, 501);
 }
 
 /// Frames of a body: flags and message.
@@ -336,7 +347,7 @@ async fn a_browser_asks_by_grpc_web_over_http_1() {
         if kind.ends_with("text") {
             assert!(reply.contains("content-type: application/grpc-web-text"), "{reply}");
         } else {
-            assert!(reply.contains("grpc-status:0"), "{reply}");
+            assert!(reply.contains("grpc-status: 0"), "{reply}");
         }
     }
 }

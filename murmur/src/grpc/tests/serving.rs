@@ -14,8 +14,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
-use crate::grpc::frame::frame;
 use crate::grpc::messages::GetRequest;
+use crate::grpc::protocol::frame::frame;
 
 /// The answer to one gRPC request, without sockets: HTTP status, gRPC status and message.
 async fn grpc(router: Router, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, String, String) {
@@ -220,12 +220,12 @@ async fn requests_that_are_none_get_a_fitting_status() {
     let twice = [whole.clone(), whole.clone()].concat();
     let without_key = frame(0, b"").to_vec();
     for (body, expected) in [
-        (vec![], "3"),
+        (vec![], "12"),
         (whole[..whole.len() - 1].to_vec(), "3"),
-        (twice, "3"),
+        (twice, "12"),
         (garbage, "3"),
         (without_key, "3"),
-        (compressed, "12"),
+        (compressed, "13"),
         (whole.clone(), "0"),
     ] {
         assert_eq!(status(&path, body.clone()).await, expected, "{body:?}");

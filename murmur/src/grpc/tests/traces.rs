@@ -11,8 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::http::{path, send};
 use super::*;
-use crate::grpc::frame::frame;
 use crate::grpc::messages::GetRequest;
+use crate::grpc::protocol::frame::frame;
 
 /// Keeps spans.
 #[derive(Debug, Clone, Default)]

@@ -13,14 +13,14 @@ const CAP: Duration = Duration::from_secs(30);
 
 /// When a call has to end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
+pub(in crate::grpc) struct Deadline {
     asked: Option<Duration>,
     start: Instant,
 }
 
 impl Deadline {
     /// From the headers of a request: `grpc-timeout` (`250m`), or Connect's `connect-timeout-ms`.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Status> {
+    pub(in crate::grpc) fn of(headers: &HeaderMap) -> Result<Self, Status> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let asked = match (text("grpc-timeout"), text("connect-timeout-ms")) {
             (Some(timeout), _) => Some(grpc(timeout).ok_or_else(|| refused("grpc-timeout", timeout))?),
@@ -31,22 +31,30 @@ impl Deadline {
     }
 
     /// When a call with one reply ends: what was asked, 5 seconds without, at most 30.
-    pub(super) fn unary(&self) -> Instant {
+    pub(in crate::grpc) fn unary(&self) -> Instant {
         self.start + self.asked.unwrap_or(DEFAULT).min(CAP)
     }
 
+    /// How much time is left, where the caller has asked for an end.
+    pub(in crate::grpc) fn left(&self) -> Option<Duration> {
+        Some(self.asked?.saturating_sub(self.start.elapsed()))
+    }
+
     /// When a stream ends: what was asked, otherwise never.
-    pub(super) fn stream(&self) -> Option<Instant> {
+    pub(in crate::grpc) fn stream(&self) -> Option<Instant> {
         self.start.checked_add(self.asked?)
     }
 }
 
 /// The result of a piece of work, if it comes in time.
-pub(super) async fn within<T>(at: Instant, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+pub(in crate::grpc) async fn within<T>(
+    at: Instant,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
     tokio::time::timeout_at(at, work).await.unwrap_or_else(|_| Err(passed()))
 }
 
-pub(super) fn passed() -> Status {
+pub(in crate::grpc) fn passed() -> Status {
     Status::deadline_exceeded("the deadline passed before the answer was there")
 }
 

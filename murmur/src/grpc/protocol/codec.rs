@@ -1,0 +1,127 @@
+//! JSON of the messages, by the descriptors that the build step emits: the proto3 mapping, where 64-bit integers are
+//! strings, and times and durations are texts.
+
+use bytes::Bytes;
+use prost::Message;
+use prost_reflect::{
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions, Value,
+};
+use tonic::Status;
+
+use super::rpc::Method;
+use crate::{Error, ErrorKind, Result};
+
+/// How the messages of a call are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) enum Encoding {
+    Proto,
+    Json,
+}
+
+/// Knows the messages of every method of the known services.
+#[derive(Clone)]
+pub(in crate::grpc) struct Transcoder {
+    pool: DescriptorPool,
+}
+
+impl Transcoder {
+    /// Of encoded `FileDescriptorSet`s; a file that stands in several of them is taken once.
+    pub(in crate::grpc) fn new<'a>(descriptors: impl Iterator<Item = &'a [u8]>) -> Result<Self> {
+        let mut pool = DescriptorPool::new();
+        for set in descriptors {
+            pool.decode_file_descriptor_set(set).map_err(|error| {
+                Error::new(ErrorKind::Configuration, "a descriptor set does not decode").with_source(error)
+            })?;
+        }
+        Ok(Self { pool })
+    }
+
+    /// Refuse to serve what the descriptors do not describe.
+    pub(in crate::grpc) fn check(&self, service: &str, methods: &[Method]) -> Result<()> {
+        for method in methods {
+            if self.method(service, &method.name).is_none() {
+                let what = format!("the descriptor set does not describe `{service}.{}`", method.name);
+                return Err(Error::new(
+                    ErrorKind::Configuration,
+                    format!("{what}; give the server the one that `murmur_build::run` has made of this crate"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The methods of a service that take one message, and whether it takes streams of them too; `None` when it is not
+    /// described.
+    pub(in crate::grpc) fn methods(&self, service: &str) -> Option<Vec<Method>> {
+        let methods = self.pool.get_service_by_name(service)?;
+        let single = methods.methods().filter(|method| !method.is_client_streaming());
+        let of = |method: MethodDescriptor| Method {
+            name: method.name().to_owned().into(),
+            streams: method.is_server_streaming(),
+            reads: has_no_side_effects(&method),
+        };
+        Some(single.map(of).collect())
+    }
+
+    /// From and to the messages of a method, as a call has them.
+    pub(in crate::grpc) fn codec(&self, encoding: Encoding, service: &str, method: &str) -> Result<Codec, Status> {
+        Ok(match encoding {
+            Encoding::Proto => Codec::Proto,
+            Encoding::Json => {
+                let method = self.method(service, method).ok_or_else(|| {
+                    Status::unimplemented(format!("`{service}` has no method `{method}` in the descriptor set"))
+                })?;
+                Codec::Json { input: method.input(), output: method.output() }
+            }
+        })
+    }
+
+    fn method(&self, service: &str, method: &str) -> Option<MethodDescriptor> {
+        self.pool.get_service_by_name(service)?.methods().find(|known| known.name() == method)
+    }
+}
+
+/// Whether the method says `option idempotency_level = NO_SIDE_EFFECTS`.
+fn has_no_side_effects(method: &MethodDescriptor) -> bool {
+    const NO_SIDE_EFFECTS: i32 = 1;
+    let options = method.options();
+    options.get_field_by_name("idempotency_level").is_some_and(|level| *level == Value::EnumNumber(NO_SIDE_EFFECTS))
+}
+
+/// From the messages of a caller to protobuf, and back.
+#[derive(Debug, Clone)]
+pub(in crate::grpc) enum Codec {
+    Proto,
+    Json { input: MessageDescriptor, output: MessageDescriptor },
+}
+
+impl Codec {
+    /// The protobuf bytes of a request. JSON without anything is the empty message.
+    pub(in crate::grpc) fn request(&self, message: Bytes) -> Result<Bytes, Status> {
+        let Self::Json { input, .. } = self else { return Ok(message) };
+        let json = if message.trim_ascii().is_empty() { b"{}" } else { &*message };
+        let refused = |error: serde_json::Error| {
+            Status::invalid_argument(format!("the request is not the JSON of a `{}`: {error}", input.name()))
+        };
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let options = DeserializeOptions::new().deny_unknown_fields(true);
+        let message =
+            DynamicMessage::deserialize_with_options(input.clone(), &mut reader, &options).map_err(refused)?;
+        reader.end().map_err(refused)?;
+        Ok(message.encode_to_vec().into())
+    }
+
+    /// What a caller is sent of a reply in protobuf bytes. Fields that have their default are written in JSON too.
+    pub(in crate::grpc) fn reply(&self, message: Bytes) -> Result<Bytes, Status> {
+        let Self::Json { output, .. } = self else { return Ok(message) };
+        let broken = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, message = output.full_name(), "a reply does not fit its descriptor");
+            Status::internal("the reply does not fit its descriptor; the server's log has more")
+        };
+        let dynamic = DynamicMessage::decode(output.clone(), &*message).map_err(|error| broken(&error))?;
+        let mut json = serde_json::Serializer::new(Vec::with_capacity(message.len() * 4));
+        let options = SerializeOptions::new().skip_default_fields(false);
+        dynamic.serialize_with_options(&mut json, &options).map_err(|error| broken(&error))?;
+        Ok(json.into_inner().into())
+    }
+}

@@ -1,0 +1,49 @@
+//! A call as a `GET`: the message stands in the query.
+
+use std::collections::HashMap;
+
+use axum::extract::Query;
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::Uri;
+use tonic::Status;
+
+use super::super::codec::Encoding;
+use super::super::compression::Compression;
+use super::super::frame;
+
+/// The query of a call that came as a `GET` of the Connect protocol, as it was sent. A service that is hosted finds it in the
+/// extensions of its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectGet(pub String);
+
+/// The encoding and the message of a query, with at most `most` bytes.
+pub(super) fn read(uri: &Uri, most: usize) -> Result<(Encoding, Bytes), Status> {
+    let query = Query::<HashMap<String, String>>::try_from_uri(uri);
+    let Query(query) = query.map_err(|_| Status::invalid_argument("the query does not decode"))?;
+    let field = |name: &str| query.get(name).map(String::as_str);
+    if field("connect").is_some_and(|version| version != "v1") {
+        return Err(Status::invalid_argument("`connect` must be `v1`"));
+    }
+    let compression = Compression::asked(field("compression"))?;
+    let encoding = match field("encoding") {
+        Some("json") => Encoding::Json,
+        Some("proto") => Encoding::Proto,
+        _ => return Err(Status::invalid_argument("`encoding` must be `json` or `proto`")),
+    };
+    let message = field("message").ok_or_else(|| Status::invalid_argument("`message` is not set"))?;
+    let message = match field("base64") {
+        Some("1") => {
+            let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+            let decoded = GeneralPurpose::new(&URL_SAFE, config).decode(message);
+            decoded.map_err(|_| Status::invalid_argument("`message` is not URL-safe base64"))?
+        }
+        _ => message.as_bytes().to_vec(),
+    };
+    if message.len() > most {
+        return Err(frame::too_large(most));
+    }
+    Ok((encoding, compression.decompress(message.into(), most)?))
+}

@@ -1,0 +1,294 @@
+//! The [Connect protocol](https://connectrpc.com/docs/protocol), and with it plain HTTP/JSON.
+//!
+//! A call with one reply is a `POST` of the bare message, in JSON or protobuf, or a `GET` with the message in the
+//! query; an error is a JSON object with a fitting HTTP status. A stream of replies is framed, and its last frame
+//! says how it ended.
+
+mod error;
+mod get;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use serde_json::{Map, Value};
+use tonic::Status;
+use tonic::body::Body;
+
+pub(in crate::grpc) use self::error::code;
+pub use self::get::ConnectGet;
+use super::codec::{Codec, Encoding};
+use super::compression::{ACCEPTED, Compression};
+use super::deadline::{Deadline, within};
+use super::rpc::{self, Call, Method, Part, Replies, Reply, Rpc};
+use super::{Terms, frame, metadata};
+
+const STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
+const STREAM_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
+
+/// What a `content-type` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    streams: bool,
+    encoding: Encoding,
+}
+
+const KINDS: [(&str, Kind); 4] = [
+    ("application/json", Kind { streams: false, encoding: Encoding::Json }),
+    ("application/proto", Kind { streams: false, encoding: Encoding::Proto }),
+    ("application/connect+json", Kind { streams: true, encoding: Encoding::Json }),
+    ("application/connect+proto", Kind { streams: true, encoding: Encoding::Proto }),
+];
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let bare = text.split(';').next()?.trim();
+        KINDS.iter().find(|(name, _)| bare.eq_ignore_ascii_case(name)).map(|(_, kind)| *kind)
+    }
+
+    fn name(self) -> &'static str {
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+
+    /// The types that a method takes, for `accept-post`.
+    fn accepted(streams: bool) -> String {
+        let names: Vec<&str> =
+            KINDS.iter().filter(|(_, kind)| kind.streams == streams).map(|(name, _)| *name).collect();
+        names.join(", ")
+    }
+}
+
+/// Which method of which service.
+struct Called<'a> {
+    rpc: &'a dyn Rpc,
+    at: usize,
+    method: &'a Method,
+    terms: &'a Terms,
+}
+
+/// Answer a call of a method by its name.
+pub(in crate::grpc) async fn answer(
+    rpc: &dyn Rpc,
+    method: &str,
+    request: Request<Body>,
+    terms: &Terms,
+) -> Response<Body> {
+    let Some((at, method)) = rpc::find(rpc, method) else {
+        return no_such(format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name()));
+    };
+    let called = Called { rpc, at, method, terms };
+    let may_get = method.reads && !method.streams;
+    let (head, body) = request.into_parts();
+    match head.method {
+        Verb::POST => called.post(head, body).await,
+        Verb::GET if may_get => called.get(head).await,
+        _ => not_allowed(if may_get { "GET, POST" } else { "POST" }),
+    }
+}
+
+impl Called<'_> {
+    async fn post(&self, head: Parts, body: Body) -> Response<Body> {
+        let Some(kind) = Kind::of(&head.headers).filter(|kind| kind.streams == self.method.streams) else {
+            return unsupported(self.method);
+        };
+        let checked = Deadline::of(&head.headers).and_then(|deadline| check_version(&head.headers).map(|()| deadline));
+        if kind.streams {
+            return self.stream(kind, checked, head, body).await;
+        }
+        let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
+        let called = async {
+            let deadline = checked?;
+            let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
+            let message = within(deadline.unary(), frame::whole(body, self.terms.most)).await?;
+            let message = compression.decompress(message, self.terms.most)?;
+            self.unary(kind.encoding, message, deadline, head).await
+        };
+        reply(kind, wanted, called.await)
+    }
+
+    async fn get(&self, mut head: Parts) -> Response<Body> {
+        let (encoding, message) = match get::read(&head.uri, self.terms.most) {
+            Ok(asked) => asked,
+            Err(status) => return failed(&status),
+        };
+        let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
+        head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
+        let called = async {
+            let deadline = Deadline::of(&head.headers)?;
+            self.unary(encoding, message, deadline, head).await
+        };
+        reply(Kind { streams: false, encoding }, wanted, called.await)
+    }
+
+    async fn unary(
+        &self,
+        encoding: Encoding,
+        message: Bytes,
+        deadline: Deadline,
+        head: Parts,
+    ) -> Result<Reply, Status> {
+        let codec = self.codec(encoding)?;
+        let message = codec.request(message)?;
+        let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
+        let reply = rpc::unary(self.rpc, self.at, self.method, call).await?;
+        Ok(Reply { message: codec.reply(reply.message)?, ..reply })
+    }
+
+    async fn stream(&self, kind: Kind, checked: Result<Deadline, Status>, head: Parts, body: Body) -> Response<Body> {
+        let wanted = Compression::wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
+        let begun = async {
+            let deadline = checked?;
+            let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
+            let codec = self.codec(kind.encoding)?;
+            let body = within(deadline.unary(), frame::whole(body, self.terms.most + frame::HEADER)).await?;
+            let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
+            let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
+            let replies = within(deadline.unary(), self.rpc.stream(self.at, call)).await?;
+            Ok((self.terms.drain.guard(replies, deadline.stream()), codec))
+        };
+        let (replies, codec) = begun.await.unwrap_or_else(|status| {
+            let parts = stream::once(async { Err(status) }).boxed();
+            (Replies { headers: HeaderMap::new(), parts }, Codec::Proto)
+        });
+        let frames = frames(replies.parts, codec, wanted);
+        let mut response = respond(StatusCode::OK, kind.name(), Body::new(StreamBody::new(frames)));
+        metadata::add(response.headers_mut(), &replies.headers);
+        response.headers_mut().insert(STREAM_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+        if wanted != Compression::Identity {
+            response.headers_mut().insert(STREAM_ENCODING, HeaderValue::from_static(wanted.name()));
+        }
+        response
+    }
+
+    fn codec(&self, encoding: Encoding) -> Result<Codec, Status> {
+        match &self.terms.transcoder {
+            Some(transcoder) => transcoder.codec(encoding, self.rpc.name(), &self.method.name),
+            None => Ok(Codec::Proto),
+        }
+    }
+}
+
+/// The frames of a stream, with the one that ends it.
+fn frames(
+    parts: BoxStream<'static, Result<Part, Status>>,
+    codec: Codec,
+    compression: Compression,
+) -> impl stream::Stream<Item = Result<Frame<Bytes>, Status>> + Send {
+    stream::unfold(Some(parts), move |parts| {
+        let codec = codec.clone();
+        async move {
+            let mut parts = parts?;
+            let message = match parts.next().await {
+                Some(Ok(Part::Message(message))) => codec.reply(message),
+                Some(Ok(Part::Trailers(trailers))) => return Some((Ok(Frame::data(end(None, &trailers))), None)),
+                Some(Err(status)) => Err(status),
+                None => return Some((Ok(Frame::data(end(None, &HeaderMap::new()))), None)),
+            };
+            Some(match message {
+                Ok(message) => (Ok(Frame::data(frame::reply(message, compression, 0))), Some(parts)),
+                Err(status) => (Ok(Frame::data(end(Some(&status), status.metadata().as_ref()))), None),
+            })
+        }
+    })
+}
+
+/// The last frame of a stream: how it ended, and its trailers.
+fn end(status: Option<&Status>, trailers: &HeaderMap) -> Bytes {
+    const END: u8 = 2;
+    let mut object = Map::new();
+    if let Some(status) = status {
+        object.insert("error".into(), error::object(status));
+    }
+    let mut of_service = HeaderMap::new();
+    metadata::add(&mut of_service, trailers);
+    if !of_service.is_empty() {
+        let values = |name: &HeaderName| {
+            let values = of_service.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            values.map(Value::from).collect()
+        };
+        let fields = of_service.keys().map(|name| (name.as_str().to_owned(), Value::Array(values(name))));
+        object.insert("metadata".into(), Value::Object(fields.collect()));
+    }
+    frame::frame(END, Value::Object(object).to_string().as_bytes())
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Status> {
+    if headers.get("connect-protocol-version").is_some_and(|version| version != "1") {
+        return Err(Status::invalid_argument("`connect-protocol-version` must be `1`"));
+    }
+    Ok(())
+}
+
+fn reply(kind: Kind, wanted: Compression, reply: Result<Reply, Status>) -> Response<Body> {
+    let Reply { message, headers, trailers } = match reply {
+        Ok(reply) => reply,
+        Err(status) => return failed(&status),
+    };
+    let (by, bytes) = wanted.compress(message);
+    let mut response = respond(StatusCode::OK, kind.name(), Body::new(Full::new(bytes)));
+    let to = response.headers_mut();
+    metadata::add(to, &headers);
+    let mut of_service = HeaderMap::new();
+    metadata::add(&mut of_service, &trailers);
+    for (name, value) in &of_service {
+        // A name behind a prefix of letters is a name.
+        if let Ok(name) = HeaderName::try_from(format!("trailer-{name}")) {
+            to.append(name, value.clone());
+        }
+    }
+    to.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    to.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if by != Compression::Identity {
+        to.insert(CONTENT_ENCODING, HeaderValue::from_static(by.name()));
+    }
+    response
+}
+
+fn failed(status: &Status) -> Response<Body> {
+    let mut response = json(code(status.code()).1, &error::object(status));
+    metadata::add(response.headers_mut(), status.metadata().as_ref());
+    response
+}
+
+/// There is nothing at this path.
+pub(in crate::grpc) fn no_such(message: String) -> Response<Body> {
+    json(StatusCode::NOT_FOUND, &error::object(&Status::unimplemented(message)))
+}
+
+/// The path can be called otherwise.
+pub(in crate::grpc) fn not_allowed(verbs: &'static str) -> Response<Body> {
+    let mut response = words(StatusCode::METHOD_NOT_ALLOWED, format!("this can be called by {verbs}"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(verbs));
+    response
+}
+
+fn unsupported(method: &Method) -> Response<Body> {
+    let accepted = Kind::accepted(method.streams);
+    let what = format!("`{}` takes a `content-type` of {accepted}", method.name);
+    let mut response = words(StatusCode::UNSUPPORTED_MEDIA_TYPE, what);
+    if let Ok(accepted) = HeaderValue::from_str(&accepted) {
+        response.headers_mut().insert(HeaderName::from_static("accept-post"), accepted);
+    }
+    response
+}
+
+fn json(status: StatusCode, json: &Value) -> Response<Body> {
+    respond(status, "application/json", Body::new(Full::new(Bytes::from(json.to_string()))))
+}
+
+/// For somebody who does not speak Connect: the protocol has no error of its own for these.
+fn words(status: StatusCode, words: String) -> Response<Body> {
+    respond(status, "text/plain; charset=utf-8", Body::new(Full::new(Bytes::from(words))))
+}
+
+/// A response with a body of a kind.
+pub(in crate::grpc) fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,78 @@
+//! Messages in bodies. gRPC, gRPC-Web and Connect's streams frame them alike:
+//!
+//! ```text
+//! 1 byte   flags
+//! 4 bytes  length of the message, big-endian
+//! n bytes  the message
+//! ```
+
+use bytes::{Buf, BufMut, Bytes};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::compression::Compression;
+
+/// Bytes before a message.
+pub(in crate::grpc) const HEADER: usize = 5;
+/// The flag of a compressed message.
+const COMPRESSED: u8 = 1;
+
+/// A message of a frame: its flags, and its bytes.
+pub(in crate::grpc) fn frame(flags: u8, message: &[u8]) -> Bytes {
+    let mut framed = Vec::with_capacity(HEADER + message.len());
+    framed.put_u8(flags);
+    framed.put_u32(message.len() as u32);
+    framed.put_slice(message);
+    framed.into()
+}
+
+/// A message of a reply, compressed where that is worth it.
+pub(in crate::grpc) fn reply(message: Bytes, compression: Compression, flags: u8) -> Bytes {
+    let (by, bytes) = compression.compress(message);
+    let compressed = if by == Compression::Identity { 0 } else { COMPRESSED };
+    frame(flags | compressed, &bytes)
+}
+
+/// The whole body, if it has at most `most` bytes.
+pub(in crate::grpc) async fn whole(body: Body, most: usize) -> Result<Bytes, Status> {
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
+        Err(_) => Err(Status::cancelled("the request's body was cut off")),
+    }
+}
+
+/// The one message of a framed body, decompressed.
+pub(in crate::grpc) fn single(mut body: Bytes, compression: Compression, most: usize) -> Result<Bytes, Status> {
+    if body.is_empty() {
+        return Err(Status::unimplemented("the request's body has no message, and this method takes one"));
+    }
+    if body.len() < HEADER {
+        return Err(Status::invalid_argument("the request's body is cut off"));
+    }
+    let flags = body.get_u8();
+    let length = body.get_u32() as usize;
+    if flags & !COMPRESSED != 0 {
+        return Err(Status::invalid_argument(format!("a request's message cannot have the flags {flags:#04x}")));
+    }
+    if length > most {
+        return Err(too_large(most));
+    }
+    if length > body.len() {
+        return Err(Status::invalid_argument("the request's body is cut off"));
+    }
+    let message = body.split_to(length);
+    if !body.is_empty() {
+        return Err(Status::unimplemented("the request's body has more than one message, and this method takes one"));
+    }
+    match (flags & COMPRESSED != 0, compression) {
+        (false, _) => Ok(message),
+        (true, Compression::Identity) => Err(Status::internal("the message is compressed, and no header says by what")),
+        (true, compression) => compression.decompress(message, most),
+    }
+}
+
+pub(in crate::grpc) fn too_large(most: usize) -> Status {
+    Status::resource_exhausted(format!("the request has more than {most} bytes; split it"))
+}

@@ -1,0 +1,243 @@
+//! gRPC: one framed message in, framed messages and a status out, in the trailers; by gRPC-Web in the body.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::codec::{Codec, Encoding};
+use super::compression::{ACCEPTED, Compression};
+use super::deadline::{Deadline, within};
+use super::rpc::{self, Call, Part, Replies, Reply, Rpc};
+use super::{Terms, frame, metadata, web};
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+
+/// How a body is written: what a `content-type` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) struct Kind {
+    name: &'static str,
+    carrier: Carrier,
+    encoding: Encoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    Grpc,
+    Web,
+    WebText,
+}
+
+const KINDS: [Kind; 9] = {
+    const fn kind(name: &'static str, carrier: Carrier, encoding: Encoding) -> Kind {
+        Kind { name, carrier, encoding }
+    }
+    use Carrier::{Grpc, Web, WebText};
+    use Encoding::{Json, Proto};
+    [
+        kind("application/grpc", Grpc, Proto),
+        kind("application/grpc+proto", Grpc, Proto),
+        kind("application/grpc+json", Grpc, Json),
+        kind("application/grpc-web", Web, Proto),
+        kind("application/grpc-web+proto", Web, Proto),
+        kind("application/grpc-web+json", Web, Json),
+        kind("application/grpc-web-text", WebText, Proto),
+        kind("application/grpc-web-text+proto", WebText, Proto),
+        kind("application/grpc-web-text+json", WebText, Json),
+    ]
+};
+
+impl Kind {
+    /// Of a `content-type`; `None` when it is not one of gRPC's.
+    ///
+    /// Errors: one of gRPC's with messages that nobody here can read.
+    pub(in crate::grpc) fn of(headers: &HeaderMap) -> Option<Result<Self, Status>> {
+        let value = headers.get(CONTENT_TYPE)?;
+        let known = Self::named(value).map(Ok);
+        known.or_else(|| value.as_bytes().starts_with(b"application/grpc").then(|| Err(unknown(value))))
+    }
+
+    fn named(value: &HeaderValue) -> Option<Self> {
+        let bare = value.to_str().ok()?.split(';').next()?.trim();
+        KINDS.into_iter().find(|kind| bare.eq_ignore_ascii_case(kind.name))
+    }
+
+    /// Whether it is gRPC itself, over HTTP/2.
+    pub(in crate::grpc) fn is_native(self) -> bool {
+        self.carrier == Carrier::Grpc
+    }
+
+    /// How to answer: a caller by gRPC-Web may want the other of its two ways.
+    fn answered(self, headers: &HeaderMap) -> Self {
+        let wanted = headers.get(ACCEPT).and_then(Self::named).filter(|wanted| !wanted.is_native());
+        wanted.filter(|wanted| !self.is_native() && wanted.encoding == self.encoding).unwrap_or(self)
+    }
+
+    fn body(self, body: Bytes) -> Result<Bytes, Status> {
+        match self.carrier {
+            Carrier::Grpc | Carrier::Web => Ok(body),
+            Carrier::WebText => web::bytes(&body),
+        }
+    }
+
+    /// Most bytes of a body with a message of so many.
+    fn longest(self, most: usize) -> usize {
+        let framed = most + frame::HEADER;
+        match self.carrier {
+            Carrier::Grpc | Carrier::Web => framed,
+            // Base64 of it, with line ends.
+            Carrier::WebText => framed / 2 * 3,
+        }
+    }
+
+    fn data(self, bytes: Bytes) -> Frame<Bytes> {
+        Frame::data(match self.carrier {
+            Carrier::Grpc | Carrier::Web => bytes,
+            Carrier::WebText => web::text(&bytes),
+        })
+    }
+
+    fn trailers(self, trailers: HeaderMap) -> Frame<Bytes> {
+        match self.carrier {
+            Carrier::Grpc => Frame::trailers(trailers),
+            Carrier::Web | Carrier::WebText => self.data(web::trailers(&trailers)),
+        }
+    }
+}
+
+fn unknown(value: &HeaderValue) -> Status {
+    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    Status::unimplemented(format!("the `content-type` {value:?} is none of {}", names.join(", ")))
+}
+
+/// Answer a call of a method by its name.
+pub(in crate::grpc) async fn answer(
+    rpc: Arc<dyn Rpc>,
+    method: &str,
+    kind: Kind,
+    request: Request<Body>,
+    terms: &Terms,
+) -> Response<Body> {
+    if request.method() != Verb::POST {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        return response;
+    }
+    let (head, body) = request.into_parts();
+    let answered = kind.answered(&head.headers);
+    let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
+    let called = async {
+        let (at, method) = rpc::find(&*rpc, method)
+            .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())))?;
+        let deadline = Deadline::of(&head.headers)?;
+        let compression = Compression::of(&head.headers, &ENCODING)?;
+        let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
+        let body = within(deadline.unary(), frame::whole(body, kind.longest(terms.most))).await?;
+        let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;
+        let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
+        let replies = if method.streams {
+            let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
+            terms.drain.guard(replies, deadline.stream())
+        } else {
+            let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call).await?;
+            let parts = [Ok(Part::Message(message)), Ok(Part::Trailers(trailers))];
+            Replies { headers, parts: stream::iter(parts).boxed() }
+        };
+        Ok((replies, codec))
+    };
+    match called.await {
+        Ok((replies, codec)) => {
+            let Replies { headers, parts } = replies;
+            respond(answered, &headers, wanted, frames(answered, parts, codec, wanted))
+        }
+        // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
+        Err(status) => refuse(answered, &status),
+    }
+}
+
+fn codec(terms: &Terms, encoding: Encoding, service: &str, method: &str) -> Result<Codec, Status> {
+    match (&terms.transcoder, encoding) {
+        (Some(transcoder), encoding) => transcoder.codec(encoding, service, method),
+        (None, Encoding::Proto) => Ok(Codec::Proto),
+        (None, Encoding::Json) => Err(Status::unimplemented("messages are protobuf here; JSON is not known")),
+    }
+}
+
+/// The body: each message in a frame, and the trailers once, after the first error or after the last message.
+fn frames(
+    kind: Kind,
+    parts: stream::BoxStream<'static, Result<Part, Status>>,
+    codec: Codec,
+    compression: Compression,
+) -> impl Stream<Item = Result<Frame<Bytes>, Status>> + Send {
+    stream::unfold(Some(parts), move |parts| {
+        let codec = codec.clone();
+        async move {
+            let mut parts = parts?;
+            let message = match parts.next().await {
+                Some(Ok(Part::Message(message))) => codec.reply(message),
+                Some(Ok(Part::Trailers(trailers))) => {
+                    return Some((Ok(kind.trailers(ok(&trailers))), None));
+                }
+                Some(Err(status)) => Err(status),
+                None => return Some((Ok(kind.trailers(ok(&HeaderMap::new()))), None)),
+            };
+            Some(match message {
+                Ok(message) => (Ok(kind.data(frame::reply(message, compression, 0))), Some(parts)),
+                Err(status) => (Ok(kind.trailers(trailers(&status))), None),
+            })
+        }
+    })
+}
+
+fn ok(of: &HeaderMap) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    metadata::add(&mut trailers, of);
+    trailers
+}
+
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if status.add_header(&mut trailers).is_err() {
+        // A text that no header can hold: the code alone has to do.
+        trailers.insert("grpc-status", HeaderValue::from(status.code() as i32));
+    }
+    trailers
+}
+
+/// The answer to a request that cannot be read.
+pub(in crate::grpc) fn refuse_plainly(status: &Status) -> Response<Body> {
+    refuse(KINDS[0], status)
+}
+
+/// A status in place of a body.
+pub(in crate::grpc) fn refuse(kind: Kind, status: &Status) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = trailers(status);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind.name));
+    response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    response
+}
+
+fn respond<S>(kind: Kind, headers: &HeaderMap, compression: Compression, frames: S) -> Response<Body>
+where
+    S: Stream<Item = Result<Frame<Bytes>, Status>> + Send + 'static,
+{
+    let mut response = Response::new(Body::new(StreamBody::new(frames)));
+    let to = response.headers_mut();
+    metadata::add(to, headers);
+    to.insert(CONTENT_TYPE, HeaderValue::from_static(kind.name));
+    to.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    if compression != Compression::Identity {
+        to.insert(ENCODING, HeaderValue::from_static(compression.name()));
+    }
+    response
+}

@@ -1,0 +1,134 @@
+//! The one shape that all protocols call: a message and its metadata in, messages and their metadata out.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use http::{Extensions, HeaderMap};
+use tokio::time::Instant;
+use tonic::Status;
+use tracing::Instrument;
+
+use super::connect;
+use super::deadline::{Deadline, within};
+use crate::metrics::catalogue::QUERY_DURATION;
+
+/// Most bytes of a request message.
+pub(in crate::grpc) const MAX_REQUEST: usize = 1 << 20;
+/// Most bytes of a reply message.
+pub(in crate::grpc) const MAX_REPLY: usize = 4 << 20;
+
+/// A service as every protocol sees it.
+pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
+    /// `package.Service`.
+    fn name(&self) -> &str;
+
+    /// What it offers.
+    fn methods(&self) -> &[Method];
+
+    /// Call a method with one reply. `at` is a place in [`methods`](Self::methods).
+    fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>>;
+
+    /// Call a method with a stream of replies. `at` is a place in [`methods`](Self::methods).
+    fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>>;
+}
+
+/// What a method is called with.
+#[derive(Debug)]
+pub(in crate::grpc) struct Call {
+    pub(in crate::grpc) message: Bytes,
+    /// Those of the request, with the protocol's own ones among them.
+    pub(in crate::grpc) headers: HeaderMap,
+    pub(in crate::grpc) deadline: Deadline,
+    /// What else a service may want to know of the request: [`Get`](super::connect::Get), and what the server's layers
+    /// have added.
+    pub(in crate::grpc) extensions: Extensions,
+}
+
+/// A reply, and what stands beside it.
+#[derive(Debug, Default)]
+pub(in crate::grpc) struct Reply {
+    pub(in crate::grpc) message: Bytes,
+    pub(in crate::grpc) headers: HeaderMap,
+    pub(in crate::grpc) trailers: HeaderMap,
+}
+
+impl From<Vec<u8>> for Reply {
+    fn from(message: Vec<u8>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+/// The replies of a streaming method.
+pub(in crate::grpc) struct Replies {
+    pub(in crate::grpc) headers: HeaderMap,
+    /// An error is the last one, and so are trailers.
+    pub(in crate::grpc) parts: BoxStream<'static, Result<Part, Status>>,
+}
+
+/// One of a stream of replies, or what comes after all of them.
+#[derive(Debug)]
+pub(in crate::grpc) enum Part {
+    Message(Bytes),
+    Trailers(HeaderMap),
+}
+
+/// A method of an [`Rpc`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::grpc) struct Method {
+    pub(in crate::grpc) name: Cow<'static, str>,
+    /// Whether it answers with a stream.
+    pub(in crate::grpc) streams: bool,
+    /// Whether it has no side effects, so that a `GET` may call it.
+    pub(in crate::grpc) reads: bool,
+}
+
+impl Method {
+    pub(in crate::grpc) const fn unary(name: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), streams: false, reads: true }
+    }
+
+    pub(in crate::grpc) const fn streaming(name: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), streams: true, reads: true }
+    }
+}
+
+/// The place of a method by its name.
+pub(in crate::grpc) fn find<'a>(rpc: &'a dyn Rpc, method: &str) -> Option<(usize, &'a Method)> {
+    rpc.methods().iter().enumerate().find(|(_, known)| known.name == method)
+}
+
+/// Call a method with one reply, within its time; measured.
+pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, call: Call) -> Result<Reply, Status> {
+    let name = format!("{}/{}", rpc.name(), method.name);
+    let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
+    let began = Instant::now();
+    let reply = within(call.deadline.unary(), rpc.unary(at, call)).instrument(span.clone()).await;
+    let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
+    span.record("code", code);
+    QUERY_DURATION.histogram([name, code.to_owned()]).record(began.elapsed());
+    reply
+}
+
+/// `(service, method)` of a path `/<service>/<method>`.
+pub(in crate::grpc) fn split_path(path: &str) -> Option<(&str, &str)> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some((service, method))
+}
+
+/// Read a request message.
+pub(in crate::grpc) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Result<M, Status> {
+    M::decode(bytes).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+/// Write a reply message, if it is not too large.
+pub(in crate::grpc) fn encode(message: &impl prost::Message) -> Result<Vec<u8>, Status> {
+    let length = message.encoded_len();
+    if length > MAX_REPLY {
+        return Err(Status::resource_exhausted(format!(
+            "the reply has {length} bytes, and at most {MAX_REPLY} are possible; ask for fewer keys or a longer step"
+        )));
+    }
+    Ok(message.encode_to_vec())
+}
