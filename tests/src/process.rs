@@ -39,6 +39,8 @@ fn build() -> PathBuf {
             "git-activity",
             "--package",
             "service-health",
+            "--package",
+            "murmur-tests",
             "--examples",
             "--features",
             "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp",

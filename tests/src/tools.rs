@@ -31,6 +31,12 @@ pub fn grpcurl() -> PathBuf {
     tool("grpcurl").join("bin/grpcurl")
 }
 
+/// Connect's conformance suite, and the descriptor set of its service.
+pub fn conformance() -> (PathBuf, PathBuf) {
+    let tools = tool("conformance");
+    (tools.join("bin/connectconformance"), tools.join("conformance/service.binpb"))
+}
+
 /// Python with Spark.
 pub fn spark() -> PathBuf {
     tool("spark").join("spark/bin/python")

@@ -5,6 +5,7 @@
 
 mod beside_kafka;
 mod command_line;
+mod conformance;
 mod estimates;
 mod foreign_clients;
 mod formats_kafka;
