@@ -112,7 +112,8 @@ fn files_of_several_people_and_times_are_compared() {
         (["by_author", "Ada", "--except", year], 2.0),
         (["by_folder", "src/a", "--intersect", "."], 0.0),
     ] {
-        let estimate = query(&store, &arguments)["estimate"].clone();
+        let years = ["--from", "2020-01-01", "--to", "2023-01-01"];
+        let estimate = query(&store, &[&arguments[..], &years].concat())["estimate"].clone();
         assert_eq!(estimate["value"], files, "{arguments:?}: {estimate}");
         assert_eq!((&estimate["lower"], &estimate["upper"]), (&estimate["value"], &estimate["value"]));
     }
