@@ -40,6 +40,9 @@ impl Written {
 /// The keys of a stretch of time.
 type Keys = HashMap<Arc<str>, Written>;
 
+/// A stretch that is over, and what of it is still to be rolled.
+type Over = (TimeRange, Vec<(Arc<str>, Written)>);
+
 /// The keys that a pipeline wrote, by stretches of event time of the same length.
 #[derive(Debug)]
 pub(super) struct Busy {
@@ -47,7 +50,7 @@ pub(super) struct Busy {
     most: usize,
     open: BTreeMap<Timestamp, Keys>,
     /// The stretch that is being rolled, and what is left of it, in the order of keys from some key on.
-    over: Option<(TimeRange, Vec<(Arc<str>, Written)>)>,
+    over: Option<Over>,
     /// How many there are in all.
     keys: usize,
 }
@@ -81,7 +84,7 @@ impl Busy {
     }
 
     fn stretch(&self, at: Timestamp) -> TimeRange {
-        let every = self.every.as_micros() as i64;
+        let every = self.every.as_micros();
         let start = Timestamp::from_micros(at.as_micros().div_euclid(every) * every);
         TimeRange::new(start, start.saturating_add(self.every))
     }
