@@ -258,6 +258,8 @@ impl<'a, S: Subject> World<'a, S> {
         options.revoke_budget = Span::from_millis(rng.u64(0..4_000));
         // Some roll what they wrote, of an hour or of several: nothing here lasts a day.
         options.roll_every = rng.bool().then(|| Span::from_seconds(3_600 * rng.u64(1..4)));
+        // And little: a write is worth a write.
+        options.roll_share = 1;
         options.seed = rng.u64(..);
         drop(rng);
         let (stop, stopped) = watch::channel(false);

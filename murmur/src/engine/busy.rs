@@ -15,14 +15,23 @@ use crate::time::{Level, Span, TimeRange, Timestamp};
 const MOST: usize = 100_000;
 
 /// What a write unit of DynamoDB pays for, in bytes.
-const UNIT: u64 = 1_024;
+pub(crate) const UNIT: u64 = 1_024;
 
 /// What was written of a key in a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Written {
+struct Written {
     /// Write units of DynamoDB, or less: additions do not know how large their item is.
-    pub(crate) units: u64,
+    units: u64,
     /// Bytes of the values that were put.
+    bytes: u64,
+}
+
+/// What rolling a key in a stretch of time is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Worth {
+    /// Write units that it may cost.
+    pub(crate) units: u64,
+    /// Bytes of the values that were put there.
     pub(crate) bytes: u64,
 }
 
@@ -41,12 +50,14 @@ impl Written {
 type Keys = HashMap<Arc<str>, Written>;
 
 /// A stretch that is over, and what of it is still to be rolled.
-type Over = (TimeRange, Vec<(Arc<str>, Written)>);
+type Over = (TimeRange, Vec<(Arc<str>, Worth)>);
 
 /// The keys that a pipeline wrote, by stretches of event time of the same length.
 #[derive(Debug)]
 pub(super) struct Busy {
     every: Span,
+    /// Rolling may cost one write unit for so many that were written.
+    share: u64,
     most: usize,
     open: BTreeMap<Timestamp, Keys>,
     /// The stretch that is being rolled, and what is left of it, in the order of keys from some key on.
@@ -56,8 +67,8 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    pub(super) fn new(every: Span) -> Self {
-        Self { every, most: MOST, open: BTreeMap::new(), over: None, keys: 0 }
+    pub(super) fn new(every: Span, share: u64) -> Self {
+        Self { every, share: share.max(1), most: MOST, open: BTreeMap::new(), over: None, keys: 0 }
     }
 
     /// These are about to be written.
@@ -116,24 +127,32 @@ impl Busy {
         over.or_else(|| self.open.first_key_value().map(|(start, _)| self.stretch(*start)))
     }
 
-    /// The oldest stretch is over. Its keys come in their order, from one on that `random` chooses: several workers that
-    /// have the same keys should not meet at each of them.
-    pub(super) fn close(&mut self, random: u64) {
-        if self.over.is_some() {
+    /// This stretch is over; nothing happens if it is not the oldest one any more. Those of its keys that are worth it come
+    /// in their order, from one on that `random` chooses: several workers that have the same keys should not meet at each of
+    /// them.
+    pub(super) fn close(&mut self, stretch: TimeRange, random: u64) {
+        if self.over.is_some() || self.oldest() != Some(stretch) {
             return;
         }
-        let Some((start, keys)) = self.open.pop_first() else { return };
-        let mut keys: Vec<_> = keys.into_iter().collect();
+        let Some((_, written)) = self.open.pop_first() else { return };
+        self.keys -= written.len();
+        let worth = |Written { units, bytes }| Worth { units: units / self.share, bytes };
+        let keys = written.into_iter().map(|(key, written)| (key, worth(written)));
+        let mut keys: Vec<_> = keys.filter(|(_, worth)| worth.units > 0).collect();
+        if keys.is_empty() {
+            return;
+        }
+        self.keys += keys.len();
         keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let from = (random % keys.len().max(1) as u64) as usize;
         keys.rotate_left(from);
-        self.over = Some((self.stretch(start), keys));
+        self.over = Some((stretch, keys));
     }
 
     /// A key of the stretch that is over.
-    pub(super) fn next(&self) -> Option<(TimeRange, Arc<str>, Written)> {
+    pub(super) fn next(&self) -> Option<(TimeRange, Arc<str>, Worth)> {
         let (stretch, keys) = self.over.as_ref()?;
-        keys.last().map(|(key, written)| (*stretch, key.clone(), *written))
+        keys.last().map(|(key, worth)| (*stretch, key.clone(), *worth))
     }
 
     /// That key is done with.
@@ -169,14 +188,19 @@ mod tests {
     }
 
     fn days() -> Busy {
-        Busy::new(Span::from_seconds(24 * HOUR as u64))
+        Busy::new(Span::from_seconds(24 * HOUR as u64), 1)
+    }
+
+    /// The oldest stretch is over.
+    fn close(busy: &mut Busy, random: u64) {
+        busy.close(busy.oldest().unwrap(), random);
     }
 
     /// What is left of the stretch that is over.
-    fn rest(busy: &mut Busy) -> Vec<(String, Written)> {
+    fn rest(busy: &mut Busy) -> Vec<(String, Worth)> {
         let mut rest = Vec::new();
-        while let Some((_, key, written)) = busy.next() {
-            rest.push((key.to_string(), written));
+        while let Some((_, key, worth)) = busy.next() {
+            rest.push((key.to_string(), worth));
             busy.done();
         }
         rest
@@ -196,19 +220,33 @@ mod tests {
             TimeRange::new(start, start.saturating_add(Span::from_seconds(24 * HOUR as u64)))
         };
         assert_eq!(busy.oldest(), Some(day(-1)));
-        busy.close(0);
-        assert_eq!(rest(&mut busy), [("a".to_owned(), Written { units: 1, bytes: 5 })]);
+        close(&mut busy, 0);
+        assert_eq!(rest(&mut busy), [("a".to_owned(), Worth { units: 1, bytes: 5 })]);
         assert_eq!(busy.oldest(), Some(day(1)));
-        busy.close(5);
+        close(&mut busy, 5);
         // Once more while it is being rolled: it is another stretch then.
         busy.note(&[put("a", 25, 1)]);
-        busy.close(0);
-        let (a, b) = (Written { units: 4, bytes: 3_010 }, Written { units: 1, bytes: 0 });
+        close(&mut busy, 0);
+        let (a, b) = (Worth { units: 4, bytes: 3_010 }, Worth { units: 1, bytes: 0 });
         assert_eq!(rest(&mut busy), [("a".to_owned(), a), ("b".to_owned(), b)]);
         assert_eq!(busy.oldest(), Some(day(1)));
-        busy.close(0);
+        close(&mut busy, 0);
         busy.give_up();
         assert_eq!((busy.oldest(), busy.keys), (Some(day(2)), 1));
+    }
+
+    #[test]
+    fn what_is_not_worth_it_is_dropped_when_a_stretch_is_over_and_another_stretch_is_not_closed_in_its_place() {
+        let mut busy = Busy::new(Span::from_seconds(24 * HOUR as u64), 10);
+        busy.note(&[put("a", 0, 20 * 1_024), put("b", 0, 5 * 1_024), put("a", 24, 0)]);
+        let first = busy.oldest().unwrap();
+        busy.close(first, 0);
+        assert_eq!(busy.keys, 2);
+        assert_eq!(rest(&mut busy), [("a".to_owned(), Worth { units: 2, bytes: 20 * 1_024 })]);
+        busy.close(first, 0);
+        assert_eq!(busy.next(), None, "it was closed before");
+        close(&mut busy, 0);
+        assert_eq!((busy.next(), busy.oldest(), busy.keys), (None, None, 0));
     }
 
     #[test]
@@ -218,10 +256,10 @@ mod tests {
             busy.note(&[put(&format!("busy{n}"), 0, 9_000), put(&format!("quiet{n}"), 24, 0)]);
         }
         busy.note(&[put("new", 24, 0)]);
-        busy.close(0);
+        close(&mut busy, 0);
         let kept: Vec<_> = rest(&mut busy).into_iter().map(|(key, _)| key).collect();
         assert_eq!(kept, ["busy3", "busy2", "busy1", "busy0"]);
-        busy.close(0);
+        close(&mut busy, 0);
         assert_eq!(rest(&mut busy).len(), 1);
         assert_eq!(busy.keys, 0);
 
@@ -230,7 +268,7 @@ mod tests {
             alike.note(&[put(&format!("{n}"), 0, 0)]);
         }
         assert_eq!(alike.keys, 5, "half of those that are as busy as the others are kept");
-        alike.close(0);
+        close(&mut alike, 0);
         for n in 0..100 {
             alike.note(&[put(&format!("{n}"), 24, 0)]);
             assert!(alike.keys <= 8, "those that are being rolled count too");

@@ -47,7 +47,7 @@ mod tests;
 
 pub use breaker::DeadLetterLimit;
 pub use builder::WorkerBuilder;
-pub(crate) use busy::Written;
+pub(crate) use busy::{UNIT, Worth};
 #[cfg_attr(not(feature = "dynamodb"), allow(unused_imports, reason = "the store on DynamoDB signs by it"))]
 pub(crate) use clock::system_time;
 pub use clock::{Clock, SystemClock};

@@ -30,6 +30,8 @@ pub struct Options {
     /// little beside it, once that stretch is over in all partitions. `None` leaves all rolling to readers. Whole tiles: a
     /// length that is not is rounded up.
     pub roll_every: Option<Span>,
+    /// Rolling may cost one write unit for so many that were written.
+    pub roll_share: u64,
     /// Its number among the workers of this process, for the metrics.
     pub worker: u32,
     /// Seed of the pauses after a conflict.
@@ -48,6 +50,7 @@ impl Default for Options {
             revoke_budget: Span::from_seconds(10),
             dead_letter_limit: DeadLetterLimit::default(),
             roll_every: Some(Span::from_seconds(86_400)),
+            roll_share: 10,
             worker: 0,
             seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
         }

@@ -1,8 +1,8 @@
 //! What a worker rolls by itself: the keys that it wrote often, once the time that it wrote is over for good.
 //!
 //! Reads have rolled what they had to put together from many tiles (`query/roll.rs`); the same code does it here. This only
-//! chooses, and is in nobody's way: one key after the other, beside the folding, behind everything else that the worker has
-//! to do. It ends with the worker, wherever it is.
+//! chooses: one key after the other, on the worker's own thread, when nothing else there can go on. It ends with the worker,
+//! wherever it is.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,14 +13,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-use super::busy::{Busy, Written};
+use super::busy::{Busy, Worth};
 use super::flush::Patience;
 use super::partition::Owned;
 use crate::pipeline::Pipeline;
 use crate::query::Reader;
 use crate::store::{Store, Write};
 use crate::time::{Span, Tiling, TimeRange, Timestamp};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How often a key is tried while the store cannot take it: some ten seconds.
 const TRIES: u32 = 10;
@@ -34,8 +34,8 @@ trait Roll: Send + Sync {
     /// Whether all partitions have passed this stretch for good.
     fn is_finished(&self, stretch: TimeRange) -> BoxFuture<'_, Result<bool>>;
 
-    /// Roll what of a key is worth it, by what was written of it; how many slots that were.
-    fn roll<'a>(&'a self, key: &'a Arc<str>, stretch: TimeRange, written: Written) -> BoxFuture<'a, Result<u64>>;
+    /// Roll what of a key is worth it; how many slots that were.
+    fn roll<'a>(&'a self, key: &'a Arc<str>, stretch: TimeRange, worth: Worth) -> BoxFuture<'a, Result<u64>>;
 }
 
 impl<P: Pipeline> Roll for Reader<P> {
@@ -43,8 +43,8 @@ impl<P: Pipeline> Roll for Reader<P> {
         Reader::is_finished(self, stretch).boxed()
     }
 
-    fn roll<'a>(&'a self, key: &'a Arc<str>, stretch: TimeRange, written: Written) -> BoxFuture<'a, Result<u64>> {
-        self.roll_busy(key, stretch, written).boxed()
+    fn roll<'a>(&'a self, key: &'a Arc<str>, stretch: TimeRange, worth: Worth) -> BoxFuture<'a, Result<u64>> {
+        self.roll_busy(key, stretch, worth).boxed()
     }
 }
 
@@ -65,7 +65,7 @@ struct Noted {
 impl Part {
     /// Of a pipeline in stretches of `every`, or of a tile where that is longer; nothing where no level lies above its
     /// tiles.
-    pub(super) fn new<P: Pipeline>(store: Arc<dyn Store>, generation: u32, every: Span) -> Option<Self> {
+    pub(super) fn new<P: Pipeline>(store: Arc<dyn Store>, generation: u32, every: Span, share: u64) -> Option<Self> {
         let tiling = P::tiling();
         let (tile, _) = tiling.locate(Timestamp::EPOCH);
         let tile = tiling.tile_range(tile);
@@ -74,7 +74,7 @@ impl Part {
             return None;
         }
         let every = Span::from_micros((every.as_micros().max(1) as u64).div_ceil(tile) * tile);
-        let noted = Mutex::new(Noted { busy: Busy::new(every), reached: None });
+        let noted = Mutex::new(Noted { busy: Busy::new(every, share), reached: None });
         let roller = Box::new(Reader::<P>::over(store, generation));
         Some(Self { pipeline: P::SPEC.name, tiling, roller, noted })
     }
@@ -126,8 +126,7 @@ impl Rolling {
         for (at, part) in self.parts.iter().enumerate() {
             let Some(part) = part else { continue };
             let records = owned.iter().map(|owned| &owned.ledgers[at].standing.record);
-            // A partition without events begins where a roller needs it to.
-            let reached = records.filter(|record| !record.is_movable()).map(|record| record.reached()).min().flatten();
+            let reached = records.map(|record| record.reached()).min().flatten();
             part.with(|noted| noted.reached = reached);
             if part.due().is_some() {
                 self.wake.notify_one();
@@ -174,15 +173,25 @@ impl Rolling {
     /// Roll a stretch of a pipeline; whether it is done with.
     async fn is_done(&self, part: &Part, stretch: TimeRange) -> bool {
         match part.roller.is_finished(stretch).await {
-            Ok(true) => part.with(|noted| noted.busy.close(self.patience.random())),
+            Ok(true) => part.with(|noted| noted.busy.close(stretch, self.patience.random())),
             Ok(false) => return false,
+            Err(error) if error.kind() == ErrorKind::Denied => {
+                self.refused(part, &error);
+                part.with(|noted| {
+                    noted.busy.close(stretch, 0);
+                    noted.busy.give_up();
+                });
+                return true;
+            }
             Err(error) => {
                 tracing::debug!(%error, pipeline = part.pipeline, "how far all partitions are cannot be read");
                 return false;
             }
         }
-        while let Some((stretch, key, written)) = part.with(|noted| noted.busy.next()) {
-            match self.roll(part, &key, stretch, written).await {
+        while let Some((stretch, key, worth)) = part.with(|noted| noted.busy.next()) {
+            // Where the store answers at once, the worker's turn comes all the same.
+            tokio::task::yield_now().await;
+            match self.roll(part, &key, stretch, worth).await {
                 Ok(slots) => {
                     self.rolled.fetch_add(slots, Ordering::Relaxed);
                     part.with(|noted| noted.busy.done());
@@ -192,13 +201,7 @@ impl Rolling {
                     return false;
                 }
                 Err(error) if error.kind() == ErrorKind::Denied => {
-                    if !self.is_denied.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(
-                            %error, pipeline = part.pipeline,
-                            "this worker may not roll what it wrote, and leaves it to reads; `--roll off` has it not try"
-                        );
-                    }
-                    // Permissions come and go. So the next stretch is tried again.
+                    self.refused(part, &error);
                     part.with(|noted| noted.busy.give_up());
                 }
                 Err(error) => {
@@ -210,14 +213,24 @@ impl Rolling {
         true
     }
 
-    async fn roll(&self, part: &Part, key: &Arc<str>, stretch: TimeRange, written: Written) -> Result<u64> {
+    /// Said once. Permissions come and go: the next stretch is tried again.
+    fn refused(&self, part: &Part, error: &Error) {
+        if !self.is_denied.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %error, pipeline = part.pipeline,
+                "this worker may not roll what it wrote, and leaves it to reads; `--roll off` has it not try"
+            );
+        }
+    }
+
+    async fn roll(&self, part: &Part, key: &Arc<str>, stretch: TimeRange, worth: Worth) -> Result<u64> {
         let mut backoff = self.patience.backoff();
         for _ in 1..TRIES {
-            match part.roller.roll(key, stretch, written).await {
+            match part.roller.roll(key, stretch, worth).await {
                 Err(error) if error.is_retryable() => backoff.pause().await,
                 definite => return definite,
             }
         }
-        part.roller.roll(key, stretch, written).await
+        part.roller.roll(key, stretch, worth).await
     }
 }

@@ -76,7 +76,7 @@ impl<E: Event> Worker<E> {
         self.can_tell_ends = look.is_some();
         let looks = look_ahead(look, self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
-        let (rolling, mut asked) = (self.rolling.clone(), shutdown.clone());
+        let (rolling, watch, mut asked) = (self.rolling.clone(), self.watch.clone(), shutdown.clone());
         let mut ended = tokio::select! {
             biased;
             ended = self.work(shutdown) => ended,
@@ -92,6 +92,7 @@ impl<E: Event> Worker<E> {
                 () = rolling.finish() => {}
             }
             progress.rolled = rolling.rolled();
+            watch.send_modify(|progress| progress.rolled = rolling.rolled());
         }
         ended
     }

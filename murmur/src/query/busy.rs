@@ -6,35 +6,36 @@ use super::Reader;
 use super::roll::{Trigger, ended};
 use crate::Result;
 use crate::aggregate::{Form, Monoid};
-use crate::engine::Written;
+use crate::engine::{UNIT, Worth};
 use crate::pipeline::Pipeline;
 use crate::store::{Consistency, TileId};
-use crate::time::{Level, Tile, Tiling, TimeRange};
+use crate::time::{Level, Span, Tile, Tiling, TimeRange};
 
-/// Rolling may cost one write unit for so many that were written.
-const SHARE: u64 = 10;
 /// Bytes of a stored number with its name.
 const NUMBER: u64 = 12;
-/// What a write unit pays for, in bytes.
-const UNIT: u64 = 1_024;
 
 impl<P: Pipeline> Reader<P> {
     /// Whether all partitions have passed this stretch, so that nothing in it changes any more.
+    ///
+    /// Those count too of which nothing was flushed yet, and which a read would have begin where it rolls: somebody may be
+    /// reading days of them just now, and all of that would be late.
     pub(crate) async fn is_finished(&self, stretch: TimeRange) -> Result<bool> {
-        let seen = self.inner.progress.as_of(self.now(), Consistency::Strong, None).await?;
-        Ok(seen.settled.finished(&P::tiling(), stretch) == stretch)
+        let tiling = P::tiling();
+        let (last, _) = tiling.locate(stretch.end.saturating_sub(Span::from_micros(1)));
+        let Some(closes) = tiling.closes(last) else { return Ok(false) };
+        Ok(self.inner.progress.reached_by_all().await? >= Some(closes))
     }
 
     /// Roll what of a key ends in a stretch, level by level, as long as it costs little beside what was written of it there;
     /// how many slots that were. What others have rolled is left as it is.
-    pub(crate) async fn roll_busy(&self, key: &Arc<str>, stretch: TimeRange, written: Written) -> Result<u64> {
+    pub(crate) async fn roll_busy(&self, key: &Arc<str>, stretch: TimeRange, worth: Worth) -> Result<u64> {
         let tiling = P::tiling();
-        let (mut left, mut rolled) = (written.units / SHARE, 0);
+        let (mut left, mut rolled) = (worth.units, 0);
         for (at, &level) in tiling.parents().iter().enumerate() {
             // Those that end in the stretch; they may have begun before.
             let floor = |instant| tiling.floor_unit(level, instant);
             let slots = TimeRange::new(floor(stretch.start), floor(stretch.end));
-            let units = units::<P>(level, slots, stretch, written);
+            let units = units::<P>(level, slots, stretch, worth);
             if slots.is_empty() || units > left {
                 continue;
             }
@@ -93,7 +94,7 @@ fn tiles(tiling: &Tiling, level: Level, slots: TimeRange) -> impl Iterator<Item 
 }
 
 /// Write units that rolling slots of a level takes, or somewhat more.
-fn units<P: Pipeline>(level: Level, slots: TimeRange, stretch: TimeRange, written: Written) -> u64 {
+fn units<P: Pipeline>(level: Level, slots: TimeRange, stretch: TimeRange, worth: Worth) -> u64 {
     let tiling = P::tiling();
     let length = |range: TimeRange| (range.end.since(range.start).as_micros() as u64).max(1);
     let unit = tiling.unit_length(level).map_or(1, |unit| unit.as_micros().max(1) as u64);
@@ -106,7 +107,7 @@ fn units<P: Pipeline>(level: Level, slots: TimeRange, stretch: TimeRange, writte
             // Nor is a fold larger than all that was folded. What that was before this stretch is guessed.
             Form::Put => {
                 let most = places.saturating_mul(P::Aggregate::MAX_BYTES as u64);
-                most.min(written.bytes.saturating_mul(tile.div_ceil(length(stretch))))
+                most.min(worth.bytes.saturating_mul(tile.div_ceil(length(stretch))))
             }
         };
         units.saturating_add(1 + bytes / UNIT)

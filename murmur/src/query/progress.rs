@@ -52,6 +52,12 @@ impl Progress {
         Ok(Seen { as_of, settled, seal })
     }
 
+    /// How far every partition is that has a record; `None` while one has not begun, or when there is none.
+    pub(super) async fn reached_by_all(&self) -> Result<Option<Timestamp>> {
+        let (_, records) = self.read(None).await?;
+        Ok(records.iter().map(|(.., record)| record.reached()).min().flatten())
+    }
+
     fn recent(&self) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, known)| known.clone())

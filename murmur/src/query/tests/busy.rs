@@ -1,7 +1,7 @@
 //! What a worker rolls of what it wrote, by what that costs.
 
 use super::*;
-use crate::engine::Written;
+use crate::engine::Worth;
 use crate::store::Consistency;
 use crate::time::{Level, TimeRange};
 
@@ -36,7 +36,7 @@ where
 /// Roll a day of which so many units were written.
 async fn roll<P: Pipeline>(reader: &Reader<P>, n: u64, units: u64) -> u64 {
     assert!(reader.is_finished(day(n)).await.unwrap());
-    reader.roll_busy(&key_text("a"), day(n), Written { units, bytes: units }).await.unwrap()
+    reader.roll_busy(&key_text("a"), day(n), Worth { units: units / 10, bytes: units }).await.unwrap()
 }
 
 /// Whether the slot of a level that ends with a day is rolled.
@@ -113,5 +113,5 @@ async fn a_day_that_is_not_over_is_not_finished() {
     let (_, reader) = filled::<Minutely>(0..2).await;
     assert!(reader.is_finished(day(1)).await.unwrap());
     assert!(!reader.is_finished(day(2)).await.unwrap());
-    assert_eq!(reader.roll_busy(&key_text("a"), day(2), Written { units: 1_000, bytes: 0 }).await.unwrap(), 0);
+    assert_eq!(reader.roll_busy(&key_text("a"), day(2), Worth { units: 100, bytes: 0 }).await.unwrap(), 0);
 }
