@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! 1 byte   the path, a place in [`PATHS`]
-//! 1 byte   the protocol, a place in [`KINDS`]; after these a query of Connect's `GET`
+//! 1 byte   the protocol, a place in [`KINDS`], and in the upper four bits how it is compressed, a place in [`ENCODINGS`]
 //! n bytes  the body, or the query
 //! ```
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +88,8 @@ const PATHS: [&str; 14] = [
     "/shop.v1.PlacesService/CombineSets",
 ];
 
-const KINDS: [&str; 7] = [
+/// Nothing is a `GET` by Connect.
+const KINDS: [&str; 10] = [
     "application/json",
     "application/proto",
     "application/connect+json",
@@ -95,7 +97,12 @@ const KINDS: [&str; 7] = [
     "application/grpc",
     "application/grpc-web+proto",
     "application/grpc-web-text",
+    "",
+    "application/grpc+json",
+    "application/grpc-web-text+json",
 ];
+
+const ENCODINGS: [&str; 4] = ["", "gzip", "zstd", "br"];
 
 /// The services, and what runs them.
 struct World {
@@ -138,14 +145,24 @@ thread_local! {
 pub(super) fn call(bytes: &[u8]) {
     let Some((&[path, kind], body)) = bytes.split_first_chunk() else { return };
     let path = PATHS[usize::from(path) % PATHS.len()];
-    let request = match KINDS.get(usize::from(kind) % (KINDS.len() + 1)) {
-        Some(kind) => {
-            let body = Body::new(Full::new(Bytes::copy_from_slice(body)));
-            Request::builder().method(Method::POST).uri(path).header("content-type", *kind).body(body)
+    let (kind, encoding) = (usize::from(kind % 16) % KINDS.len(), usize::from(kind / 16) % ENCODINGS.len());
+    let mut request = Request::builder();
+    for name in ["content-encoding", "grpc-encoding", "connect-content-encoding"] {
+        if encoding > 0 {
+            request = request.header(name, ENCODINGS[encoding]);
         }
-        None => {
+    }
+    for name in ["accept-encoding", "grpc-accept-encoding", "connect-accept-encoding"] {
+        request = request.header(name, ENCODINGS[encoding]);
+    }
+    let request = match KINDS[kind] {
+        "" => {
             let Ok(query) = std::str::from_utf8(body) else { return };
-            Request::builder().uri(format!("{path}?{query}")).body(Body::empty())
+            request.uri(format!("{path}?{query}")).body(Body::empty())
+        }
+        kind => {
+            let body = Body::new(Full::new(Bytes::copy_from_slice(body)));
+            request.method(Method::POST).uri(path).header("content-type", kind).body(body)
         }
     };
     let ours = !path.starts_with("/grpc.");
@@ -164,7 +181,9 @@ pub(super) fn call(bytes: &[u8]) {
 /// No request is our fault, and every answer can be read. The services that are not `ours` have statuses of their own.
 async fn check(response: Response<Body>, ours: bool) {
     let check_status = |headers: &HeaderMap| {
-        let status = headers.get("grpc-status").filter(|_| ours);
+        // gRPC wants it to be our fault that a message is compressed by nothing.
+        let by_nothing = headers.get("grpc-message").is_some_and(|said| said.as_bytes().ends_with(b"by%20what"));
+        let status = headers.get("grpc-status").filter(|_| ours && !by_nothing);
         // What gRPC calls `INTERNAL` and `UNKNOWN`.
         assert!(status.is_none_or(|status| status != "13" && status != "2"), "{headers:?}");
     };
@@ -184,6 +203,11 @@ async fn check(response: Response<Body>, ours: bool) {
             Ok(None) | Err(_) => return,
         }
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    must(encoder.write_all(bytes).and_then(|()| encoder.finish()), "gzip")
 }
 
 pub(super) fn calls() -> Vec<Vec<u8>> {
@@ -223,6 +247,17 @@ pub(super) fn calls() -> Vec<Vec<u8>> {
     calls.push([b"\x07\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea").as_slice()].concat());
     calls.push(b"\x00\x07encoding=json&message=%7B%22key%22:%7B%7D%7D&connect=v1".to_vec());
     calls.push(b"\x00\x07encoding=proto&base64=1&message=CgcIARIDdGVh".to_vec());
+    // A message that says it is compressed, by nothing.
+    calls.push(b"\x00\x04\x01\x00\x00\x00\x00".to_vec());
+    for (encoding, compressed) in
+        [(1, gzip(texts[0].1.as_bytes())), (2, must(zstd::bulk::compress(message, 1), "zstd"))]
+    {
+        let kind = if encoding == 1 { 0 } else { 1 };
+        calls.push([&[if encoding == 1 { 0 } else { 2 }, encoding << 4 | kind], compressed.as_slice()].concat());
+        let mut framed = framed(&compressed);
+        framed[0] = 1;
+        calls.push([&[0, encoding << 4 | 8], framed.as_slice()].concat());
+    }
     calls.push([b"\x0a\x04", framed(b"").as_slice()].concat());
     calls.push([b"\x0b\x04", framed(b"\x3a\x00").as_slice()].concat());
     calls

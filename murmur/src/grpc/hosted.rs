@@ -4,14 +4,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt};
 use http::header::{CONTENT_TYPE, TE};
-use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response};
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
-use super::protocol::compression::Compression;
 use super::protocol::rpc::{Call, Method, Part, Replies, Reply, Rpc};
 use super::protocol::{frame, metadata};
 
@@ -34,7 +33,8 @@ impl Hosted {
         metadata::add(headers, &call.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
-        if let Some(left) = call.deadline.left() {
+        let left = if method.streams { call.deadline.left() } else { Some(call.deadline.left_of_unary()) };
+        if let Some(left) = left {
             // At most eight digits are allowed: 27 hours in milliseconds.
             let millis = left.as_millis().min(99_999_999);
             if let Ok(timeout) = HeaderValue::try_from(format!("{millis}m")) {
@@ -52,8 +52,28 @@ fn opened(response: Response<Body>) -> Result<(HeaderMap, Pieces), Status> {
     let (head, body) = response.into_parts();
     match Status::from_header_map(&head.headers) {
         Some(status) if status.code() != Code::Ok => Err(status),
-        _ => Ok((head.headers, Pieces { body, buffered: BytesMut::new(), trailers: None })),
+        // No reply, and nothing behind it.
+        Some(_) => Ok((HeaderMap::new(), Pieces { body, buffered: BytesMut::new(), trailers: Some(head.headers) })),
+        None if !head.status.is_success() => Err(without_status(head.status)),
+        None => Ok((head.headers, Pieces { body, buffered: BytesMut::new(), trailers: None })),
     }
+}
+
+/// What gRPC makes of an answer by HTTP alone: somebody in front of the service has given it.
+/// See [its table](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
+fn without_status(http: StatusCode) -> Status {
+    let code = match http {
+        StatusCode::BAD_REQUEST => Code::Internal,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::Unimplemented,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        _ => Code::Unknown,
+    };
+    Status::new(code, format!("a service answered with the HTTP status {}", http.as_u16()))
 }
 
 /// A body, message by message.
@@ -73,7 +93,9 @@ impl Pieces {
             if let Some(trailers) = self.trailers.take() {
                 return match Status::from_header_map(&trailers) {
                     Some(status) if status.code() != Code::Ok => Err(status),
-                    _ => Ok(Part::Trailers(trailers)),
+                    Some(_) if self.buffered.is_empty() => Ok(Part::Trailers(trailers)),
+                    Some(_) => Err(Status::internal("a service ended in the midst of a message")),
+                    None => Err(Status::unknown("a service ended without a status")),
                 };
             }
             match self.body.frame().await {
@@ -98,10 +120,7 @@ impl Pieces {
         let message = self.buffered.split_to(length).freeze();
         // Nobody has told the service that compressed replies are understood.
         if flags != 0 {
-            return Err(Status::internal(format!(
-                "a service compressed its reply beyond `{}`",
-                Compression::Identity.name()
-            )));
+            return Err(Status::internal("a service compressed its reply, which nobody asked for"));
         }
         Ok(Some(message))
     }
@@ -142,5 +161,71 @@ impl Rpc for Hosted {
             Ok(Replies { headers, parts: parts.boxed() })
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    type Said = Result<Frame<Bytes>, Status>;
+
+    /// What comes of a service's answer: its messages, and how it ended.
+    async fn read(status: u16, headers: &[(&str, &str)], body: Vec<Said>) -> (usize, Result<HeaderMap, Status>) {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let mut pieces = match opened(response.body(Body::new(StreamBody::new(stream::iter(body)))).unwrap()) {
+            Ok((_, pieces)) => pieces,
+            Err(status) => return (0, Err(status)),
+        };
+        let mut messages = 0;
+        loop {
+            match pieces.next().await {
+                Ok(Part::Message(_)) => messages += 1,
+                Ok(Part::Trailers(trailers)) => return (messages, Ok(trailers)),
+                Err(status) => return (messages, Err(status)),
+            }
+        }
+    }
+
+    fn message(text: &str) -> Said {
+        Ok(Frame::data(frame::frame(0, text.as_bytes())))
+    }
+
+    fn trailers(status: &'static str) -> Said {
+        let named = [("grpc-status", status), ("a", "b")];
+        Ok(Frame::trailers(
+            named.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect(),
+        ))
+    }
+
+    #[tokio::test]
+    async fn replies_come_with_what_stands_behind_them() {
+        let (messages, ended) = read(200, &[], vec![message("one"), message("two"), trailers("0")]).await;
+        assert_eq!((messages, &ended.unwrap()["a"]), (2, &HeaderValue::from_static("b")));
+        let (messages, ended) = read(200, &[("grpc-status", "0")], vec![]).await;
+        assert!(messages == 0 && ended.is_ok());
+        let (messages, ended) = read(200, &[], vec![message("one"), trailers("8")]).await;
+        assert_eq!((messages, ended.unwrap_err().code()), (1, Code::ResourceExhausted));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_whole_is_no_success() {
+        let code =
+            async |status, headers: &[(&str, &str)], body| read(status, headers, body).await.1.unwrap_err().code();
+        assert_eq!(code(503, &[], vec![]).await, Code::Unavailable);
+        assert_eq!(code(401, &[("content-type", "text/html")], vec![]).await, Code::Unauthenticated);
+        assert_eq!(code(200, &[("grpc-status", "7")], vec![]).await, Code::PermissionDenied);
+        assert_eq!(code(200, &[], vec![]).await, Code::Unknown);
+        assert_eq!(code(200, &[], vec![message("one")]).await, Code::Unknown);
+        let half = Ok(Frame::data(frame::frame(0, b"half").slice(..7)));
+        assert_eq!(code(200, &[], vec![half, trailers("0")]).await, Code::Internal);
+        assert_eq!(code(200, &[], vec![Ok(Frame::data(frame::frame(1, b"?"))), trailers("0")]).await, Code::Internal);
+        assert_eq!(code(200, &[], vec![message("one"), Err(Status::aborted("cut"))]).await, Code::Aborted);
     }
 }

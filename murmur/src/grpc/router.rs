@@ -7,7 +7,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method as Verb, Request, Response};
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::{BodyStream, Full, StreamBody};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
@@ -74,7 +75,8 @@ impl Services {
             // A stream of requests, or nothing that is known: tonic says which.
             _ => {
                 let Ok(response) = self.routes.clone().oneshot(request).await;
-                response
+                let drain = self.terms.drain.clone();
+                response.map(|body| drain.cut(body))
             }
         }
     }
@@ -127,6 +129,19 @@ impl Drain {
         Replies { headers, parts: parts.boxed() }
     }
 
+    /// A body of a stream that goes both ways, until the server stops.
+    fn cut(self, body: Body) -> Body {
+        let frames = stream::unfold(Some((BodyStream::new(body), self)), |state| async move {
+            let (mut frames, mut drain) = state?;
+            tokio::select! {
+                biased;
+                frame = frames.next() => Some((frame?, Some((frames, drain)))),
+                () = drain.stopping() => Some((Ok(Frame::trailers(native::trailers(&shutting_down()))), None)),
+            }
+        });
+        Body::new(StreamBody::new(frames))
+    }
+
     async fn stopping(&mut self) {
         match &mut self.0 {
             // An error: the server itself is gone.
@@ -158,8 +173,12 @@ impl Guarded {
                 return part;
             }
         }
-        Some(Err(Status::unavailable("the server is shutting down; call again")))
+        Some(Err(shutting_down()))
     }
+}
+
+fn shutting_down() -> Status {
+    Status::unavailable("the server is shutting down; call again")
 }
 
 async fn sleep_until(at: Option<Instant>) {

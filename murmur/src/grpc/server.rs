@@ -139,7 +139,9 @@ impl ServerBuilder {
     }
 
     /// Serve a service of tonic beside the pipelines, in every protocol; [`descriptor`](Self::descriptor) has to be called
-    /// with what describes it. Methods that take a stream of messages are called by gRPC only.
+    /// with what describes it. Its calls have the deadlines of all others: with one reply 5 seconds when the caller does not
+    /// ask for more, and 30 at most; it is told by `grpc-timeout` what is left. Methods that take a stream of messages are
+    /// called by gRPC only, and go by the service's own limits.
     #[must_use]
     pub fn service<S>(mut self, service: S) -> Self
     where
@@ -147,15 +149,19 @@ impl ServerBuilder {
         S::Response: axum::response::IntoResponse,
         S::Future: Send + 'static,
     {
+        // Twice is an error when it is served; two of one name have no routes.
+        if !self.hosted.contains(&S::NAME) && !OURS.contains(&S::NAME) {
+            self.routes = self.routes.add_service(service);
+        }
         self.hosted.push(S::NAME);
-        self.routes = self.routes.add_service(service);
         self
     }
 
     /// Most bytes of the message of a request, decompressed; 1 MiB by default.
     #[must_use]
     pub fn max_request(mut self, bytes: usize) -> Self {
-        self.most = bytes;
+        // Frames say a length of four bytes.
+        self.most = bytes.min(u32::MAX as usize);
         self
     }
 
@@ -203,8 +209,8 @@ impl ServerBuilder {
     /// Serve until `stop` completes: then calls with one reply finish, streams end with `UNAVAILABLE`, and new
     /// connections are not taken.
     ///
-    /// Errors: [`Configuration`](ErrorKind::Configuration) when the descriptors do not describe every pipeline, or
-    /// two pipelines have one name.
+    /// Errors: [`Configuration`](ErrorKind::Configuration) when the descriptors do not describe every pipeline and service, or
+    /// two of these have one name.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
         let (stopping, seen) = watch::channel(false);
         let (router, health) = self.build(Drain::new(seen))?;
@@ -279,7 +285,11 @@ impl ServerBuilder {
                 return Err(Error::new(ErrorKind::Configuration, what));
             };
             let hosted = Hosted { name: name.to_owned(), methods, routes: routes.clone() };
-            rpcs.insert(name.to_owned(), Arc::new(hosted));
+            let other = rpcs.insert(name.to_owned(), Arc::new(hosted));
+            if other.is_some() || (name != HEALTH && OURS.contains(&name)) {
+                let what = format!("there are two services `{name}`; leave one of them out");
+                return Err(Error::new(ErrorKind::Configuration, what));
+            }
         }
         let terms = Terms { transcoder: Some(transcoder), drain, most: self.most };
         let router = Router::new(Services { rpcs, routes, terms, pages });
@@ -289,6 +299,8 @@ impl ServerBuilder {
 
 /// Name of the service of health.
 const HEALTH: &str = "grpc.health.v1.Health";
+/// Services of tonic that every server has.
+const OURS: [&str; 3] = [HEALTH, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// Add reflection, in both its versions.
 fn reflection<'a>(routes: Routes, descriptors: &[Vec<u8>], services: impl Iterator<Item = &'a str>) -> Result<Routes> {

@@ -20,7 +20,7 @@ use super::protocol::{Terms, native};
 use crate::pipeline::{Pipeline, Spec};
 use crate::query::Reader;
 
-/// The typed query service of a pipeline over gRPC.
+/// The typed query service of a pipeline over gRPC and gRPC-Web.
 ///
 /// [`Server`](super::Server) serves it with all protocols, reflection and health; this is for adding it to a server
 /// that exists already: `tonic::transport::Server::builder().add_service(PipelineService::new(reader))`.

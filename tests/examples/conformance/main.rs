@@ -2,7 +2,7 @@
 //! Murmur's port. `connectconformance` starts it, says on standard input what it wants, and reads where it listens.
 //!
 //! ```sh
-//! scripts/conformance.sh        # all cases
+//! cargo test -p murmur-tests --test end_to_end conformance        # all cases
 //! ```
 
 mod messages;

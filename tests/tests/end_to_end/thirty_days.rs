@@ -81,7 +81,8 @@ async fn world(folder: &TempDir) -> World {
     let mut options = Options::default();
     options.roll_every = None;
     let (_keep, shutdown) = watch::channel(false);
-    let summary = worker.options(options).pipeline::<ByMinute>().pipeline::<Visitors>().build().run(shutdown).await.unwrap();
+    let summary =
+        worker.options(options).pipeline::<ByMinute>().pipeline::<Visitors>().build().run(shutdown).await.unwrap();
     assert!(summary.ended);
     World { store, now }
 }

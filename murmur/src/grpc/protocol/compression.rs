@@ -26,7 +26,7 @@ pub(in crate::grpc) const ACCEPTED: &str = "gzip, zstd, identity";
 
 impl Compression {
     fn named(name: &str) -> Option<Self> {
-        [Self::Identity, Self::Gzip, Self::Zstd].into_iter().find(|known| known.name() == name)
+        [Self::Identity, Self::Gzip, Self::Zstd].into_iter().find(|known| name.eq_ignore_ascii_case(known.name()))
     }
 
     pub(in crate::grpc) fn name(self) -> &'static str {
@@ -55,7 +55,7 @@ impl Compression {
         let texts = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
         let names = texts.flat_map(|text| text.split(',')).filter_map(|item| {
             let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-            let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+            let refused = weight.trim().to_ascii_lowercase().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
             (!refused).then_some(name.trim())
         });
         names.filter_map(Self::named).next().unwrap_or(Self::Identity)
@@ -78,7 +78,7 @@ impl Compression {
             Self::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(&*bytes);
                 let mut decoder = decoder.map_err(|_| Status::internal("zstd cannot begin"))?;
-                // A frame may ask for as much memory as its window: not more than a message may have.
+                // A frame may ask for as much memory as its window.
                 decoder.window_log_max(WINDOW).map_err(|_| Status::internal("zstd cannot begin"))?;
                 bounded(&mut decoder)
             }
@@ -99,9 +99,9 @@ impl Compression {
             Self::Zstd => zstd::bulk::compress(&bytes, 1).ok(),
         };
         match compressed {
-            Some(compressed) => (self, compressed.into()),
-            // Writing to memory does not fail; were it to, the reply is sent as it is.
-            None => (Self::Identity, bytes),
+            Some(compressed) if compressed.len() < bytes.len() => (self, compressed.into()),
+            // It does not gain by it. (Writing to memory does not fail.)
+            _ => (Self::Identity, bytes),
         }
     }
 }
@@ -123,6 +123,11 @@ mod tests {
             assert_eq!(by, compression);
             assert_eq!(compressed.len() < large.len() / 10, compression != Compression::Identity, "{compression:?}");
             assert_eq!(compression.decompress(compressed, large.len()).unwrap(), large);
+            // Knuth's MMIX generator.
+            let next =
+                |n: &u64| Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+            let noise: Vec<u8> = std::iter::successors(Some(1), next).map(|n| (n >> 40) as u8).take(2_000).collect();
+            assert_eq!(compression.compress(noise.clone().into()), (Compression::Identity, Bytes::from(noise)));
             assert_eq!(compression.compress(Bytes::from("small")), (Compression::Identity, Bytes::from("small")));
         }
     }
@@ -162,6 +167,7 @@ mod tests {
             ("br, gzip, zstd", Compression::Gzip),
             ("zstd;q=0.5,gzip", Compression::Zstd),
             ("gzip;q=0, zstd", Compression::Zstd),
+            ("GZIP; Q=0, ZSTD", Compression::Zstd),
             ("identity, gzip", Compression::Identity),
         ] {
             assert_eq!(wanted(list), taken, "{list}");

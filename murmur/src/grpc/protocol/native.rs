@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -128,6 +128,7 @@ pub(in crate::grpc) async fn answer(
     if request.method() != Verb::POST {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
     let (head, body) = request.into_parts();
@@ -204,12 +205,16 @@ fn ok(of: &HeaderMap) -> HeaderMap {
     trailers
 }
 
-fn trailers(status: &Status) -> HeaderMap {
+/// The trailers of a status, with its metadata.
+pub(in crate::grpc) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    if status.add_header(&mut trailers).is_err() {
+    let bare = Status::with_details(status.code(), status.message(), Bytes::copy_from_slice(status.details()));
+    if bare.add_header(&mut trailers).is_err() {
         // A text that no header can hold: the code alone has to do.
         trailers.insert("grpc-status", HeaderValue::from(status.code() as i32));
     }
+    // A service may hand on what it got from another one, with headers of that connection.
+    metadata::add(&mut trailers, status.metadata().as_ref());
     trailers
 }
 

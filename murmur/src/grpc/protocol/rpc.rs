@@ -41,7 +41,7 @@ pub(in crate::grpc) struct Call {
     /// Those of the request, with the protocol's own ones among them.
     pub(in crate::grpc) headers: HeaderMap,
     pub(in crate::grpc) deadline: Deadline,
-    /// What else a service may want to know of the request: [`Get`](super::connect::Get), and what the server's layers
+    /// What else a service may want to know of the request: [`ConnectGet`](super::connect::ConnectGet), and what the server's layers
     /// have added.
     pub(in crate::grpc) extensions: Extensions,
 }

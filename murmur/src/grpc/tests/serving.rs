@@ -291,4 +291,19 @@ async fn a_server_is_not_made_of_pipelines_that_its_descriptors_do_not_describe(
     let twice = kind(world.builder().pipeline(world.stock()));
     assert!(twice.to_string().contains("two pipelines have the service `test.v1.StockService`"), "{twice}");
     assert_eq!(kind(Server::builder().descriptor(b"no descriptor")).kind(), ErrorKind::Configuration);
+    let health = kind(world.builder().service(tonic_health::server::health_reporter().1));
+    assert_eq!(health.kind(), ErrorKind::Configuration);
+    assert!(health.to_string().contains("two services `grpc.health.v1.Health`"), "{health}");
+}
+
+#[tokio::test]
+async fn a_stream_that_goes_both_ways_ends_when_the_server_stops() {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    let world = World::new();
+    let mut server = world.serve().await;
+    let mut client = ServerReflectionClient::new(server.channel().await);
+    let mut answers = client.server_reflection_info(futures_util::stream::pending()).await.unwrap().into_inner();
+    server.ask_to_stop();
+    assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::Unavailable);
+    server.stopped().await;
 }

@@ -40,6 +40,10 @@ pub(super) fn read(uri: &Uri, most: usize) -> Result<(Encoding, Bytes), Status> 
             let decoded = GeneralPurpose::new(&URL_SAFE, config).decode(message);
             decoded.map_err(|_| Status::invalid_argument("`message` is not URL-safe base64"))?
         }
+        // What is not text cannot stand in a query otherwise.
+        _ if encoding == Encoding::Proto || compression != Compression::Identity => {
+            return Err(Status::invalid_argument("`base64=1` is not set, and `message` is not text"));
+        }
         _ => message.as_bytes().to_vec(),
     };
     if message.len() > most {
