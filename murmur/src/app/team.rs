@@ -18,7 +18,8 @@ use crate::{Error, ErrorKind, Result};
 pub(super) type Equip<T> = Arc<dyn Fn(u32) -> BoxFuture<'static, Result<T>> + Send + Sync>;
 
 /// One more writer of dead letters to the place that all workers of the process have: a partition that moves from one to
-/// another finds its letters there. Each waits for its own letters only, and fails by its own only.
+/// another finds its letters there. In a topic each waits for its own letters, and fails by its own only. In a folder those
+/// that have letters wait for each other and fail together: it is one disk. Nobody waits to tell of a commit.
 pub(super) type Share = Box<dyn Fn() -> Box<dyn DeadLetters> + Send>;
 
 /// What the workers are made of.

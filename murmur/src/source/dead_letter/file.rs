@@ -29,7 +29,8 @@ use crate::{Error, ErrorKind, Result};
 /// those of the partitions, with `%XX` for what a file name cannot hold.
 ///
 /// The folder belongs to one process at a time. Writing happens where it is called, as bad payloads are few; where
-/// they are not, it is the disk that slows the worker down.
+/// they are not, it is the disk that slows down the workers that have letters. Those wait for each other: for a line to
+/// be written, for a file to be cut, and for what another one makes durable. Who only commits waits for none of it.
 ///
 /// What an earlier process left beyond the commits is cut off when a partition is taken for the first time. **What was
 /// put since then stays**, whoever takes the partition, and is left out when it is put again. A worker that has lost a
@@ -49,6 +50,10 @@ pub struct FileDeadLetters {
 struct Place {
     folder: PathBuf,
     sheets: Mutex<Sheets>,
+    /// Commits that the sheets have not heard of. Whoever takes those next tells them.
+    passed: Mutex<HashMap<PartitionId, HashMap<&'static str, Option<Offset>>>>,
+    /// One at a time makes durable, and the others wait for what comes of it: a failed `fsync` is told only one of them.
+    syncing: Mutex<()>,
     _lock: FolderLock,
 }
 
@@ -64,9 +69,8 @@ struct Sheets {
 /// The file of a partition.
 #[derive(Debug, Default)]
 struct Sheet {
-    /// There once something was put, and for as long as no other file is put in its place.
+    /// There while it has something that nobody makes durable yet.
     file: Option<File>,
-    unsynced: bool,
     /// By pipeline.
     known: HashMap<&'static str, Known>,
 }
@@ -144,7 +148,14 @@ impl FileDeadLetters {
         let way_out = "name another folder for this one, with `--dead-letters FOLDER` (inside one process, share it)";
         let lock = FolderLock::take(&folder, "dead letters", way_out)?;
         let sheets = Sheets { of: HashMap::new(), unsynced: true, has_failed: false };
-        Ok(Self { place: Arc::new(Place { folder, sheets: Mutex::new(sheets), _lock: lock }) })
+        let place = Place {
+            folder,
+            sheets: Mutex::new(sheets),
+            passed: Mutex::default(),
+            syncing: Mutex::default(),
+            _lock: lock,
+        };
+        Ok(Self { place: Arc::new(place) })
     }
 
     /// One more writer to the folder, for another worker of this process. A partition that moves from one to another
@@ -156,12 +167,22 @@ impl FileDeadLetters {
 }
 
 impl Place {
+    /// The sheets, which have heard of all commits.
     fn sheets(&self) -> MutexGuard<'_, Sheets> {
-        self.sheets.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut sheets = locked(&self.sheets);
+        for (partition, commits) in std::mem::take(&mut *locked(&self.passed)) {
+            let Some(sheet) = sheets.of.get_mut(&partition) else { continue };
+            for (name, commit) in commits {
+                if let Some(known) = sheet.known.get_mut(name) {
+                    known.pass(commit);
+                }
+            }
+        }
+        sheets
     }
 
     /// Write, unless something could not be written before.
-    fn write(&self, write: impl FnOnce(&mut Sheets) -> io::Result<()>) -> Result<()> {
+    fn write<T>(&self, write: impl FnOnce(&mut Sheets) -> io::Result<T>) -> Result<T> {
         let mut sheets = self.sheets();
         let done = if sheets.has_failed {
             Err(io::Error::other("something could not be written before, so what is on disk is not known; start again"))
@@ -205,33 +226,32 @@ impl Place {
             if lines.is_empty() {
                 continue;
             }
-            let file = match sheet.file.take() {
+            let mut file = match sheet.file.take() {
                 Some(file) => file,
                 None => {
-                    sheets.unsynced = true;
-                    OpenOptions::new().create(true).append(true).open(self.path(&partition))?
+                    let path = self.path(&partition);
+                    sheets.unsynced |= !path.exists();
+                    OpenOptions::new().create(true).append(true).open(path)?
                 }
             };
-            let file = sheet.file.insert(file);
-            sheet.unsynced = true;
             file.write_all(&lines)?;
+            sheet.file = Some(file);
         }
         Ok(())
     }
 
-    /// Those of others too: what they have put is left out when it is put again.
-    fn sync_all(&self, sheets: &mut Sheets) -> io::Result<()> {
-        for sheet in sheets.of.values_mut().filter(|sheet| sheet.unsynced) {
-            if let Some(file) = &sheet.file {
-                file.sync_data()?;
-            }
-            sheet.unsynced = false;
-        }
-        if sheets.unsynced {
-            sync_folder(&self.folder)?;
-            sheets.unsynced = false;
-        }
-        Ok(())
+    /// Those of others too: what they have put is left out when it is put again. The files are closed by it, as a worker
+    /// meets many partitions in its time.
+    fn sync_all(&self) -> Result<()> {
+        let _one = locked(&self.syncing);
+        let (files, folder) = self.write(|sheets| {
+            let files: Vec<File> = sheets.of.values_mut().filter_map(|sheet| sheet.file.take()).collect();
+            Ok((files, std::mem::take(&mut sheets.unsynced)))
+        })?;
+        // Others write meanwhile.
+        let synced = files.iter().try_for_each(File::sync_data);
+        let synced = synced.and_then(|()| if folder { sync_folder(&self.folder) } else { Ok(()) });
+        self.write(|_| synced)
     }
 
     /// Cut off what an earlier process left of these pipelines, once for each of them.
@@ -239,7 +259,7 @@ impl Place {
         let sheet = sheets.of.entry(partition.clone()).or_default();
         let new: Vec<_> = commits.iter().filter(|(name, _)| !sheet.known.contains_key(name)).copied().collect();
         if !new.is_empty() && self.cut(partition, &new)? {
-            (sheet.file, sheet.unsynced) = (None, false);
+            sheet.file = None;
         }
         for (name, commit) in commits {
             sheet.known.entry(name).or_default().pass(*commit);
@@ -354,6 +374,10 @@ fn for_each_line(path: &Path, mut each: impl FnMut(&[u8]) -> io::Result<bool>) -
     Ok(())
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn failed(folder: &Path, error: io::Error) -> Error {
     let context = format!("cannot keep dead letters in `{}`", folder.display());
     Error::new(ErrorKind::Io, context).with_source(error)
@@ -365,12 +389,11 @@ impl DeadLetters for FileDeadLetters {
     }
 
     fn passed<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, ()> {
-        if let Some(sheet) = self.place.sheets().of.get_mut(partition) {
-            for (name, commit) in commits {
-                if let Some(known) = sheet.known.get_mut(name) {
-                    known.pass(*commit);
-                }
-            }
+        let mut passed = locked(&self.place.passed);
+        let of = passed.entry(partition.clone()).or_default();
+        for (name, commit) in commits {
+            let passed = of.entry(name).or_default();
+            *passed = (*passed).max(*commit);
         }
         Box::pin(async {})
     }
@@ -380,7 +403,7 @@ impl DeadLetters for FileDeadLetters {
     }
 
     fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
-        async move { self.place.write(|sheets| self.place.sync_all(sheets)) }.boxed()
+        async move { self.place.sync_all() }.boxed()
     }
 }
 
@@ -598,6 +621,40 @@ mod tests {
         one.put(vec![letter("p", 1, b"a")]).await.unwrap();
         other.put(vec![letter("p", 1, b"a")]).await.unwrap();
         other.sync().await.unwrap_err();
+    }
+
+    /// The locks stand for a disk that does not answer: one worker writes, another makes durable.
+    #[tokio::test]
+    async fn who_commits_waits_for_nobody_and_who_puts_not_for_one_that_makes_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = PartitionId::new("p");
+        let mut one = FileDeadLetters::open(folder.path()).unwrap();
+        let mut other = one.share();
+        let at = |offset| Some(Offset::from_pair(1, offset));
+        one.rewind(&partition, &[("a", at(0)), ("b", at(0))]).await.unwrap();
+        let place = one.place.clone();
+        let syncing = locked(&place.syncing);
+        one.put(vec![letter("p", 1, b"a"), letter("p", 2, b"b")]).now_or_never().unwrap().unwrap();
+        let writing = locked(&place.sheets);
+        other.passed(&partition, &[("a", at(1)), ("b", at(2))]).now_or_never().unwrap();
+        other.passed(&partition, &[("a", at(0)), ("b", at(0))]).now_or_never().unwrap();
+        drop((writing, syncing));
+        let left = |name| place.sheets().of[&partition].known[name].beyond.len();
+        assert_eq!((left("a"), left("b")), (1, 0), "it is heard of later");
+    }
+
+    #[tokio::test]
+    async fn no_file_stays_open_when_its_letters_are_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut letters = FileDeadLetters::open(folder.path()).unwrap();
+        let open = |letters: &FileDeadLetters| letters.place.sheets().of.values().flat_map(|sheet| &sheet.file).count();
+        for offset in [1, 2] {
+            letters.put(vec![letter("p", offset, b"a"), letter("q", offset, b"a")]).await.unwrap();
+            assert_eq!(open(&letters), 2);
+            letters.sync().await.unwrap();
+            assert_eq!(open(&letters), 0);
+        }
+        assert_eq!(offsets(folder.path()), ["1:1", "1:2"]);
     }
 
     /// What happens to a worker, as its dead letters see it.
