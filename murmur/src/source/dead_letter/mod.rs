@@ -42,7 +42,8 @@ pub type Commits<'a> = &'a [(&'static str, Option<Offset>)];
 /// or stored here *before* the pipeline's commit passes it.
 ///
 /// The owner of a partition calls [`rewind`](Self::rewind) whenever it takes the partition at its commits, as it will
-/// meet the same bad payloads after them again; so each of them is here once for each pipeline that lacks it.
+/// meet the same bad payloads after them again; so each of them is here once for each pipeline that lacks it. Where
+/// processes have places of their own, another one may have it too.
 pub trait DeadLetters: Send {
     /// Make sure that letters can be put here. Comes before anything is read, and again after an error that is
     /// retryable.
