@@ -170,7 +170,8 @@ impl Place {
     /// The sheets, which have heard of all commits.
     fn sheets(&self) -> MutexGuard<'_, Sheets> {
         let mut sheets = locked(&self.sheets);
-        for (partition, commits) in std::mem::take(&mut *locked(&self.passed)) {
+        let passed = std::mem::take(&mut *locked(&self.passed));
+        for (partition, commits) in passed {
             let Some(sheet) = sheets.of.get_mut(&partition) else { continue };
             for (name, commit) in commits {
                 if let Some(known) = sheet.known.get_mut(name) {
