@@ -85,7 +85,13 @@ impl<E: Event> WorkerBuilder<E> {
         let store = &self.worker.store;
         self.rolls.push(roll_every.and_then(|every| Part::new::<P>(store.clone(), *generation, every, *roll_share)));
         self.worker.meter.pipeline(P::SPEC.name);
-        self.worker.lanes.push(Lane { fold, pace: Pace::new(interval), since_flush: 0, tally: Tally::default() });
+        self.worker.lanes.push(Lane {
+            fold,
+            pace: Pace::new(interval),
+            since_flush: 0,
+            letters: 0,
+            tally: Tally::default(),
+        });
         self
     }
 

@@ -71,7 +71,7 @@ impl<E: Event> Worker<E> {
             self.owned[at].read = Some(offset);
             if self.lanes.iter().any(|lane| lane.fold.is_heavy()) {
                 self.settle(&batch, &mut letters).await?;
-                self.letters.append(&mut letters);
+                self.add_letters(&mut letters);
                 self.flush_what_is_due(true).await?;
                 if self.owned.get(at).is_none_or(|owned| owned.id != *partition) {
                     // A conflict: the rest is void.
@@ -83,7 +83,7 @@ impl<E: Event> Worker<E> {
             self.breaker.check(&newest.reason)?;
         }
         self.settle(&batch, &mut letters).await?;
-        self.letters.append(&mut letters);
+        self.add_letters(&mut letters);
         if let Some(reached) = batch.reached {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
         }

@@ -12,6 +12,8 @@ pub(super) struct Lane<E> {
     pub(super) pace: Pace,
     /// Payloads read since the last flush: how far the next horizon is raised.
     pub(super) since_flush: u64,
+    /// Dead letters since the last flush began.
+    pub(super) letters: usize,
     pub(super) tally: Tally,
 }
 
@@ -19,7 +21,9 @@ impl<E> Lane<E> {
     /// Whether a flush should not wait for the interval.
     pub(super) fn is_full(&self, options: &Options) -> bool {
         let dirty = self.fold.dirty();
-        dirty >= options.flush_tiles || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
+        dirty >= options.flush_tiles
+            || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
+            || self.letters >= options.flush_letters
     }
 
     /// Whether a flush may begin because of the time that has passed, while so many payloads wait to be read.

@@ -22,7 +22,7 @@ pub(super) const LETTER_BYTES: usize = 16 << 20;
 const LETTER_OVERHEAD: usize = 256;
 
 impl Letters {
-    pub(super) fn append(&mut self, letters: &mut Vec<Letter>) {
+    fn append(&mut self, letters: &mut Vec<Letter>) {
         self.bytes += letters.iter().map(|letter| letter.payload.len() + LETTER_OVERHEAD).sum::<usize>();
         self.released &= letters.is_empty();
         self.waiting.append(letters);
@@ -39,6 +39,12 @@ impl Letters {
 }
 
 impl<E: Event> Worker<E> {
+    /// Those of a batch. A pipeline that another one's letters make full flushes a little early.
+    pub(super) fn add_letters(&mut self, letters: &mut Vec<Letter>) {
+        self.lanes.iter_mut().for_each(|lane| lane.letters += letters.len());
+        self.letters.append(letters);
+    }
+
     /// Whether letters wait until it is known that they are not the beginning of the wrong source, and with them all that
     /// would be committed.
     pub(super) fn holds(&self) -> bool {

@@ -18,6 +18,9 @@ pub struct Options {
     pub flush_tiles: usize,
     /// Bytes of unflushed state at which a flush does not wait for the interval.
     pub flush_bytes: usize,
+    /// Number of dead letters at which a flush does not wait for the interval. Where those beyond the commit stand is kept
+    /// in memory: of twice as many and a batch, for each pipeline.
+    pub flush_letters: usize,
     /// How long the last flush may take after a request to stop.
     pub drain_budget: Span,
     /// How long making durable what was read may hold up partitions that are to be given to someone else; what is not
@@ -46,6 +49,7 @@ impl Default for Options {
             pipeline_intervals: BTreeMap::new(),
             flush_tiles: 200_000,
             flush_bytes: 256 << 20,
+            flush_letters: 200_000,
             drain_budget: Span::from_seconds(25),
             revoke_budget: Span::from_seconds(10),
             dead_letter_limit: DeadLetterLimit::default(),

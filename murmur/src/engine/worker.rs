@@ -334,7 +334,8 @@ impl<E: Event> Worker<E> {
                 return self.give_way().await;
             }
             self.sync_letters().await?;
-            let Lane { fold, since_flush, .. } = &mut self.lanes[at];
+            let Lane { fold, since_flush, letters, .. } = &mut self.lanes[at];
+            *letters = 0;
             // Raised ahead of the next few flushes, so that they need no write of their own for it.
             let events = std::mem::take(since_flush);
             let ahead = events.saturating_mul(4) + 1_024;

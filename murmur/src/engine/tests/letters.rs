@@ -1,5 +1,8 @@
 //! What becomes of events that cannot be counted.
 
+use std::time::Duration;
+
+use super::faulty::{Fault, Faulty};
 use super::*;
 use crate::engine::record::PartitionRecord;
 use crate::source::{FileDeadLetters, Metadata};
@@ -198,6 +201,28 @@ async fn letters_too_large_to_be_held_are_read_again_once_they_may_go() {
     assert_eq!(those(&letters), (1..=20).collect::<Vec<_>>());
     assert!(letters.0.lock().unwrap().iter().all(|letter| letter.payload.len() == 1 << 20));
     assert_eq!(count(&store, "words", "a").await, 280);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_table_is_away_stops_reading_when_so_many_letters_lie_beyond_the_commit() {
+    let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let store = Faulty::over(&kept);
+    let away = Fault { table: "words", key: None, carried_out: false, kind: ErrorKind::Unavailable, times: usize::MAX };
+    store.fail(away);
+    let bad = |n: u64| n.is_multiple_of(5);
+    let payloads: Vec<&str> = (1..=9_000).map(|n| if bad(n) { "!" } else { "a" }).collect();
+    let options = Options { flush_interval: Span::from_seconds(86_400), flush_letters: 30, ..Options::default() };
+    let worker = worker_of(&store, List::new(&payloads), &letters).options(options).pipeline::<Words>().build();
+    let progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let read = progress.borrow().read;
+    assert!((150..=300).contains(&read), "one flush is on its way, and the next one is full: {read}");
+    store.fail(Fault { times: 0, ..away });
+    assert!(running.await.unwrap().unwrap().ended);
+    assert_eq!(those(&letters), (1..=9_000).filter(|n| bad(*n)).collect::<Vec<_>>());
+    assert_eq!(count(&kept, "words", "a").await, 7_200);
 }
 
 /// Two workers of a process. One has lost the partition and does not know it: its letter is stored, and it is about to
