@@ -1,7 +1,6 @@
 //! What librdkafka calls. The rules for `unsafe` are those of the module above.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ptr;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -31,8 +30,8 @@ pub(super) unsafe extern "C" fn on_rebalance(
     // SAFETY: librdkafka calls with what it was given.
     let shared = unsafe { shared(opaque) };
     if shared.closing.load(Ordering::SeqCst) {
-        // SAFETY: the handle is valid. A closing consumer takes every answer for "let everything go".
-        unsafe { sys::rd_kafka_assign(rk, ptr::null()) };
+        // The drop answers, outside of this call, and not everything: see there.
+        shared.asked_at_last.store(true, Ordering::SeqCst);
         return;
     }
     // SAFETY: the list is the library's for the time of this call.

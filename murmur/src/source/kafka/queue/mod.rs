@@ -26,7 +26,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
@@ -60,6 +60,8 @@ pub(super) enum Event {
 
 /// Between two looks whether a client is closed, in milliseconds; it wakes us up when it is.
 const CLOSING: c_int = 100;
+/// How long a client that was answered has to close before it is answered once more.
+const ANSWERED: Duration = Duration::from_secs(1);
 /// Messages thrown away in one call meanwhile.
 const LAST_SLOTS: usize = 256;
 
@@ -73,8 +75,10 @@ struct Shared {
     refusal: Mutex<Option<Failure>>,
     /// That no broker can be reached.
     outage: Mutex<Outage>,
-    /// Rebalances are answered at once from now on.
+    /// Rebalances are answered by the drop from now on.
     closing: AtomicBool,
+    /// One has been asked since.
+    asked_at_last: AtomicBool,
     /// Which rebalance waits for our answer: one that gives, or one that takes.
     asked_to_take: AtomicBool,
     asked_to_give: AtomicBool,
@@ -374,13 +378,20 @@ impl Drop for Consumer {
             if error_object(sys::rd_kafka_consumer_close_queue(rk, last)).is_ok() {
                 // What it has asked before, and nobody has answered, it waits for. Not earlier: the cooperative protocol
                 // takes this answer from a closing member only, and any other one makes it join the group once more.
-                if self.shared.is_asked() {
-                    sys::rd_kafka_assign(rk, ptr::null());
-                }
+                let mut is_asked = self.shared.is_asked();
+                let mut answered: Option<Instant> = None;
                 // Messages arrive up to the last moment, and a poll that takes callbacks only would not bear them.
                 let mut slots = Slots::new(LAST_SLOTS);
                 while sys::rd_kafka_consumer_closed(rk) == 0 {
+                    // One answer lets it close, and whoever answers a client that has closed meanwhile waits for ever: it
+                    // drops such a request without a reply. So what it asks besides is answered only when it does not
+                    // close without that.
+                    if is_asked && answered.is_none_or(|at| at.elapsed() >= ANSWERED) {
+                        sys::rd_kafka_assign(rk, ptr::null());
+                        (is_asked, answered) = (false, Some(Instant::now()));
+                    }
                     take_from(last, CLOSING, &mut slots, |_| {});
+                    is_asked |= self.shared.asked_at_last.swap(false, Ordering::SeqCst);
                 }
             }
             sys::rd_kafka_queue_destroy(last);
