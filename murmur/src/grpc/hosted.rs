@@ -33,8 +33,7 @@ impl Hosted {
         metadata::add(headers, &call.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
-        let left = if method.streams { call.deadline.left() } else { Some(call.deadline.left_of_unary()) };
-        if let Some(left) = left {
+        if let Some(left) = if method.streams { call.deadline.left() } else { call.deadline.left_of_unary() } {
             // At most eight digits are allowed: 27 hours in milliseconds.
             let millis = left.as_millis().min(99_999_999);
             if let Ok(timeout) = HeaderValue::try_from(format!("{millis}m")) {

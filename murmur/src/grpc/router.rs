@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use super::pages::Pages;
 use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
-use super::protocol::{Terms, connect, deadline, native};
+use super::protocol::{Terms, connect, deadline, frame, native};
 
 /// All services of a server.
 pub(super) struct Services {
@@ -53,7 +53,10 @@ impl Router {
         let Self(services) = self;
         match native::Kind::of(request.headers()) {
             Some(Ok(kind)) => services.grpc(kind, request).await,
-            Some(Err(status)) => native::refuse_plainly(&status),
+            Some(Err(status)) => {
+                frame::discard(request.into_body()).await;
+                native::refuse_plainly(&status)
+            }
             None => services.http(request).await,
         }
     }
@@ -63,6 +66,7 @@ impl Services {
     async fn grpc(&self, kind: native::Kind, request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let Some((service, method)) = split_path(&path) else {
+            frame::discard(request.into_body()).await;
             return native::refuse(kind, &Status::unimplemented("the path is not `/<service>/<method>`"));
         };
         match self.rpcs.get(service) {
@@ -70,6 +74,7 @@ impl Services {
                 native::answer(rpc.clone(), method, kind, request, &self.terms).await
             }
             None if !kind.is_native() => {
+                frame::discard(request.into_body()).await;
                 native::refuse(kind, &Status::unimplemented(format!("there is no service `{service}`")))
             }
             // A stream of requests, or nothing that is known: tonic says which.
@@ -87,14 +92,19 @@ impl Services {
         if let Some((status, kind, content)) = self.pages.find(path) {
             return match *request.method() {
                 Verb::GET | Verb::HEAD => connect::respond(status, kind, Body::new(Full::new(Bytes::from(content)))),
-                _ => connect::not_allowed("GET"),
+                _ => {
+                    frame::discard(request.into_body()).await;
+                    connect::not_allowed("GET")
+                }
             };
         }
         let path = path.to_owned();
         let Some((service, method)) = split_path(&path) else {
+            frame::discard(request.into_body()).await;
             return connect::no_such(format!("there is nothing at `{path}`; `GET /` lists what there is"));
         };
         let Some(rpc) = self.rpcs.get(service) else {
+            frame::discard(request.into_body()).await;
             return connect::no_such(format!("there is no service `{service}`; `GET /` lists what there is"));
         };
         connect::answer(&**rpc, method, request, &self.terms).await

@@ -35,14 +35,14 @@ impl Deadline {
         self.start + self.asked.unwrap_or(DEFAULT).min(CAP)
     }
 
-    /// How much time a call with one reply has left.
-    pub(in crate::grpc) fn left_of_unary(&self) -> Duration {
-        self.unary().saturating_duration_since(Instant::now())
-    }
-
     /// How much time is left, where the caller has asked for an end.
     pub(in crate::grpc) fn left(&self) -> Option<Duration> {
         Some(self.asked?.saturating_sub(self.start.elapsed()))
+    }
+
+    /// The same of a call with one reply.
+    pub(in crate::grpc) fn left_of_unary(&self) -> Option<Duration> {
+        self.asked.map(|_| self.unary().saturating_duration_since(Instant::now()))
     }
 
     /// When a stream ends: what was asked, otherwise never.

@@ -6,6 +6,8 @@
 //! n bytes  the message
 //! ```
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tonic::Status;
@@ -35,12 +37,23 @@ pub(in crate::grpc) fn reply(message: Bytes, compression: Compression, flags: u8
 }
 
 /// The whole body, if it has at most `most` bytes.
-pub(in crate::grpc) async fn whole(body: Body, most: usize) -> Result<Bytes, Status> {
-    match Limited::new(body, most).collect().await {
+pub(in crate::grpc) async fn whole(mut body: Body, most: usize) -> Result<Bytes, Status> {
+    match Limited::new(&mut body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
+        Err(error) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(too_large(most))
+        }
         Err(_) => Err(Status::cancelled("the request's body was cut off")),
     }
+}
+
+/// Read a body that is not wanted, if it is not long: over HTTP/1.1 whoever is still sending one when its answer comes sees a
+/// connection that breaks, and not the answer.
+pub(in crate::grpc) async fn discard(body: Body) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    // What cannot be read so is left to that.
+    drop(tokio::time::timeout(PATIENCE, Limited::new(body, super::rpc::MAX_REQUEST).collect()).await);
 }
 
 /// The one message of a framed body, decompressed.

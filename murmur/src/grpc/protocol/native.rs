@@ -126,6 +126,7 @@ pub(in crate::grpc) async fn answer(
     terms: &Terms,
 ) -> Response<Body> {
     if request.method() != Verb::POST {
+        frame::discard(request.into_body()).await;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -134,13 +135,23 @@ pub(in crate::grpc) async fn answer(
     let (head, body) = request.into_parts();
     let answered = kind.answered(&head.headers);
     let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
+    // First of all the body: see `discard`.
+    let read = match Deadline::of(&head.headers) {
+        Ok(deadline) => {
+            let body = within(deadline.unary(), frame::whole(body, kind.longest(terms.most))).await;
+            body.map(|body| (deadline, body))
+        }
+        Err(status) => {
+            frame::discard(body).await;
+            Err(status)
+        }
+    };
     let called = async {
+        let (deadline, body) = read?;
         let (at, method) = rpc::find(&*rpc, method)
             .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())))?;
-        let deadline = Deadline::of(&head.headers)?;
         let compression = Compression::of(&head.headers, &ENCODING)?;
         let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
-        let body = within(deadline.unary(), frame::whole(body, kind.longest(terms.most))).await?;
         let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         let replies = if method.streams {

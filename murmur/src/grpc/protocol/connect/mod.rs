@@ -62,6 +62,12 @@ impl Kind {
     }
 }
 
+/// The body of a request, and when its call has to end.
+struct Read {
+    deadline: Deadline,
+    body: Bytes,
+}
+
 /// Which method of which service.
 struct Called<'a> {
     rpc: &'a dyn Rpc,
@@ -78,6 +84,7 @@ pub(in crate::grpc) async fn answer(
     terms: &Terms,
 ) -> Response<Body> {
     let Some((at, method)) = rpc::find(rpc, method) else {
+        frame::discard(request.into_body()).await;
         return no_such(format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name()));
     };
     let called = Called { rpc, at, method, terms };
@@ -86,25 +93,39 @@ pub(in crate::grpc) async fn answer(
     match head.method {
         Verb::POST => called.post(head, body).await,
         Verb::GET if may_get => called.get(head).await,
-        _ => not_allowed(if may_get { "GET, POST" } else { "POST" }),
+        _ => {
+            frame::discard(body).await;
+            not_allowed(if may_get { "GET, POST" } else { "POST" })
+        }
     }
 }
 
 impl Called<'_> {
     async fn post(&self, head: Parts, body: Body) -> Response<Body> {
         let Some(kind) = Kind::of(&head.headers).filter(|kind| kind.streams == self.method.streams) else {
+            frame::discard(body).await;
             return unsupported(self.method);
         };
-        let checked = Deadline::of(&head.headers).and_then(|deadline| check_version(&head.headers).map(|()| deadline));
+        let most = if kind.streams { self.terms.most + frame::HEADER } else { self.terms.most };
+        // First of all the body: see `discard`.
+        let read = match Deadline::of(&head.headers) {
+            Ok(deadline) => {
+                within(deadline.unary(), frame::whole(body, most)).await.map(|body| Read { deadline, body })
+            }
+            Err(status) => {
+                frame::discard(body).await;
+                Err(status)
+            }
+        };
+        let read = read.and_then(|read| check_version(&head.headers).map(|()| read));
         if kind.streams {
-            return self.stream(kind, checked, head, body).await;
+            return self.stream(kind, read, head).await;
         }
         let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
         let called = async {
-            let deadline = checked?;
+            let Read { deadline, body } = read?;
             let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
-            let message = within(deadline.unary(), frame::whole(body, self.terms.most)).await?;
-            let message = compression.decompress(message, self.terms.most)?;
+            let message = compression.decompress(body, self.terms.most)?;
             self.unary(kind.encoding, message, deadline, head).await
         };
         reply(kind, wanted, called.await)
@@ -138,13 +159,12 @@ impl Called<'_> {
         Ok(Reply { message: codec.reply(reply.message)?, ..reply })
     }
 
-    async fn stream(&self, kind: Kind, checked: Result<Deadline, Status>, head: Parts, body: Body) -> Response<Body> {
+    async fn stream(&self, kind: Kind, read: Result<Read, Status>, head: Parts) -> Response<Body> {
         let wanted = Compression::wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
         let begun = async {
-            let deadline = checked?;
+            let Read { deadline, body } = read?;
             let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
             let codec = self.codec(kind.encoding)?;
-            let body = within(deadline.unary(), frame::whole(body, self.terms.most + frame::HEADER)).await?;
             let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
             let replies = within(deadline.unary(), self.rpc.stream(self.at, call)).await?;
