@@ -16,7 +16,6 @@
 
 mod answer;
 mod budget;
-mod busy;
 mod coalesce;
 mod cover;
 mod edges;
@@ -30,6 +29,7 @@ mod points;
 mod progress;
 mod reader;
 mod roll;
+mod roll_busy;
 mod sealed;
 mod sets;
 mod tally;

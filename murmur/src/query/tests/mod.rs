@@ -1,7 +1,6 @@
 //! What the tests of this folder share: pipelines of any window, and tables filled from events.
 
 mod against_naive;
-mod busy;
 mod calendar;
 mod coalescing;
 mod edges;
@@ -13,6 +12,7 @@ mod keeping;
 mod naive;
 mod places;
 mod questions;
+mod roll_busy;
 mod rolling;
 mod sharing;
 
