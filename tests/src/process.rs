@@ -43,7 +43,7 @@ fn build() -> PathBuf {
             "murmur-tests",
             "--examples",
             "--features",
-            "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp",
+            "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp,page-traffic/tls",
         ])
         .current_dir(workspace())
         .status()
@@ -228,7 +228,7 @@ impl Server {
         let mut said = String::new();
         let address = loop {
             let Some(Ok(line)) = lines.next() else { panic!("the server ended without serving:\n{said}") };
-            if let Some((_, address)) = line.split_once("http://") {
+            if let Some((_, address)) = line.split_once("http://").or_else(|| line.split_once("https://")) {
                 break address.split_whitespace().next().unwrap_or_default().to_owned();
             }
             said.push_str(&line);

@@ -9,12 +9,12 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::client::{Grpc, GrpcService};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::contracts::Contracts;
 use super::entry::Entry;
 use super::print::{self, Cell, Fields, Kind};
-use crate::grpc::InProcess;
+use crate::grpc::{ClientTls, InProcess, channel};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -28,16 +28,17 @@ pub(super) enum Server {
 }
 
 impl Server {
-    /// Connect to `http://host:port`, or `host:port`.
-    pub(super) async fn connect(url: &str) -> Result<Self> {
-        let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let endpoint = Endpoint::from_shared(whole).map_err(|error| {
-            let context = format!("`{url}` is not the URL of a server; write one such as http://127.0.0.1:50051");
-            Error::new(ErrorKind::InvalidArgument, context).with_source(error)
-        })?;
-        let channel = endpoint.connect().await.map_err(|error| {
-            let context = format!("no server answers at {url}; start one with `serve`, or read a store with `--store`");
-            Error::new(ErrorKind::Unavailable, context).with_source(error)
+    /// Connect to `http://host:port`, `https://host:port`, or `host:port`, which is by TLS where certificates are given.
+    pub(super) async fn connect(url: &str, tls: Option<&ClientTls>) -> Result<Self> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let whole = if url.contains("://") { url.to_owned() } else { format!("{scheme}://{url}") };
+        let plain = ClientTls::default();
+        let channel = channel::connect(&whole, tls.unwrap_or(&plain)).await.map_err(|error| match error.kind() {
+            ErrorKind::Unavailable => {
+                let way_out = "start one with `serve`, or read a store with `--store`";
+                Error::new(ErrorKind::Unavailable, format!("no server answers at {url}; {way_out}")).with_source(error)
+            }
+            _ => error,
         })?;
         Ok(Self::Remote(channel))
     }
@@ -166,6 +167,9 @@ fn json(message: &DynamicMessage) -> Result<Json> {
 }
 
 fn refused(status: &Status) -> Error {
+    if let Some(why) = channel::broken(status) {
+        return Error::new(ErrorKind::Unavailable, why);
+    }
     let kind = match status.code() {
         tonic::Code::InvalidArgument => ErrorKind::InvalidArgument,
         tonic::Code::OutOfRange => ErrorKind::Overflow,

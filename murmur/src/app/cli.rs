@@ -1,6 +1,7 @@
 //! The command line, and the environment variable of each of its flags.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
@@ -101,9 +102,7 @@ pub(super) struct RunArgs {
     #[arg(long, env = "MURMUR_LISTEN", value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,
     #[command(flatten)]
-    pub(super) exposure: ExposureArgs,
-    #[command(flatten)]
-    pub(super) cache: CacheArgs,
+    pub(super) port: PortArgs,
     /// Show metrics (/metrics) and health (/healthz, /readyz) at this address, without answering questions there
     #[arg(long, env = "MURMUR_METRICS_LISTEN", value_name = "ADDRESS")]
     pub(super) metrics_listen: Option<SocketAddr>,
@@ -221,9 +220,52 @@ pub(super) struct ListenArgs {
     #[arg(long, env = "MURMUR_LISTEN", default_value = LISTEN, value_name = "ADDRESS")]
     pub(super) listen: SocketAddr,
     #[command(flatten)]
+    pub(super) port: PortArgs,
+}
+
+/// How questions are answered at an address.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PortArgs {
+    #[command(flatten)]
     pub(super) exposure: ExposureArgs,
     #[command(flatten)]
+    pub(super) tls: TlsArgs,
+    #[command(flatten)]
     pub(super) cache: CacheArgs,
+}
+
+/// Certificates of a port. New ones are taken from the files while it serves.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TlsArgs {
+    /// Answer by TLS only, with this certificate and those between it and its authority behind it, in PEM
+    #[arg(long, env = "MURMUR_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, in PEM
+    #[arg(long, env = "MURMUR_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// Answer only those who have a certificate by one of these authorities, in PEM
+    #[arg(long, env = "MURMUR_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_client_ca: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+}
+
+/// Certificates of who asks a server.
+#[derive(Debug, Args)]
+pub(super) struct ClientTlsArgs {
+    /// Authorities of a server with TLS, in PEM, instead of those that this machine knows
+    #[arg(long, env = "MURMUR_TLS_CA", value_name = "FILE")]
+    pub(super) tls_ca: Option<PathBuf>,
+    /// A certificate to show to a server that asks for one, in PEM
+    #[arg(long, env = "MURMUR_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
+    pub(super) client_cert: Option<PathBuf>,
+    /// The private key of --client-cert, in PEM
+    #[arg(long, env = "MURMUR_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
+    pub(super) client_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -354,9 +396,11 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
-    /// A running server
+    /// A running server; `https://` for one with TLS
     #[arg(long, env = "MURMUR_AT", default_value = AT, value_name = "URL")]
     pub(super) at: String,
+    #[command(flatten)]
+    pub(super) tls: ClientTlsArgs,
     /// A store that no other process has open, instead of a server
     #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
     pub(super) store: Option<Location>,
@@ -498,8 +542,8 @@ mod tests {
     #[test]
     fn whatever_answers_can_keep_tiles_or_none() {
         let bytes = |arguments: &[&str]| match Cli::try_parse_from(arguments).unwrap().verb {
-            Verb::Serve(ServeArgs { listen, .. }) | Verb::Dev(DevArgs { listen, .. }) => listen.cache.tile_cache,
-            Verb::Run(RunArgs { cache, .. }) => cache.tile_cache,
+            Verb::Serve(ServeArgs { listen, .. }) | Verb::Dev(DevArgs { listen, .. }) => listen.port.cache.tile_cache,
+            Verb::Run(RunArgs { port, .. }) => port.cache.tile_cache,
             other => panic!("{other:?}"),
         };
         for verb in [&["shop", "dev"][..], &["shop", "serve", "--store=s"], &["shop", "run", "--source=-", "--store=s"]]

@@ -34,6 +34,7 @@ use crate::{Error, ErrorKind, Result};
 
 mod ask;
 mod call;
+mod certificates;
 mod check;
 mod cli;
 mod contracts;

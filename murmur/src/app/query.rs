@@ -6,7 +6,7 @@ use super::cli::QueryArgs;
 use super::exit::Exit;
 use super::print::{self, Cell, Output};
 use super::units::Step;
-use super::{App, explain, open, serve, sets, top};
+use super::{App, certificates, explain, open, serve, sets, top};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -33,7 +33,10 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
             let store = open::standing_store(location).await?;
             (Server::Local(serve::in_process(app, store.clone()).await?), Some(store))
         }
-        None => (Server::connect(&args.place.at).await?, None),
+        None => {
+            let tls = certificates::client(&args.place.tls)?;
+            (Server::connect(&args.place.at, tls.as_ref()).await?, None)
+        }
     };
     let service = Service::new(server, &app.contracts, entry)?.patient(args.timeout);
     if let Some(count) = args.top {

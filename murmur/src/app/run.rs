@@ -6,12 +6,16 @@ use super::progress::{self, Rate, Shown};
 use super::signals::Stop;
 use super::team::{self, Equipment, Team};
 use super::{App, observe, open, print, serve, table};
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// `run`: from a source to a store, until the end or until asked to stop.
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     let entries = app.select(&args.pipelines)?;
+    if args.listen.is_none() && args.port.tls.is_asked_for() {
+        let what = "`--tls-cert` is of the port that `--listen` opens, and that is not given; `--metrics-listen` has no TLS";
+        return Err(Error::new(ErrorKind::InvalidArgument, what));
+    }
     observe::start(app)?;
     open::must_stand(&args.source)?;
     let store = open::store(&args.store.store).await?;
@@ -28,7 +32,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let mut servers = Vec::new();
     if let Some(address) = args.listen {
         let limits = limits.clone();
-        let listen = ListenArgs { listen: address, exposure: args.exposure, cache: args.cache };
+        let listen = ListenArgs { listen: address, port: args.port.clone() };
         servers.push(serve::spawn(app, store.clone(), &listen, Some(limits), &stop).await?);
     }
     if let Some(address) = args.metrics_listen {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::cli::{ExposureArgs, ListenArgs, ServeArgs};
+use super::cli::{ListenArgs, PortArgs, ServeArgs};
 use super::entry::Entry;
 use super::exit::Exit;
 use super::limits::Limits;
 use super::signals::Stop;
-use super::{App, observe, open, print};
+use super::{App, certificates, observe, open, print};
 use crate::grpc::{InProcess, ServerBuilder};
 use crate::location::ByteSize;
 use crate::metrics::Prometheus;
@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 /// `serve`: answer questions about a store until asked to stop.
 pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
-    allow(args.listen.listen, &args.listen.exposure)?;
+    allow(&args.listen)?;
     observe::start(app)?;
     let store = open::standing_store(&args.store.store).await?;
     let server = spawn(app, store, &args.listen, None, &stop).await?;
@@ -29,11 +29,13 @@ pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
 }
 
 /// Nobody serves to other machines by accident.
-fn allow(address: SocketAddr, exposure: &ExposureArgs) -> Result<()> {
-    if !address.ip().is_loopback() && !exposure.insecure_no_auth {
+fn allow(args: &ListenArgs) -> Result<()> {
+    let ListenArgs { listen: address, port: PortArgs { exposure, tls, .. } } = args;
+    if !address.ip().is_loopback() && !exposure.insecure_no_auth && tls.tls_client_ca.is_none() {
         let context = format!(
             "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, \
-             or say `--insecure-no-auth` where the network itself keeps strangers out"
+             ask for certificates by `--tls-client-ca`, or say `--insecure-no-auth` where the network itself keeps \
+             strangers out"
         );
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
@@ -72,13 +74,24 @@ pub(super) async fn spawn(
     limits: Option<Limits>,
     stop: &Stop,
 ) -> Result<Serving> {
-    allow(args.listen, &args.exposure)?;
+    allow(args)?;
+    let port = &args.port;
+    #[cfg(feature = "tls")]
+    let tls = certificates::port(&port.tls)?;
+    #[cfg(not(feature = "tls"))]
+    certificates::refuse(&port.tls)?;
     readable(app, &store).await?;
     let listener = bind(args.listen, "--listen").await?;
-    print::note(format_args!("serving http://{}", listener.local_addr()?));
-    let ByteSize(bytes) = args.cache.tile_cache;
+    let scheme = if port.tls.is_asked_for() { "https" } else { "http" };
+    print::note(format_args!("serving {scheme}://{}", listener.local_addr()?));
+    let ByteSize(bytes) = port.cache.tile_cache;
     let cache = (bytes > 0).then(|| TileCache::new(bytes as u64));
     let server = observed(builder(app, &app.entries, store, cache.as_ref()), limits);
+    #[cfg(feature = "tls")]
+    let server = match tls {
+        Some(tls) => server.tls(tls),
+        None => server,
+    };
     Ok(start(server, listener, stop))
 }
 

@@ -8,10 +8,11 @@ use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::time::Instant;
 use tonic::client::Grpc;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, IntoRequest, Request, Status};
 use tonic_prost::ProstCodec;
 
+use super::channel::{self, ClientTls};
 use super::handler::{Reply, service_name};
 use super::interval;
 use super::messages::*;
@@ -21,7 +22,7 @@ use crate::pipeline::Pipeline;
 use crate::query::Edges;
 use crate::time::{CalendarUnits, Span, TimeRange, Timestamp};
 use crate::wire::types::{ReadOptions, SetOperation};
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
 
 /// How often a call is sent in all when the server is not available.
 const ATTEMPTS: u32 = 4;
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks the typed service of a pipeline over gRPC. Clones share the connection.
 ///
-/// A call is sent again only when the server says that it is not available: nothing else can be helped by that.
+/// A call is sent again only when the server is not available, or its connection broke: nothing else can be helped by that.
 ///
 /// ```no_run
 /// # async fn ask<PageTraffic: murmur::pipeline::Pipeline>(key: PageTraffic::Key) -> murmur::Result<()> {
@@ -53,17 +54,17 @@ impl<P> Clone for Client<P> {
 }
 
 impl<P: Pipeline> Client<P> {
-    /// Connect to a server, `http://host:port`.
+    /// Connect to a server, `http://host:port`, or with the feature `tls` `https://host:port`, whose certificate is to be by an
+    /// authority that this machine knows.
     pub async fn connect(uri: impl Into<String>) -> Result<Self> {
-        let uri = uri.into();
-        let endpoint = Endpoint::from_shared(uri.clone()).map_err(|error| {
-            let what = format!("`{uri}` is not the address of a server; write `http://host:port`");
-            Error::new(ErrorKind::Configuration, what).with_source(error)
-        })?;
-        let channel = endpoint.connect().await.map_err(|error| {
-            Error::new(ErrorKind::Unavailable, format!("`{uri}` cannot be reached")).with_source(error)
-        })?;
-        Ok(Self::new(channel))
+        Self::connect_by(uri, &ClientTls::default()).await
+    }
+
+    /// The same with certificates of one's own, `https://host:port`.
+    ///
+    /// Errors: [`Denied`](crate::ErrorKind::Denied) when one side does not take the certificate of the other.
+    pub async fn connect_by(uri: impl Into<String>, tls: &ClientTls) -> Result<Self> {
+        Ok(Self::new(channel::connect(&uri.into(), tls).await?))
     }
 
     /// Over a channel that exists already.
@@ -216,7 +217,7 @@ impl<P: Pipeline> Client<P> {
     }
 
     /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes. The stream
-    /// ends with an error; [`Unavailable`](ErrorKind::Unavailable) says that the server is stopping.
+    /// ends with an error; [`Unavailable`](crate::ErrorKind::Unavailable) says that the server is stopping.
     pub async fn watch(
         &self,
         key: P::Key,
@@ -275,7 +276,7 @@ impl<P: Pipeline> Client<P> {
             let left = deadline.saturating_duration_since(Instant::now());
             match call(self.grpc.clone(), left).await {
                 Ok(response) => return Ok(response.into_inner()),
-                Err(status) if status.code() == Code::Unavailable && attempt < ATTEMPTS && pause < left => {
+                Err(status) if is_away(&status) && attempt < ATTEMPTS && pause < left => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     attempt += 1;
@@ -284,6 +285,11 @@ impl<P: Pipeline> Client<P> {
             }
         }
     }
+}
+
+/// Whether sending the call again can help.
+fn is_away(status: &Status) -> bool {
+    status.code() == Code::Unavailable || channel::broken(status).is_some()
 }
 
 fn codec<M, R>() -> ProstCodec<M, R> {

@@ -20,6 +20,7 @@
 //! | plain HTTP | `POST` as Connect; `GET /` lists what there is | JSON |
 //! | health | `grpc.health.v1` per service; `GET /healthz`: it lives; `GET /readyz`: it serves, or 503 with the reasons | JSON |
 
+pub(crate) mod channel;
 mod client;
 mod handler;
 mod health;
@@ -27,6 +28,7 @@ mod hosted;
 mod interval;
 pub mod messages;
 mod pages;
+mod port;
 mod protocol;
 mod query_service;
 mod router;
@@ -36,13 +38,18 @@ mod sets;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "otlp")]
 mod trace;
 mod truth;
 mod watch;
 
+pub use channel::ClientTls;
 pub use client::Client;
 pub use protocol::connect::ConnectGet;
 pub use server::{InProcess, Server, ServerBuilder};
 pub use service::PipelineService;
+#[cfg(feature = "tls")]
+pub use tls::{ClientCertificate, Tls};
 pub use watch::Watching;

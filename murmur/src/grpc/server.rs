@@ -9,22 +9,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder as Http;
 use hyper_util::server::graceful::GracefulShutdown;
 use prost::Message;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
+#[cfg(feature = "tls")]
+use super::Tls;
 use super::Watching;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
 use super::pages::{Page, Pages};
+use super::port::Port;
 use super::protocol::Terms;
 use super::protocol::codec::Transcoder;
 use super::protocol::rpc::{MAX_REQUEST, Rpc};
@@ -34,14 +34,6 @@ use crate::pipeline::Pipeline;
 use crate::query::Reader;
 use crate::{Error, ErrorKind, Result};
 
-/// Streams that one connection may have open.
-const STREAMS: u32 = 256;
-/// Bytes of the headers of one request.
-const HEADERS: usize = 16 << 10;
-/// Connections at a time; more wait.
-const CONNECTIONS: usize = 1_024;
-/// How long a client may take over the headers of a request.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long connections may finish their calls after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -75,6 +67,8 @@ impl Server {
             hosted: Vec::new(),
             routes: Routes::default(),
             most: MAX_REQUEST,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -120,6 +114,8 @@ pub struct ServerBuilder {
     hosted: Vec<&'static str>,
     routes: Routes,
     most: usize,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 impl ServerBuilder {
@@ -162,6 +158,14 @@ impl ServerBuilder {
     pub fn max_request(mut self, bytes: usize) -> Self {
         // Frames say a length of four bytes.
         self.most = bytes.min(u32::MAX as usize);
+        self
+    }
+
+    /// Speak TLS on the port, and nothing else. Without a port ([`in_process`](Self::in_process)) it says nothing.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -211,29 +215,30 @@ impl ServerBuilder {
     ///
     /// Errors: [`Configuration`](ErrorKind::Configuration) when the descriptors do not describe every pipeline and service, or
     /// two of these have one name.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "its certificates are taken out of it"))]
+    pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
         let (stopping, seen) = watch::channel(false);
-        let (router, health) = self.build(Drain::new(seen))?;
+        #[cfg(feature = "tls")]
+        let port = Arc::new(Port::new(self.tls.take()));
+        #[cfg(not(feature = "tls"))]
+        let port = Arc::new(Port::new());
+        let (router, health) = self.build(Drain::new(seen.clone()))?;
         health.look().await;
         let connections = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
         {
             let mut stop = pin!(stop);
-            let mut watch = pin!(health.watch());
+            let mut watch = pin!(async { tokio::join!(health.watch(), port.watch()) });
             loop {
                 tokio::select! {
                     biased;
                     () = &mut stop => break,
-                    () = &mut watch => {}
-                    (socket, place) = accept(&listener, &places) => {
-                        let connection = http().serve_connection(TokioIo::new(socket), service(&router)).into_owned();
-                        let connection = connections.watch(connection);
+                    _ = &mut watch => {}
+                    (socket, place) = port.accept(&listener) => {
+                        let (port, router, seen) = (port.clone(), router.clone(), seen.clone());
+                        let ends = connections.watcher();
                         tokio::spawn(async move {
                             let _place = place;
-                            // The other side went away or does not speak HTTP; there is nobody to tell.
-                            if let Err(error) = connection.await {
-                                tracing::debug!(error, "a connection ended");
-                            }
+                            port.serve(socket, router, ends, seen).await;
                         });
                     }
                 }
@@ -352,55 +357,4 @@ fn listing(pipelines: &[Arc<dyn AnyPipeline>], rpcs: &HashMap<String, Arc<dyn Rp
         .collect();
     let generic = methods(super::query_service::NAME);
     serde_json::json!({ "pipelines": pipelines, "generic": generic }).to_string()
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
-    // Only a closed semaphore fails, and this one is never closed.
-    let place = places.clone().acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((socket, _)) => {
-                if let Err(error) = socket.set_nodelay(true) {
-                    tracing::debug!(%error, "a socket without `nodelay`");
-                }
-                return (socket, place);
-            }
-            Err(error) => {
-                // Out of file descriptors, or the client was gone already: both pass.
-                tracing::warn!(%error, "a connection could not be taken");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-fn http() -> Http<TokioExecutor> {
-    let mut http = Http::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEADERS);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADERS as u32)
-        .keep_alive_interval(Duration::from_secs(30));
-    http
-}
-
-/// The router as a service of one connection.
-fn service(
-    router: &Router,
-) -> impl hyper::service::Service<
-    http::Request<Incoming>,
-    Response = http::Response<Body>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<http::Response<Body>, Infallible>> + Send + 'static,
-> + Send
-+ 'static {
-    let router = router.clone();
-    hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok(router.answer(request.map(Body::new)).await) }
-    })
 }

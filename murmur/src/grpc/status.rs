@@ -2,6 +2,7 @@
 
 use tonic::{Code, Status};
 
+use super::channel::broken;
 use crate::{Error, ErrorKind};
 
 /// The status of an error. Errors that are not the caller's say only their kind; the log has the rest, since the
@@ -32,6 +33,9 @@ pub(super) fn of(error: &Error) -> Status {
 
 /// What a client makes of a status.
 pub(super) fn error(status: Status) -> Error {
+    if let Some(why) = broken(&status) {
+        return Error::new(ErrorKind::Unavailable, why).with_source(status);
+    }
     let kind = match status.code() {
         Code::InvalidArgument | Code::FailedPrecondition => ErrorKind::InvalidArgument,
         Code::NotFound | Code::Unimplemented => ErrorKind::NotFound,

@@ -66,4 +66,7 @@ catalogue! {
     TILE_CACHE_BYTES: "murmur_tile_cache_bytes", Kind::Gauge, Bytes, [], "Memory that the cache of rolled tiles takes; at most what `--tile-cache` says.";
     QUERY_DURATION: "murmur_query_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["rpc", "code"], "Calls with one reply, over any protocol. Rpc: `<package>.<Service>/<Method>`. Code: that of gRPC, as Connect writes it, or `ok`.";
     QUERY_ITEMS: "murmur_query_items_read", Kind::Histogram(ITEMS), Count, ["pipeline"], "Stored items (tiles, or their parts) that one request, or one look of a `Watch`, has read for all of its keys, refused ones too; an answer has taken 20,000 at most. What it shared with other requests counts for each of them; looks whether a key is known at all are not in it.";
+    TLS_HANDSHAKES: "murmur_tls_handshakes_total", Kind::Counter, Count, ["outcome"], "Connections that began, on a port with TLS. Outcome: `done`, `failed` (no certificate of an authority that the port asks for, or no version in common; the log says more at `debug`), `late` (it took longer than ten seconds), `plain` (it was plain HTTP).";
+    TLS_RELOADS: "murmur_tls_reloads_total", Kind::Counter, Count, ["outcome"], "Times that the files of `--tls-cert`, `--tls-key` or `--tls-client-ca` had changed. Outcome: `loaded`, `refused` (they cannot be used, the log says why, and the port goes on with what it had).";
+    TLS_EXPIRY: "murmur_tls_certificate_expires_timestamp_seconds", Kind::Gauge, Seconds, [], "When the certificate of the port expires, in seconds since 1970.";
 }

@@ -24,4 +24,5 @@ mod source_kafka;
 mod spark;
 mod store_dynamodb;
 mod thirty_days;
+mod tls;
 mod workers;

@@ -13,7 +13,7 @@ use crate::grpc::messages::{GetRequest, ValueResponse};
 use crate::grpc::protocol::frame::frame;
 
 /// Send bytes, and read until the other side closes.
-pub(super) async fn raw(address: SocketAddr, request: &[u8]) -> String {
+pub(in crate::grpc) async fn raw(address: SocketAddr, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.write_all(request).await.unwrap();
     let mut response = Vec::new();

@@ -3,7 +3,7 @@
 mod calendar;
 mod calls;
 mod explaining;
-mod http;
+pub(super) mod http;
 mod maps;
 #[cfg(feature = "metrics")]
 mod measured;

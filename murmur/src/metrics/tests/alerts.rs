@@ -118,6 +118,14 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $value | humanizePercentage }} of {{ $labels.rpc }} fail",
         about: "Not by what they ask, but by the store, a deadline or a damaged item.",
     },
+    Alert {
+        name: "MurmurCertificateExpires",
+        expr: "min by (job, instance) (murmur_tls_certificate_expires_timestamp_seconds) - time() < 604800",
+        lasts: "10m",
+        severity: "critical",
+        summary: "The certificate of {{ $labels.instance }} expires in {{ $value | humanizeDuration }}",
+        about: "Put a new one in its place: the files are looked at every few seconds. If it lies there already, the log says why it was not taken.",
+    },
 ];
 
 /// Expressions that hold when something happens once.

@@ -205,6 +205,26 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     Row(
+        "TLS",
+        &[
+            Panel(
+                "Connections that began",
+                "ops",
+                lines!["sum by (instance, outcome) (rate(murmur_tls_handshakes_total{job=~\"$job\"}[$__rate_interval]))" => "{{instance}} {{outcome}}"],
+            ),
+            Panel(
+                "New certificates",
+                "short",
+                lines!["sum by (instance, outcome) (increase(murmur_tls_reloads_total{job=~\"$job\"}[$__rate_interval]))" => "{{instance}} {{outcome}}"],
+            ),
+            Panel(
+                "Until the certificate expires",
+                "s",
+                lines!["min by (instance) (murmur_tls_certificate_expires_timestamp_seconds{job=~\"$job\"}) - time()" => "{{instance}}"],
+            ),
+        ],
+    ),
+    Row(
         "Rolling",
         &[
             Panel(

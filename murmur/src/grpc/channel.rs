@@ -1,0 +1,159 @@
+//! How a client reaches a server: by `http://`, or by `https://` with certificates.
+
+use std::fmt;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use crate::{Error, ErrorKind, Result};
+
+/// How a client knows its server, and shows who it is itself, where it speaks TLS. With the default it knows the authorities of
+/// this machine, and shows nothing.
+#[derive(Clone, Default)]
+pub struct ClientTls {
+    authorities: Option<Vec<u8>>,
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { authorities, identity } = self;
+        f.debug_struct("ClientTls")
+            .field("authorities", &authorities.is_some())
+            .field("identity", &identity.is_some())
+            .finish()
+    }
+}
+
+impl ClientTls {
+    /// Only servers with a certificate by one of these authorities, in PEM, are spoken to.
+    #[must_use]
+    pub fn authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities = Some(pem.into());
+        self
+    }
+
+    /// Show this certificate, with its private key, both in PEM, to a server that asks for one.
+    #[must_use]
+    pub fn identity(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    fn is_default(&self) -> bool {
+        self.authorities.is_none() && self.identity.is_none()
+    }
+}
+
+/// Connect to `http://host:port` or `https://host:port`.
+pub(crate) async fn connect(uri: &str, tls: &ClientTls) -> Result<Channel> {
+    let endpoint = Endpoint::from_shared(uri.to_owned()).map_err(|error| {
+        let what = format!("`{uri}` is not the address of a server; write `http://host:port` or `https://host:port`");
+        Error::new(ErrorKind::Configuration, what).with_source(error)
+    })?;
+    let by_tls = endpoint.uri().scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    if !by_tls && !tls.is_default() {
+        let what = format!("certificates are for servers with TLS, and `{uri}` is none; write `https://host:port`");
+        return Err(Error::new(ErrorKind::Configuration, what));
+    }
+    let endpoint = if by_tls { secured::endpoint(endpoint, tls)? } else { endpoint };
+    endpoint.connect().await.map_err(|error| {
+        secured::refused(uri, &error).unwrap_or_else(|| {
+            Error::new(ErrorKind::Unavailable, format!("`{uri}` cannot be reached")).with_source(error)
+        })
+    })
+}
+
+/// Why a call was not answered, where it was the connection and not the server that says so: it broke, or could not begin.
+/// Such a call can be sent again, as all methods only read.
+pub(crate) fn broken(status: &Status) -> Option<String> {
+    let ours = matches!(status.code(), Code::Unknown | Code::Internal | Code::Unavailable);
+    // What a server has said has no source.
+    let mut cause = std::error::Error::source(status).filter(|_| ours)?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(format!("the connection to the server broke, or could not begin: {cause}"))
+}
+
+#[cfg(feature = "tls")]
+mod secured {
+    use std::error::Error as Any;
+    use std::io;
+    use std::time::Duration;
+
+    use rustls::CertificateError;
+    use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+
+    use super::ClientTls;
+    use crate::{Error, ErrorKind, Result};
+
+    /// How long the beginning of a connection may take.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    pub(super) fn endpoint(endpoint: Endpoint, tls: &ClientTls) -> Result<Endpoint> {
+        let config = ClientTlsConfig::new().timeout(PATIENCE);
+        let config = match &tls.authorities {
+            Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
+            None => config.with_native_roots(),
+        };
+        let config = match &tls.identity {
+            Some((certificate, key)) => config.identity(Identity::from_pem(certificate, key)),
+            None => config,
+        };
+        endpoint.tls_config(config).map_err(|error| {
+            let what = "the certificates of the client cannot be used; give files in PEM: authorities, or a certificate and the \
+                        private key that belongs to it";
+            Error::new(ErrorKind::Configuration, what).with_source(error)
+        })
+    }
+
+    /// What a certificate has to do with it, and the way out.
+    pub(super) fn refused(uri: &str, error: &tonic::transport::Error) -> Option<Error> {
+        let cause = of_tls(error)?;
+        let why = match cause {
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                "its certificate is by no authority that is known here; name a file with its authority (`--tls-ca`)"
+            }
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => "its certificate is for other names than this one",
+            rustls::Error::InvalidCertificate(_) => "its certificate is refused",
+            rustls::Error::AlertReceived(_) => "it refuses us, or our certificate",
+            _ => "it does not speak TLS as it should",
+        };
+        Some(Error::new(ErrorKind::Denied, format!("`{uri}`: {why}")).with_source(cause.clone()))
+    }
+
+    fn of_tls<'a>(error: &'a (dyn Any + 'static)) -> Option<&'a rustls::Error> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            // An error of input and output passes over what it is made of.
+            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        None
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+mod secured {
+    use tonic::transport::Endpoint;
+
+    use super::ClientTls;
+    use crate::{Error, ErrorKind, Result};
+
+    pub(super) fn endpoint(endpoint: Endpoint, _: &ClientTls) -> Result<Endpoint> {
+        let what = format!("`{}` needs TLS, which this program was built without; build it with the feature `tls`", endpoint.uri());
+        Err(Error::new(ErrorKind::Configuration, what))
+    }
+
+    pub(super) fn refused(_: &str, _: &tonic::transport::Error) -> Option<Error> {
+        None
+    }
+}
