@@ -10,10 +10,10 @@ mod service;
 
 use std::io::{Read, Write};
 
-use murmur::grpc::Server;
+use murmur::grpc::{Server, Tls};
 use prost::Message;
 
-use crate::messages::{ServerCompatRequest, ServerCompatResponse};
+use crate::messages::{ServerCompatRequest, ServerCompatResponse, TlsCreds};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,8 +26,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if asked.message_receive_limit > 0 {
         server = server.max_request(asked.message_receive_limit as usize);
     }
+    let pem_cert = match asked.server_creds.filter(|_| asked.use_tls) {
+        Some(TlsCreds { cert, key }) => {
+            let clients = Some(&*asked.client_tls_cert).filter(|certificate| !certificate.is_empty());
+            server = server.tls(Tls::from_pem(&cert, &key, clients)?);
+            cert
+        }
+        None => Vec::new(),
+    };
     let serving = tokio::spawn(server.serve(listener, std::future::pending()));
-    write(&ServerCompatResponse { host: "127.0.0.1".into(), port: port.into() }.encode_to_vec())?;
+    write(&ServerCompatResponse { host: "127.0.0.1".into(), port: port.into(), pem_cert }.encode_to_vec())?;
     // The suite ends it by a signal.
     serving.await??;
     Ok(())

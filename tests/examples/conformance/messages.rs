@@ -6,8 +6,24 @@ use prost_types::Any;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ServerCompatRequest {
+    #[prost(bool, tag = "4")]
+    pub(crate) use_tls: bool,
+    /// Empty, unless clients are to have this certificate.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) client_tls_cert: Vec<u8>,
     #[prost(uint32, tag = "6")]
     pub(crate) message_receive_limit: u32,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) server_creds: Option<TlsCreds>,
+}
+
+/// A certificate and its key, both in PEM.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TlsCreds {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) cert: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -16,6 +32,9 @@ pub(crate) struct ServerCompatResponse {
     pub(crate) host: String,
     #[prost(uint32, tag = "2")]
     pub(crate) port: u32,
+    /// The server's, where it speaks TLS.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) pem_cert: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
