@@ -253,6 +253,8 @@ pub(super) fn options(args: &WorkerArgs, entries: &[Entry]) -> Result<Options> {
         drain_budget: args.drain_budget,
         revoke_budget: args.revoke_budget,
         generation: GENERATION,
+        #[cfg(feature = "otlp")]
+        span_links: super::otlp::span_links(),
         ..Options::default()
     };
     if args.roll == Roll::Off {

@@ -10,6 +10,7 @@ use super::flush::Patience;
 use super::frontier::Frontier;
 use super::lane::Lane;
 use super::letters::Letters;
+use super::links::Links;
 use super::partition::Owned;
 use super::publish::reached;
 use super::record::{PartitionRecord, Standing};
@@ -148,7 +149,10 @@ impl<E: Event> Worker<E> {
 
     pub(super) fn forget(&mut self) {
         self.flight = None;
-        self.lanes.iter_mut().for_each(|lane| lane.fold.clear());
+        for lane in &mut self.lanes {
+            lane.fold.clear();
+            lane.links = Links::default();
+        }
     }
 
     /// Drop everything unflushed; all partitions will be read again from their commits.

@@ -8,6 +8,7 @@ use super::flush::Patience;
 use super::fold::FoldTable;
 use super::lane::{Lane, Pace};
 use super::letters::Letters;
+use super::links::Links;
 use super::meter::{Meter, Tally};
 use super::options::Options;
 use super::progress::Progress;
@@ -90,6 +91,7 @@ impl<E: Event> WorkerBuilder<E> {
             pace: Pace::new(interval),
             since_flush: 0,
             letters: 0,
+            links: Links::default(),
             tally: Tally::default(),
         });
         self

@@ -9,6 +9,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::assignment::AT_ONCE;
 use super::flush::{Flushed, Patience, Written, write_all};
+use super::links::Links;
 use super::meter::flush;
 use super::record::{PartitionRecord, Standing};
 use crate::Result;
@@ -62,9 +63,9 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>, links: Links, patience: Patience) -> Self {
         let tiles = shipments.iter().map(|shipment| shipment.writes.len()).sum();
-        Self { sending: flush(tiles, send(store, shipments, patience)).boxed(), ended: None }
+        Self { sending: flush(tiles, links, send(store, shipments, patience)).boxed(), ended: None }
     }
 
     /// Carry on with the flush while `other` is waited for.

@@ -59,6 +59,9 @@ impl<E: Event> Worker<E> {
             }
             self.progress.read += 1;
             self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
+            if !batch.traces.is_empty() {
+                self.link(&batch, n, at, offset);
+            }
             let refused = self.stage(event, Spot { at, offset, position }, now);
             self.breaker.note(!refused.is_empty());
             if refused.is_empty() {
@@ -258,7 +261,7 @@ impl<E: Event> Worker<E> {
 
 impl Ledger {
     /// Whether the event at `offset` was durable when the partition was taken.
-    fn has(&self, offset: Offset) -> bool {
+    pub(super) fn has(&self, offset: Offset) -> bool {
         self.durable.is_some_and(|durable| offset <= durable)
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fold::Fold;
+use super::links::Links;
 use super::meter::Tally;
 use super::options::Options;
 
@@ -14,6 +15,8 @@ pub(super) struct Lane<E> {
     pub(super) since_flush: u64,
     /// Dead letters since the last flush began.
     pub(super) letters: usize,
+    /// Whose spans the next flush is linked to.
+    pub(super) links: Links,
     pub(super) tally: Tally,
 }
 

@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::clock::Clock;
 use super::flight::Sent;
 use super::flush::Flushed;
+use super::links::Links;
 use super::progress::Progress;
 use crate::Result;
 use crate::metrics::catalogue::*;
@@ -206,8 +207,12 @@ impl Meter {
 }
 
 /// A flush on its way, measured.
-pub(super) async fn flush(tiles: usize, sending: impl Future<Output = Result<Sent>>) -> Result<Sent> {
+pub(super) async fn flush(tiles: usize, links: Links, sending: impl Future<Output = Result<Sent>>) -> Result<Sent> {
     let span = tracing::info_span!("flush", tiles, outcome = tracing::field::Empty);
+    #[cfg(feature = "otlp")]
+    links.tie(&span);
+    #[cfg(not(feature = "otlp"))]
+    drop(links);
     let began = Instant::now();
     let sent = sending.instrument(span.clone()).await;
     let outcome = match &sent {

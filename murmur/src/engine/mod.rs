@@ -32,6 +32,7 @@ pub(crate) mod fuzz;
 mod intake;
 mod lane;
 mod letters;
+mod links;
 mod meter;
 mod options;
 mod ownership;

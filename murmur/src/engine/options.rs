@@ -35,6 +35,10 @@ pub struct Options {
     pub roll_every: Option<Span>,
     /// Rolling may cost one write unit for so many that were written.
     pub roll_share: u64,
+    /// To how many of the spans that its payloads were made in the span of a flush is linked, where the source knows them
+    /// (Kafka: by the headers `traceparent` and `tracestate`). With 0 it is not asked for them.
+    #[cfg(feature = "otlp")]
+    pub span_links: usize,
     /// Its number among the workers of this process, for the metrics.
     pub worker: u32,
     /// Seed of the pauses after a conflict.
@@ -55,8 +59,24 @@ impl Default for Options {
             dead_letter_limit: DeadLetterLimit::default(),
             roll_every: Some(Span::from_seconds(86_400)),
             roll_share: 10,
+            #[cfg(feature = "otlp")]
+            span_links: 0,
             worker: 0,
             seed: std::hash::BuildHasher::hash_one(&hashbrown::DefaultHashBuilder::default(), 0),
+        }
+    }
+}
+
+impl Options {
+    /// How many spans a flush is linked to; none where there are no spans.
+    pub(super) fn links(&self) -> usize {
+        #[cfg(feature = "otlp")]
+        {
+            self.span_links
+        }
+        #[cfg(not(feature = "otlp"))]
+        {
+            0
         }
     }
 }

@@ -10,6 +10,8 @@ mod giving;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;
+#[cfg(feature = "otlp")]
+mod links;
 #[cfg(feature = "metrics")]
 mod measured;
 mod memory;

@@ -13,6 +13,7 @@ use super::flight::{Durable, Flight, Reached, Sent, Shipment};
 use super::flush::{Backoff, Flushed, Patience};
 use super::lane::Lane;
 use super::letters::{LETTER_BYTES, Letters};
+use super::links::Links;
 use super::meter::Meter;
 use super::options::Options;
 use super::partition::{Ledger, Owned};
@@ -99,6 +100,7 @@ impl<E: Event> Worker<E> {
 
     async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         self.ask_for_beside()?;
+        self.ask_for_traces();
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();
         let mut asked = shutdown.clone();
         tokio::select! {
@@ -323,7 +325,7 @@ impl<E: Event> Worker<E> {
             self.rewind();
             return Ok(Flushed::Conflict);
         }
-        let mut shipments = Vec::new();
+        let (mut shipments, mut links) = (Vec::new(), Links::default());
         let chosen: Vec<usize> = (0..self.lanes.len()).filter(|at| chosen(*at)).collect();
         for &at in &chosen {
             self.lanes[at].pace.begin();
@@ -334,8 +336,9 @@ impl<E: Event> Worker<E> {
                 return self.give_way().await;
             }
             self.sync_letters().await?;
-            let Lane { fold, since_flush, letters, .. } = &mut self.lanes[at];
+            let Lane { fold, since_flush, letters, links: of_lane, .. } = &mut self.lanes[at];
             *letters = 0;
+            links.add_all(std::mem::take(of_lane), self.options.links());
             // Raised ahead of the next few flushes, so that they need no write of their own for it.
             let events = std::mem::take(since_flush);
             let ahead = events.saturating_mul(4) + 1_024;
@@ -354,7 +357,7 @@ impl<E: Event> Worker<E> {
             shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
         }
         if !shipments.is_empty() {
-            self.flight = Some(Flight::start(self.store.clone(), shipments, self.patience.clone()));
+            self.flight = Some(Flight::start(self.store.clone(), shipments, links, self.patience.clone()));
         }
         Ok(Flushed::Durable)
     }

@@ -1,6 +1,8 @@
 pub(crate) mod alerts;
 mod dashboard;
 pub(crate) mod promql;
+#[cfg(feature = "otlp")]
+pub(crate) mod spans;
 
 #[cfg(feature = "metrics")]
 use std::collections::BTreeMap;

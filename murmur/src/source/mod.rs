@@ -15,6 +15,7 @@ pub mod kafka;
 mod metadata;
 mod position;
 mod records;
+mod trace;
 
 pub use dead_letter::{Commits, DeadLetters, FileDeadLetters, Letter};
 #[cfg(feature = "kafka")]
@@ -22,6 +23,7 @@ pub use dead_letter::{KafkaDeadLetters, KafkaLettersConfig};
 pub use metadata::{Beside, Envelope, Metadata};
 pub use position::{Offset, PartitionId};
 pub use records::{Record, RecordOutcome, Records, Shelf, Version};
+pub use trace::{Trace, Traced};
 
 use crate::Result;
 use crate::time::Timestamp;
@@ -86,6 +88,9 @@ pub struct Batch {
     pub reached: Option<Offset>,
     /// What stands beside each payload, in their order. Empty when the source has no such thing or was not asked for it.
     pub beside: Vec<Beside>,
+    /// The spans that payloads were made in, where someone has recorded them ([`Source::carry_traces`]); in the order of
+    /// the payloads, of a few of them, and each span once.
+    pub traces: Vec<Traced>,
     /// How many payloads at the front stand before the place where processing begins
     /// ([`seek_before`](Source::seek_before)).
     pub lead: usize,
@@ -132,6 +137,12 @@ pub trait Source: Send {
     /// Called before the first poll, if at all.
     fn carry_beside(&mut self) -> bool {
         false
+    }
+
+    /// Have batches carry the spans that their payloads were made in ([`Batch::traces`]), `at_most` so many of them in each
+    /// batch. Called before the first poll, if at all. Sources whose payloads say no such thing leave it as it is.
+    fn carry_traces(&mut self, at_most: usize) {
+        let _ = at_most;
     }
 
     /// What is read is kept in these tables, each by a name that no other store has. A source that is shared out among

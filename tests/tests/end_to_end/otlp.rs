@@ -1,5 +1,7 @@
 //! Spans and metrics over OTLP, taken in by a collector in this process.
 
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;

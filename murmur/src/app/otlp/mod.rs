@@ -1,5 +1,6 @@
 //! Spans and metrics to a collector of OpenTelemetry, over gRPC. A span per flush, per call of the store, per query; none
-//! per event. The metrics are those of the catalogue.
+//! per event: that of a flush is linked to the spans of a few of its events, where the source knows them. The metrics are
+//! those of the catalogue.
 //!
 //! | variable | what |
 //! |---|---|
@@ -21,7 +22,7 @@ use tokio::runtime::Runtime;
 use crate::{Error, ErrorKind, Result};
 
 pub(super) use metrics::install;
-pub(super) use spans::layer;
+pub(super) use spans::{layer, span_links};
 
 /// What is sent.
 #[derive(Clone, Copy)]

@@ -37,6 +37,14 @@ where
     Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours)))
 }
 
+/// To how many spans of its events the span of a flush is linked: as many as one looks through.
+const LINKS: usize = 16;
+
+/// How many spans a flush is to be linked to; none where none are sent, so that nobody looks for them.
+pub(in crate::app) fn span_links() -> usize {
+    if SENDING.get().is_some() { LINKS } else { 0 }
+}
+
 pub(super) fn flush() -> OTelSdkResult {
     SENDING.get().map_or(Ok(()), |(provider, _)| provider.force_flush())
 }

@@ -53,15 +53,20 @@ async fn events_of_every_fate() {
         .unwrap();
 }
 
-/// Someone else has written the first event, and nothing of it stands in the record.
-async fn a_conflict() {
-    let (store, table) = (Arc::new(MemoryStore::new()), Table::new("words", 1));
+/// Someone else has written the first event, an `a`, and nothing of it stands in the record.
+pub(super) async fn written_by_someone_else(store: &MemoryStore) {
+    let table = Table::new("words", 1);
     let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
     let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
     let applied = vec![crate::store::Applied { partition: partition(), first, last }];
-    Ownership::of::<Words>(1).claim(&*store, &table, &Patience::new(1)).await.unwrap();
+    Ownership::of::<Words>(1).claim(store, &table, &Patience::new(1)).await.unwrap();
     let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
     store.write(&table, &[write]).await.remove(0).unwrap();
+}
+
+async fn a_conflict() {
+    let store = Arc::new(MemoryStore::new());
+    written_by_someone_else(&store).await;
     let summary = to_the_end(worker(&store, &["a", "a"], &Letters::default()).pipeline::<Words>()).await;
     assert_eq!((summary.progress.rewinds, summary.progress.already_applied), (1, 1));
 }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::identity::{Place, TopicId};
 use super::queue::{Message, Position};
-use crate::source::{Batch, Beside, Offset, PartitionId, Payload, Start};
+use crate::source::{Batch, Beside, Offset, PartitionId, Payload, Start, Trace, Traced};
 use crate::time::Timestamp;
 
 /// When a commit that failed is repeated.
@@ -60,6 +60,15 @@ pub(super) enum Stage {
     Fetching,
     /// The engine wants to go on at `next`; what arrives until the seek is done is void.
     Seeking,
+}
+
+/// What is taken along of messages beside their payloads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Along {
+    /// Keys, headers and times.
+    pub(super) metadata: bool,
+    /// The spans that they were made in, of so many messages of a batch.
+    pub(super) traces: usize,
 }
 
 /// What came of a message.
@@ -227,7 +236,7 @@ impl Held {
     }
 
     /// Copy a message into the batch.
-    pub(super) fn take(&mut self, message: Message<'_>, metadata: bool, spare: &mut Vec<Batch>) -> Taken {
+    pub(super) fn take(&mut self, message: Message<'_>, along: Along, spare: &mut Vec<Batch>) -> Taken {
         let offset = message.offset();
         if self.stage != Stage::Fetching || offset < self.next {
             return Taken::Left;
@@ -239,15 +248,23 @@ impl Held {
         }
         self.next = offset + 1;
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
-        batch.lead += usize::from(offset < self.lead_end);
+        let leads = offset < self.lead_end;
+        batch.lead += usize::from(leads);
         let start = batch.buffer.len();
         batch.buffer.extend_from_slice(message.payload());
         let bytes = start..batch.buffer.len();
         // The group's offsets are not negative.
         batch.payloads.push(Payload { offset: Offset::from_u64(offset as u64), bytes, broken: None });
-        if metadata {
+        if along.metadata {
             let beside = beside(message, &mut batch.buffer);
             batch.beside.push(beside);
+        }
+        if batch.traces.len() < along.traces
+            && !leads
+            && let Some(trace) = trace(message)
+            && !batch.traces.iter().any(|known| known.trace.is_of(&trace))
+        {
+            batch.traces.push(Traced { payload: batch.payloads.len() - 1, trace });
         }
         Taken::Kept
     }
@@ -301,6 +318,17 @@ fn beside(message: Message<'_>, buffer: &mut Vec<u8>) -> Beside {
     Beside { key, headers, stamped: message.stamped().map(Timestamp::from_millis) }
 }
 
+/// The span that a message was made in, if that was recorded. Of several headers of a name the last one counts.
+fn trace(message: Message<'_>) -> Option<Trace> {
+    let (mut parent, mut state) = (None, None);
+    message.headers(|name, value| match name {
+        b"traceparent" => parent = value,
+        b"tracestate" => state = value,
+        _ => {}
+    });
+    Trace::recorded(parent?, state)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,7 +343,7 @@ mod tests {
         for offset in offsets {
             let payload = offset.to_string();
             let raw = Message::sample_of(offset, payload.as_bytes());
-            held.take(Message::sample(&raw), false, spare);
+            held.take(Message::sample(&raw), Along::default(), spare);
         }
     }
 

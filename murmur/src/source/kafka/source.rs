@@ -11,7 +11,7 @@ use super::binding::Binding;
 use super::config::KafkaConfig;
 use super::ending::{Ending, Look};
 use super::failure::Failure;
-use super::held::{Held, Stage, Taken};
+use super::held::{Along, Held, Stage, Taken};
 use super::orphans::Orphans;
 use super::queue::{Consumer, Event, Position, Slots};
 use super::topics::{Check, Topics, all_partitions, ends, look_up, newest};
@@ -34,6 +34,8 @@ const SPARE: usize = 16;
 /// A member of a consumer group.
 pub(super) struct KafkaSource {
     pub(super) config: KafkaConfig,
+    /// Of how many messages of a batch the spans are carried that they were made in.
+    pub(super) traces: usize,
     pub(super) consumer: Arc<Consumer>,
     pub(super) subscribed: bool,
     /// Whether what is held is what the group has assigned, if only nothing; not before it has assigned anything, and
@@ -76,6 +78,7 @@ impl KafkaSource {
         Ok(Self {
             consumer: Arc::new(Consumer::new(&config.properties())?),
             config,
+            traces: 0,
             subscribed: false,
             assigned: false,
             ended: false,
@@ -246,7 +249,8 @@ impl KafkaSource {
 
     /// Take what has arrived, and cut it into batches of one partition each; how many there were.
     fn take(&mut self) -> usize {
-        let Self { config, consumer, held, slots, failures, ready, spare, .. } = self;
+        let Self { config, traces, consumer, held, slots, failures, ready, spare, .. } = self;
+        let along = Along { metadata: config.metadata, traces: *traces };
         let mut touched: Vec<usize> = Vec::new();
         // Messages of one partition come in runs.
         let mut run = None;
@@ -262,7 +266,7 @@ impl KafkaSource {
                 }
             };
             let taken = match (message.failure(), at) {
-                (None, Some(at)) => held[at].take(message, config.metadata, spare),
+                (None, Some(at)) => held[at].take(message, along, spare),
                 // Of a partition that is not ours any more.
                 (None, None) => Taken::Left,
                 // The group's own have no topic, and 0 for a partition.
@@ -563,6 +567,10 @@ impl Source for KafkaSource {
     fn carry_beside(&mut self) -> bool {
         self.config.metadata = true;
         true
+    }
+
+    fn carry_traces(&mut self, at_most: usize) {
+        self.traces = at_most;
     }
 
     fn recycle(&mut self, mut batch: Batch) {

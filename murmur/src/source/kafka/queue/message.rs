@@ -94,7 +94,7 @@ impl<'a> Message<'a> {
     }
 
     /// Name and value of each header.
-    pub(in crate::source::kafka) fn headers(&self, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
+    pub(in crate::source::kafka) fn headers(&self, mut each: impl FnMut(&'a [u8], Option<&'a [u8]>)) {
         let mut headers = ptr::null_mut();
         // SAFETY: the message and the target live through the call. The headers belong to the message; that they are
         // parsed inside it at the first call is covered, as nobody else has this message.
