@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
+
 use super::flush::read_all;
 use super::fold::{At, Fate, Staged};
 use super::lane::Lane;
@@ -91,6 +93,9 @@ impl<E: Event> Worker<E> {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
         }
         self.owned[at].lag = batch.lag;
+        if !batch.payloads.is_empty() || batch.reached.is_some() {
+            self.owned[at].delivered = Instant::now();
+        }
         self.owned[at].stamped = batch.stamped.or(self.owned[at].stamped);
         self.source.recycle(batch);
         Ok(())

@@ -29,8 +29,9 @@ impl<E> Lane<E> {
             || self.letters >= options.flush_letters
     }
 
-    /// Whether a flush may begin because of the time that has passed, while so many payloads wait to be read.
-    pub(super) fn may_flush(&mut self, now: Instant, waiting: u64) -> bool {
+    /// Whether a flush may begin because of the time that has passed. `waiting` says how many payloads wait to be read, in
+    /// partitions that have delivered something within a time.
+    pub(super) fn may_flush(&mut self, now: Instant, waiting: impl FnOnce(Duration) -> u64) -> bool {
         self.pace.is_due(now, self.since_flush, waiting)
     }
 }
@@ -40,7 +41,8 @@ impl<E> Lane<E> {
 /// A worker that is far behind its source reads what waits before it writes: each tile is written once for all of it, in
 /// place of once an interval, and until it has caught up no answer would be fresh anyway. What a crash then costs is
 /// bounded by [`LONGEST`], as that much has to be read again; memory is bounded by what makes a lane
-/// [full](Lane::is_full).
+/// [full](Lane::is_full). Of what waits only that counts which may come soon: a partition that cannot be read would
+/// otherwise put off the flushes of all others, as long as they have something.
 pub(super) struct Pace {
     /// Longest time between two flushes, where the worker keeps up.
     interval: Duration,
@@ -70,11 +72,13 @@ impl Pace {
         now >= self.due
     }
 
-    /// Whether a flush is to begin, after so many payloads were `read` since the last one, and while so many wait.
-    fn is_due(&mut self, now: Instant, read: u64, waiting: u64) -> bool {
+    /// Whether a flush is to begin, after so many payloads were `read` since the last one, and while so many wait in
+    /// partitions that have delivered something within an interval.
+    fn is_due(&mut self, now: Instant, read: u64, waiting: impl FnOnce(Duration) -> u64) -> bool {
         if !self.is_over(now) {
             return false;
         }
+        let waiting = waiting(self.interval);
         // Once behind, it reads on until nothing waits: with only a little left, most tiles would be written twice.
         self.catches_up = waiting > 0 && (self.catches_up || waiting >= read / PART);
         !self.catches_up || now >= self.due + LONGEST.min(self.interval.saturating_mul(INTERVALS))
@@ -92,19 +96,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_keeps_up_flushes_every_interval() {
         let (mut pace, now) = (Pace::new(seconds(1.0)), Instant::now());
-        assert!(!pace.is_due(now + seconds(0.9), 1_000, 0));
-        assert!(pace.is_due(now + seconds(1.0), 1_000, 0));
-        assert!(pace.is_due(now + seconds(1.0), 1_000, 249), "a little always waits in a stream that goes on");
+        assert!(!pace.is_due(now + seconds(0.9), 1_000, |_| 0));
+        assert!(pace.is_due(now + seconds(1.0), 1_000, |_| 0));
+        assert!(pace.is_due(now + seconds(1.0), 1_000, |_| 249), "a little always waits in a stream that goes on");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_is_behind_reads_what_waits_before_it_flushes() {
         let (mut pace, now) = (Pace::new(seconds(1.0)), Instant::now());
-        assert!(!pace.is_due(now + seconds(1.0), 1_000, 250));
-        assert!(!pace.is_due(now + seconds(2.0), 2_000, 1), "the last one as well");
-        assert!(pace.is_due(now + seconds(2.1), 2_001, 0));
+        assert!(!pace.is_due(now + seconds(1.0), 1_000, |_| 250));
+        assert!(!pace.is_due(now + seconds(2.0), 2_000, |_| 1), "the last one as well");
+        assert!(pace.is_due(now + seconds(2.1), 2_001, |_| 0));
         pace.begin();
-        assert!(pace.is_due(now + seconds(2.0), 1_000, 1), "it has caught up");
+        assert!(pace.is_due(now + seconds(2.0), 1_000, |_| 1), "it has caught up");
     }
 
     #[tokio::test(start_paused = true)]
@@ -112,9 +116,9 @@ mod tests {
         for (interval, longest) in [(0.0, 0.0), (0.01, 0.1), (1.0, 10.0), (60.0, 69.0)] {
             let (mut pace, now) = (Pace::new(seconds(interval)), Instant::now());
             if interval > 0.0 {
-                assert!(!pace.is_due(now + seconds(longest - 0.001), 1_000, u64::MAX), "{interval}");
+                assert!(!pace.is_due(now + seconds(longest - 0.001), 1_000, |_| u64::MAX), "{interval}");
             }
-            assert!(pace.is_due(now + seconds(longest), 1_000, u64::MAX), "{interval}");
+            assert!(pace.is_due(now + seconds(longest), 1_000, |_| u64::MAX), "{interval}");
         }
     }
 }

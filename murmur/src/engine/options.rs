@@ -10,7 +10,8 @@ pub struct Options {
     /// The generation of the pipelines' state.
     pub generation: u32,
     /// Longest time between two flushes. A worker that is far behind its source reads what waits first: it may flush after
-    /// ten times as long, but no more than 9 s later.
+    /// ten times as long, but no more than 9 s later. What waits in a partition that has delivered nothing for so long does
+    /// not put it off.
     pub flush_interval: Span,
     /// The same for single pipelines, by name, where it differs.
     pub pipeline_intervals: BTreeMap<String, Span>,

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::source::{Offset, PartitionId, Start};
 use crate::time::Timestamp;
 
@@ -40,6 +44,8 @@ pub(super) struct Owned {
     /// Newest event time in the log up to `read`.
     pub(super) watermark: Option<Timestamp>,
     pub(super) lag: Option<u64>,
+    /// When it has last delivered something; before it has, when it was taken.
+    pub(super) delivered: Instant,
     /// When the source took in what was read last.
     pub(super) stamped: Option<Timestamp>,
     pub(super) age: Age,
@@ -61,8 +67,18 @@ impl Owned {
             })
             .collect();
         let watermark = ledgers.iter().map(|ledger| ledger.standing.record.watermark).min().flatten();
-        let mut owned =
-            Self { id, start, ledgers, read: None, watermark, lag: None, stamped: None, age: Age::new(), memory: None };
+        let mut owned = Self {
+            id,
+            start,
+            ledgers,
+            read: None,
+            watermark,
+            lag: None,
+            delivered: Instant::now(),
+            stamped: None,
+            age: Age::new(),
+            memory: None,
+        };
         owned.read = owned.commit();
         owned
     }
@@ -70,6 +86,12 @@ impl Owned {
     /// Everything up to and including it is durable in every pipeline.
     pub(super) fn commit(&self) -> Option<Offset> {
         self.ledgers.iter().map(|ledger| ledger.commit).min().flatten()
+    }
+
+    /// How much waits that may be read soon: what has delivered nothing for so long may not deliver for as long again.
+    pub(super) fn waiting(&self, now: Instant, within: Duration) -> u64 {
+        let delivers = now.duration_since(self.delivered) < within;
+        self.lag.filter(|_| delivers).unwrap_or(0)
     }
 
     /// Whether anything was read beyond the commit.

@@ -249,12 +249,12 @@ impl<E: Event> Worker<E> {
             return Ok(());
         }
         let now = Instant::now();
-        let waiting = if reads_on { self.owned.iter().filter_map(|owned| owned.lag).sum() } else { 0 };
-        let chosen: Vec<bool> = self
-            .lanes
-            .iter_mut()
-            .map(|lane| lane.may_flush(now, waiting) || judged || lane.is_full(&self.options))
-            .collect();
+        let Self { lanes, owned, options, .. } = self;
+        let waiting = |within: Duration| -> u64 {
+            if reads_on { owned.iter().map(|owned| owned.waiting(now, within)).sum() } else { 0 }
+        };
+        let chosen = lanes.iter_mut().map(|lane| lane.may_flush(now, waiting) || judged || lane.is_full(options));
+        let chosen: Vec<bool> = chosen.collect();
         if chosen.contains(&true) {
             self.start_flush(|at| chosen[at]).await?;
         }

@@ -61,3 +61,60 @@ async fn what_was_read_does_not_wait_for_ever_for_what_comes() {
     // One flush in ten seconds, and the last one.
     assert!((3..=4).contains(&written(30, true, false).await));
 }
+
+/// A partition of which something comes ten times a second, beside one that is far behind and delivers nothing.
+struct BesideStuck {
+    list: Box<List>,
+    said: bool,
+}
+
+fn stuck() -> PartitionId {
+    PartitionId::new("stuck")
+}
+
+impl Source for BesideStuck {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        Box::pin(async {
+            if !self.list.assigned {
+                self.list.assigned = true;
+                let both = [partition(), stuck()];
+                let assigned = both.map(|partition| Assignment { partition, start: Start::Beginning });
+                return Ok(Poll::Assigned(assigned.into()));
+            }
+            if !std::mem::replace(&mut self.said, true) {
+                return Ok(Poll::Batch(Batch { partition: Some(stuck()), lag: Some(1_000_000), ..Batch::default() }));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(match self.list.poll().await? {
+                Poll::Batch(batch) => Poll::Batch(Batch { lag: Some(0), ..batch }),
+                poll => poll,
+            })
+        })
+    }
+
+    fn seek<'a>(&'a mut self, of: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { if *of == partition() { self.list.seek(of, after).await } else { Ok(()) } })
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.list.commit(commits)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_cannot_be_read_puts_off_no_flush_of_the_others() {
+    let (store, list) = (Arc::new(MemoryStore::new()), List::new(&["a"; 100]));
+    let source = Box::new(BesideStuck { list, said: false });
+    let worker = worker_of(&store, source, &Letters::default()).pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let began = tokio::time::Instant::now();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.flushes > 0).await.unwrap();
+    let first = began.elapsed();
+    assert!(first < Duration::from_secs(2), "the first flush came after {first:?}");
+    progress.wait_for(|progress| progress.flushes >= 5).await.unwrap();
+    let fifth = began.elapsed();
+    assert!(fifth < Duration::from_secs(7), "the fifth one after {fifth:?}");
+    running.await.unwrap().unwrap();
+}
