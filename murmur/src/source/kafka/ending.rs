@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::held::Held;
 use super::queue::{Committed, Position};
+use super::source::{KafkaSource, PATIENCE};
+use super::topics::ends;
+use crate::source::Poll;
+use crate::{Error, ErrorKind, Result};
 
 /// How often to look how far the others are.
 const LOOK: Duration = Duration::from_millis(250);
@@ -92,6 +96,59 @@ impl Ending {
     pub(super) fn go_on(&mut self) {
         self.settled = false;
         self.looks = 0;
+    }
+}
+
+impl KafkaSource {
+    /// There is nothing to do: whether that is the end.
+    pub(super) async fn end(&mut self) -> Result<Option<Poll>> {
+        let done = self.assigned && !self.answering && self.held.iter().all(Held::is_done);
+        if !self.config.until_end || !done {
+            self.ending.go_on();
+            return Ok(None);
+        }
+        if self.ending.look.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(look) = self.ending.look.take()
+        {
+            match look.await {
+                Ok(Ok(Look { committed, ends })) => {
+                    self.ending.learn(committed);
+                    self.extend(&ends);
+                }
+                Ok(Err(failure)) if failure.is_passing() => self.ending.learn(Vec::new()),
+                Ok(Err(failure)) => return Err(failure.into()),
+                Err(error) => {
+                    return Err(Error::new(ErrorKind::Internal, "a request to kafka died").with_source(error));
+                }
+            }
+        }
+        let missing = self.ending.missing(&self.held);
+        if missing.is_empty() {
+            self.ended = true;
+            return Ok(Some(Poll::End));
+        }
+        if !self.ending.settled {
+            self.ending.settled = true;
+            return Ok(Some(Poll::Settle));
+        }
+        if self.ending.look.is_none() && self.ending.look_due.is_none_or(|due| due <= Instant::now()) {
+            let stuck = self.ending.is_stuck();
+            let own: Vec<Position> = self.held.iter().filter(|_| stuck).map(|held| held.at(None)).collect();
+            let consumer = self.consumer.clone();
+            self.ending.look = Some(spawn_blocking(move || {
+                Ok(Look { committed: consumer.committed(&missing, PATIENCE)?, ends: ends(&consumer, own)? })
+            }));
+        }
+        Ok(None)
+    }
+
+    /// The ends are further away now.
+    fn extend(&mut self, ends: &[Position]) {
+        for at in ends {
+            if let Some((held, end)) = self.held.iter_mut().find(|held| held.is(at)).zip(at.offset) {
+                held.extend(end);
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod binding;
 mod config;
 mod ending;
 mod failure;
+mod group;
 mod held;
 mod identity;
 mod orphans;
@@ -12,6 +13,7 @@ mod properties;
 mod queue;
 mod report;
 mod source;
+mod taking;
 mod topics;
 
 pub use config::{Begin, Gap, Isolation, KafkaConfig, Rebalance};

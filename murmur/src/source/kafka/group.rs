@@ -1,0 +1,149 @@
+//! What the group gives and takes, and what it is told.
+
+use std::sync::PoisonError;
+
+use tokio::time::Instant;
+
+use super::held::Held;
+use super::queue::{Event, Position};
+use super::source::{KafkaSource, PATIENCE};
+use super::topics::{all_partitions, look_up};
+use crate::source::{Assignment, PartitionId, Poll};
+use crate::{Error, Result};
+
+impl KafkaSource {
+    pub(super) async fn deal_with(&mut self, event: Event) -> Result<Option<Poll>> {
+        match event {
+            Event::Assigned(partitions) => {
+                self.refetch().await?;
+                self.offer(partitions).await
+            }
+            Event::Revoked(partitions) => {
+                self.refetch().await?;
+                self.assigned = false;
+                let gone = self.ids(&partitions);
+                self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| gone.contains(id)));
+                if gone.is_empty() {
+                    self.consumer.answer_revoked(&[])?;
+                    return Ok(None);
+                }
+                self.giving = true;
+                Ok(Some(Poll::Revoked(gone)))
+            }
+            Event::Lost(partitions) => {
+                self.assigned = false;
+                let gone = self.ids(&partitions);
+                tracing::warn!(
+                    partitions = gone.len(),
+                    "the group has given partitions to others; dropping what was not flushed"
+                );
+                self.let_go(&gone)?;
+                Ok((!gone.is_empty()).then_some(Poll::Lost(gone)))
+            }
+            Event::Uncommitted(position) => {
+                if let Some(held) = self.held.iter_mut().find(|held| held.is(&position)) {
+                    held.commit_failed(Instant::now());
+                }
+                Ok(None)
+            }
+            Event::Fatal(failure) => Err(self.explain(failure)),
+        }
+    }
+
+    /// Partitions stand still until a rebalance is answered. One that has reported its end would go on behind the next
+    /// message then, and either miss it or find that there is none.
+    async fn refetch(&mut self) -> Result<()> {
+        if self.config.until_end {
+            self.held.iter_mut().for_each(Held::refetch);
+            self.seek_again().await?;
+        }
+        Ok(())
+    }
+
+    /// The group gives us partitions: the engine has to say from where.
+    async fn offer(&mut self, partitions: Vec<Position>) -> Result<Option<Poll>> {
+        if partitions.is_empty() {
+            self.consumer.answer_assigned(&[])?;
+            self.assigned = true;
+            return Ok(Some(Poll::Assigned(Vec::new())));
+        }
+        let names = self.config.topics.clone();
+        let (topics, committed, others) = self
+            .ask(move |consumer| {
+                let topics = look_up(consumer, &names)?;
+                let others = consumer.committed(&all_partitions(&topics).collect::<Vec<_>>(), PATIENCE)?;
+                Ok((topics, consumer.committed(&partitions, PATIENCE)?, others))
+            })
+            .await?;
+        self.adopt(topics)?;
+        self.binding.check(&self.config, &committed)?;
+        self.binding.check(&self.config, &others)?;
+        let starts = self.starts(&committed).await?;
+        let mut assignments = Vec::new();
+        for (committed, start) in committed.iter().zip(starts) {
+            let Some(topic) = self.topics.get(&committed.at.topic) else { continue };
+            let mut held = Held::new(&topic.id, &committed.at, &start);
+            held.is_ours = self.binding.is_said(committed);
+            assignments.push(Assignment { partition: held.id.clone(), start });
+            self.held.retain(|known| known.id != held.id);
+            self.held.push(held);
+        }
+        self.show();
+        self.answering = true;
+        self.assigned = true;
+        Ok(Some(Poll::Assigned(assignments)))
+    }
+
+    /// Let those who look from elsewhere see what is held now.
+    fn show(&self) {
+        let held = self.held.iter().map(|held| (held.id.clone(), held.at(None))).collect();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    fn ids(&self, partitions: &[Position]) -> Vec<PartitionId> {
+        let held = |at: &Position| self.held.iter().find(|held| held.is(at)).map(|held| held.id.clone());
+        partitions.iter().filter_map(held).collect()
+    }
+
+    /// Forget partitions, and tell the group that they are free.
+    pub(super) fn let_go(&mut self, partitions: &[PartitionId]) -> Result<()> {
+        let gone = |held: &Held| partitions.contains(&held.id);
+        let assigned: Vec<Position> =
+            self.held.iter().filter(|held| gone(held) && held.is_assigned()).map(|held| held.at(None)).collect();
+        self.consumer.answer_revoked(&assigned)?;
+        self.held.retain(|held| !gone(held));
+        self.show();
+        self.ready.retain(|batch| !batch.partition.as_ref().is_some_and(|id| partitions.contains(id)));
+        Ok(())
+    }
+
+    /// Repeat commits that have failed a while ago.
+    pub(super) async fn commit_again(&mut self) {
+        let now = Instant::now();
+        let positions = self.held.iter_mut().filter_map(|held| held.commit_again(now)).collect();
+        self.commit_positions(positions, false).await;
+    }
+
+    /// Commit, and say in the log when it fails: the store has the positions, and whoever starts goes by them.
+    pub(super) async fn commit_positions(&mut self, positions: Vec<Position>, wait: bool) {
+        if positions.is_empty() {
+            return;
+        }
+        if self.consumer.is_lost() {
+            tracing::info!("the partitions are lost; nothing is committed");
+            return;
+        }
+        let done = if wait {
+            let (positions, note) = (positions.clone(), self.binding.note.clone());
+            self.ask(move |consumer| consumer.commit(&positions, &note, true)).await
+        } else {
+            self.consumer.commit(&positions, &self.binding.note, false).map_err(Error::from)
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "a commit failed; the store has the position");
+            let now = Instant::now();
+            let failed = |held: &&mut Held| positions.iter().any(|at| held.is(at));
+            self.held.iter_mut().filter(failed).for_each(|held| held.commit_failed(now));
+        }
+    }
+}

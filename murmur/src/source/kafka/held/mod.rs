@@ -1,0 +1,231 @@
+//! Partitions that are ours.
+
+mod filling;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::identity::{Place, TopicId};
+use super::queue::Position;
+use crate::source::{Batch, Offset, PartitionId, Start};
+
+pub(super) use filling::{Along, Taken};
+
+/// When a commit that failed is repeated.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// A partition of which the group says that it is ours.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) id: PartitionId,
+    pub(super) topic: String,
+    /// The same for the C side.
+    pub(super) c_topic: CString,
+    pub(super) partition: i32,
+    pub(super) stage: Stage,
+    /// What the group had as its commit when the partition came: the offset of the next message.
+    pub(super) committed: Option<i64>,
+    /// Whether that commit names our tables.
+    pub(super) is_ours: bool,
+    /// Where whoever is new to it begins: nothing before was counted.
+    pub(super) first: Option<i64>,
+    /// The offset of the next message to deliver.
+    pub(super) next: i64,
+    /// How many offsets before the place where processing begins are to be delivered too. Stays until reading has begun
+    /// there: an attempt that fails on the way is made again with it.
+    pub(super) before: u64,
+    /// The offset at which processing begins.
+    lead_end: i64,
+    /// The log begins here, behind the position, and that was accepted; the engine was not told yet.
+    gap_to: Option<i64>,
+    /// The engine was not told yet how many wait where it begins.
+    untold: bool,
+    /// Messages from here on are not delivered.
+    pub(super) end: Option<i64>,
+    /// What the engine has said to be done; the offset of the next message.
+    pub(super) durable: Option<i64>,
+    /// When to commit `durable` once more, as the last commit failed.
+    commit_due: Option<Instant>,
+    /// Since when the log seems to end before our position.
+    pub(super) beyond_since: Option<Instant>,
+    /// What is being filled.
+    batch: Option<Batch>,
+}
+
+/// How far a held partition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The engine has not said from where.
+    Offered,
+    /// It has, and nothing is fetched yet.
+    Sought(i64),
+    /// Messages arrive.
+    Fetching,
+    /// The engine wants to go on at `next`; what arrives until the seek is done is void.
+    Seeking,
+}
+
+impl Held {
+    /// As it comes from the group.
+    pub(super) fn new(id: &TopicId, at: &Position, start: &Start) -> Self {
+        Self {
+            id: id.partition(at.partition),
+            topic: at.topic.clone(),
+            // Names of topics have no NUL; one that had would be no topic, and nothing would be found of it.
+            c_topic: CString::new(at.topic.as_str()).unwrap_or_default(),
+            partition: at.partition,
+            stage: Stage::Offered,
+            committed: at.offset,
+            is_ours: true,
+            first: match start {
+                Start::Beginning => Some(0),
+                Start::After(offset) => i64::try_from(offset.words()[3]).ok().map(|last| last + 1),
+                Start::Nowhere(_) => None,
+            },
+            next: 0,
+            before: 0,
+            lead_end: 0,
+            gap_to: None,
+            untold: false,
+            end: None,
+            durable: None,
+            commit_due: None,
+            beyond_since: None,
+            batch: None,
+        }
+    }
+
+    pub(super) fn at(&self, offset: Option<i64>) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset }
+    }
+
+    pub(super) fn is(&self, at: &Position) -> bool {
+        self.partition == at.partition && self.topic == at.topic
+    }
+
+    /// A commit was refused. With nothing new no other one would follow, and whoever watches the group would see it
+    /// behind.
+    pub(super) fn commit_failed(&mut self, now: Instant) {
+        self.commit_due = self.commit_due.or(Some(now + COMMIT_AGAIN));
+    }
+
+    /// What is to be committed again by now: all that is done, which may be more than what was refused.
+    pub(super) fn commit_again(&mut self, now: Instant) -> Option<Position> {
+        self.commit_due.take_if(|due| *due <= now)?;
+        Some(self.at(Some(self.durable?)))
+    }
+
+    /// Whether librdkafka has it in its assignment.
+    pub(super) fn is_assigned(&self) -> bool {
+        matches!(self.stage, Stage::Fetching | Stage::Seeking)
+    }
+
+    /// Whether everything before the end was delivered.
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Fetching && self.end.is_some_and(|end| self.next >= end)
+    }
+
+    pub(super) fn place(&self, offset: Offset) -> String {
+        Place { topic: self.topic.clone(), partition: self.partition, offset: offset.words()[3] }.to_string()
+    }
+
+    /// Continue after this offset, and deliver so many `before` it too. What was taken before is void.
+    pub(super) fn seek(&mut self, after: Option<i64>, before: u64) {
+        self.batch = None;
+        self.before = before;
+        self.untold = true;
+        self.gap_to = None;
+        let next = after.map_or(0, |after| after + 1);
+        self.stage = match self.stage {
+            Stage::Offered | Stage::Sought(_) => Stage::Sought(next),
+            Stage::Fetching | Stage::Seeking => {
+                (self.lead_end, self.next) = (next, next);
+                Stage::Seeking
+            }
+        };
+    }
+
+    /// What stands before `low` is gone, and that is accepted: go on there. The engine is told, so that its position
+    /// passes the gap even where nothing follows.
+    pub(super) fn pass_gap(&mut self, low: i64) {
+        self.gap_to = Some(low);
+        self.untold = true;
+        if self.is_assigned() {
+            self.batch = None;
+            (self.lead_end, self.next) = (low, low);
+            self.stage = Stage::Seeking;
+        }
+    }
+
+    /// Processing is to begin at `next`; the log begins at `low`.
+    pub(super) fn begin_at(&mut self, next: i64, low: i64) {
+        self.lead_end = next;
+        let first = next.saturating_sub_unsigned(self.before).max(0).min(next);
+        self.next = first.max(low).min(next);
+        let gone = self.next - first;
+        // Where it begins anew, it has counted nothing that could be there twice.
+        if gone > 0 && self.first != Some(next) {
+            tracing::warn!(
+                partition = %self.at(None),
+                gone,
+                "the log has lost what `dedup` is to look at before its position: repetitions of up to so many messages \
+                 count again; keep messages for longer than the horizon"
+            );
+        }
+    }
+
+    /// The same again, for what is fetched already. Going on after a failure is no new beginning, and stays where it is.
+    pub(super) fn begin_again(&mut self, low: i64) {
+        if self.before > 0 {
+            self.begin_at(self.lead_end, low);
+        }
+    }
+
+    /// The consumer has taken the place where reading begins.
+    pub(super) fn begun(&mut self) {
+        self.before = 0;
+        self.stage = Stage::Fetching;
+    }
+
+    /// How many wait where the engine has begun, before any of them has come: in a quiet partition none does for long.
+    pub(super) fn tell(&mut self, log_end: Option<i64>) -> Option<Batch> {
+        let lag = self.lag(log_end?);
+        let gap_to = self.gap_to.take();
+        std::mem::take(&mut self.untold).then(|| Batch {
+            partition: Some(self.id.clone()),
+            lag: Some(lag),
+            reached: gap_to.and_then(before),
+            ..Batch::default()
+        })
+    }
+
+    /// What leads up to the beginning does not wait.
+    fn lag(&self, log_end: i64) -> u64 {
+        u64::try_from(log_end - self.next.max(self.lead_end)).unwrap_or(0)
+    }
+
+    /// Read on to a later end.
+    pub(super) fn extend(&mut self, end: i64) {
+        if self.end.is_some_and(|own| own < end) {
+            self.end = Some(end);
+            self.refetch();
+        }
+    }
+
+    /// What librdkafka has for its position may be wrong (see [`Consumer::position`](super::queue::Consumer)): a failure
+    /// and the report of an end count as messages there. Continue at ours.
+    pub(super) fn refetch(&mut self) {
+        if self.stage == Stage::Fetching {
+            self.stage = Stage::Seeking;
+        }
+    }
+}
+
+/// The last offset before the next one.
+pub(super) fn before(next: i64) -> Option<Offset> {
+    u64::try_from(next).ok()?.checked_sub(1).map(Offset::from_u64)
+}
