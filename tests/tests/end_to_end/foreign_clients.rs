@@ -204,7 +204,8 @@ fn curl_asks_for_today_in_a_time_zone() {
     }
 }
 
-fn post(url: &str, request: &Value) -> Value {
+/// What a method answers to a request in JSON.
+pub(crate) fn post(url: &str, request: &Value) -> Value {
     let body = request.to_string();
     process::json("curl", &["-sS", "--fail-with-body", "-H", "content-type: application/json", "-d", &body, url])
 }

@@ -17,6 +17,7 @@ mod observed;
 mod otlp;
 mod page_views;
 mod readiness_kafka;
+mod rolled_days;
 mod rust_client;
 mod services;
 mod size;
