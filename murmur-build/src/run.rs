@@ -3,7 +3,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use murmur_spec::codes;
-use murmur_spec::emit::{LOCK, Output};
+use murmur_spec::emit::{self, LOCK, Output};
 use murmur_spec::handover::{self, Handover, Message};
 use murmur_spec::lock::Numbered;
 
@@ -82,7 +82,7 @@ fn say_whether_locked(report: &Report, locked: bool, lines: &mut Lines) {
 /// $OUT_DIR/murmur/
 ///   handover.txt       numbers, fingerprints and findings, for the macros
 ///   descriptor.binpb   for reflection and JSON
-///   contracts.rs       what `murmur::main!` embeds: the descriptor and the files below
+///   contracts.rs       what `murmur::main!` embeds: the descriptor, the files below, and whose clients are served
 ///   proto/**           what `cargo murmur sync` would commit
 ///   schema/**
 /// ```
@@ -91,20 +91,24 @@ fn files(report: &Report, handover: String) -> Vec<(String, Vec<u8>)> {
     let mut files =
         vec![(name.to_owned(), handover.into_bytes()), ("descriptor.binpb".to_owned(), report.descriptor_set())];
     let outputs = report.outputs();
-    files.push(("contracts.rs".to_owned(), contracts(&outputs).into_bytes()));
+    files.push(("contracts.rs".to_owned(), contracts(&outputs, &emit::served(&report.review)).into_bytes()));
     files.extend(outputs.into_iter().map(|output| (output.path, output.text.into_bytes())));
     files
 }
 
 /// An expression that `murmur::app::Contracts` is made from. It names no crate, so that renames do not matter; paths are
 /// relative to the file itself.
-fn contracts(outputs: &[Output]) -> String {
+fn contracts(outputs: &[Output], served: &[(String, Vec<String>)]) -> String {
     let mut text = "(\n    include_bytes!(\"descriptor.binpb\").as_slice(),\n    &[\n".to_owned();
     for Output { path, .. } in outputs {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "        ({path:?}, include_str!({path:?})),");
     }
-    text.push_str("    ] as &[(&str, &str)],\n)\n");
+    let _ = writeln!(text, "    ] as &[(&str, &str)],\n    {},\n    &[", emit::REVISION);
+    for (service, fingerprints) in served {
+        let _ = writeln!(text, "        ({service:?}, &{fingerprints:?} as &[&str]),");
+    }
+    text.push_str("    ] as &[(&str, &[&str])],\n)\n");
     text
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn expand(arguments: TokenStream, build: &Build) -> TokenStream {
     let (contracts, missing) = if build.is_absent() {
         let message = "no build step ran; add `murmur_build::run()` to build.rs";
         let missing = assertion(codes::NO_BUILD_STEP, message, Span::call_site());
-        (quote!(#krate::app::Contracts { descriptor: &[], files: &[] }), missing)
+        (quote!(<#krate::app::Contracts as ::core::default::Default>::default()), missing)
     } else {
         let path = quote!(::core::concat!(::core::env!("OUT_DIR"), "/murmur/contracts.rs"));
         (quote!(#krate::app::Contracts::from(::core::include!(#path))), TokenStream::new())

@@ -26,8 +26,15 @@ pub(super) fn between(old: &Lock, new: &Lock) -> Vec<Change> {
     }
     maps(&old.messages, &new.messages, &mut out);
     maps(&old.enums, &new.enums, &mut out);
-    whole(&old.services, &new.services, "service", &mut out);
-    whole(&old.tables, &new.tables, "table", &mut out);
+    // Which clients are served follows from the rest.
+    whole(
+        &old.services,
+        &new.services,
+        |a, b| (&a.key, &a.value, &a.rpcs) == (&b.key, &b.value, &b.rpcs),
+        "service",
+        &mut out,
+    );
+    whole(&old.tables, &new.tables, PartialEq::eq, "table", &mut out);
     out
 }
 
@@ -35,14 +42,20 @@ fn push(out: &mut Vec<Change>, subject: &str, what: String) {
     out.push(Change { subject: subject.to_owned(), what });
 }
 
-fn whole<T: PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>, kind: &str, out: &mut Vec<Change>) {
+fn whole<T>(
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+    equal: impl Fn(&T, &T) -> bool,
+    kind: &str,
+    out: &mut Vec<Change>,
+) {
     for name in old.keys().filter(|name| !new.contains_key(*name)) {
         push(out, name, format!("{kind} removed"));
     }
     for (name, after) in new {
         match old.get(name) {
             None => push(out, name, format!("new {kind}")),
-            Some(before) if before != after => push(out, name, format!("{kind} changed")),
+            Some(before) if !equal(before, after) => push(out, name, format!("{kind} changed")),
             Some(_) => {}
         }
     }

@@ -42,6 +42,11 @@ fn parts(shape: &str) -> Parts<'_> {
     }
 }
 
+/// The type in a shape's text: `Money` of `optional Money`.
+pub fn type_of(shape: &str) -> &str {
+    parts(shape).ty
+}
+
 /// Scalars of one group are written alike.
 fn group(ty: &str) -> &str {
     match ty {

@@ -29,6 +29,7 @@ use crate::names;
 
 pub use json::Json;
 
+pub use contract::REVISION;
 pub(crate) use contract::rpcs as pipeline_rpcs;
 
 /// Where the lock lies, relative to the user's package.
@@ -50,10 +51,11 @@ pub struct Output {
 pub fn outputs(review: &Review, crate_name: &str) -> Vec<Output> {
     let schema = &review.schema;
     let mut out = vec![Output { path: LOCK.to_owned(), text: review.lock.to_string() }];
-    for file in files(review, crate_name) {
+    let files = files(review, crate_name);
+    for file in &files {
         // Every protobuf compiler brings these itself.
         if !file.path.starts_with("google/") {
-            out.push(Output { path: format!("proto/{}", file.path), text: text::text(&file) });
+            out.push(Output { path: format!("proto/{}", file.path), text: text::text(file) });
         }
     }
     let mut json = |path: String, json: Json| out.push(Output { path, text: format!("{json}\n") });
@@ -95,6 +97,13 @@ fn table_files(table: &str) -> [String; 3] {
 /// A serialized `google.protobuf.FileDescriptorSet` of the package and everything it imports, in the order of imports.
 pub fn descriptor_set(review: &Review, crate_name: &str) -> Vec<u8> {
     descriptor::set(&files(review, crate_name))
+}
+
+/// The full name of each service, and the fingerprints of the contracts whose clients it answers, the present one last.
+pub fn served(review: &Review) -> Vec<(String, Vec<String>)> {
+    let Review { schema, lock, .. } = review;
+    let full = |name: &str| format!("{}.{name}", schema.package);
+    lock.services.iter().map(|(name, service)| (full(name), service.serves.clone())).collect()
 }
 
 fn files(review: &Review, crate_name: &str) -> Vec<file::File> {

@@ -316,3 +316,15 @@ fn the_methods_that_names_knows_are_those_of_the_template() {
     methods.sort_unstable();
     assert_eq!(rpcs, methods);
 }
+
+/// A client says which revision it was made by: see `REVISION`.
+#[test]
+fn who_adds_a_field_to_murmurs_own_messages_counts_it() {
+    let descriptors = descriptor_set(&review(&page_traffic()), "page_traffic");
+    let text: String = descriptors.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        (REVISION, crate::fingerprint::hash(&text)),
+        (1, 18_367_395_609_036_394_251),
+        "the next REVISION, and the number on the left here"
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Fact, HOLE, Lock, MAX_ENUM, MAX_FIELD, Numbered, Service, Table};
+use super::{Entry, Fact, HOLE, Lock, MAX_ENUM, MAX_FIELD, Numbered, Service, Table, served};
 use crate::codes::{self, Code};
 use crate::diff::rules;
 use crate::emit::pipeline_rpcs;
@@ -64,6 +64,7 @@ impl Lock {
         plan.messages(schema);
         plan.enums(schema);
         plan.services(schema);
+        plan.served(self);
         plan.tables(schema);
         plan
     }
@@ -122,10 +123,18 @@ impl Plan {
                     key: service.key.clone(),
                     value: service.value.to_string(),
                     rpcs: pipeline_rpcs(service),
+                    serves: Vec::new(),
                 };
                 (service.name.clone(), facts)
             })
             .collect();
+    }
+
+    fn served(&mut self, old: &Lock) {
+        let new = &self.lock;
+        let served = new.services.iter().map(|(name, service)| served::served(old, new, name, service));
+        let served: Vec<_> = served.collect();
+        self.lock.services.values_mut().zip(served).for_each(|(service, served)| service.serves = served);
     }
 
     fn tables(&mut self, schema: &Schema) {

@@ -23,6 +23,7 @@
 //! key PageTrafficKey
 //! value Traffic
 //! rpc Get PageTrafficServiceGetRequest -> PageTrafficServiceGetResponse
+//! serves 4e1c0fd0a1a3c0b7             contracts whose clients are answered, the present one last
 //!
 //! [table page_traffic_v1]
 //! key 1:string                        numbers and types: a rename moves no stored key
@@ -40,6 +41,7 @@
 
 mod assign;
 mod parse;
+mod served;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -158,6 +160,8 @@ pub struct Service {
     pub value: String,
     /// By name: `Request -> Response`, `Request -> stream Response`.
     pub rpcs: BTreeMap<String, String>,
+    /// Fingerprints of the contracts whose clients are answered rightly, the present one last.
+    pub serves: Vec<String>,
 }
 
 /// A table as its stored items rely on it.

@@ -165,7 +165,11 @@ fn read_service(into: &mut Service, line: &str) -> Result<(), String> {
             let (name, types) = rest.split_once(' ').ok_or("an rpc is `rpc Name Request -> Response`")?;
             into.rpcs.insert(name.to_owned(), types.to_owned());
         }
-        _ => return Err(format!("`{word}` is not known in a service; expected `key`, `value` or `rpc`")),
+        "serves" if rest.len() == 16 && rest.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            into.serves.push(rest.to_owned());
+        }
+        "serves" => return Err(format!("`{rest}` is no fingerprint of a contract; restore the line from git")),
+        _ => return Err(format!("`{word}` is not known in a service; expected `key`, `value`, `rpc` or `serves`")),
     }
     Ok(())
 }

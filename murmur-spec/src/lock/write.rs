@@ -23,6 +23,9 @@ impl fmt::Display for Lock {
             for (rpc, types) in &service.rpcs {
                 writeln!(f, "rpc {rpc} {types}")?;
             }
+            for fingerprint in &service.serves {
+                writeln!(f, "serves {fingerprint}")?;
+            }
         }
         for (name, table) in &self.tables {
             writeln!(f, "\n[table {name}]\nkey {}", table.key)?;

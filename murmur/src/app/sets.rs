@@ -97,7 +97,7 @@ mod tests {
     async fn a_person_combines_sets() {
         let world = world().await;
         let entry = Entry::of::<Visits, crate::engine::Json>();
-        let contracts = Contracts { descriptor: &DESCRIPTOR, files: &[] };
+        let contracts = Contracts { descriptor: &DESCRIPTOR, ..Contracts::default() };
         let server = Server::Local(world.with_visits().in_process().unwrap());
         let service = Service::new(server, &contracts, &entry).unwrap();
         let home = (entry.parse_key)(&["home".to_owned()]).unwrap();

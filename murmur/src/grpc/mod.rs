@@ -22,6 +22,7 @@
 
 pub(crate) mod channel;
 mod client;
+mod contract;
 mod handler;
 mod health;
 mod hosted;

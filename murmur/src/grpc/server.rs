@@ -20,6 +20,7 @@ use tonic::service::Routes;
 #[cfg(feature = "tls")]
 use super::Tls;
 use super::Watching;
+use super::contract::Contracts;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
@@ -69,6 +70,7 @@ impl Server {
             most: MAX_REQUEST,
             #[cfg(feature = "tls")]
             tls: None,
+            contracts: Contracts::default(),
         }
     }
 }
@@ -116,6 +118,7 @@ pub struct ServerBuilder {
     most: usize,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
+    contracts: Contracts,
 }
 
 impl ServerBuilder {
@@ -166,6 +169,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Refuse calls of a service from clients that were made from another contract than these: their fingerprints, as
+    /// `proto/murmur.lock` lists them, and the revision of Murmur's own messages. A client of `cargo murmur clients` says
+    /// which one it is made from in the header `murmur-contract`; who says none is answered.
+    #[must_use]
+    pub fn contract(mut self, service: &str, revision: u32, fingerprints: &[&str]) -> Self {
+        self.contracts.add(service, revision, fingerprints);
         self
     }
 
@@ -274,7 +286,7 @@ impl ServerBuilder {
         let generic = generic.map(|generic| Arc::new(generic) as Arc<dyn Rpc>);
         for rpc in served.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain(generic) {
             transcoder.check(rpc.name(), rpc.methods())?;
-            if let Some(other) = rpcs.insert(rpc.name().to_owned(), rpc) {
+            if let Some(other) = rpcs.insert(rpc.name().to_owned(), self.contracts.guard(rpc)) {
                 let what = format!("two pipelines have the service `{}`; rename one of them", other.name());
                 return Err(Error::new(ErrorKind::Configuration, what));
             }

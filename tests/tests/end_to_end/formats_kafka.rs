@@ -142,7 +142,7 @@ const ARGUMENTS: &str = "MURMUR_TEST_PROGRAM_ARGUMENTS";
 #[ignore = "run as a child by the tests below"]
 fn program() {
     let arguments = std::env::var(ARGUMENTS).unwrap();
-    let app = App::new("orders", (&[][..], &[][..]));
+    let app = App::new("orders", murmur::app::Contracts::default());
     let (which, arguments) = arguments.split_once(' ').unwrap();
     let app = match which {
         "described" => app.pipeline_in::<Turnovers, Confluent<Described<Orders>>>(),

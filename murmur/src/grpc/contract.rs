@@ -1,0 +1,132 @@
+//! Whether a client was made from a contract that the server still answers by.
+//!
+//! A client of `cargo murmur clients` says in a header which contract it knows: `1-4e1c0fd0a1a3c0b7`, the revision of
+//! Murmur's own messages and the fingerprint of the service. Numbers and types of fields follow from these, and so a
+//! client that is not known here could read a field as another one, or ask with one that nobody looks at. It is refused
+//! before anything is decoded. Who says nothing is answered: the check is the client's to ask for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use http::HeaderMap;
+use tonic::Status;
+
+use super::protocol::rpc::{Call, Method, Replies, Reply, Rpc};
+
+/// The header, in every protocol.
+const HEADER: &str = "murmur-contract";
+
+/// What the services of a server answer by.
+#[derive(Debug, Default)]
+pub(super) struct Contracts(HashMap<String, Known>);
+
+/// What one of them answers by.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    revision: u32,
+    /// The present one last.
+    fingerprints: Vec<String>,
+}
+
+impl Contracts {
+    pub(super) fn add(&mut self, service: &str, revision: u32, fingerprints: &[&str]) {
+        let known = self.0.entry(service.to_owned()).or_default();
+        known.revision = revision;
+        known.fingerprints.extend(fingerprints.iter().map(|fingerprint| (*fingerprint).to_owned()));
+    }
+
+    /// The same service, for clients of its contracts only; as it is where nothing is known of them.
+    pub(super) fn guard(&self, rpc: Arc<dyn Rpc>) -> Arc<dyn Rpc> {
+        match self.0.get(rpc.name()) {
+            Some(known) => Arc::new(Guarded { rpc, known: known.clone() }),
+            None => rpc,
+        }
+    }
+}
+
+impl Known {
+    fn check(&self, service: &str, headers: &HeaderMap) -> Result<(), Status> {
+        let Some(said) = headers.get(HEADER) else { return Ok(()) };
+        let said = said.to_str().unwrap_or_default();
+        let parts = said.split_once('-').and_then(|(revision, of)| Some((revision.parse::<u32>().ok()?, of)));
+        let Some((revision, fingerprint)) = parts else {
+            return Err(Status::invalid_argument(format!(
+                "`{HEADER}` is `<revision>-<fingerprint>`, as `cargo murmur clients` writes it"
+            )));
+        };
+        if revision > self.revision {
+            return Err(Status::failed_precondition(format!(
+                "this client was made by a newer Murmur than this server: it may ask for what is not known here, which \
+                 would be overlooked. Bring the server up to date, or make the client with the server's `cargo murmur \
+                 clients` (`{HEADER}` is revision {revision}, here {})",
+                self.revision
+            )));
+        }
+        if !self.fingerprints.iter().any(|known| known == fingerprint) {
+            let present = self.fingerprints.last().map(String::as_str).unwrap_or_default();
+            return Err(Status::failed_precondition(format!(
+                "this client was made from another contract of `{service}`, so that it could read its answers as something \
+                 else. Make it anew with `cargo murmur clients` from the definitions of this server; where the client is \
+                 the newer one, bring the server up to date first (`{HEADER}` is `{said}`, here `{}-{present}`)",
+                self.revision
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A service for clients of its contracts only.
+struct Guarded {
+    rpc: Arc<dyn Rpc>,
+    known: Known,
+}
+
+impl Rpc for Guarded {
+    fn name(&self) -> &str {
+        self.rpc.name()
+    }
+
+    fn methods(&self) -> &[Method] {
+        self.rpc.methods()
+    }
+
+    fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {
+        match self.known.check(self.name(), &call.headers) {
+            Ok(()) => self.rpc.unary(at, call),
+            Err(status) => ready(Err(status)).boxed(),
+        }
+    }
+
+    fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>> {
+        match self.known.check(self.name(), &call.headers) {
+            Ok(()) => self.rpc.stream(at, call),
+            Err(status) => ready(Err(status)).boxed(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn clients_of_a_contract_that_is_served_are_let_in() {
+        let known = Known { revision: 2, fingerprints: vec!["aaaa".into(), "bbbb".into()] };
+        let check = |said: Option<&'static str>| {
+            let headers = said.map(|said| (http::HeaderName::from_static(HEADER), said.parse().unwrap()));
+            known.check("shop.v1.LikesService", &headers.into_iter().collect()).map_err(|status| status.code())
+        };
+        for served in [None, Some("2-bbbb"), Some("2-aaaa"), Some("1-bbbb")] {
+            assert_eq!(check(served), Ok(()), "{served:?}");
+        }
+        for other in ["2-cccc", "3-bbbb", "2-", "0-BBBB"] {
+            assert_eq!(check(Some(other)), Err(Code::FailedPrecondition), "{other}");
+        }
+        for wrong in ["", "bbbb", "x-bbbb", "-bbbb"] {
+            assert_eq!(check(Some(wrong)), Err(Code::InvalidArgument), "{wrong}");
+        }
+    }
+}
