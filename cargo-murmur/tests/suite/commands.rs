@@ -25,6 +25,7 @@ fn a_new_project_is_synced() {
         "schema/dynamodb/page_traffic_v1.ttl.json",
         "schema/terraform/page_traffic_v1.tf.json",
         "schema/cloudformation.json",
+        "schema/openapi.json",
     ] {
         assert!(project.join(file).is_file(), "{file}");
     }

@@ -9,6 +9,8 @@ pub enum Json {
     Text(String),
     /// A whole number.
     Number(u64),
+    /// A whole number that may be below zero.
+    Signed(i64),
     /// True or false.
     Bool(bool),
     /// Values in order.
@@ -54,6 +56,7 @@ fn write(f: &mut fmt::Formatter<'_>, value: &Json, indent: Option<usize>) -> fmt
     match value {
         Json::Text(text) => write_text(f, text),
         Json::Number(number) => write!(f, "{number}"),
+        Json::Signed(number) => write!(f, "{number}"),
         Json::Bool(on) => write!(f, "{on}"),
         Json::List(items) => write_all(f, ('[', ']'), indent, items, write),
         Json::Object(entries) => write_all(f, ('{', '}'), indent, entries, |f, (name, value), indent| {
@@ -111,9 +114,9 @@ mod tests {
         let value = Json::object([
             ("text", Json::from("a \"quoted\"\\\n\u{1} é")),
             ("empty", Json::List(Vec::new())),
-            ("list", Json::List(vec![Json::Number(7), Json::Bool(true), Json::object::<&str>([])])),
+            ("list", Json::List(vec![Json::Number(7), Json::Signed(-7), Json::Bool(true), Json::object::<&str>([])])),
         ]);
-        let expected = serde_json::json!({"text": "a \"quoted\"\\\n\u{1} é", "empty": [], "list": [7, true, {}]});
+        let expected = serde_json::json!({"text": "a \"quoted\"\\\n\u{1} é", "empty": [], "list": [7, -7, true, {}]});
         for text in [value.to_string(), format!("{value:#}")] {
             assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
         }

@@ -8,6 +8,7 @@
 //! schema/dynamodb/<table>.ttl.json      UpdateTimeToLive
 //! schema/cloudformation.json            all tables
 //! schema/terraform/<table>.tf.json      one table each
+//! schema/openapi.json                   what HTTP with JSON reaches, of all services
 //! ```
 //!
 //! Nothing here reads a clock, a path of the machine or an order that could differ: equal definitions are equal bytes.
@@ -16,6 +17,7 @@ mod contract;
 mod descriptor;
 mod file;
 mod json;
+mod openapi;
 mod read;
 mod tables;
 mod text;
@@ -37,6 +39,9 @@ pub const LOCK: &str = "proto/murmur.lock";
 
 /// The template with all tables.
 const CLOUDFORMATION: &str = "schema/cloudformation.json";
+
+/// The paths of all services.
+const OPENAPI: &str = "schema/openapi.json";
 
 /// A file for the user's package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +73,9 @@ pub fn outputs(review: &Review, crate_name: &str) -> Vec<Output> {
     if !schema.tables.is_empty() {
         json(CLOUDFORMATION.into(), tables::cloudformation(schema));
     }
+    if !schema.services.is_empty() {
+        json(OPENAPI.into(), openapi::document(&files, crate_name));
+    }
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }
@@ -77,6 +85,9 @@ pub fn stale(lock: &Lock, review: &Review, crate_name: &str) -> Vec<String> {
     let mut out: Vec<String> = lock.tables.keys().flat_map(|table| table_files(table)).collect();
     if !lock.tables.is_empty() {
         out.push(CLOUDFORMATION.into());
+    }
+    if !lock.services.is_empty() {
+        out.push(OPENAPI.into());
     }
     if !lock.package.is_empty() {
         out.push(format!("proto/{}", names::file(&lock.package, crate_name)));

@@ -114,7 +114,7 @@ fn contracts_of_the_design_example() {
 #[test]
 fn contracts_of_everything() {
     let outputs = outputs(&with_history().1, "everything");
-    for path in [LOCK, "proto/shop/murmur/google/v1/everything.proto"] {
+    for path in [LOCK, OPENAPI, "proto/shop/murmur/google/v1/everything.proto"] {
         insta::assert_snapshot!(format!("everything-{}", path.replace('/', "-")), text_of(&outputs, path));
     }
 }

@@ -4,7 +4,8 @@ pub struct Contracts {
     /// A serialized `google.protobuf.FileDescriptorSet`: the package's own file and everything it imports.
     pub descriptor: &'static [u8],
     /// Every contract as a text, under the path that `cargo murmur sync` writes it to: `proto/.../x.proto`,
-    /// `schema/dynamodb/<table>.json`, `schema/cloudformation.json`, `schema/terraform/<table>.tf.json`.
+    /// `schema/dynamodb/<table>.json`, `schema/cloudformation.json`, `schema/terraform/<table>.tf.json`,
+    /// `schema/openapi.json`.
     pub files: &'static [(&'static str, &'static str)],
     /// The revision of Murmur's own messages.
     pub revision: u32,

@@ -16,6 +16,7 @@ pub(super) fn schema(app: &App, args: &SchemaArgs) -> Result<Exit> {
         SchemaKind::Dynamodb => "schema/dynamodb",
         SchemaKind::Cloudformation => "schema/cloudformation",
         SchemaKind::Terraform => "schema/terraform",
+        SchemaKind::Openapi => "schema/openapi",
     };
     // Where each pipeline has a file of its own, that file is named after the table.
     let table = args.pipeline.as_deref().map(|name| app.entry(name).map(|entry| format!("{}_v", entry.spec.name)));

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::page_views::Stream;
 
-const SERVICE: &str = "page_traffic.v1.PageTrafficService";
+pub(crate) const SERVICE: &str = "page_traffic.v1.PageTrafficService";
 const MINUTE: i64 = 60_000_000;
 
 /// A counted stream that is being served, and what is asked about it.
@@ -121,7 +121,7 @@ fn snake(json: &Value) -> Value {
 }
 
 /// The request of each method in protobuf's JSON.
-fn requests(served: &Served) -> BTreeMap<&'static str, Value> {
+pub(crate) fn requests(served: &Served) -> BTreeMap<&'static str, Value> {
     let key = json!({ "page_id": served.pages[0] });
     let keys: Vec<Value> = served.pages.iter().map(|page| json!({ "page_id": page })).collect();
     let at = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap().to_string();

@@ -14,6 +14,7 @@ mod kafka_secured;
 mod kill;
 mod letters_kafka;
 mod observed;
+mod openapi;
 mod otlp;
 mod page_views;
 mod readiness_kafka;

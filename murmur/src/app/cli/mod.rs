@@ -450,6 +450,8 @@ pub(super) enum SchemaKind {
     Cloudformation,
     /// The tables as Terraform JSON
     Terraform,
+    /// What HTTP with JSON reaches, as OpenAPI 3.1
+    Openapi,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,81 @@
+"""Holds documents of OpenAPI, and answers of a server, against each other.
+
+    check.py DOCUMENT...                  each is a document by the specification
+    check.py --answers DOCUMENT FILE      FILE has JSON lines {"path", "verb", "request", "status", "kind", "body"}; each
+                                          must be a request and an answer that the document describes
+
+Prints a line for all that is wrong, and ends with 1 then.
+"""
+
+import json
+import sys
+
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+wrong = []
+
+
+def resolve(document, value):
+    while "$ref" in value:
+        target = document
+        for name in value["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        value = target
+    return value
+
+
+def check(document, schema, instance, what):
+    # References are looked up from the root, so the schemas lie where the document has them.
+    whole = {**schema, "components": document["components"]}
+    validator = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for error in validator.iter_errors(instance):
+        wrong.append(f"{what}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
+
+
+def check_answer(document, answer):
+    path, verb, status = answer["path"], answer["verb"], str(answer["status"])
+    what = f"{verb} {path} {status}"
+    operation = document["paths"].get(path, {}).get(verb)
+    if operation is None:
+        return wrong.append(f"{what}: is not described")
+    if "request" in answer:
+        if verb == "post":
+            content = operation["requestBody"]["content"]
+        else:
+            content = next(p for p in operation["parameters"] if p.get("name") == "message")["content"]
+        check(document, content["application/json"]["schema"], answer["request"], f"{what}: request")
+    response = operation["responses"].get(status) or operation["responses"].get("default")
+    if response is None:
+        return wrong.append(f"{what}: the status is not described")
+    content = resolve(document, response)["content"].get(answer["kind"])
+    if content is None:
+        return wrong.append(f"{what}: `{answer['kind']}` is not described")
+    check(document, content["schema"], answer["body"], f"{what}: answer")
+
+
+arguments = sys.argv[1:]
+if arguments[0] == "--answers":
+    with open(arguments[1], encoding="utf-8") as file:
+        document = json.load(file)
+    with open(arguments[2], encoding="utf-8") as file:
+        answers = [json.loads(line) for line in file]
+    for answer in answers:
+        check_answer(document, answer)
+    print(f"{len(answers)} answers")
+else:
+    for name in arguments:
+        with open(name, encoding="utf-8") as file:
+            document = json.load(file)
+        for error in OpenAPIV31SpecValidator(document).iter_errors():
+            wrong.append(f"{name}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
+        # The validator above looks at the document, not at each schema by its own rules.
+        for schema, value in document["components"]["schemas"].items():
+            try:
+                Draft202012Validator.check_schema(value)
+            except Exception as error:
+                wrong.append(f"{name}: {schema}: {error}")
+    print(f"{len(arguments)} documents")
+for line in wrong:
+    print(line)
+sys.exit(bool(wrong))

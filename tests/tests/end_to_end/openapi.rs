@@ -1,0 +1,135 @@
+//! The emitted OpenAPI is a document by its specification, and what a server answers is what it says.
+
+use std::path::PathBuf;
+
+use murmur_tests::process::{self, success, target};
+use murmur_tests::{tools, workspace};
+use serde_json::{Value, json};
+
+use crate::foreign_clients::{SERVICE, Served, requests, served};
+
+fn checker() -> String {
+    workspace().join("tests/clients/openapi/check.py").display().to_string()
+}
+
+fn document(example: &str) -> String {
+    workspace().join("examples").join(example).join("schema/openapi.json").display().to_string()
+}
+
+/// The document of a pipeline with every kind of field, as the tests of `murmur-spec` keep it.
+fn everything() -> PathBuf {
+    let kept = "murmur-spec/src/emit/snapshots/murmur_spec__emit__tests__everything-schema-openapi.json.snap";
+    let kept = std::fs::read_to_string(workspace().join(kept)).unwrap();
+    let folder = target().join("tmp");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("everything.openapi.json");
+    std::fs::write(&path, kept.splitn(3, "---\n").nth(2).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn the_documents_are_valid() {
+    let [first, second, third] = ["page-traffic", "git-activity", "service-health"].map(document);
+    let everything = everything();
+    let arguments = [&*checker(), &*first, &*second, &*third, everything.to_str().unwrap()];
+    let said = success(tools::openapi(), &arguments);
+    assert_eq!(said.trim(), "4 documents");
+}
+
+/// What came of a call, as the checker reads it.
+fn call(verb: &str, path: &str, request: Option<&Value>, more: &[&str], served: &Served) -> Value {
+    let url = format!("{}{path}", served.server.url());
+    // The longest deadline there is: a machine that is busy has nothing to do with schemas.
+    let common = ["-sS", "-w", "\n%{http_code} %{content_type}", "-H", "connect-timeout-ms: 30000"];
+    let output = process::output("curl", &[&common, more, &[&*url]].concat());
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (body, end) = said.rsplit_once('\n').unwrap();
+    let (status, kind) = end.split_once(' ').unwrap();
+    let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body));
+    let mut answer = json!({ "path": path, "verb": verb, "status": status, "kind": kind, "body": body });
+    if let Some(request) = request {
+        answer["request"] = request.clone();
+    }
+    answer
+}
+
+fn post(path: &str, request: &Value, served: &Served) -> Value {
+    let body = request.to_string();
+    call("post", path, Some(request), &["-H", "content-type: application/json", "-d", &body], served)
+}
+
+fn get(path: &str, request: &Value, served: &Served) -> Value {
+    let message = format!("message={request}");
+    let asked = ["-G", "-d", "connect=v1", "-d", "encoding=json", "--data-urlencode", &message];
+    call("get", path, Some(request), &asked, served)
+}
+
+/// Whether the document describes them all; what is wrong otherwise.
+fn check(answers: &[Value], name: &str) -> Result<String, String> {
+    let lines: Vec<String> = answers.iter().map(Value::to_string).collect();
+    let file = target().join("tmp").join(name);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let arguments = [&*checker(), "--answers", &*document("page-traffic"), file.to_str().unwrap()];
+    let output = process::output(tools::openapi(), &arguments);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(said) } else { Err(said) }
+}
+
+#[test]
+fn answers_of_the_server_are_as_the_document_says() {
+    let served = served();
+    let path = |method: &str| format!("/{SERVICE}/{method}");
+    let statuses = |answers: &[Value]| answers.iter().map(|answer| answer["status"].clone()).collect::<Vec<_>>();
+    let mut answers = Vec::new();
+    let requests = requests(&served);
+    for (method, request) in requests.iter().filter(|(method, _)| **method != "Watch") {
+        let mut request = request.clone();
+        request["options"] = json!({ "explain": true });
+        answers.push(post(&path(method), &request, &served));
+        answers.push(get(&path(method), &request, &served));
+    }
+    for page in &served.pages {
+        let query = json!({ "pipeline": "page_traffic", "key": [page] });
+        answers.push(post("/murmur.v1.QueryService/Query", &query, &served));
+        answers.push(get("/murmur.v1.QueryService/Query", &query, &served));
+    }
+    answers.push(post("/murmur.v1.QueryService/ListPipelines", &json!({}), &served));
+    for page in ["/", "/healthz", "/readyz"] {
+        answers.push(call("get", page, None, &[], &served));
+    }
+    assert!(statuses(&answers).iter().all(|status| status == "200"), "{answers:#?}");
+
+    let sets = [json!({ "key": { "pageId": "/home" } }), json!({ "key": { "pageId": "/about" } })];
+    let mut refused = vec![
+        // No field of the example is a DistinctSet.
+        post(&path("CombineSets"), &json!({ "sets": sets, "operation": "SET_OPERATION_UNION" }), &served),
+        post(&path("Get"), &json!({}), &served),
+        get(&path("GetWindow"), &json!({ "key": { "pageId": "/home" } }), &served),
+        post(&path("GetWindow"), &json!({ "key": { "pageId": "/home" }, "window": "-5s" }), &served),
+        post("/murmur.v1.QueryService/Query", &json!({ "pipeline": "none" }), &served),
+    ];
+    let json_kind = "content-type: application/json";
+    refused.push(call("post", &path("Get"), None, &["-H", json_kind, "-d", r#"{"kee": 1}"#], &served));
+    refused.push(call("post", &path("Get"), None, &["-H", "content-type: text/xml", "-d", "<key/>"], &served));
+    let other = ["-H", json_kind, "-H", "murmur-contract: 1-0123456789abcdef", "-d", r#"{"key": {"pageId": "/home"}}"#];
+    refused.push(call("post", &path("Get"), None, &other, &served));
+    assert_eq!(statuses(&refused), ["400", "400", "400", "400", "404", "400", "415", "400"], "{refused:#?}");
+    assert_eq!(refused[7]["body"]["code"], "failed_precondition", "{refused:#?}");
+    answers.extend(refused);
+
+    let said = check(&answers, "answers.jsonl").unwrap();
+    assert_eq!(said.trim(), format!("{} answers", answers.len()));
+
+    // The check sees what is wrong.
+    let mut wrong = answers[..1].to_vec();
+    assert!(wrong[0]["body"]["value"]["views"].is_string(), "{wrong:?}");
+    wrong[0]["body"]["value"]["views"] = json!(7);
+    wrong[0]["body"]["answer"].as_object_mut().unwrap().remove("presence");
+    wrong[0]["request"]["kee"] = json!(1);
+    let said = check(&wrong, "wrong-answers.jsonl").unwrap_err();
+    for part in ["answer: value/views: 7 is not of type 'string'", "'presence' is a required", "('kee' was unexpected)"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+}
