@@ -56,6 +56,12 @@ pub(crate) enum Verb {
     /// Show how the contracts would change
     #[command(after_help = examples!["cargo murmur diff", "cargo murmur diff -o json"])]
     Diff(ReadArgs),
+    /// Make a package for each language that asks the pipelines: typed, with retries, deadlines and a token
+    #[command(after_help = examples![
+        "cargo murmur clients --lang rust,python,typescript,java --out clients",
+        "cargo murmur clients --lang go --out clients --go-module example.com/shop/page-traffic-client",
+    ])]
+    Clients(ClientsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +107,52 @@ pub(crate) struct ReadArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientsArgs {
+    /// Which languages, with commas between them
+    #[arg(long, value_enum, value_delimiter = ',', required = true, value_name = "LANGUAGE")]
+    pub(crate) lang: Vec<Language>,
+    /// The path of the module for Go; the name of the package with `-client` without it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) go_module: Option<String>,
+    /// The group of the artifact for Maven; the protobuf package without it
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) java_group: Option<String>,
+    /// The folder that gets a folder for each of them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+/// A language that clients are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// A distribution for pip
+    Python,
+    /// A module with its protobuf code; takes Go
+    Go,
+    /// An artifact for Maven
+    Java,
+    /// A crate
+    Rust,
+    /// A package for npm, for Node and browsers
+    Typescript,
+}
+
+impl Language {
+    /// The folder of its package.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Go => "go",
+            Self::Java => "java",
+            Self::Rust => "rust",
+            Self::Typescript => "typescript",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

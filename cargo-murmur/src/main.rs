@@ -12,6 +12,7 @@
 mod accept;
 mod check;
 mod cli;
+mod clients;
 mod diff;
 mod new;
 mod print;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Sync(args) => sync::sync(args),
         Verb::Accept(args) => accept::accept(args),
         Verb::Diff(args) => diff::diff(args),
+        Verb::Clients(args) => clients::clients(args),
     };
     let exit = done.unwrap_or_else(|failure| {
         print::note(format_args!("error: {failure}"));

@@ -48,6 +48,7 @@ use std::path::{Path, PathBuf};
 pub use client::client;
 #[cfg(feature = "descriptor")]
 pub use descriptor::descriptor;
+pub use manifest::About;
 pub use project::{Project, Root};
 pub use report::{Finding, Report, Spot, Unparsed, Unreadable};
 pub use sync::{Behind, How, Refused};

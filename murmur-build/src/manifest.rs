@@ -32,10 +32,36 @@ pub(crate) struct Manifest {
     pub(crate) is_workspace: bool,
     /// `[features]`.
     pub(crate) features: BTreeMap<String, Vec<String>>,
+    /// What `[package]` says of the package, or `[workspace.package]` where this is a workspace.
+    pub(crate) about: About,
+    /// What of it only the workspace says.
+    pub(crate) inherited_about: Vec<String>,
     /// `[package.metadata.murmur] package`.
     pub(crate) package: Option<String>,
     /// `[package.metadata.murmur] roots`.
     pub(crate) roots: Vec<String>,
+}
+
+/// What a package says of itself; empty where it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// `1.2.3`.
+    pub version: String,
+    /// An expression of SPDX.
+    pub license: String,
+    /// Where its source is.
+    pub repository: String,
+}
+
+impl About {
+    fn part(&mut self, key: &str) -> Option<&mut String> {
+        Some(match key {
+            "version" => &mut self.version,
+            "license" => &mut self.license,
+            "repository" => &mut self.repository,
+            _ => return None,
+        })
+    }
 }
 
 /// A target that is spelled out.
@@ -90,9 +116,30 @@ impl Manifest {
         runtimes
     }
 
+    /// What the package says of itself, with what the workspace of this text says for it.
+    pub(crate) fn about(&self, workspace: Option<&Self>) -> About {
+        let (mut about, mut whole) = (self.about.clone(), workspace.map(|of| of.about.clone()).unwrap_or_default());
+        for key in &self.inherited_about {
+            if let (Some(part), Some(of)) = (about.part(key), whole.part(key)) {
+                part.clone_from(of);
+            }
+        }
+        about
+    }
+
     fn entry(&mut self, section: &str, key: &str, value: &str) {
         match (section, key) {
             ("package", "name") => self.name = text(value).unwrap_or_default(),
+            ("package" | "workspace.package", key)
+                if self.about.part(key.split('.').next().unwrap_or(key)).is_some() =>
+            {
+                let name = key.split('.').next().unwrap_or(key);
+                match (text(value), self.about.part(name)) {
+                    (Some(text), Some(part)) if name == key => *part = text,
+                    // `version.workspace = true`, `version = { workspace = true }`
+                    _ => self.inherited_about.push(name.to_owned()),
+                }
+            }
             ("package.metadata.murmur", "package") => self.package = text(value),
             ("package.metadata.murmur", "roots") => self.roots = texts(value),
             ("lib" | "bin" | "example", "name") => {
@@ -242,6 +289,18 @@ mod tests {
         ] {
             assert_eq!(Manifest::read(text).runtimes(None), [name], "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_package_says_of_itself_may_stand_in_the_workspace() {
+        let workspace = Manifest::read("[workspace.package]\nversion = \"2.3.4\"\nlicense = \"MIT\"");
+        let manifest = Manifest::read(
+            "[package]\nname = \"shop\"\nversion.workspace = true\nlicense = { workspace = true }\nrepository = \"https://x\"",
+        );
+        let about = manifest.about(Some(&workspace));
+        assert_eq!((&*about.version, &*about.license, &*about.repository), ("2.3.4", "MIT", "https://x"));
+        let alone = Manifest::read("[package]\nname = \"shop\"\nversion = \"1.0.0\"");
+        assert_eq!(alone.about(Some(&workspace)), About { version: "1.0.0".into(), ..About::default() });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use murmur_spec::names;
 
 use crate::cfg::Cfg;
-use crate::manifest::{Manifest, Target};
+use crate::manifest::{About, Manifest, Target};
 
 /// A package of Cargo, as far as reading its pipelines needs it.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Project {
     pub name: String,
     /// Where its crates begin.
     pub roots: Vec<Root>,
+    /// What it says of itself there.
+    pub about: About,
     pub(crate) package: String,
     pub(crate) runtimes: Vec<String>,
     pub(crate) cfg: Cfg,
@@ -65,14 +67,15 @@ impl Project {
                 path.display()
             ));
         }
-        let runtimes = manifest.runtimes(workspace(dir, &manifest).as_ref());
+        let workspace = workspace(dir, &manifest);
         Ok(Self {
             roots: roots(dir, &manifest),
+            about: manifest.about(workspace.as_ref()),
             cfg: cfg(&manifest)?,
             dir: dir.to_owned(),
+            runtimes: manifest.runtimes(workspace.as_ref()),
             name: manifest.name,
             package,
-            runtimes,
         })
     }
 
@@ -85,7 +88,7 @@ impl Project {
 
 /// The manifest that a package inherits from, when it inherits anything: the nearest one above with a workspace.
 fn workspace(dir: &Path, manifest: &Manifest) -> Option<Manifest> {
-    if manifest.inherited.is_empty() {
+    if manifest.inherited.is_empty() && manifest.inherited_about.is_empty() {
         return None;
     }
     let read = |dir: &Path| std::fs::read_to_string(dir.join("Cargo.toml")).ok().map(|text| Manifest::read(&text));

@@ -234,7 +234,7 @@ fn what_cannot_be_read_is_said_with_its_place() {
 #[test]
 fn every_command_helps_with_examples_and_exit_codes() {
     let here = checkout();
-    for command in ["new", "check", "sync", "accept", "diff"] {
+    for command in ["new", "check", "sync", "accept", "diff", "clients"] {
         let help = murmur(here, &[command, "--help"]);
         assert_eq!(help.code, 0);
         for part in ["Examples:", &format!("cargo murmur {command}"), "Exit codes:", "2  out of date"] {

@@ -8,7 +8,21 @@ use crate::names;
 pub(super) fn set(files: &[File]) -> Vec<u8> {
     let mut out = Writer::default();
     for file in files {
-        out.message(1, |out| write_file(out, file, files));
+        out.message(1, |out| write_file(out, file, files, false));
+    }
+    out.bytes
+}
+
+/// The bytes of a `CodeGeneratorRequest` for all files but protobuf's own, with their comments. The numbers are those of
+/// `google/protobuf/compiler/plugin.proto`.
+pub(super) fn request(files: &[File], parameter: &str) -> Vec<u8> {
+    let mut out = Writer::default();
+    for file in files.iter().filter(|file| !file.path.starts_with("google/")) {
+        out.text(1, &file.path);
+    }
+    out.text(2, parameter);
+    for file in files {
+        out.message(15, |out| write_file(out, file, files, true));
     }
     out.bytes
 }
@@ -48,7 +62,7 @@ impl Writer {
     }
 }
 
-fn write_file(out: &mut Writer, file: &File, all: &[File]) {
+fn write_file(out: &mut Writer, file: &File, all: &[File], with_comments: bool) {
     out.text(1, &file.path);
     out.text(2, &file.package);
     for import in &file.imports {
@@ -66,7 +80,42 @@ fn write_file(out: &mut Writer, file: &File, all: &[File]) {
     if !file.options.is_empty() {
         out.message(8, |out| write_options(out, &file.options));
     }
+    if with_comments {
+        out.message(9, |out| write_comments(out, file));
+    }
     out.text(12, "proto3");
+}
+
+/// A `SourceCodeInfo`: what stands before each thing, found by the numbers and places of the fields that lead to it. Where
+/// in a file that is, nobody knows, as there is none.
+fn write_comments(out: &mut Writer, file: &File) {
+    let mut say = |path: &[usize], docs: &[String]| {
+        if docs.is_empty() {
+            return;
+        }
+        let lines: String =
+            docs.iter().map(|line| if line.is_empty() { "\n".into() } else { format!(" {line}\n") }).collect();
+        out.message(1, |out| {
+            let packed = |out: &mut Writer, field, numbers: &[usize]| {
+                out.message(field, |out| numbers.iter().for_each(|number| out.varint(*number as u64)));
+            };
+            packed(out, 1, path);
+            packed(out, 2, &[0, 0, 0]);
+            out.text(3, &lines);
+        });
+    };
+    for (at, message) in file.messages.iter().enumerate() {
+        say(&[4, at], &message.docs);
+        in_order(message).enumerate().for_each(|(of, field)| say(&[4, at, 2, of], &field.docs));
+    }
+    for (at, item) in file.enums.iter().enumerate() {
+        say(&[5, at], &item.docs);
+        item.values.iter().enumerate().for_each(|(of, value)| say(&[5, at, 2, of], &value.docs));
+    }
+    for (at, service) in file.services.iter().enumerate() {
+        say(&[6, at], &service.docs);
+        service.methods.iter().enumerate().for_each(|(of, method)| say(&[6, at, 2, of], &method.docs));
+    }
 }
 
 fn write_options(out: &mut Writer, options: &[(String, Value)]) {

@@ -13,6 +13,7 @@
 //!
 //! Nothing here reads a clock, a path of the machine or an order that could differ: equal definitions are equal bytes.
 
+mod client;
 mod contract;
 mod descriptor;
 mod file;
@@ -31,6 +32,7 @@ use crate::names;
 
 pub use json::Json;
 
+pub use client::Client;
 pub use contract::REVISION;
 pub(crate) use contract::rpcs as pipeline_rpcs;
 
