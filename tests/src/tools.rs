@@ -31,6 +31,21 @@ pub fn grpcurl() -> PathBuf {
     tool("grpcurl").join("bin/grpcurl")
 }
 
+/// Python with what builds a client and what it runs on.
+pub fn client_python() -> PathBuf {
+    tool("client-python").join("client-python/bin/python")
+}
+
+/// The `node_modules` that build a client in TypeScript and that it runs on.
+pub fn client_typescript() -> PathBuf {
+    tool("client-typescript").join("client-typescript/node_modules")
+}
+
+/// buf, which comes with what builds a client in TypeScript.
+pub fn buf() -> PathBuf {
+    client_typescript().join(".bin/buf")
+}
+
 /// Python with validators of OpenAPI.
 pub fn openapi() -> PathBuf {
     tool("openapi").join("openapi/bin/python")

@@ -14,12 +14,26 @@ use crate::page_views::Stream;
 pub(crate) const SERVICE: &str = "page_traffic.v1.PageTrafficService";
 const MINUTE: i64 = 60_000_000;
 
+/// Names of pages, and for how long each was viewed.
+const EDGES: [(&str, u64); 8] = [
+    ("", u64::MAX),
+    ("/", i64::MAX as u64),
+    ("a|b", i64::MAX as u64 + 1),
+    ("a/b?c=d#e%2Ff g", (1 << 53) + 1),
+    ("\u{e4}\u{65e5}\u{672c}\u{1f980}", 0),
+    ("\"\\'{}", 1),
+    ("line\nbreak\ttab", 2),
+    ("\u{1}\u{7f}\u{feff}", 3),
+];
+
 /// A counted stream that is being served, and what is asked about it.
 pub(crate) struct Served {
     pub(crate) stream: Stream,
     pub(crate) server: Server,
     /// Two pages, the first of them the busiest; a page that was never viewed.
     pub(crate) pages: [String; 3],
+    /// Pages with names that are easily taken for something else, each viewed once, for as long as numbers go.
+    pub(crate) edges: Vec<String>,
     /// In seconds; on the edges of slots.
     pub(crate) start: i64,
     pub(crate) end: i64,
@@ -40,14 +54,23 @@ pub(crate) fn served() -> Arc<Served> {
 
 impl Served {
     fn start() -> Self {
-        let stream = Stream::generate(20_000, 100, 7);
+        let generated = Stream::generate(20_000, 100, 7);
+        let newest = generated.views.views.iter().map(|view| view.at).max().unwrap();
+        let at = jiff::Timestamp::from_microsecond(newest).unwrap().to_string();
+        let mut lines = std::fs::read_to_string(&generated.file).unwrap();
+        for (page, dwell) in EDGES {
+            let view = json!({ "page_id": page, "user_id": "somebody", "dwell_ms": dwell, "viewed_at": at });
+            lines.push_str(&view.to_string());
+            lines.push('\n');
+        }
+        let stream = Stream::of(&lines);
         let store = stream.store("served");
         stream.count_into(&store);
         let server = Server::start(example("page-traffic"), &["serve", "--store", &process::store(&store)]);
-        let newest = stream.views.views.iter().map(|view| view.at).max().unwrap();
         let end = newest.div_euclid(MINUTE) * 60;
         let pages = ["/home", "/articles/1", "/never"].map(str::to_owned);
-        Self { stream, server, pages, start: end - 1_200, end, window: 600, step: 300 }
+        let edges = EDGES.map(|(page, _)| page.to_owned()).to_vec();
+        Self { stream, server, pages, edges, start: end - 1_200, end, window: 600, step: 300 }
     }
 
     fn question(&self) -> String {
@@ -55,7 +78,7 @@ impl Served {
         json!({ "pages": pages, "start": start, "end": end, "window": window, "step": step }).to_string()
     }
 
-    fn truth(&self, start: i64, end: i64) -> BTreeMap<String, Truth> {
+    pub(crate) fn truth(&self, start: i64, end: i64) -> BTreeMap<String, Truth> {
         self.stream.views.truth(start * 1_000_000, end * 1_000_000)
     }
 
@@ -89,7 +112,7 @@ impl Served {
     }
 }
 
-fn assert_reply(method: &str, reply: &Value, truth: Option<&Truth>) {
+pub(crate) fn assert_reply(method: &str, reply: &Value, truth: Option<&Truth>) {
     let present = reply.get("present").and_then(Value::as_bool).unwrap_or(false);
     assert_eq!(present, truth.is_some(), "{method}: {reply}");
     if let Some(Err(wrong)) = truth.map(|truth| truth.compare(&reply["value"])) {
@@ -98,7 +121,7 @@ fn assert_reply(method: &str, reply: &Value, truth: Option<&Truth>) {
 }
 
 /// `lowerCamelCase` names as `snake_case`, but for the names of the methods.
-fn snake(json: &Value) -> Value {
+pub(crate) fn snake(json: &Value) -> Value {
     fn name(name: &str) -> String {
         let is_method = name.starts_with(char::is_uppercase);
         name.chars().fold(String::new(), |mut out, c| {

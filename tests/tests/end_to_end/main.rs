@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout, reason = "cargo shows it when a test fails")]
 
 mod beside_kafka;
+mod buf;
+mod clients;
 mod command_line;
 mod conformance;
 mod estimates;

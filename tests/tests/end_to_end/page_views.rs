@@ -20,12 +20,17 @@ impl Stream {
     pub(crate) fn generate(events: u64, keys: u64, seed: u64) -> Self {
         let [events, keys, seed] = [events, keys, seed].map(|number| number.to_string());
         let arguments = ["generate", "--events", &events, "--keys", &keys, "--seed", &seed];
-        let lines = process::success(example("page-traffic"), &arguments);
+        let stream = Self::of(&process::success(example("page-traffic"), &arguments));
+        assert_eq!((stream.views.views.len() + stream.views.malformed.len()).to_string(), events);
+        stream
+    }
+
+    /// The stream with these lines.
+    pub(crate) fn of(lines: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("views.jsonl");
-        fs::write(&file, &lines).unwrap();
-        let views = Views::read(&lines);
-        assert_eq!((views.views.len() + views.malformed.len()).to_string(), events);
+        fs::write(&file, lines).unwrap();
+        let views = Views::read(lines);
         Self { folder, file, views }
     }
 

@@ -1,0 +1,138 @@
+// Calls every method of the client that `cargo murmur clients` has made for page-traffic.
+//
+//	ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
+//	ask URL one           makes one call with a token; prints how it ended
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	client "page-traffic-client"
+	pb "page-traffic-client/page_traffic/v1"
+	"page-traffic-client/page_traffic/v1/murmur"
+)
+
+// Long, as a machine that is busy is no reason to fail.
+const patience = 300 * time.Second
+
+type of struct {
+	Page       string
+	Start, End int64
+}
+
+type question struct {
+	Pages, Edges []string
+	Start, End   int64
+	Window, Step int64
+	Zone         string
+	Presence     map[string]of
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return value
+}
+
+// The name of a code as gRPC writes it.
+func code(err error) string {
+	names := map[codes.Code]string{
+		codes.OK: "OK", codes.Unavailable: "UNAVAILABLE", codes.Internal: "INTERNAL",
+		codes.ResourceExhausted: "RESOURCE_EXHAUSTED", codes.InvalidArgument: "INVALID_ARGUMENT",
+	}
+	if name, known := names[status.Code(err)]; known {
+		return name
+	}
+	return err.Error()
+}
+
+func plain(message proto.Message) json.RawMessage {
+	return must(protojson.Marshal(message))
+}
+
+func entries(all []*pb.PageTrafficEntry) map[string][]json.RawMessage {
+	out := []json.RawMessage{}
+	for _, entry := range all {
+		out = append(out, plain(entry))
+	}
+	return map[string][]json.RawMessage{"entries": out}
+}
+
+func keys(pages []string) []*client.PageTrafficKey {
+	var out []*client.PageTrafficKey
+	for _, page := range pages {
+		out = append(out, &client.PageTrafficKey{PageId: page})
+	}
+	return out
+}
+
+func main() {
+	url, asked := os.Args[1], os.Args[2]
+	ctx := context.Background()
+	if asked == "one" {
+		asking := must(client.NewPageTrafficClient(url, client.WithToken("secret"), client.WithTimeout(patience)))
+		_, err := asking.Get(ctx, &client.PageTrafficKey{PageId: "/home"})
+		fmt.Println(string(must(json.Marshal(code(err)))))
+		return
+	}
+	var q question
+	if err := json.Unmarshal([]byte(asked), &q); err != nil {
+		log.Fatal(err)
+	}
+	asking := must(client.NewPageTrafficClient(url, client.WithTimeout(patience)))
+	defer asking.Close()
+	pages := keys(q.Pages)
+	key := pages[0]
+	start, end := time.Unix(q.Start, 0), time.Unix(q.End, 0)
+	window, step := time.Duration(q.Window)*time.Second, time.Duration(q.Step)*time.Second
+	today := &murmur.Calendar{Days: 1, Zone: q.Zone}
+
+	var watched *pb.PageTrafficServiceWatchResponse
+	for reply, err := range asking.Watch(ctx, key, 0) {
+		watched = must(reply, err)
+		break
+	}
+	presence := map[string]string{}
+	for name, of := range q.Presence {
+		of := must(asking.Range(ctx, &client.PageTrafficKey{PageId: of.Page}, time.Unix(of.Start, 0), time.Unix(of.End, 0)))
+		presence[name] = of.GetAnswer().GetPresence().String()
+	}
+	_, combined := asking.CombineSets(ctx, []*pb.PageTrafficServiceSetOperand{
+		{Key: key}, {Key: pages[1], Window: durationpb.New(window)},
+	}, murmur.SetOperation_SET_OPERATION_UNION, "")
+	explaining := asking.Reading(&murmur.ReadOptions{Explain: true})
+	answers := map[string]any{
+		"replies": map[string]any{
+			"Get":           plain(must(asking.Get(ctx, key))),
+			"GetMany":       entries(must(asking.GetMany(ctx, pages))),
+			"GetWindow":     plain(must(asking.Window(ctx, key, window, end))),
+			"GetWindowMany": entries(must(asking.WindowMany(ctx, pages, window, end))),
+			"GetRange":      plain(must(asking.Range(ctx, key, start, end))),
+			"GetRangeMany":  entries(must(asking.RangeMany(ctx, pages, start, end))),
+			"Series":        plain(must(asking.Series(ctx, key, start, end, step))),
+			"Watch":         plain(watched),
+		},
+		"today": []json.RawMessage{
+			plain(must(asking.Calendar(ctx, key, today, end))),
+			plain(must(asking.CalendarMany(ctx, pages, today, end))[0]),
+			plain(must(asking.CalendarSeries(ctx, key, today, end, &murmur.CalendarStep{Days: 1})).GetPoints()[0]),
+		},
+		"edges":     entries(must(asking.GetMany(ctx, keys(q.Edges)))),
+		"presence":  presence,
+		"explained": must(explaining.Get(ctx, key)).GetAnswer().GetExplanation() != nil,
+		"combined":  code(combined),
+	}
+	fmt.Println(string(must(json.Marshal(answers))))
+}

@@ -1,0 +1,41 @@
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use murmur_tests::process::{self, command, target};
+use murmur_tests::workspace;
+
+use super::{assert_answers, assert_one_call, made};
+
+/// A program that asks by the client, built with the checks that Go has for code.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let package = made("go");
+        let folder = package.join("ask");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(workspace().join("tests/clients/made/go/ask.go"), folder.join("ask.go")).unwrap();
+        let program = package.join("ask/ask");
+        for arguments in [&["vet", "./..."][..], &["build", "-o", program.to_str().unwrap(), "./ask"]] {
+            // What the module needs is what it says it needs.
+            let mut command = command("go", arguments);
+            // What it builds on the way takes more than a temporary folder in memory may have.
+            command.current_dir(&package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
+            let output = command.output();
+            let output = output.unwrap_or_else(|error| panic!("`go` is missing on this machine: {error}"));
+            assert!(output.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let formatted = command("gofmt", &["-l", "."]).current_dir(&package).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&formatted.stdout), "", "not as gofmt writes it");
+        program
+    })
+}
+
+#[test]
+fn the_client_in_go_asks_everything() {
+    assert_answers(|url, question| process::json(program(), &[url, question]));
+}
+
+#[test]
+fn a_call_in_go_is_tried_again_while_the_server_is_not_available() {
+    assert_one_call(|url| process::json(program(), &[url, "one"]));
+}

@@ -1,0 +1,43 @@
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use murmur_tests::process::{self, command, target};
+use murmur_tests::workspace;
+
+use super::{assert_answers, assert_one_call, made_into};
+
+/// A program that asks by the client, with what the workspace has of crates already.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        // Outside of the workspace, which would have to list it.
+        let folder = tempfile::tempdir().unwrap();
+        let client = made_into(&workspace().join("examples/page-traffic"), "rust", folder.path());
+        let ask = folder.path().join("ask");
+        std::fs::create_dir_all(ask.join("src")).unwrap();
+        let kept = workspace().join("tests/clients/made/rust");
+        let manifest = std::fs::read_to_string(kept.join("Cargo.toml.in")).unwrap();
+        std::fs::write(ask.join("Cargo.toml"), manifest.replace("CLIENT", client.to_str().unwrap())).unwrap();
+        std::fs::copy(kept.join("main.rs"), ask.join("src/main.rs")).unwrap();
+        std::fs::copy(workspace().join("Cargo.lock"), ask.join("Cargo.lock")).unwrap();
+        // Beside those of the workspace, and not in them: other features make other files of the same names there.
+        let built = target().join("tmp/clients/rust-target");
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+        let mut build = command(cargo, &["build", "--quiet", "--offline"]);
+        build.current_dir(&ask).env("CARGO_TARGET_DIR", &built).env("RUSTFLAGS", "-D warnings");
+        // What is built once and run twice needs nothing to debug it with.
+        let output = build.env("CARGO_PROFILE_DEV_DEBUG", "0").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        built.join("debug/ask")
+    })
+}
+
+#[test]
+fn the_client_in_rust_asks_everything() {
+    assert_answers(|url, question| process::json(program(), &[url, question]));
+}
+
+#[test]
+fn a_call_in_rust_is_tried_again_while_the_server_is_not_available() {
+    assert_one_call(|url| process::json(program(), &[url, "one"]));
+}

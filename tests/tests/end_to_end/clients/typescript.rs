@@ -1,0 +1,53 @@
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use murmur_tests::process::{self, command};
+use murmur_tests::{tools, workspace};
+use serde_json::Value;
+
+use super::{assert_answers, assert_one_call, made};
+
+/// The client, built as npm does it, with a program in its folder that asks by it.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let package = made("typescript");
+        let modules = package.join("node_modules");
+        if !modules.exists() {
+            std::os::unix::fs::symlink(tools::client_typescript(), &modules).unwrap();
+        }
+        let output = command("npm", &["run", "build"]).current_dir(&package).output();
+        let output = output.unwrap_or_else(|error| panic!("`npm` is missing on this machine: {error}"));
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        let program = package.join("ask.mjs");
+        std::fs::copy(workspace().join("tests/clients/made/typescript/ask.mjs"), &program).unwrap();
+        program
+    })
+}
+
+fn ask(url: &str, question: &str) -> Value {
+    process::json("node", &[program().to_str().unwrap(), url, question])
+}
+
+#[test]
+fn the_client_in_typescript_asks_everything() {
+    assert_answers(ask);
+}
+
+#[test]
+fn a_call_in_typescript_is_tried_again_while_the_server_is_not_available() {
+    assert_one_call(|url| ask(url, "one"));
+}
+
+/// What is installed for the tests is what the package asks for.
+#[test]
+fn the_client_in_typescript_is_tested_with_the_versions_that_it_names() {
+    let read = |path: PathBuf| -> Value { serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap() };
+    let [package, tested] =
+        [made("typescript"), workspace().join("tests/clients/made/typescript")].map(|at| read(at.join("package.json")));
+    assert_eq!(package["devDependencies"], tested["devDependencies"]);
+    for (name, version) in package["dependencies"].as_object().unwrap() {
+        assert_eq!(version.as_str().unwrap().trim_start_matches('^'), tested["dependencies"][name], "{name}");
+    }
+}
