@@ -1,5 +1,6 @@
 //! The one error type of the runtime.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What went wrong, for a program to decide on.
@@ -45,6 +46,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     context: String,
+    field: Option<Cow<'static, str>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -54,13 +56,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A new error; `context` names the thing and, where there is one, the way out.
     pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
-        Self { kind, context: context.into(), source: None }
+        Self { kind, context: context.into(), field: None, source: None }
     }
 
     /// Attach the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Say which field of a request this is about, as the `.proto` names it: `window`, `calendar.zone`.
+    #[must_use]
+    pub fn of_field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = Some(field.into());
         self
     }
 
@@ -74,7 +83,7 @@ impl Error {
     /// The same error for one more of those who asked together; its source is in the text.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self::new(self.kind, self.to_string())
+        Self { field: self.field.clone(), ..Self::new(self.kind, self.to_string()) }
     }
 
     /// What went wrong, for a program.
@@ -85,6 +94,11 @@ impl Error {
     /// The sentence for a person, without the source.
     pub fn context(&self) -> &str {
         &self.context
+    }
+
+    /// The field of the request that it is about, where there is one.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 
     /// Whether sending the same request again can help.

@@ -21,6 +21,8 @@ pub mod aggregate;
 pub mod app;
 #[doc(hidden)]
 pub mod codegen;
+#[cfg(test)]
+mod emitted;
 pub mod engine;
 pub mod error;
 pub mod event;

@@ -61,26 +61,33 @@ impl Question {
     /// Refuse what has no answer; the error names the field of the request.
     pub fn check(&self) -> Result<()> {
         let Self { as_of: _, quantiles, ranks, elements } = self;
-        let counted =
-            [("`quantiles`", quantiles.len()), ("`ranks`", ranks.len()), ("`texts` and `integers`", elements.len())];
-        if let Some((field, asked)) = counted.into_iter().find(|(_, asked)| *asked > Self::MOST) {
+        let counted = [
+            ("`quantiles`", QUANTILES, quantiles.len()),
+            ("`ranks`", RANKS, ranks.len()),
+            ("`texts` and `integers`", "options.question", elements.len()),
+        ];
+        if let Some((field, path, asked)) = counted.into_iter().find(|(_, _, asked)| *asked > Self::MOST) {
             let most = Self::MOST;
-            return Err(refused(format!(
-                "{field}: {asked} are asked for, {most} at most are possible; split the request"
-            )));
+            let why = format!("{field}: {asked} are asked for, {most} at most are possible; split the request");
+            return Err(refused(path, why));
         }
         if let Some(share) = quantiles.iter().find(|share| !(0.0..=1.0).contains(*share)) {
-            return Err(refused(format!("`quantiles` has {share}; a quantile is a share from 0 to 1, such as 0.99")));
+            let why = format!("`quantiles` has {share}; a quantile is a share from 0 to 1, such as 0.99");
+            return Err(refused(QUANTILES, why));
         }
         if ranks.iter().any(|value| value.is_nan()) {
-            return Err(refused("`ranks` has NaN, which has no place in an order".into()));
+            return Err(refused(RANKS, "`ranks` has NaN, which has no place in an order".into()));
         }
         Ok(())
     }
 }
 
-fn refused(why: String) -> Error {
-    Error::new(ErrorKind::InvalidArgument, why)
+/// Where the requests of the service have them.
+const QUANTILES: &str = "options.question.quantiles";
+const RANKS: &str = "options.question.ranks";
+
+fn refused(field: &'static str, why: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, why).of_field(field)
 }
 
 #[cfg(test)]

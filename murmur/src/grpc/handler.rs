@@ -10,6 +10,7 @@ use tonic::Status;
 use super::interval::{self, set};
 use super::messages::*;
 use super::protocol::rpc::{Call, Method, Part, Replies, Reply as Answered, Rpc, decode, encode};
+use super::refusal::{self, Reason};
 use super::status;
 use super::truth::truth;
 use super::watch::{self, Watching};
@@ -164,6 +165,10 @@ impl<P: Pipeline> Rpc for Handler<P> {
         METHODS
     }
 
+    fn explain(&self, status: Status) -> Status {
+        refusal::explained(status)
+    }
+
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Answered, Status>> {
         self.call(at, call.message).map_ok(Answered::from).boxed()
     }
@@ -188,7 +193,8 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
         async move {
             let QueryRequest { pipeline: _, key, window, start, end, options, calendar } = request;
             let ask = interval::any(window, calendar, start, end)?;
-            let key = P::Key::parse(&key).map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
+            let key =
+                P::Key::parse(&key).map_err(|why| Reason::FIELD_INVALID.of_field("key", format!("`key`: {why}")))?;
             let (reader, consistency) = self.how(options)?;
             let answer = reader.ask(&key, ask, consistency).await.map_err(|e| status::of(&e))?;
             let response = value_response(answer);

@@ -4,13 +4,14 @@ use std::num::NonZeroU32;
 
 use tonic::Status;
 
+use super::refusal::Reason;
 use crate::query::{Ask, Every};
 use crate::time::{CalendarUnit, CalendarUnits, Span, TimeRange, Timestamp, Zone};
 use crate::wire::types::{Calendar, CalendarStep};
 
 /// A field that a request must have.
-pub(super) fn set<T>(field: Option<T>, name: &str) -> Result<T, Status> {
-    field.ok_or_else(|| Status::invalid_argument(format!("`{name}` is not set")))
+pub(super) fn set<T>(field: Option<T>, name: &'static str) -> Result<T, Status> {
+    field.ok_or_else(|| Reason::FIELD_MISSING.of_field(name, format!("`{name}` is not set")))
 }
 
 /// `[start, end)`.
@@ -24,7 +25,8 @@ pub(super) fn last(window: Option<Span>, calendar: Option<Calendar>, end: Option
         (Some(span), None) => Ok(Ask::Window { span, end }),
         (None, Some(calendar)) => by_calendar(&calendar, end),
         (Some(_), Some(_)) => Err(one_of("window", "calendar")),
-        (None, None) => Err(Status::invalid_argument(
+        (None, None) => Err(Reason::FIELD_MISSING.of_field(
+            "window",
             "neither `window` nor `calendar` is set; set one of them, such as \"calendar\": {\"days\": 7, \"zone\": \
              \"Europe/Berlin\"}",
         )),
@@ -40,7 +42,9 @@ pub(super) fn any(
 ) -> Result<Ask, Status> {
     match (&window, &calendar, start) {
         (None, None, None) if end.is_none() => Ok(Ask::Retention),
-        (None, None, None) => Err(Status::invalid_argument("`end` needs `window`, `calendar` or `start` beside it")),
+        (None, None, None) => {
+            Err(Reason::FIELD_INVALID.of_field("end", "`end` needs `window`, `calendar` or `start` beside it"))
+        }
         (None, None, Some(_)) => range(start, end),
         (Some(_), _, Some(_)) => Err(one_of("window", "start")),
         (None, Some(_), Some(_)) => Err(one_of("calendar", "start")),
@@ -57,7 +61,9 @@ pub(super) fn of_series(
 ) -> Result<Ask, Status> {
     match (start, calendar) {
         (Some(_), Some(_)) => Err(one_of("calendar", "start")),
-        (None, None) => Err(Status::invalid_argument("neither `start` nor `calendar` is set; set one of them")),
+        (None, None) => {
+            Err(Reason::FIELD_MISSING.of_field("start", "neither `start` nor `calendar` is set; set one of them"))
+        }
         (start, None) => range(start, end.or(Some(now))),
         (None, Some(calendar)) => by_calendar(calendar, end),
     }
@@ -109,18 +115,18 @@ fn of_calendar(Calendar { days, weeks, months, zone, .. }: &Calendar) -> Result<
     units("calendar", [*days, *weeks, *months], zone)
 }
 
-fn units(field: &str, counts: [u32; 3], zone: &str) -> Result<CalendarUnits, Status> {
+fn units(field: &'static str, counts: [u32; 3], zone: &str) -> Result<CalendarUnits, Status> {
     let mut given = UNITS.into_iter().zip(counts).filter_map(|(unit, count)| Some((unit, NonZeroU32::new(count)?)));
     let (Some((unit, count)), None) = (given.next(), given.next()) else {
-        return Err(Status::invalid_argument(format!(
-            "`{field}` needs exactly one of `days`, `weeks` and `months`, from 1 on"
-        )));
+        return Err(Reason::FIELD_INVALID
+            .of_field(field, format!("`{field}` needs exactly one of `days`, `weeks` and `months`, from 1 on")));
     };
     let zone = if zone.is_empty() { Ok(Zone::utc()) } else { zone.parse() };
-    let zone = zone.map_err(|why: String| Status::invalid_argument(format!("`{field}.zone`: {why}")))?;
+    let path = format!("{field}.zone");
+    let zone = zone.map_err(|why: String| Reason::FIELD_INVALID.of_field(path, format!("`{field}.zone`: {why}")))?;
     Ok(CalendarUnits { count, unit, zone })
 }
 
-fn one_of(one: &str, other: &str) -> Status {
-    Status::invalid_argument(format!("`{one}` and `{other}` cannot both be set; take one of them"))
+fn one_of(one: &'static str, other: &str) -> Status {
+    Reason::FIELD_INVALID.of_field(one, format!("`{one}` and `{other}` cannot both be set; take one of them"))
 }

@@ -32,6 +32,7 @@ mod pages;
 mod port;
 mod protocol;
 mod query_service;
+mod refusal;
 mod router;
 mod server;
 mod service;

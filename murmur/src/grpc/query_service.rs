@@ -9,6 +9,7 @@ use tonic::Status;
 use super::handler::AnyPipeline;
 use super::messages::{ListPipelinesRequest, ListPipelinesResponse, QueryRequest};
 use super::protocol::rpc::{Call, Method, Replies, Reply, Rpc, decode, encode};
+use super::refusal::{self, Reason};
 
 pub(super) struct QueryService {
     pub(super) pipelines: Vec<Arc<dyn AnyPipeline>>,
@@ -37,7 +38,8 @@ impl QueryService {
 
     fn unknown(&self, name: &str) -> Status {
         let known: Vec<String> = self.pipelines.iter().map(|pipeline| format!("`{}`", pipeline.info().name)).collect();
-        Status::not_found(format!("there is no pipeline `{name}`; this server has {}", known.join(", ")))
+        let text = format!("there is no pipeline `{name}`; this server has {}", known.join(", "));
+        Reason::PIPELINE_UNKNOWN.of_field("pipeline", text)
     }
 }
 
@@ -48,6 +50,10 @@ impl Rpc for QueryService {
 
     fn methods(&self) -> &[Method] {
         METHODS
+    }
+
+    fn explain(&self, status: Status) -> Status {
+        refusal::explained(status)
     }
 
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use super::pages::Pages;
 use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native};
+use super::refusal;
 
 /// All services of a server.
 pub(super) struct Services {
@@ -101,13 +102,13 @@ impl Services {
         let path = path.to_owned();
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
-            return connect::no_such(format!("there is nothing at `{path}`; `GET /` lists what there is"));
+            return connect::no_such(&absent(format!("there is nothing at `{path}`")));
         };
         let Some(rpc) = self.rpcs.get(service) else {
             frame::discard(request.into_body()).await;
-            return connect::no_such(format!("there is no service `{service}`; `GET /` lists what there is"));
+            return connect::no_such(&absent(format!("there is no service `{service}`")));
         };
-        connect::answer(&**rpc, method, request, &self.terms).await
+        connect::answer(rpc, method, request, &self.terms).await
     }
 }
 
@@ -185,6 +186,11 @@ impl Guarded {
         }
         Some(Err(shutting_down()))
     }
+}
+
+/// What is asked for is not there.
+fn absent(what: String) -> Status {
+    refusal::explained(Status::unimplemented(format!("{what}; `GET /` lists what there is")))
 }
 
 fn shutting_down() -> Status {

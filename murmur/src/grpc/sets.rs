@@ -6,6 +6,7 @@ use super::handler::Handler;
 use super::interval::{self, set};
 use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
 use super::protocol::rpc::encode;
+use super::refusal::Reason;
 use super::status;
 use super::truth::truth;
 use crate::pipeline::Pipeline;
@@ -21,7 +22,8 @@ impl<P: Pipeline> Handler<P> {
             types::SetOperation::Intersection => SetOperation::Intersection,
             types::SetOperation::Difference => SetOperation::Difference,
             types::SetOperation::Unspecified => {
-                return Err(Status::invalid_argument(
+                return Err(Reason::FIELD_MISSING.of_field(
+                    "operation",
                     "`operation` is not set; set it to SET_OPERATION_UNION, SET_OPERATION_INTERSECTION or \
                      SET_OPERATION_DIFFERENCE",
                 ));

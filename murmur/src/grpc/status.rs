@@ -1,23 +1,26 @@
 //! What a caller is told about an error.
 
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use super::channel::broken;
+use super::refusal::Reason;
 use crate::{Error, ErrorKind};
 
-/// The status of an error. Errors that are not the caller's say only their kind; the log has the rest, since the
+/// The status of an error. Errors that are not the caller's say only their reason; the log has the rest, since the
 /// context may carry keys and paths.
 pub(super) fn of(error: &Error) -> Status {
-    let code = match error.kind() {
-        ErrorKind::InvalidArgument => Code::InvalidArgument,
-        ErrorKind::NotFound => Code::NotFound,
-        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
-        ErrorKind::Overflow => Code::OutOfRange,
-        ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
-        ErrorKind::Unavailable | ErrorKind::Ambiguous => Code::Unavailable,
-        ErrorKind::Corrupt => Code::DataLoss,
-        _ => Code::Internal,
+    let reason = match error.kind() {
+        ErrorKind::InvalidArgument => Reason::FIELD_INVALID,
+        ErrorKind::NotFound => Reason::STATE_MISSING,
+        ErrorKind::ResourceExhausted => Reason::READS_EXHAUSTED,
+        ErrorKind::Overflow => Reason::NUMBER_OVERFLOW,
+        ErrorKind::DeadlineExceeded => Reason::DEADLINE_PASSED,
+        ErrorKind::Unavailable | ErrorKind::Ambiguous => Reason::STORE_UNAVAILABLE,
+        ErrorKind::Corrupt => Reason::STORED_VALUE_CORRUPT,
+        _ => Reason::INTERNAL,
     };
+    let code = reason.code;
     let message = match code {
         Code::InvalidArgument | Code::NotFound | Code::ResourceExhausted | Code::OutOfRange => error.context(),
         Code::DeadlineExceeded => "the deadline passed",
@@ -28,7 +31,10 @@ pub(super) fn of(error: &Error) -> Status {
     if matches!(code, Code::DataLoss | Code::Internal | Code::Unavailable) {
         tracing::error!(%error, ?code, "a query failed");
     }
-    Status::new(code, message)
+    match error.field() {
+        Some(field) => reason.of_field(field.to_owned(), message),
+        None => reason.status(message),
+    }
 }
 
 /// What a client makes of a status.
@@ -42,9 +48,15 @@ pub(super) fn error(status: Status) -> Error {
         Code::ResourceExhausted => ErrorKind::ResourceExhausted,
         Code::OutOfRange => ErrorKind::Overflow,
         Code::DeadlineExceeded | Code::Cancelled => ErrorKind::DeadlineExceeded,
+        Code::Unauthenticated | Code::PermissionDenied => ErrorKind::Denied,
         Code::Unavailable => ErrorKind::Unavailable,
         Code::DataLoss => ErrorKind::Corrupt,
         _ => ErrorKind::Internal,
     };
-    Error::new(kind, status.message())
+    let violations = status.get_details_bad_request().map(|refused| refused.field_violations).unwrap_or_default();
+    let error = Error::new(kind, status.message());
+    match violations.into_iter().next() {
+        Some(violation) => error.of_field(violation.field),
+        None => error,
+    }
 }

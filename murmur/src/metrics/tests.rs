@@ -7,10 +7,10 @@ pub(crate) mod spans;
 #[cfg(feature = "metrics")]
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::catalogue::ALL;
 use super::*;
+use crate::emitted::is_up_to_date;
 
 /// The page of Prometheus after something was done on this thread.
 #[cfg(feature = "metrics")]
@@ -57,16 +57,6 @@ fn names_say_unit_and_kind() {
             assert!(bounds.is_sorted_by(|a, b| a < b) && !bounds.is_empty(), "{name}");
         }
     }
-}
-
-/// Compare a file of the documentation with what it is made of, or write it.
-fn is_up_to_date(name: &str, made: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
-    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
-        std::fs::write(&path, made).unwrap();
-    }
-    let stands = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(stands == made, "docs/{name} is not what it is made of; `BLESS=1` with this test writes it again");
 }
 
 #[test]

@@ -23,7 +23,8 @@ impl Limits {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!("`keys` has {asked} keys; at most {} are possible, so split the call", self.keys),
-            ));
+            )
+            .of_field("keys"));
         }
         Ok(())
     }
@@ -56,7 +57,8 @@ impl Limits {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!("`step` makes {points} points; at most {} are possible, so take a longer step", self.items),
-            ));
+            )
+            .of_field("step"));
         }
         Ok(())
     }

@@ -83,28 +83,33 @@ impl Plan {
             Ask::Range(range) => (range, range.end.since(range.start), "start"),
             Ask::Calendar { .. } if edges != Edges::Exact => {
                 return Err(refused(
+                    "edges",
                     "`edges`: days, weeks and months have edges of their own; ask for them without `edges`",
                 ));
             }
             Ask::Calendar { units, whole, end } => {
                 let end = end.unwrap_or_else(|| now.saturating_add(Span::from_micros(1)));
                 let range = if whole { units.whole_before(end) } else { units.before(end) };
-                (range.map_err(refused)?, units.least(), "calendar")
+                (range.map_err(|why| refused("calendar", why))?, units.least(), "calendar")
             }
         };
         let Some(keep) = window.retention() else {
-            return Err(refused("this pipeline keeps one value over all time and no window; use `Get`"));
+            return Err(refused(field, "this pipeline keeps one value over all time and no window; use `Get`"));
         };
         if asked.is_empty() {
-            return Err(refused(match field {
-                "window" => "`window` must be longer than nothing".to_owned(),
-                _ => format!("`start` {} is not before `end` {}", asked.start, asked.end),
-            }));
+            return Err(refused(
+                field,
+                match field {
+                    "window" => "`window` must be longer than nothing".to_owned(),
+                    _ => format!("`start` {} is not before `end` {}", asked.start, asked.end),
+                },
+            ));
         }
         if span > keep {
-            return Err(refused(format!(
-                "`{field}` asks for {span}, but only {keep} are kept; ask for at most {keep}"
-            )));
+            return Err(refused(
+                field,
+                format!("`{field}` asks for {span}, but only {keep} are kept; ask for at most {keep}"),
+            ));
         }
         let edges = edges.cut(tiling, asked, now);
         Ok(Self::over(tiling, asked, edges, floor(window, tiling, now)))
@@ -165,6 +170,6 @@ pub(super) fn kept(window: &Window, tiling: &Tiling, now: Timestamp) -> TimeRang
     retained(tiling, floor(window, tiling, now))
 }
 
-fn refused(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidArgument, why)
+fn refused(field: &'static str, why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, why).of_field(field)
 }

@@ -37,7 +37,7 @@ impl Points {
     /// The steps of a plan, counted from where the request began.
     pub(super) fn new(plan: &Plan, tiling: &Tiling, every: Every, limits: &Limits) -> Result<Self> {
         let Some(slot) = tiling.slot_length() else {
-            return Err(refused("this pipeline keeps one value over all time and no series; use `Get`"));
+            return Err(refused("start", "this pipeline keeps one value over all time and no series; use `Get`"));
         };
         let points = match every {
             Every::Slot => Self::even(plan, slot, slot)?,
@@ -50,7 +50,7 @@ impl Points {
 
     fn even(plan: &Plan, slot: Span, step: Span) -> Result<Self> {
         if step.is_zero() || step.as_micros() % slot.as_micros() != 0 {
-            return Err(refused(format!("`step` {step} is not a multiple of the slot, {slot}")));
+            return Err(refused("step", format!("`step` {step} is not a multiple of the slot, {slot}")));
         }
         let cut = plan.cut;
         if plan.finest.is_none() {
@@ -72,12 +72,13 @@ impl Points {
         for edge in inner.take_while(|edge| *edge < plan.cut.end).take(limits.items + 1) {
             if tiling.floor_slot(edge) != edge {
                 let slot = tiling.slot_length().unwrap_or_default();
-                return Err(refused(format!(
+                let why = format!(
                     "`calendar_step`: a {} of {} begins at {edge}, within a slot of {slot}; ask for each with `calendar` \
                      of `GetWindow`, which says how far it was moved, or keep slots that end there",
                     units.unit.name(),
                     units.zone,
-                )));
+                );
+                return Err(refused("calendar_step", why));
             }
             // A unit that was left out begins where the next one does, and is no step.
             if edges.last() != Some(&edge) {
@@ -129,6 +130,6 @@ impl Points {
     }
 }
 
-fn refused(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidArgument, why)
+fn refused(field: &'static str, why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, why).of_field(field)
 }

@@ -351,7 +351,7 @@ pub(super) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
     let mut buffer = KeyBuf::default();
     match Key::encode(key, &mut buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),
-        Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}"))),
+        Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}")).of_field("key")),
     }
 }
 

@@ -47,7 +47,7 @@ impl<P: Pipeline> Reader<P> {
         let field = chosen::<P>(field)?;
         if sets.len() < 2 {
             let context = format!("`sets` has {}; two at least can be combined", sets.len());
-            return Err(Error::new(ErrorKind::InvalidArgument, context));
+            return Err(Error::new(ErrorKind::InvalidArgument, context).of_field("sets"));
         }
         self.inner.limits.check_keys(sets.len())?;
         let (mut made, mut answers): (Option<DistinctSet>, Vec<_>) = (None, Vec::with_capacity(sets.len()));
@@ -103,7 +103,7 @@ impl<P: Pipeline> Reader<P> {
 fn chosen<P: Pipeline>(field: &str) -> Result<&'static str> {
     let mut names = Vec::new();
     P::Aggregate::identity().sets(&mut |name, _| names.push(name));
-    let refused = |why: String| Err(Error::new(ErrorKind::InvalidArgument, why));
+    let refused = |why: String| Err(Error::new(ErrorKind::InvalidArgument, why).of_field("field"));
     let pipeline = P::SPEC.name;
     match (names.as_slice(), field) {
         ([], "") => refused(format!("`{pipeline}` has no `DistinctSet`, and other values are no sets")),

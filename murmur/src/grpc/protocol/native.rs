@@ -155,8 +155,7 @@ pub(in crate::grpc) async fn answer(
         let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         let replies = if method.streams {
-            let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
-            terms.drain.guard(replies, deadline.stream())
+            rpc::stream(rpc.clone(), at, call, &terms.drain).await?
         } else {
             let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call).await?;
             let parts = [Ok(Part::Message(message)), Ok(Part::Trailers(trailers))];
@@ -170,7 +169,7 @@ pub(in crate::grpc) async fn answer(
             respond(answered, &headers, wanted, frames(answered, parts, codec, wanted))
         }
         // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
-        Err(status) => refuse(answered, &status),
+        Err(status) => refuse(answered, &rpc.explain(status)),
     }
 }
 

@@ -1,15 +1,18 @@
 //! The one shape that all protocols call: a message and its metadata in, messages and their metadata out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument;
 
+use super::super::refusal::Reason;
+use super::super::router::Drain;
 use super::connect;
 use super::deadline::{Deadline, within};
 use crate::metrics::catalogue::QUERY_DURATION;
@@ -26,6 +29,12 @@ pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
 
     /// What it offers.
     fn methods(&self) -> &[Method];
+
+    /// A status that goes to a caller, with what the service wants to say beside its text. Those that the layer of the protocols
+    /// makes come bare.
+    fn explain(&self, status: Status) -> Status {
+        status
+    }
 
     /// Call a method with one reply. `at` is a place in [`methods`](Self::methods).
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>>;
@@ -111,6 +120,19 @@ pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, ca
     reply
 }
 
+/// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline or the server.
+pub(in crate::grpc) async fn stream(
+    rpc: Arc<dyn Rpc>,
+    at: usize,
+    call: Call,
+    drain: &Drain,
+) -> Result<Replies, Status> {
+    let deadline = call.deadline;
+    let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
+    let Replies { headers, parts } = drain.guard(replies, deadline.stream());
+    Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
+}
+
 /// `(service, method)` of a path `/<service>/<method>`.
 pub(in crate::grpc) fn split_path(path: &str) -> Option<(&str, &str)> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
@@ -126,7 +148,7 @@ pub(in crate::grpc) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Resu
 pub(in crate::grpc) fn encode(message: &impl prost::Message) -> Result<Vec<u8>, Status> {
     let length = message.encoded_len();
     if length > MAX_REPLY {
-        return Err(Status::resource_exhausted(format!(
+        return Err(Reason::REPLY_TOO_LARGE.status(format!(
             "the reply has {length} bytes, and at most {MAX_REPLY} are possible; ask for fewer keys or a longer step"
         )));
     }

@@ -24,7 +24,7 @@ pub(in crate::grpc) async fn raw(address: SocketAddr, request: &[u8]) -> String 
 
 pub(super) struct Reply {
     pub(super) status: u16,
-    headers: ::http::HeaderMap,
+    pub(super) headers: ::http::HeaderMap,
     body: Vec<u8>,
 }
 

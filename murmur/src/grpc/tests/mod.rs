@@ -8,6 +8,7 @@ mod maps;
 #[cfg(feature = "metrics")]
 mod measured;
 mod questions;
+mod refusals;
 mod serving;
 pub(crate) mod sets;
 #[cfg(feature = "otlp")]

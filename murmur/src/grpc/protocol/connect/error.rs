@@ -6,6 +6,7 @@ use http::StatusCode;
 use prost::Message;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 /// What Connect calls a code, and the HTTP status that goes with it.
 pub(in crate::grpc) fn code(code: Code) -> (&'static str, StatusCode) {
@@ -45,11 +46,40 @@ pub(super) fn object(status: &Status) -> Value {
 fn details(status: &Status) -> Vec<Value> {
     // A service may put anything there; what does not decode says nothing that could be passed on.
     let decoded = Details::decode(status.details()).unwrap_or_default();
+    let known = status.get_error_details();
     let detail = |any: prost_types::Any| {
         let name = any.type_url.rsplit('/').next().unwrap_or_default();
-        json!({ "type": name, "value": STANDARD_NO_PAD.encode(any.value) })
+        let mut detail = json!({ "type": name, "value": STANDARD_NO_PAD.encode(any.value) });
+        if let Some(debug) = debug(name, &known) {
+            detail["debug"] = debug;
+        }
+        detail
     };
     decoded.details.into_iter().map(detail).collect()
+}
+
+/// A detail as JSON, for people: it can be read where its bytes need the type. Those that Murmur's own services send.
+fn debug(name: &str, known: &ErrorDetails) -> Option<Value> {
+    match name {
+        "google.rpc.ErrorInfo" => known
+            .error_info()
+            .map(|info| json!({ "reason": info.reason, "domain": info.domain, "metadata": info.metadata })),
+        "google.rpc.BadRequest" => known.bad_request().map(|request| {
+            let violations = request.field_violations.iter();
+            let violations = violations.map(|of| json!({ "field": of.field, "description": of.description }));
+            json!({ "fieldViolations": violations.collect::<Vec<_>>() })
+        }),
+        "google.rpc.RetryInfo" => {
+            let delay = known.retry_info()?.retry_delay?;
+            Some(json!({ "retryDelay": format!("{}s", delay.as_secs_f64()) }))
+        }
+        "google.rpc.QuotaFailure" => known.quota_failure().map(|failure| {
+            let violations = failure.violations.iter();
+            let violations = violations.map(|of| json!({ "subject": of.subject, "description": of.description }));
+            json!({ "violations": violations.collect::<Vec<_>>() })
+        }),
+        _ => None,
+    }
 }
 
 /// The part of a `google.rpc.Status` that is looked at here.

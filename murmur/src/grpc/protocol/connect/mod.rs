@@ -7,6 +7,8 @@
 mod error;
 mod get;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY};
@@ -70,7 +72,7 @@ struct Read {
 
 /// Which method of which service.
 struct Called<'a> {
-    rpc: &'a dyn Rpc,
+    rpc: &'a Arc<dyn Rpc>,
     at: usize,
     method: &'a Method,
     terms: &'a Terms,
@@ -78,14 +80,15 @@ struct Called<'a> {
 
 /// Answer a call of a method by its name.
 pub(in crate::grpc) async fn answer(
-    rpc: &dyn Rpc,
+    rpc: &Arc<dyn Rpc>,
     method: &str,
     request: Request<Body>,
     terms: &Terms,
 ) -> Response<Body> {
-    let Some((at, method)) = rpc::find(rpc, method) else {
+    let Some((at, method)) = rpc::find(&**rpc, method) else {
         frame::discard(request.into_body()).await;
-        return no_such(format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name()));
+        let what = format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name());
+        return no_such(&rpc.explain(Status::unimplemented(what)));
     };
     let called = Called { rpc, at, method, terms };
     let may_get = method.reads && !method.streams;
@@ -128,13 +131,13 @@ impl Called<'_> {
             let message = compression.decompress(body, self.terms.most)?;
             self.unary(kind.encoding, message, deadline, head).await
         };
-        reply(kind, wanted, called.await)
+        reply(kind, wanted, called.await.map_err(|status| self.rpc.explain(status)))
     }
 
     async fn get(&self, mut head: Parts) -> Response<Body> {
         let (encoding, message) = match get::read(&head.uri, self.terms.most) {
             Ok(asked) => asked,
-            Err(status) => return failed(&status),
+            Err(status) => return failed(&self.rpc.explain(status)),
         };
         let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
         head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
@@ -142,7 +145,8 @@ impl Called<'_> {
             let deadline = Deadline::of(&head.headers)?;
             self.unary(encoding, message, deadline, head).await
         };
-        reply(Kind { streams: false, encoding }, wanted, called.await)
+        let called = called.await.map_err(|status| self.rpc.explain(status));
+        reply(Kind { streams: false, encoding }, wanted, called)
     }
 
     async fn unary(
@@ -155,7 +159,7 @@ impl Called<'_> {
         let codec = self.codec(encoding)?;
         let message = codec.request(message)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-        let reply = rpc::unary(self.rpc, self.at, self.method, call).await?;
+        let reply = rpc::unary(&**self.rpc, self.at, self.method, call).await?;
         Ok(Reply { message: codec.reply(reply.message)?, ..reply })
     }
 
@@ -167,10 +171,10 @@ impl Called<'_> {
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-            let replies = within(deadline.unary(), self.rpc.stream(self.at, call)).await?;
-            Ok((self.terms.drain.guard(replies, deadline.stream()), codec))
+            Ok((rpc::stream(self.rpc.clone(), self.at, call, &self.terms.drain).await?, codec))
         };
         let (replies, codec) = begun.await.unwrap_or_else(|status| {
+            let status = self.rpc.explain(status);
             let parts = stream::once(async { Err(status) }).boxed();
             (Replies { headers: HeaderMap::new(), parts }, Codec::Proto)
         });
@@ -275,8 +279,8 @@ fn failed(status: &Status) -> Response<Body> {
 }
 
 /// There is nothing at this path.
-pub(in crate::grpc) fn no_such(message: String) -> Response<Body> {
-    json(StatusCode::NOT_FOUND, &error::object(&Status::unimplemented(message)))
+pub(in crate::grpc) fn no_such(status: &Status) -> Response<Body> {
+    json(StatusCode::NOT_FOUND, &error::object(status))
 }
 
 /// The path can be called otherwise.

@@ -1,0 +1,174 @@
+//! Why a call is refused: one catalogue of reasons, and the `google.rpc` details that say them to a program.
+//!
+//! `docs/errors.md` is made from the catalogue.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// The domain of the reasons, as `google.rpc.ErrorInfo` has one.
+pub(super) const DOMAIN: &str = "murmur.dev";
+
+/// How long to wait before a call is sent again, when nothing better is known.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a call is refused, for a program to decide on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reason {
+    /// The reason of `ErrorInfo`.
+    pub(super) name: &'static str,
+    pub(super) code: Code,
+    /// What has happened.
+    pub(super) means: &'static str,
+    /// What to do about it.
+    pub(super) way_out: &'static str,
+}
+
+macro_rules! reasons {
+    ($($constant:ident: $code:ident, $means:literal, $way_out:literal;)*) => {
+        impl Reason {
+            $(
+                pub(super) const $constant: Self =
+                    Self { name: stringify!($constant), code: Code::$code, means: $means, way_out: $way_out };
+            )*
+            /// All of them, in the order of the reference.
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$constant),*];
+        }
+    };
+}
+
+reasons! {
+    FIELD_MISSING: InvalidArgument,
+        "The call needs a field that is not set",
+        "Set the field that `BadRequest` names";
+    FIELD_INVALID: InvalidArgument,
+        "A field has a value that cannot be asked for: a window longer than what is kept, a key that does not read, two fields of which one is possible",
+        "Change the field that `BadRequest` names; the text says to what";
+    REQUEST_UNREADABLE: InvalidArgument,
+        "The request is not a message of the method, or a header of the protocol is wrong: a body that is cut off, is no JSON of that message or does not decompress, a deadline that is no length of time",
+        "Make it from the method's contract; the text says what cannot be read";
+    PIPELINE_UNKNOWN: NotFound,
+        "The server has no pipeline of this name",
+        "Take one of those that the text or `ListPipelines` names";
+    STATE_MISSING: NotFound,
+        "The store has no table of this pipeline",
+        "Start a worker with `--create-tables`, or run `table ensure`";
+    NOT_OFFERED: Unimplemented,
+        "The service has no such method, or does not read bodies that are written or compressed like this one",
+        "See `GET /`, or ask by reflection, for what there is; a client may be newer than the server";
+    REQUEST_TOO_LARGE: ResourceExhausted,
+        "The request has more bytes than are read",
+        "Split it";
+    REPLY_TOO_LARGE: ResourceExhausted,
+        "The reply would have more bytes than are sent",
+        "Ask for fewer keys, or for longer steps";
+    READS_EXHAUSTED: ResourceExhausted,
+        "The answer needs more stored items than one call may read",
+        "Ask for a shorter interval or fewer keys";
+    NUMBER_OVERFLOW: OutOfRange,
+        "A number of the answer does not fit its type",
+        "Ask for a shorter interval, or give the aggregate a larger type";
+    DEADLINE_PASSED: DeadlineExceeded,
+        "The answer was not there in time",
+        "Ask for less, or with a longer deadline; the server stops at 30 seconds";
+    STORE_UNAVAILABLE: Unavailable,
+        "The store cannot be reached, or takes no more requests now",
+        "Call again after the time of `RetryInfo`; `/readyz` says why";
+    SHUTTING_DOWN: Unavailable,
+        "This server is being stopped",
+        "Call again after the time of `RetryInfo`: another one answers, or the one that comes after";
+    STORED_VALUE_CORRUPT: DataLoss,
+        "A stored value does not decode",
+        "The server's log names its tile; nothing was made up for it";
+    INTERNAL: Internal,
+        "A defect of the server",
+        "The server's log has more";
+}
+
+impl Reason {
+    /// The status of this reason with a text of its own.
+    pub(super) fn status(self, text: impl Into<String>) -> Status {
+        self.with(text, ErrorDetails::new())
+    }
+
+    /// The same, about a field of the request.
+    pub(super) fn of_field(self, field: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Status {
+        let text = text.into();
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation(field.into(), &*text);
+        self.with(text, details)
+    }
+
+    /// What stands for a status that the layer of the protocols has made, which knows of no reasons.
+    fn of_protocol(code: Code) -> Option<Self> {
+        Some(match code {
+            Code::InvalidArgument => Self::REQUEST_UNREADABLE,
+            Code::Unimplemented => Self::NOT_OFFERED,
+            Code::ResourceExhausted => Self::REQUEST_TOO_LARGE,
+            Code::DeadlineExceeded => Self::DEADLINE_PASSED,
+            Code::Unavailable => Self::SHUTTING_DOWN,
+            Code::Internal => Self::INTERNAL,
+            _ => return None,
+        })
+    }
+
+    fn with(self, text: impl Into<String>, mut details: ErrorDetails) -> Status {
+        details.set_error_info(self.name, DOMAIN, std::collections::HashMap::new());
+        if self.code == Code::Unavailable {
+            details.set_retry_info(Some(AGAIN));
+        }
+        Status::with_error_details(self.code, text, details)
+    }
+}
+
+/// A status of one of our services with its details, wherever it comes from.
+pub(super) fn explained(status: Status) -> Status {
+    match Reason::of_protocol(status.code()) {
+        Some(reason) if status.details().is_empty() => reason.status(status.message()),
+        _ => status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+    use crate::emitted::is_up_to_date;
+
+    const HEAD: &str = "# Errors of the query service
+
+Made from `murmur/src/grpc/refusal.rs` by the test `the_errors_are_documented`; `BLESS=1 cargo test -p murmur-stream refusal`
+writes it again.
+
+Every error of a pipeline's service, and of the generic one, has a text for people and, in every protocol, the details of
+[`google.rpc`](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto) for programs:
+`ErrorInfo` with one of these reasons in the domain `murmur.dev`; `BadRequest` with the path of the field where the error is
+about one; `RetryInfo` where the same call can succeed a little later. By gRPC they stand in `grpc-status-details-bin`, by
+Connect and plain HTTP in `details`, there with `debug` in JSON as well. Only `UNAVAILABLE` is worth sending again as it is.
+
+| reason | code | what has happened | what to do |
+|---|---|---|---|
+";
+
+    #[test]
+    fn the_errors_are_documented() {
+        let mut page = HEAD.to_owned();
+        for Reason { name, code, means, way_out } in Reason::ALL {
+            let code = super::super::protocol::connect::code(*code).0.to_uppercase();
+            writeln!(page, "| `{name}` | `{code}` | {means} | {way_out} |").unwrap();
+        }
+        is_up_to_date("errors.md", &page);
+    }
+
+    #[test]
+    fn a_reason_reads_as_the_guidelines_for_apis_want_it() {
+        for Reason { name, means, way_out, .. } in Reason::ALL {
+            assert!(name.len() <= 63 && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{name}");
+            assert!(!means.ends_with('.') && !way_out.ends_with('.'), "{name}");
+        }
+    }
+}
