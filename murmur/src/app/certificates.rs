@@ -21,7 +21,8 @@ pub(super) fn port(args: &TlsArgs) -> Result<Option<Tls>> {
 #[cfg(not(feature = "tls"))]
 pub(super) fn refuse(args: &TlsArgs) -> Result<()> {
     if args.is_asked_for() {
-        let what = "`--tls-cert`: this program was built without TLS; give `murmur` the feature `tls` in its Cargo.toml";
+        let what =
+            "`--tls-cert`: this program was built without TLS; give `murmur` the feature `tls` in its Cargo.toml";
         return Err(Error::new(ErrorKind::Configuration, what));
     }
     Ok(())

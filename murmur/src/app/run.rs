@@ -13,7 +13,8 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let stop = Stop::listen()?;
     let entries = app.select(&args.pipelines)?;
     if args.listen.is_none() && args.port.tls.is_asked_for() {
-        let what = "`--tls-cert` is of the port that `--listen` opens, and that is not given; `--metrics-listen` has no TLS";
+        let what =
+            "`--tls-cert` is of the port that `--listen` opens, and that is not given; `--metrics-listen` has no TLS";
         return Err(Error::new(ErrorKind::InvalidArgument, what));
     }
     observe::start(app)?;

@@ -149,7 +149,10 @@ mod secured {
     use crate::{Error, ErrorKind, Result};
 
     pub(super) fn endpoint(endpoint: Endpoint, _: &ClientTls) -> Result<Endpoint> {
-        let what = format!("`{}` needs TLS, which this program was built without; build it with the feature `tls`", endpoint.uri());
+        let what = format!(
+            "`{}` needs TLS, which this program was built without; build it with the feature `tls`",
+            endpoint.uri()
+        );
         Err(Error::new(ErrorKind::Configuration, what))
     }
 

@@ -17,12 +17,12 @@ use super::handler::{Reply, service_name};
 use super::interval;
 use super::messages::*;
 use super::status;
+use crate::Result;
 use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
 use crate::query::Edges;
 use crate::time::{CalendarUnits, Span, TimeRange, Timestamp};
 use crate::wire::types::{ReadOptions, SetOperation};
-use crate::Result;
 
 /// How often a call is sent in all when the server is not available.
 const ATTEMPTS: u32 = 4;

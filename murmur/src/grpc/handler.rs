@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::interval::{self, set};
 use super::messages::*;
-use super::protocol::rpc::{Call, Method, Part, Replies, Reply as Answered, Rpc, decode, encode};
+use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode, encode};
 use super::refusal::{self, Reason};
 use super::status;
 use super::truth::truth;
@@ -163,6 +163,10 @@ impl<P: Pipeline> Rpc for Handler<P> {
 
     fn methods(&self) -> &[Method] {
         METHODS
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        Reads::Pipeline(P::SPEC.name)
     }
 
     fn explain(&self, status: Status) -> Status {

@@ -11,8 +11,9 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
-use super::protocol::rpc::{Call, Method, Part, Replies, Reply, Rpc};
+use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc};
 use super::protocol::{frame, metadata};
+use super::server::HEALTH;
 
 /// A service behind its routes.
 pub(super) struct Hosted {
@@ -128,6 +129,10 @@ impl Pieces {
 impl Rpc for Hosted {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        if self.name == HEALTH { Reads::Health } else { Reads::Nothing }
     }
 
     fn methods(&self) -> &[Method] {

@@ -20,6 +20,7 @@
 //! | plain HTTP | `POST` as Connect; `GET /` lists what there is | JSON |
 //! | health | `grpc.health.v1` per service; `GET /healthz`: it lives; `GET /readyz`: it serves, or 503 with the reasons | JSON |
 
+mod access;
 pub(crate) mod channel;
 mod client;
 mod contract;
@@ -47,6 +48,7 @@ mod trace;
 mod truth;
 mod watch;
 
+pub use access::{Access, Caller, Identify, Pipelines, Rate, bearer};
 pub use channel::ClientTls;
 pub use client::Client;
 pub use protocol::connect::ConnectGet;

@@ -24,6 +24,9 @@ pub(super) struct Page {
 }
 
 impl Pages {
+    /// Those that everybody may see: an orchestrator has no token.
+    pub(super) const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
     /// Status, type and content of the page at a path.
     pub(super) fn find(&self, path: &str) -> Option<(StatusCode, &'static str, String)> {
         Some(match path {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use tonic::Status;
 
+use super::access::Caller;
 use super::handler::AnyPipeline;
 use super::messages::{ListPipelinesRequest, ListPipelinesResponse, QueryRequest};
 use super::protocol::rpc::{Call, Method, Replies, Reply, Rpc, decode, encode};
@@ -20,25 +21,35 @@ pub(super) const NAME: &str = "murmur.v1.QueryService";
 const METHODS: &[Method] = &[Method::unary("ListPipelines"), Method::unary("Query")];
 
 impl QueryService {
-    async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
+    async fn call(&self, at: usize, request: Bytes, caller: Option<Caller>) -> Result<Vec<u8>, Status> {
         match METHODS.get(at).map(|method| &*method.name) {
             Some("ListPipelines") => {
                 decode::<ListPipelinesRequest>(request)?;
-                encode(&ListPipelinesResponse { pipelines: self.pipelines.iter().map(|p| p.info()).collect() })
+                encode(&ListPipelinesResponse {
+                    pipelines: self.permitted(caller.as_ref()).map(|p| p.info()).collect(),
+                })
             }
             Some("Query") => {
                 let request: QueryRequest = decode(request)?;
-                let pipeline = self.pipelines.iter().find(|pipeline| pipeline.info().name == request.pipeline);
-                let pipeline = pipeline.ok_or_else(|| self.unknown(&request.pipeline))?;
+                let caller = caller.as_ref();
+                let pipeline = self.permitted(caller).find(|pipeline| pipeline.info().name == request.pipeline);
+                let pipeline = pipeline.ok_or_else(|| self.unknown(&request.pipeline, caller))?;
                 encode(&pipeline.query(request).await?)
             }
             _ => Err(Status::unimplemented("this method has not one reply")),
         }
     }
 
-    fn unknown(&self, name: &str) -> Status {
-        let known: Vec<String> = self.pipelines.iter().map(|pipeline| format!("`{}`", pipeline.info().name)).collect();
-        let text = format!("there is no pipeline `{name}`; this server has {}", known.join(", "));
+    /// Those that a caller may read; it gets to know of no others.
+    fn permitted(&self, caller: Option<&Caller>) -> impl Iterator<Item = &Arc<dyn AnyPipeline>> {
+        let may = move |name: &str| caller.is_none_or(|caller| caller.pipelines.contains(name));
+        self.pipelines.iter().filter(move |pipeline| may(&pipeline.info().name))
+    }
+
+    fn unknown(&self, name: &str, caller: Option<&Caller>) -> Status {
+        let known: Vec<String> = self.permitted(caller).map(|pipeline| format!("`{}`", pipeline.info().name)).collect();
+        let known = if known.is_empty() { "none for you".to_owned() } else { known.join(", ") };
+        let text = format!("there is no pipeline `{name}`; this server has {known}");
         Reason::PIPELINE_UNKNOWN.of_field("pipeline", text)
     }
 }
@@ -57,7 +68,7 @@ impl Rpc for QueryService {
     }
 
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {
-        self.call(at, call.message).map_ok(Reply::from).boxed()
+        self.call(at, call.message, call.extensions.get().cloned()).map_ok(Reply::from).boxed()
     }
 
     fn stream(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Replies, Status>> {

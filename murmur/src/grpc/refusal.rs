@@ -77,6 +77,21 @@ reasons! {
     STORE_UNAVAILABLE: Unavailable,
         "The store cannot be reached, or takes no more requests now",
         "Call again after the time of `RetryInfo`; `/readyz` says why";
+    CREDENTIALS_MISSING: Unauthenticated,
+        "The server wants to know who calls, and nothing in the request says so",
+        "Send a token as `authorization: Bearer TOKEN`, or a client certificate";
+    CALLER_UNKNOWN: Unauthenticated,
+        "The token or the certificate is not one that the server knows, or it has expired",
+        "Get another one; the text says what is wrong with it";
+    PIPELINE_FORBIDDEN: PermissionDenied,
+        "The caller may not read this pipeline",
+        "Whoever runs the server can permit it";
+    RATE_EXCEEDED: ResourceExhausted,
+        "The caller calls more often than it may",
+        "Call again after the time of `RetryInfo`, and less often";
+    ACCESS_UNAVAILABLE: Unavailable,
+        "Who calls cannot be found out now: the issuer's keys are not reached",
+        "Call again after the time of `RetryInfo`";
     SHUTTING_DOWN: Unavailable,
         "This server is being stopped",
         "Call again after the time of `RetryInfo`: another one answers, or the one that comes after";
@@ -99,6 +114,14 @@ impl Reason {
         let text = text.into();
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation(field.into(), &*text);
+        self.with(text, details)
+    }
+
+    /// The same, of a caller who called too often and has to wait.
+    pub(super) fn after(self, wait: Duration, caller: &str, text: impl Into<String>) -> Status {
+        let text = text.into();
+        let mut details = ErrorDetails::new();
+        details.add_quota_failure_violation(caller, &*text).set_retry_info(Some(wait));
         self.with(text, details)
     }
 

@@ -80,6 +80,11 @@ impl Services {
             }
             // A stream of requests, or nothing that is known: tonic says which.
             _ => {
+                let mut request = request;
+                if let Err(status) = self.admit(&mut request).await {
+                    frame::discard(request.into_body()).await;
+                    return native::refuse(kind, &status);
+                }
                 let Ok(response) = self.routes.clone().oneshot(request).await;
                 let drain = self.terms.drain.clone();
                 response.map(|body| drain.cut(body))
@@ -87,10 +92,25 @@ impl Services {
         }
     }
 
+    /// Let in whoever is known, for what belongs to no pipeline.
+    async fn admit(&self, request: &mut Request<Body>) -> Result<(), Status> {
+        if let Some(access) = &self.terms.access {
+            let caller = access.admit(request.headers(), request.extensions()).await?;
+            request.extensions_mut().insert(caller);
+        }
+        Ok(())
+    }
+
     /// Connect, and what a browser or an orchestrator asks for.
-    async fn http(&self, request: Request<Body>) -> Response<Body> {
+    async fn http(&self, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path();
         if let Some((status, kind, content)) = self.pages.find(path) {
+            if !Pages::OPEN.contains(&path)
+                && let Err(status) = self.admit(&mut request).await
+            {
+                frame::discard(request.into_body()).await;
+                return connect::failed(&status);
+            }
             return match *request.method() {
                 Verb::GET | Verb::HEAD => connect::respond(status, kind, Body::new(Full::new(Bytes::from(content)))),
                 _ => {

@@ -21,6 +21,7 @@ use tonic::service::Routes;
 use super::Tls;
 use super::Watching;
 use super::contract::Contracts;
+use super::access::Access;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
@@ -71,6 +72,7 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: None,
             contracts: Contracts::default(),
+            access: None,
         }
     }
 }
@@ -119,6 +121,7 @@ pub struct ServerBuilder {
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     contracts: Contracts,
+    access: Option<Access>,
 }
 
 impl ServerBuilder {
@@ -178,6 +181,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn contract(mut self, service: &str, revision: u32, fingerprints: &[&str]) -> Self {
         self.contracts.add(service, revision, fingerprints);
+        self
+    }
+
+    /// Who may ask what; without it, everybody may ask everything. Health (`/healthz`, `/readyz`, `grpc.health.v1`) is for everybody
+    /// all the same.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = Some(access);
         self
     }
 
@@ -308,14 +319,14 @@ impl ServerBuilder {
                 return Err(Error::new(ErrorKind::Configuration, what));
             }
         }
-        let terms = Terms { transcoder: Some(transcoder), drain, most: self.most };
+        let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, most: self.most };
         let router = Router::new(Services { rpcs, routes, terms, pages });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }
 }
 
 /// Name of the service of health.
-const HEALTH: &str = "grpc.health.v1.Health";
+pub(super) const HEALTH: &str = "grpc.health.v1.Health";
 /// Services of tonic that every server has.
 const OURS: [&str; 3] = [HEALTH, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 

@@ -23,6 +23,7 @@ mod web;
 
 use codec::Transcoder;
 
+use super::access::Access;
 use super::router::Drain;
 
 /// What every call of a server goes through.
@@ -31,6 +32,8 @@ pub(super) struct Terms {
     /// For messages in JSON; `None` where nobody gave descriptors, and protobuf is all that is spoken.
     pub(super) transcoder: Option<Transcoder>,
     pub(super) drain: Drain,
+    /// Who may call; everybody where nothing says who.
+    pub(super) access: Option<Access>,
     /// Most bytes of a request's message, decompressed.
     pub(super) most: usize,
 }
@@ -38,6 +41,6 @@ pub(super) struct Terms {
 impl Terms {
     /// Of a service that somebody else serves.
     pub(super) fn alone() -> Self {
-        Self { transcoder: None, drain: Drain::never(), most: rpc::MAX_REQUEST }
+        Self { transcoder: None, drain: Drain::never(), access: None, most: rpc::MAX_REQUEST }
     }
 }

@@ -155,9 +155,9 @@ pub(in crate::grpc) async fn answer(
         let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         let replies = if method.streams {
-            rpc::stream(rpc.clone(), at, call, &terms.drain).await?
+            rpc::stream(rpc.clone(), at, call, terms).await?
         } else {
-            let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call).await?;
+            let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call, terms).await?;
             let parts = [Ok(Part::Message(message)), Ok(Part::Trailers(trailers))];
             Replies { headers, parts: stream::iter(parts).boxed() }
         };

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument;
 
+use super::super::access::{Access, Caller};
 use super::super::refusal::Reason;
-use super::super::router::Drain;
+use super::Terms;
 use super::connect;
 use super::deadline::{Deadline, within};
 use crate::metrics::catalogue::QUERY_DURATION;
@@ -30,6 +31,11 @@ pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
     /// What it offers.
     fn methods(&self) -> &[Method];
 
+    /// Who may call it.
+    fn reads(&self) -> Reads<'_> {
+        Reads::Nothing
+    }
+
     /// A status that goes to a caller, with what the service wants to say beside its text. Those that the layer of the protocols
     /// makes come bare.
     fn explain(&self, status: Status) -> Status {
@@ -41,6 +47,17 @@ pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
 
     /// Call a method with a stream of replies. `at` is a place in [`methods`](Self::methods).
     fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>>;
+}
+
+/// What a caller gets to know by a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) enum Reads<'a> {
+    /// What everybody may know, strangers too.
+    Health,
+    /// Nothing that belongs to one pipeline, or the service itself looks at the [`Caller`] in the extensions.
+    Nothing,
+    /// What a pipeline has counted.
+    Pipeline(&'a str),
 }
 
 /// What a method is called with.
@@ -109,11 +126,21 @@ pub(in crate::grpc) fn find<'a>(rpc: &'a dyn Rpc, method: &str) -> Option<(usize
 }
 
 /// Call a method with one reply, within its time; measured.
-pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, call: Call) -> Result<Reply, Status> {
+pub(in crate::grpc) async fn unary(
+    rpc: &dyn Rpc,
+    at: usize,
+    method: &Method,
+    mut call: Call,
+    terms: &Terms,
+) -> Result<Reply, Status> {
     let name = format!("{}/{}", rpc.name(), method.name);
     let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
-    let began = Instant::now();
-    let reply = within(call.deadline.unary(), rpc.unary(at, call)).instrument(span.clone()).await;
+    let (began, deadline) = (Instant::now(), call.deadline.unary());
+    let answered = async {
+        admit(rpc, &mut call, terms.access.as_ref()).await?;
+        rpc.unary(at, call).await
+    };
+    let reply = within(deadline, answered).instrument(span.clone()).await;
     let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
     span.record("code", code);
     QUERY_DURATION.histogram([name, code.to_owned()]).record(began.elapsed());
@@ -124,13 +151,28 @@ pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, ca
 pub(in crate::grpc) async fn stream(
     rpc: Arc<dyn Rpc>,
     at: usize,
-    call: Call,
-    drain: &Drain,
+    mut call: Call,
+    terms: &Terms,
 ) -> Result<Replies, Status> {
     let deadline = call.deadline;
-    let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
-    let Replies { headers, parts } = drain.guard(replies, deadline.stream());
+    let begun = async {
+        admit(&*rpc, &mut call, terms.access.as_ref()).await?;
+        rpc.stream(at, call).await
+    };
+    let replies = within(deadline.unary(), begun).await?;
+    let Replies { headers, parts } = terms.drain.guard(replies, deadline.stream());
     Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
+}
+
+/// Let a caller in who may call; the service finds it in the extensions.
+async fn admit(rpc: &dyn Rpc, call: &mut Call, access: Option<&Access>) -> Result<(), Status> {
+    let (Some(access), reads @ (Reads::Nothing | Reads::Pipeline(_))) = (access, rpc.reads()) else { return Ok(()) };
+    let caller = access.admit(&call.headers, &call.extensions).await?;
+    if let Reads::Pipeline(pipeline) = reads {
+        caller.may_read(pipeline)?;
+    }
+    call.extensions.insert::<Caller>(caller);
+    Ok(())
 }
 
 /// `(service, method)` of a path `/<service>/<method>`.

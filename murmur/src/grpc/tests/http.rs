@@ -25,7 +25,7 @@ pub(in crate::grpc) async fn raw(address: SocketAddr, request: &[u8]) -> String 
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: ::http::HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Reply {
@@ -60,7 +60,7 @@ pub(super) async fn send(
     answer(world.router(), request, body).await
 }
 
-async fn answer(router: Router, request: ::http::request::Builder, body: impl Into<Vec<u8>>) -> Reply {
+pub(super) async fn answer(router: Router, request: ::http::request::Builder, body: impl Into<Vec<u8>>) -> Reply {
     let body = Body::new(http_body_util::Full::new(bytes::Bytes::from(body.into())));
     let response = router.answer(request.body(body).unwrap()).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -1,5 +1,6 @@
 //! What the tests of this folder share: two pipelines, their descriptor, and a server in this process.
 
+mod access;
 mod calendar;
 mod calls;
 mod explaining;

@@ -148,10 +148,10 @@ fn instant((tag, text): (u8, &[u8])) -> Option<Timestamp> {
         GENERALIZED_TIME => text.split_at_checked(2)?,
         _ => return None,
     };
-    let digits = rest.strip_suffix('Z').filter(|digits| digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit()))?;
+    let digits =
+        rest.strip_suffix('Z').filter(|digits| digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit()))?;
     let part = |at: usize| &digits[at..at + 2];
-    let written =
-        format!("{century}{}-{}-{}T{}:{}:{}Z", part(0), part(2), part(4), part(6), part(8), part(10));
+    let written = format!("{century}{}-{}-{}T{}:{}:{}Z", part(0), part(2), part(4), part(6), part(8), part(10));
     written.parse().ok()
 }
 

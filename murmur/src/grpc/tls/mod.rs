@@ -89,12 +89,7 @@ impl Tls {
             tracing::warn!("{problem}");
         }
         loaded.measure();
-        Ok(Self {
-            look: None,
-            every: EVERY,
-            asks: pem.client_ca.is_some(),
-            current: watch::Sender::new(loaded.config),
-        })
+        Ok(Self { look: None, every: EVERY, asks: pem.client_ca.is_some(), current: watch::Sender::new(loaded.config) })
     }
 
     /// Look at the files this often.

@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use serde_json::{Map, Value};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 pub(in crate::grpc) use self::error::code;
 pub use self::get::ConnectGet;
@@ -159,7 +159,7 @@ impl Called<'_> {
         let codec = self.codec(encoding)?;
         let message = codec.request(message)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-        let reply = rpc::unary(&**self.rpc, self.at, self.method, call).await?;
+        let reply = rpc::unary(&**self.rpc, self.at, self.method, call, self.terms).await?;
         Ok(Reply { message: codec.reply(reply.message)?, ..reply })
     }
 
@@ -171,7 +171,7 @@ impl Called<'_> {
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-            Ok((rpc::stream(self.rpc.clone(), self.at, call, &self.terms.drain).await?, codec))
+            Ok((rpc::stream(self.rpc.clone(), self.at, call, self.terms).await?, codec))
         };
         let (replies, codec) = begun.await.unwrap_or_else(|status| {
             let status = self.rpc.explain(status);
@@ -272,8 +272,12 @@ fn reply(kind: Kind, wanted: Compression, reply: Result<Reply, Status>) -> Respo
     response
 }
 
-fn failed(status: &Status) -> Response<Body> {
+/// A status in place of a reply.
+pub(in crate::grpc) fn failed(status: &Status) -> Response<Body> {
     let mut response = json(code(status.code()).1, &error::object(status));
+    if status.code() == Code::Unauthenticated {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     metadata::add(response.headers_mut(), status.metadata().as_ref());
     response
 }

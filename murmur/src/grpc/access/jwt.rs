@@ -1,0 +1,392 @@
+//! Callers by tokens that an issuer has signed: [JWT](https://www.rfc-editor.org/rfc/rfc7519), with the issuer's public keys as a
+//! [JWK set](https://www.rfc-editor.org/rfc/rfc7517#section-5).
+//!
+//! A token has to name the issuer, this server as its audience, its subject, and when it ends. What it may read stands in its
+//! scopes: `query:page_traffic`, or `query:*` for all pipelines.
+
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto, decode, decode_header};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::file::WrittenJwt;
+use super::keys::{FRESH, Keys, PAUSE};
+use super::{Caller, Pipelines};
+use crate::{Error, ErrorKind, Result};
+
+/// Signatures whose key nobody but the issuer has.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// What is asked of a token, and the keys that it can be signed by.
+pub(super) struct Jwt {
+    validation: Validation,
+    keys: Keys,
+    known: Mutex<Known>,
+    /// One reads the keys again, and the others wait for it.
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The keys as they were last read.
+struct Known {
+    set: Arc<JwkSet>,
+    /// When they were read, or reading them failed.
+    tried: Option<Instant>,
+}
+
+/// The claims that are looked at; the library looks at `iss`, `aud`, `exp` and `nbf`.
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    /// As [RFC 8693](https://www.rfc-editor.org/rfc/rfc8693#section-4.2) has it: words in one text.
+    #[serde(default)]
+    scope: Scopes,
+    /// As others have it.
+    #[serde(default)]
+    scp: Scopes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Scopes {
+    Words(String),
+    List(Vec<String>),
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Scopes {
+    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Words(text) => Box::new(text.split_ascii_whitespace()),
+            Self::List(list) => Box::new(list.iter().map(String::as_str)),
+        }
+    }
+}
+
+impl Jwt {
+    /// By the `[jwt]` of a file.
+    pub(super) fn new(written: WrittenJwt) -> Result<Self> {
+        // Whoever uses the library too, and has chosen another provider, keeps it.
+        let _ = crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+        let WrittenJwt { issuer, audience, keys, algorithms } = written;
+        for (name, value) in [("issuer", &issuer), ("audience", &audience)] {
+            if value.is_empty() {
+                return Err(wrong(format!("`jwt.{name}` is empty")));
+            }
+        }
+        let algorithms = match algorithms {
+            None => vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
+            Some(names) if names.is_empty() => return Err(wrong("`jwt.algorithms` is empty".to_owned())),
+            Some(names) => names.iter().map(|name| algorithm(name)).collect::<Result<_>>()?,
+        };
+        let mut validation = Validation::new(algorithms[0]);
+        validation.algorithms = algorithms;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let known = Mutex::new(Known { set: Arc::new(JwkSet { keys: Vec::new() }), tried: None });
+        Ok(Self { validation, keys: Keys::at(&keys)?, known, reading: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Whose token this is.
+    pub(super) async fn caller(&self, token: &str) -> Result<Caller> {
+        let header = decode_header(token).map_err(|_| refused("it is neither one that is listed nor a JWT"))?;
+        if !self.validation.algorithms.contains(&header.alg) {
+            return Err(refused("it is signed by an algorithm that is not accepted"));
+        }
+        let key = self.key(header.kid.as_deref(), header.alg).await?;
+        let claims = decode::<Claims>(token, &key, &self.validation).map_err(|error| refused(words(&error)))?.claims;
+        let pipelines = claims
+            .scope
+            .iter()
+            .chain(claims.scp.iter())
+            .filter_map(|scope| scope.strip_prefix("query:"))
+            .map(str::to_owned);
+        Ok(Caller { name: claims.sub.as_str().into(), pipelines: Pipelines::named(pipelines) })
+    }
+
+    /// The key of a token. Where none is known, the keys are read again, if that was not just done.
+    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey> {
+        let (set, tried) = self.known();
+        let found = select(&set, id, algorithm);
+        let fresh = |pause| tried.is_some_and(|tried: Instant| tried.elapsed() < pause);
+        if let (Some(key), true) = (&found, fresh(FRESH)) {
+            return made(key);
+        }
+        if found.is_none() && fresh(PAUSE) {
+            return Err(refused("its key is not one of the issuer's"));
+        }
+        let read = self.read(tried).await;
+        let (set, _) = self.known();
+        match (select(&set, id, algorithm), read) {
+            // Old keys are better than none while the issuer cannot be reached.
+            (Some(key), _) => made(&key),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(refused("its key is not one of the issuer's")),
+        }
+    }
+
+    /// Read the keys, unless somebody else has since `before`.
+    async fn read(&self, before: Option<Instant>) -> Result<()> {
+        let _one = self.reading.lock().await;
+        if self.known().1 != before {
+            return Ok(());
+        }
+        let read = self.keys.read().await;
+        let mut known = self.lock();
+        known.tried = Some(Instant::now());
+        match read {
+            Ok(set) => {
+                known.set = Arc::new(set);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the issuer's keys");
+                Err(error)
+            }
+        }
+    }
+
+    fn known(&self) -> (Arc<JwkSet>, Option<Instant>) {
+        let known = self.lock();
+        (known.set.clone(), known.tried)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // What is kept is whole at each moment.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The key of this name; without a name the only one.
+fn select(set: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<Jwk> {
+    let key = match id {
+        Some(id) => set.find(id),
+        None if set.keys.len() == 1 => set.keys.first(),
+        None => None,
+    }?;
+    // A key that is for another algorithm, or for no signatures, is not this token's.
+    let says = key.common.key_algorithm.map(|of| of.to_string());
+    let name = format!("{algorithm:?}");
+    says.is_none_or(|says| says == name).then(|| key.clone())
+}
+
+fn made(key: &Jwk) -> Result<DecodingKey> {
+    DecodingKey::from_jwk(key).map_err(|_| refused("its key is of a kind that is not known here"))
+}
+
+fn algorithm(name: &str) -> Result<Algorithm> {
+    let known = Algorithm::from_str(name).ok().filter(|algorithm| ALGORITHMS.contains(algorithm));
+    known.ok_or_else(|| {
+        let names: Vec<String> = ALGORITHMS.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+        wrong(format!("`jwt.algorithms` has `{name}`; possible are {}", names.join(", ")))
+    })
+}
+
+fn wrong(what: String) -> Error {
+    Error::new(ErrorKind::Configuration, what)
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorKind::Denied, format!("the token is refused: {why}"))
+}
+
+/// Why a token is refused, without anything that stands in it.
+fn words(error: &jsonwebtoken::errors::Error) -> &'static str {
+    use jsonwebtoken::errors::ErrorKind::*;
+    match error.kind() {
+        ExpiredSignature => "it has expired",
+        ImmatureSignature => "it is not valid yet",
+        InvalidIssuer => "it is from another issuer",
+        InvalidAudience => "it is for another audience",
+        InvalidSignature => "its signature is wrong",
+        MissingRequiredClaim(_) => "it lacks one of the claims `iss`, `aud`, `sub` and `exp`",
+        InvalidAlgorithm | UnsupportedAlgorithm => "its algorithm does not fit its key",
+        _ => "it does not read as a JWT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use rcgen::KeyPair;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const ISSUER: &str = "https://login.example";
+
+    /// A key of the issuer, with its name.
+    struct Signer(String, EncodingKey);
+
+    impl Signer {
+        fn new(name: &str) -> Self {
+            let _ = crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+            Self(name.into(), EncodingKey::from_ec_der(&KeyPair::generate().unwrap().serialize_der()))
+        }
+
+        fn public(&self) -> Jwk {
+            let mut key = Jwk::from_encoding_key(&self.1, Algorithm::ES256).unwrap();
+            key.common.key_id = Some(self.0.clone());
+            key
+        }
+
+        /// A token with these claims in place of those that are right.
+        fn token(&self, other: Value) -> String {
+            let mut claims = json!({
+                "iss": ISSUER, "aud": "murmur", "sub": "dashboards", "exp": seconds(600), "scope": "openid query:likes",
+            });
+            for (name, value) in other.as_object().unwrap() {
+                claims[name] = value.clone();
+            }
+            let header = Header { kid: Some(self.0.clone()), ..Header::new(Algorithm::ES256) };
+            encode(&header, &claims, &self.1).unwrap()
+        }
+    }
+
+    /// So many seconds from now.
+    fn seconds(from_now: i64) -> i64 {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        i64::try_from(now).unwrap() + from_now
+    }
+
+    fn publish(path: &Path, signers: &[&Signer]) {
+        let set = JwkSet { keys: signers.iter().map(|signer| signer.public()).collect() };
+        std::fs::write(path, serde_json::to_vec(&set).unwrap()).unwrap();
+    }
+
+    fn by(keys: &Path) -> Jwt {
+        Jwt::new(WrittenJwt {
+            issuer: ISSUER.into(),
+            audience: "murmur".into(),
+            keys: keys.to_str().unwrap().into(),
+            algorithms: None,
+        })
+        .unwrap()
+    }
+
+    async fn refusal(jwt: &Jwt, token: &str) -> String {
+        let error = jwt.caller(token).await.expect_err(token);
+        assert!(!error.to_string().contains(token), "{error}");
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_token_of_the_issuer_says_who_calls_and_what_it_may_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));
+        publish(&keys, &[&signer]);
+        let jwt = by(&keys);
+        let caller = jwt.caller(&signer.token(json!({}))).await.unwrap();
+        assert_eq!((&*caller.name, caller.pipelines), ("dashboards", Pipelines::named(["likes"])));
+        let pipelines = async |claims| jwt.caller(&signer.token(claims)).await.unwrap().pipelines;
+        assert_eq!(pipelines(json!({"scope": "query:*"})).await, Pipelines::All);
+        assert_eq!(pipelines(json!({"scope": "", "scp": ["query:a", "write:b"]})).await, Pipelines::named(["a"]));
+        assert_eq!(pipelines(json!({"scope": "openid"})).await, Pipelines::named::<String>([]));
+        assert_eq!(pipelines(json!({"aud": ["other", "murmur"], "scope": "query:a"})).await, Pipelines::named(["a"]));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_not_for_this_server_or_not_for_now_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer, stranger) = (folder.path().join("keys.json"), Signer::new("one"), Signer::new("one"));
+        publish(&keys, &[&signer]);
+        let jwt = by(&keys);
+        for (claims, why) in [
+            (json!({"exp": seconds(-120)}), "expired"),
+            (json!({"nbf": seconds(120)}), "not valid yet"),
+            (json!({"iss": "https://else.example"}), "another issuer"),
+            (json!({"aud": "others"}), "another audience"),
+            (json!({"sub": null}), "claims"),
+            (json!({"exp": null}), "claims"),
+            (json!({"exp": "9999999999"}), ""),
+            (json!({"sub": 7}), ""),
+        ] {
+            let said = refusal(&jwt, &signer.token(claims.clone())).await;
+            assert!(said.contains(why), "{claims}: {said}");
+        }
+        assert!(refusal(&jwt, &stranger.token(json!({}))).await.contains("signature"));
+        assert!(refusal(&jwt, "abc").await.contains("neither"));
+        let whole = signer.token(json!({}));
+        let (head, rest) = whole.split_once('.').unwrap();
+        let none = "eyJhbGciOiJub25lIn0";
+        for broken in
+            [format!("{none}.{rest}"), format!("{head}.{}", rest.split_once('.').unwrap().0), format!("{whole}x")]
+        {
+            refusal(&jwt, &broken).await;
+        }
+    }
+
+    /// The oldest trick: a public key taken for the secret of a shared one.
+    #[tokio::test]
+    async fn a_token_signed_by_the_public_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));
+        publish(&keys, &[&signer]);
+        let public = serde_json::to_vec(&signer.public()).unwrap();
+        let header = Header { kid: Some("one".into()), ..Header::new(Algorithm::HS256) };
+        let claims = json!({"iss": ISSUER, "aud": "murmur", "sub": "x", "exp": seconds(600), "scope": "query:*"});
+        let token = encode(&header, &claims, &EncodingKey::from_secret(&public).unwrap()).unwrap();
+        assert!(refusal(&by(&keys), &token).await.contains("algorithm"));
+        let asked = ["HS256".to_owned()];
+        let written =
+            WrittenJwt { issuer: "i".into(), audience: "a".into(), keys: "k".into(), algorithms: Some(asked.into()) };
+        assert!(Jwt::new(written).map(|_| ()).unwrap_err().to_string().contains("`HS256`; possible are RS256"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_read_again_for_one_that_is_new_but_not_for_each_stranger() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, old, new) = (folder.path().join("keys.json"), Signer::new("old"), Signer::new("new"));
+        publish(&keys, &[&old]);
+        let jwt = by(&keys);
+        jwt.caller(&old.token(json!({}))).await.unwrap();
+        publish(&keys, &[&new]);
+        assert!(refusal(&jwt, &new.token(json!({}))).await.contains("its key"));
+        tokio::time::advance(PAUSE).await;
+        jwt.caller(&new.token(json!({}))).await.unwrap();
+        assert!(refusal(&jwt, &old.token(json!({}))).await.contains("its key"));
+        // They are no longer fresh, and cannot be had: old ones are better than none.
+        std::fs::remove_file(&keys).unwrap();
+        tokio::time::advance(FRESH).await;
+        jwt.caller(&new.token(json!({}))).await.unwrap();
+        tokio::time::advance(PAUSE).await;
+        let error = jwt.caller(&old.token(json!({}))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn keys_by_plain_http_are_for_this_machine_alone() {
+        for (place, good) in [
+            ("https://login.example/keys", true),
+            ("http://127.0.0.1:8080/keys", true),
+            ("http://localhost/keys", true),
+            ("http://login.example/keys", false),
+            ("ftp://localhost/keys", false),
+            ("keys.json", true),
+        ] {
+            assert_eq!(Keys::at(place).is_ok(), good, "{place}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Who may ask what, by each protocol.
+
+use std::num::NonZeroU32;
+
+use ::http::{Extensions, HeaderMap};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use prost::Message;
+use serde_json::json;
+use tonic_types::StatusExt;
+
+use super::http::{Reply, path};
+use super::*;
+use crate::grpc::access::{Access, Caller, Identify, Pipelines, Rate, bearer};
+use crate::grpc::messages::GetRequest;
+use crate::grpc::protocol::frame::frame;
+
+/// Knows each caller by a token that is its name: `all` reads everything, others the pipeline of their name.
+struct Named;
+
+impl Identify for Named {
+    fn caller<'a>(&'a self, headers: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {
+        async move {
+            Ok(match bearer(headers)? {
+                None => None,
+                Some("nobody") => return Err(Error::new(ErrorKind::Denied, "the token is not known")),
+                Some("later") => return Err(Error::new(ErrorKind::Unavailable, "10.9.8.7 does not answer")),
+                Some(name) => {
+                    let pipelines = if name == "all" { Pipelines::All } else { Pipelines::named([name]) };
+                    Some(Caller { name: name.into(), pipelines })
+                }
+            })
+        }
+        .boxed()
+    }
+}
+
+struct Guarded {
+    router: Router,
+}
+
+impl Guarded {
+    fn new(access: Access) -> Self {
+        let router = World::new().builder().access(access).build(Drain::never()).unwrap().0;
+        Self { router }
+    }
+
+    async fn send(&self, verb: &str, path: &str, kind: &str, token: Option<&str>, body: Vec<u8>) -> Reply {
+        let mut request = ::http::Request::builder().method(verb).uri(path).header("content-type", kind);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        super::http::answer(self.router.clone(), request, body).await
+    }
+
+    /// The status of `Get` of the stock, by gRPC or gRPC-Web.
+    async fn framed(&self, kind: &str, token: Option<&str>) -> tonic::Status {
+        let request = GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec();
+        let reply = self.send("POST", &path("Get"), kind, token, frame(0, &request).to_vec()).await;
+        tonic::Status::from_header_map(&reply.headers).unwrap_or_else(|| tonic::Status::ok(""))
+    }
+
+    async fn json(&self, path: &str, token: Option<&str>) -> Reply {
+        let body = json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}});
+        self.send("POST", path, "application/json", token, body.to_string().into_bytes()).await
+    }
+}
+
+const STOCK_NAME: &str = <Stock as Pipeline>::SPEC.name;
+
+#[tokio::test]
+async fn strangers_are_refused_by_every_protocol_and_those_who_may_not_read_a_pipeline_too() {
+    let server = Guarded::new(Access::by(Named));
+    for kind in ["application/grpc", "application/grpc-web", "application/grpc+json"] {
+        for (token, reason) in [
+            (None, "CREDENTIALS_MISSING"),
+            (Some("nobody"), "CALLER_UNKNOWN"),
+            (Some("later"), "ACCESS_UNAVAILABLE"),
+            (Some("notes"), "PIPELINE_FORBIDDEN"),
+        ] {
+            let status = server.framed(kind, token).await;
+            assert_eq!(status.get_details_error_info().expect(kind).reason, reason, "{kind} {token:?}");
+            assert!(!status.message().contains("10.9.8.7"), "{status}");
+        }
+    }
+    for token in ["all", STOCK_NAME] {
+        assert_eq!(server.framed("application/grpc", Some(token)).await.code(), tonic::Code::Ok);
+        assert_eq!(server.json(&path("Get"), Some(token)).await.status, 200);
+    }
+    let stranger = server.json(&path("Get"), None).await;
+    assert_eq!((stranger.status, &stranger.headers["www-authenticate"]), (401, &"Bearer".parse().unwrap()));
+    assert_eq!(server.json(&path("Get"), Some("notes")).await.status, 403);
+    assert_eq!(server.json(&path("Get"), Some("later")).await.status, 503);
+    let watch = frame(0, json!({"key": {"shop": "7"}}).to_string().as_bytes()).to_vec();
+    let watched = server.send("POST", &path("Watch"), "application/connect+json", Some("notes"), watch).await;
+    assert!(String::from_utf8_lossy(&watched.body).contains("permission_denied"));
+    let get = format!("{}?connect=v1&encoding=json&message=%7B%7D", path("Get"));
+    assert_eq!(server.send("GET", &get, "", None, vec![]).await.status, 401);
+}
+
+#[tokio::test]
+async fn health_is_for_everybody_and_nothing_else_is() {
+    let server = Guarded::new(Access::by(Named));
+    for (path, stranger, known) in
+        [("/healthz", 200, 200), ("/readyz", 503, 503), ("/", 401, 200), ("/metrics", 404, 404)]
+    {
+        assert_eq!(server.send("GET", path, "", None, vec![]).await.status, stranger, "{path}");
+        assert_eq!(server.send("GET", path, "", Some("notes"), vec![]).await.status, known, "{path}");
+    }
+    let health = server.send("POST", "/grpc.health.v1.Health/Check", "application/json", None, b"{}".to_vec()).await;
+    assert_eq!(health.status, 200);
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let asked = frame(0, b"\x3a\x00").to_vec();
+    let refused = server.send("POST", path, "application/grpc", None, asked.clone()).await;
+    assert_eq!(tonic::Status::from_header_map(&refused.headers).unwrap().code(), tonic::Code::Unauthenticated);
+    let answered = server.send("POST", path, "application/grpc", Some("notes"), asked).await;
+    assert!(tonic::Status::from_header_map(&answered.headers).is_none_or(|status| status.code() == tonic::Code::Ok));
+}
+
+#[tokio::test]
+async fn tools_see_the_pipelines_that_their_caller_may_read_and_no_others() {
+    let server = Guarded::new(Access::by(Named));
+    let list = "/murmur.v1.QueryService/ListPipelines";
+    let names = async |token| {
+        let reply = server.send("POST", list, "application/json", Some(token), b"{}".to_vec()).await.json();
+        let names = reply["pipelines"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("all").await.len(), 2);
+    assert_eq!(names(STOCK_NAME).await, [STOCK_NAME]);
+    let query = json!({"pipeline": STOCK_NAME, "key": ["7", "tea", "-2"]}).to_string();
+    let ask = async |token| {
+        let body = query.clone().into_bytes();
+        server.send("POST", "/murmur.v1.QueryService/Query", "application/json", Some(token), body).await
+    };
+    assert_eq!(ask(STOCK_NAME).await.status, 200);
+    let other = ask("else").await;
+    assert_eq!(other.status, 404);
+    assert!(other.error().2.contains("this server has none for you"));
+}
+
+#[tokio::test]
+async fn a_caller_that_calls_too_often_waits_and_nobody_else_does() {
+    let few = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(2).unwrap() };
+    let server = Guarded::new(Access::by(Named).at_most(few));
+    for expected in [200, 200, 429] {
+        assert_eq!(server.json(&path("Get"), Some("all")).await.status, expected);
+    }
+    let status = server.framed("application/grpc", Some("all")).await;
+    assert_eq!(status.get_details_error_info().unwrap().reason, "RATE_EXCEEDED");
+    assert!(status.get_details_retry_info().is_some() && status.get_details_quota_failure().is_some());
+    assert_eq!(server.json(&path("Get"), Some(STOCK_NAME)).await.status, 200);
+}
+
+#[tokio::test]
+async fn where_a_way_finds_nothing_the_next_one_is_asked() {
+    struct Always;
+    impl Identify for Always {
+        fn caller<'a>(&'a self, _: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {
+            std::future::ready(Ok(Some(Caller { name: "guest".into(), pipelines: Pipelines::named(["notes"]) })))
+                .boxed()
+        }
+    }
+    let server = Guarded::new(Access::by(Named).or(Always));
+    assert_eq!(server.json(&path("Get"), None).await.status, 403);
+    assert_eq!(server.json(&path("Get"), Some("nobody")).await.status, 401);
+}
