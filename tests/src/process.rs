@@ -43,7 +43,7 @@ fn build() -> PathBuf {
             "murmur-tests",
             "--examples",
             "--features",
-            "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp,page-traffic/tls",
+            "page-traffic/dynamodb,page-traffic/kafka,page-traffic/otlp,page-traffic/tls,page-traffic/jwt",
         ])
         .current_dir(workspace())
         .status()

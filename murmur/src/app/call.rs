@@ -14,22 +14,22 @@ use tonic::transport::Channel;
 use super::contracts::Contracts;
 use super::entry::Entry;
 use super::print::{self, Cell, Fields, Kind};
-use crate::grpc::{ClientTls, InProcess, channel};
+use crate::grpc::{ClientTls, InProcess, Token, channel, status};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
 /// Where the service is.
 #[derive(Debug, Clone)]
 pub(super) enum Server {
-    /// On the other end of a connection.
-    Remote(Channel),
+    /// On the other end of a connection, with what it is shown.
+    Remote(Channel, Option<Token>),
     /// In this process.
     Local(InProcess),
 }
 
 impl Server {
     /// Connect to `http://host:port`, `https://host:port`, or `host:port`, which is by TLS where certificates are given.
-    pub(super) async fn connect(url: &str, tls: Option<&ClientTls>) -> Result<Self> {
+    pub(super) async fn connect(url: &str, tls: Option<&ClientTls>, token: Option<Token>) -> Result<Self> {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let whole = if url.contains("://") { url.to_owned() } else { format!("{scheme}://{url}") };
         let plain = ClientTls::default();
@@ -40,7 +40,7 @@ impl Server {
             }
             _ => error,
         })?;
-        Ok(Self::Remote(channel))
+        Ok(Self::Remote(channel, token))
     }
 }
 
@@ -147,10 +147,15 @@ impl Service {
         let mut request = tonic::Request::new(message.encode_to_vec());
         request.set_timeout(self.patience.to_std());
         let reply = match self.server.clone() {
-            Server::Remote(channel) => unary(channel, &path, request).await,
+            Server::Remote(channel, token) => {
+                if let Some(token) = token {
+                    token.add(&mut request);
+                }
+                unary(channel, &path, request).await
+            }
             Server::Local(server) => unary(server, &path, request).await,
         };
-        let reply = reply.map_err(|status| refused(&status))?;
+        let reply = reply.map_err(status::error)?;
         let reply = DynamicMessage::decode(method.output(), reply).map_err(|error| {
             Error::new(ErrorKind::Corrupt, format!("the reply does not fit `{}`", method.full_name()))
                 .with_source(error)
@@ -164,23 +169,6 @@ fn json(message: &DynamicMessage) -> Result<Json> {
     message
         .serialize_with_options(serde_json::value::Serializer, &options)
         .map_err(|error| Error::new(ErrorKind::Internal, "the reply has no JSON form").with_source(error))
-}
-
-fn refused(status: &Status) -> Error {
-    if let Some(why) = channel::broken(status) {
-        return Error::new(ErrorKind::Unavailable, why);
-    }
-    let kind = match status.code() {
-        tonic::Code::InvalidArgument => ErrorKind::InvalidArgument,
-        tonic::Code::OutOfRange => ErrorKind::Overflow,
-        tonic::Code::NotFound | tonic::Code::Unimplemented => ErrorKind::NotFound,
-        tonic::Code::ResourceExhausted => ErrorKind::ResourceExhausted,
-        tonic::Code::Unavailable => ErrorKind::Unavailable,
-        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => ErrorKind::DeadlineExceeded,
-        tonic::Code::DataLoss => ErrorKind::Corrupt,
-        _ => ErrorKind::Internal,
-    };
-    Error::new(kind, status.message())
 }
 
 async fn unary<S>(server: S, path: &str, request: tonic::Request<Vec<u8>>) -> Result<Bytes, Status>

@@ -59,6 +59,7 @@ mod sets;
 mod signals;
 mod table;
 mod team;
+mod token;
 mod top;
 mod units;
 

@@ -6,7 +6,7 @@ use super::cli::QueryArgs;
 use super::exit::Exit;
 use super::print::{self, Cell, Output};
 use super::units::Step;
-use super::{App, certificates, explain, open, serve, sets, top};
+use super::{App, certificates, explain, open, serve, sets, token, top};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -35,7 +35,8 @@ pub(super) async fn query(app: &App, args: &QueryArgs) -> Result<Exit> {
         }
         None => {
             let tls = certificates::client(&args.place.tls)?;
-            (Server::connect(&args.place.at, tls.as_ref()).await?, None)
+            let token = token::read(args.place.token_file.as_deref())?;
+            (Server::connect(&args.place.at, tls.as_ref(), token).await?, None)
         }
     };
     let service = Service::new(server, &app.contracts, entry)?.patient(args.timeout);

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::limits::Limits;
 use super::signals::Stop;
 use super::{App, certificates, observe, open, print};
-use crate::grpc::{InProcess, ServerBuilder};
+use crate::grpc::{Access, InProcess, ServerBuilder};
 use crate::location::ByteSize;
 use crate::metrics::Prometheus;
 use crate::query::TileCache;
@@ -32,10 +32,11 @@ pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
 /// Nobody serves to other machines by accident.
 fn allow(args: &ListenArgs) -> Result<()> {
     let ListenArgs { listen: address, port: PortArgs { exposure, tls, .. } } = args;
-    if !address.ip().is_loopback() && !exposure.insecure_no_auth && tls.tls_client_ca.is_none() {
+    let known = exposure.access.is_some() || tls.tls_client_ca.is_some();
+    if !address.ip().is_loopback() && !exposure.insecure_no_auth && !known {
         let context = format!(
             "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, \
-             ask for certificates by `--tls-client-ca`, or say `--insecure-no-auth` where the network itself keeps \
+             say by `--access` who may ask what, ask for certificates by `--tls-client-ca`, or say `--insecure-no-auth` where the network itself keeps \
              strangers out"
         );
         return Err(Error::new(ErrorKind::InvalidArgument, context));
@@ -81,6 +82,13 @@ pub(super) async fn spawn(
     let tls = certificates::port(&port.tls)?;
     #[cfg(not(feature = "tls"))]
     certificates::refuse(&port.tls)?;
+    let access = port.exposure.access.as_ref().map(Access::file).transpose()?;
+    if access.is_some() && !args.listen.ip().is_loopback() && !port.tls.is_asked_for() {
+        tracing::warn!(
+            "tokens come to {} in the open; take --tls-cert, or let what stands in front of it speak TLS",
+            args.listen
+        );
+    }
     readable(app, &store).await?;
     let listener = bind(args.listen, "--listen").await?;
     let scheme = if port.tls.is_asked_for() { "https" } else { "http" };
@@ -91,6 +99,10 @@ pub(super) async fn spawn(
     #[cfg(feature = "tls")]
     let server = match tls {
         Some(tls) => server.tls(tls),
+        None => server,
+    };
+    let server = match access {
+        Some(access) => server.access(access),
         None => server,
     };
     Ok(start(server, listener, stop))

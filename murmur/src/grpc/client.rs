@@ -9,7 +9,7 @@ use prost::Message;
 use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::transport::Channel;
-use tonic::{Code, IntoRequest, Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::channel::{self, ClientTls};
@@ -17,6 +17,7 @@ use super::handler::{Reply, service_name};
 use super::interval;
 use super::messages::*;
 use super::status;
+use super::token::Token;
 use crate::Result;
 use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
@@ -43,13 +44,20 @@ pub struct Client<P> {
     grpc: Grpc<Channel>,
     timeout: Duration,
     options: Option<ReadOptions>,
+    token: Option<Token>,
     pipeline: PhantomData<fn() -> P>,
 }
 
 impl<P> Clone for Client<P> {
     fn clone(&self) -> Self {
-        let Self { grpc, timeout, options, .. } = self;
-        Self { grpc: grpc.clone(), timeout: *timeout, options: options.clone(), pipeline: PhantomData }
+        let Self { grpc, timeout, options, token, .. } = self;
+        Self {
+            grpc: grpc.clone(),
+            timeout: *timeout,
+            options: options.clone(),
+            token: token.clone(),
+            pipeline: PhantomData,
+        }
     }
 }
 
@@ -70,13 +78,20 @@ impl<P: Pipeline> Client<P> {
     /// Over a channel that exists already.
     pub fn new(channel: Channel) -> Self {
         let timeout = Duration::from_secs(5);
-        Self { grpc: Grpc::new(channel), timeout, options: None, pipeline: PhantomData }
+        Self { grpc: Grpc::new(channel), timeout, options: None, token: None, pipeline: PhantomData }
     }
 
     /// The same, with another time that each call may take, all its attempts together; 5 seconds by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same, showing this token with each call.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
         self
     }
 
@@ -226,7 +241,7 @@ impl<P: Pipeline> Client<P> {
         let message = WatchRequest { key: Some(key), window, options: self.options.clone() };
         let response = self
             .retrying(|mut grpc, _| {
-                let (request, path) = (message.clone().into_request(), path::<P>("Watch"));
+                let (request, path) = (self.request(message.clone()), path::<P>("Watch"));
                 async move {
                     ready(&mut grpc).await?;
                     grpc.server_streaming(request, path?, codec()).await
@@ -250,7 +265,7 @@ impl<P: Pipeline> Client<P> {
         R: Message + Default + 'static,
     {
         self.retrying(|mut grpc, left| {
-            let (mut request, path) = (Request::new(message.clone()), path::<P>(method));
+            let (mut request, path) = (self.request(message.clone()), path::<P>(method));
             async move {
                 request.set_timeout(left);
                 let call = async {
@@ -262,6 +277,14 @@ impl<P: Pipeline> Client<P> {
             }
         })
         .await
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        if let Some(token) = &self.token {
+            token.add(&mut request);
+        }
+        request
     }
 
     /// Call, and again while the server is not available and there is time.

@@ -12,7 +12,8 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use http::HeaderMap;
 use tonic::Status;
 
-use super::protocol::rpc::{Call, Method, Replies, Reply, Rpc};
+use super::protocol::rpc::{Call, Method, Reads, Replies, Reply, Rpc};
+use super::refusal::Reason;
 
 /// The header, in every protocol.
 const HEADER: &str = "murmur-contract";
@@ -56,7 +57,7 @@ impl Known {
             )));
         };
         if revision > self.revision {
-            return Err(Status::failed_precondition(format!(
+            return Err(Reason::CONTRACT_MISMATCH.status(format!(
                 "this client was made by a newer Murmur than this server: it may ask for what is not known here, which \
                  would be overlooked. Bring the server up to date, or make the client with the server's `cargo murmur \
                  clients` (`{HEADER}` is revision {revision}, here {})",
@@ -65,7 +66,7 @@ impl Known {
         }
         if !self.fingerprints.iter().any(|known| known == fingerprint) {
             let present = self.fingerprints.last().map(String::as_str).unwrap_or_default();
-            return Err(Status::failed_precondition(format!(
+            return Err(Reason::CONTRACT_MISMATCH.status(format!(
                 "this client was made from another contract of `{service}`, so that it could read its answers as something \
                  else. Make it anew with `cargo murmur clients` from the definitions of this server; where the client is \
                  the newer one, bring the server up to date first (`{HEADER}` is `{said}`, here `{}-{present}`)",
@@ -89,6 +90,14 @@ impl Rpc for Guarded {
 
     fn methods(&self) -> &[Method] {
         self.rpc.methods()
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        self.rpc.reads()
+    }
+
+    fn explain(&self, status: Status) -> Status {
+        self.rpc.explain(status)
     }
 
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {

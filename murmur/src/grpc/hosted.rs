@@ -135,6 +135,10 @@ impl Rpc for Hosted {
         if self.name == HEALTH { Reads::Health } else { Reads::Nothing }
     }
 
+    fn explain(&self, status: Status) -> Status {
+        status
+    }
+
     fn methods(&self) -> &[Method] {
         &self.methods
     }

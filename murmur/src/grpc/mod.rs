@@ -38,11 +38,12 @@ mod router;
 mod server;
 mod service;
 mod sets;
-mod status;
+pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(feature = "tls")]
 mod tls;
+mod token;
 #[cfg(feature = "otlp")]
 mod trace;
 mod truth;
@@ -56,4 +57,5 @@ pub use server::{InProcess, Server, ServerBuilder};
 pub use service::PipelineService;
 #[cfg(feature = "tls")]
 pub use tls::{ClientCertificate, Tls};
+pub use token::Token;
 pub use watch::Watching;

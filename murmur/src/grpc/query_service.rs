@@ -9,7 +9,7 @@ use tonic::Status;
 use super::access::Caller;
 use super::handler::AnyPipeline;
 use super::messages::{ListPipelinesRequest, ListPipelinesResponse, QueryRequest};
-use super::protocol::rpc::{Call, Method, Replies, Reply, Rpc, decode, encode};
+use super::protocol::rpc::{Call, Method, Reads, Replies, Reply, Rpc, decode, encode};
 use super::refusal::{self, Reason};
 
 pub(super) struct QueryService {
@@ -61,6 +61,10 @@ impl Rpc for QueryService {
 
     fn methods(&self) -> &[Method] {
         METHODS
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        Reads::Nothing
     }
 
     fn explain(&self, status: Status) -> Status {

@@ -59,6 +59,9 @@ reasons! {
     NOT_OFFERED: Unimplemented,
         "The service has no such method, or does not read bodies that are written or compressed like this one",
         "See `GET /`, or ask by reflection, for what there is; a client may be newer than the server";
+    CONTRACT_MISMATCH: FailedPrecondition,
+        "The client was made from a contract that the server does not answer by: it could take an answer for something else",
+        "Make the client anew from the server's definitions; the text says which of the two is older";
     REQUEST_TOO_LARGE: ResourceExhausted,
         "The request has more bytes than are read",
         "Split it";

@@ -20,8 +20,8 @@ use tonic::service::Routes;
 #[cfg(feature = "tls")]
 use super::Tls;
 use super::Watching;
-use super::contract::Contracts;
 use super::access::Access;
+use super::contract::Contracts;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;

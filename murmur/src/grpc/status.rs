@@ -38,7 +38,7 @@ pub(super) fn of(error: &Error) -> Status {
 }
 
 /// What a client makes of a status.
-pub(super) fn error(status: Status) -> Error {
+pub(crate) fn error(status: Status) -> Error {
     if let Some(why) = broken(&status) {
         return Error::new(ErrorKind::Unavailable, why).with_source(status);
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::print_stdout, reason = "cargo shows it when a test fails")]
 
+mod access;
 mod beside_kafka;
 mod buf;
 mod clients;

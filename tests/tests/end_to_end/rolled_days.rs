@@ -117,7 +117,11 @@ impl Explanation {
     }
 
     fn levels(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.0["levels"].as_array().unwrap().iter().map(|reads| (reads["level"].as_str().unwrap(), count(&reads["items"])))
+        self.0["levels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|reads| (reads["level"].as_str().unwrap(), count(&reads["items"])))
     }
 
     /// Whether the records of the partitions were read: once a second at most.
@@ -167,7 +171,11 @@ fn the_first_who_asks_about_a_month_reads_what_its_worker_has_rolled() {
     assert!(first.is_rolled() && first.items() <= 6, "{first:?}");
     // Whoever has just been started has to know first how far the partitions are.
     assert!(first.has_records() && first.round_trips() == 2, "{first:?}");
-    assert_eq!(first.consumed(), 1.0 + first.items() as f64 / 2.0, "the records strongly, and half a unit for each tile");
+    assert_eq!(
+        first.consumed(),
+        1.0 + first.items() as f64 / 2.0,
+        "the records strongly, and half a unit for each tile"
+    );
 
     // A server knows that for a second; and no page was asked about here before.
     let server = Server::start(example("visits"), &["serve", "--store", &store, "--tile-cache", "0"]);

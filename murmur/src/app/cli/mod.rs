@@ -275,8 +275,11 @@ pub(super) struct CacheArgs {
     pub(super) tile_cache: ByteSize,
 }
 
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ExposureArgs {
+    /// Answer only those whom this file names, each what it may read: tokens, certificates, an issuer of JWT (docs/access.md)
+    #[arg(long, env = "MURMUR_ACCESS", value_name = "FILE")]
+    pub(super) access: Option<PathBuf>,
     /// Listen on an address that other machines can reach, though everyone there can ask everything
     #[arg(long, env = "MURMUR_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub(super) insecure_no_auth: bool,
@@ -401,6 +404,9 @@ pub(super) struct PlaceArgs {
     pub(super) at: String,
     #[command(flatten)]
     pub(super) tls: ClientTlsArgs,
+    /// A file with the token to show to the server; without one, the variable MURMUR_TOKEN
+    #[arg(long, env = "MURMUR_TOKEN_FILE", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
     /// A store that no other process has open, instead of a server
     #[arg(long, env = "MURMUR_STORE", value_name = "URL")]
     pub(super) store: Option<Location>,

@@ -116,7 +116,7 @@ fn wrong(what: impl Into<String>) -> Error {
 fn made(text: &str) -> Result<(Read, Option<Rate>)> {
     let Written { calls_per_second, burst, caller: callers, jwt } = toml::from_str(text).map_err(|error| {
         // The error shows the line, and a line may hold a token that somebody wrote in place of its hash.
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let said = error.message();
         let shown =
             if said.contains("unknown field") || said.contains("missing field") { said } else { "it does not read" };

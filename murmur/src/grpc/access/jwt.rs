@@ -113,7 +113,9 @@ impl Jwt {
             return Err(refused("it is signed by an algorithm that is not accepted"));
         }
         let key = self.key(header.kid.as_deref(), header.alg).await?;
-        let claims = decode::<Claims>(token, &key, &self.validation).map_err(|error| refused(words(&error)))?.claims;
+        // The library wants all the algorithms that it is given to fit the key.
+        let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
+        let claims = decode::<Claims>(token, &key, &validation).map_err(|error| refused(words(&error)))?.claims;
         let pipelines = claims
             .scope
             .iter()

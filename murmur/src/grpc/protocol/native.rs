@@ -132,7 +132,7 @@ pub(in crate::grpc) async fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let answered = kind.answered(&head.headers);
     let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
     // First of all the body: see `discard`.
@@ -150,14 +150,15 @@ pub(in crate::grpc) async fn answer(
         let (deadline, body) = read?;
         let (at, method) = rpc::find(&*rpc, method)
             .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())))?;
+        rpc::admit(&*rpc, method, &mut head, deadline, terms.access.as_ref()).await?;
         let compression = Compression::of(&head.headers, &ENCODING)?;
         let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
         let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         let replies = if method.streams {
-            rpc::stream(rpc.clone(), at, call, terms).await?
+            rpc::stream(rpc.clone(), at, call, &terms.drain).await?
         } else {
-            let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call, terms).await?;
+            let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call).await?;
             let parts = [Ok(Part::Message(message)), Ok(Part::Trailers(trailers))];
             Replies { headers, parts: stream::iter(parts).boxed() }
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
+use http::request::Parts;
 use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use tonic::Status;
@@ -13,7 +14,7 @@ use tracing::Instrument;
 
 use super::super::access::{Access, Caller};
 use super::super::refusal::Reason;
-use super::Terms;
+use super::super::router::Drain;
 use super::connect;
 use super::deadline::{Deadline, within};
 use crate::metrics::catalogue::QUERY_DURATION;
@@ -32,15 +33,11 @@ pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
     fn methods(&self) -> &[Method];
 
     /// Who may call it.
-    fn reads(&self) -> Reads<'_> {
-        Reads::Nothing
-    }
+    fn reads(&self) -> Reads<'_>;
 
     /// A status that goes to a caller, with what the service wants to say beside its text. Those that the layer of the protocols
     /// makes come bare.
-    fn explain(&self, status: Status) -> Status {
-        status
-    }
+    fn explain(&self, status: Status) -> Status;
 
     /// Call a method with one reply. `at` is a place in [`methods`](Self::methods).
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>>;
@@ -125,22 +122,45 @@ pub(in crate::grpc) fn find<'a>(rpc: &'a dyn Rpc, method: &str) -> Option<(usize
     rpc.methods().iter().enumerate().find(|(_, known)| known.name == method)
 }
 
-/// Call a method with one reply, within its time; measured.
-pub(in crate::grpc) async fn unary(
+/// Let a caller in who may call, before anything of the message is read; the service finds it in the extensions.
+pub(in crate::grpc) async fn admit(
     rpc: &dyn Rpc,
-    at: usize,
     method: &Method,
-    mut call: Call,
-    terms: &Terms,
-) -> Result<Reply, Status> {
-    let name = format!("{}/{}", rpc.name(), method.name);
+    head: &mut Parts,
+    deadline: Deadline,
+    access: Option<&Access>,
+) -> Result<(), Status> {
+    let (Some(access), reads @ (Reads::Nothing | Reads::Pipeline(_))) = (access, rpc.reads()) else { return Ok(()) };
+    let began = Instant::now();
+    let admitted = within(deadline.unary(), access.admit(&head.headers, &head.extensions)).await;
+    let admitted = admitted.and_then(|caller| match reads {
+        Reads::Pipeline(pipeline) => caller.may_read(pipeline).map(|()| caller),
+        _ => Ok(caller),
+    });
+    match admitted {
+        Ok(caller) => {
+            head.extensions.insert::<Caller>(caller);
+            Ok(())
+        }
+        Err(status) => {
+            let code = connect::code(status.code()).0;
+            QUERY_DURATION.histogram([name(rpc, method), code.to_owned()]).record(began.elapsed());
+            Err(status)
+        }
+    }
+}
+
+/// What metrics and spans call a method.
+fn name(rpc: &dyn Rpc, method: &Method) -> String {
+    format!("{}/{}", rpc.name(), method.name)
+}
+
+/// Call a method with one reply, within its time; measured.
+pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, call: Call) -> Result<Reply, Status> {
+    let name = name(rpc, method);
     let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
-    let (began, deadline) = (Instant::now(), call.deadline.unary());
-    let answered = async {
-        admit(rpc, &mut call, terms.access.as_ref()).await?;
-        rpc.unary(at, call).await
-    };
-    let reply = within(deadline, answered).instrument(span.clone()).await;
+    let began = Instant::now();
+    let reply = within(call.deadline.unary(), rpc.unary(at, call)).instrument(span.clone()).await;
     let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
     span.record("code", code);
     QUERY_DURATION.histogram([name, code.to_owned()]).record(began.elapsed());
@@ -151,28 +171,13 @@ pub(in crate::grpc) async fn unary(
 pub(in crate::grpc) async fn stream(
     rpc: Arc<dyn Rpc>,
     at: usize,
-    mut call: Call,
-    terms: &Terms,
+    call: Call,
+    drain: &Drain,
 ) -> Result<Replies, Status> {
     let deadline = call.deadline;
-    let begun = async {
-        admit(&*rpc, &mut call, terms.access.as_ref()).await?;
-        rpc.stream(at, call).await
-    };
-    let replies = within(deadline.unary(), begun).await?;
-    let Replies { headers, parts } = terms.drain.guard(replies, deadline.stream());
+    let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
+    let Replies { headers, parts } = drain.guard(replies, deadline.stream());
     Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
-}
-
-/// Let a caller in who may call; the service finds it in the extensions.
-async fn admit(rpc: &dyn Rpc, call: &mut Call, access: Option<&Access>) -> Result<(), Status> {
-    let (Some(access), reads @ (Reads::Nothing | Reads::Pipeline(_))) = (access, rpc.reads()) else { return Ok(()) };
-    let caller = access.admit(&call.headers, &call.extensions).await?;
-    if let Reads::Pipeline(pipeline) = reads {
-        caller.may_read(pipeline)?;
-    }
-    call.extensions.insert::<Caller>(caller);
-    Ok(())
 }
 
 /// `(service, method)` of a path `/<service>/<method>`.

@@ -104,7 +104,7 @@ pub(in crate::grpc) async fn answer(
 }
 
 impl Called<'_> {
-    async fn post(&self, head: Parts, body: Body) -> Response<Body> {
+    async fn post(&self, mut head: Parts, body: Body) -> Response<Body> {
         let Some(kind) = Kind::of(&head.headers).filter(|kind| kind.streams == self.method.streams) else {
             frame::discard(body).await;
             return unsupported(self.method);
@@ -127,6 +127,7 @@ impl Called<'_> {
         let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
         let called = async {
             let Read { deadline, body } = read?;
+            self.admit(&mut head, deadline).await?;
             let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
             let message = compression.decompress(body, self.terms.most)?;
             self.unary(kind.encoding, message, deadline, head).await
@@ -135,18 +136,22 @@ impl Called<'_> {
     }
 
     async fn get(&self, mut head: Parts) -> Response<Body> {
-        let (encoding, message) = match get::read(&head.uri, self.terms.most) {
-            Ok(asked) => asked,
-            Err(status) => return failed(&self.rpc.explain(status)),
-        };
         let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
-        head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
         let called = async {
             let deadline = Deadline::of(&head.headers)?;
-            self.unary(encoding, message, deadline, head).await
+            self.admit(&mut head, deadline).await?;
+            let (encoding, message) = get::read(&head.uri, self.terms.most)?;
+            head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
+            Ok((encoding, self.unary(encoding, message, deadline, head).await?))
         };
-        let called = called.await.map_err(|status| self.rpc.explain(status));
-        reply(Kind { streams: false, encoding }, wanted, called)
+        match called.await {
+            Ok((encoding, answer)) => reply(Kind { streams: false, encoding }, wanted, Ok(answer)),
+            Err(status) => failed(&self.rpc.explain(status)),
+        }
+    }
+
+    async fn admit(&self, head: &mut Parts, deadline: Deadline) -> Result<(), Status> {
+        rpc::admit(&**self.rpc, self.method, head, deadline, self.terms.access.as_ref()).await
     }
 
     async fn unary(
@@ -159,19 +164,20 @@ impl Called<'_> {
         let codec = self.codec(encoding)?;
         let message = codec.request(message)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-        let reply = rpc::unary(&**self.rpc, self.at, self.method, call, self.terms).await?;
+        let reply = rpc::unary(&**self.rpc, self.at, self.method, call).await?;
         Ok(Reply { message: codec.reply(reply.message)?, ..reply })
     }
 
-    async fn stream(&self, kind: Kind, read: Result<Read, Status>, head: Parts) -> Response<Body> {
+    async fn stream(&self, kind: Kind, read: Result<Read, Status>, mut head: Parts) -> Response<Body> {
         let wanted = Compression::wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
         let begun = async {
             let Read { deadline, body } = read?;
+            self.admit(&mut head, deadline).await?;
             let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-            Ok((rpc::stream(self.rpc.clone(), self.at, call, self.terms).await?, codec))
+            Ok((rpc::stream(self.rpc.clone(), self.at, call, &self.terms.drain).await?, codec))
         };
         let (replies, codec) = begun.await.unwrap_or_else(|status| {
             let status = self.rpc.explain(status);

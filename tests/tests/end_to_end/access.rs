@@ -1,0 +1,212 @@
+//! A server that knows its callers: by tokens, and by what an issuer has signed.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use murmur_tests::process::{self, Server, example};
+use murmur_tests::tools;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::page_views::Stream;
+
+const TOKEN: &str = "5d0c1f7e-example-token";
+
+/// A store, and a server of it that knows its callers.
+struct Place {
+    stream: Stream,
+    store: String,
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let stream = Stream::generate(2_000, 20, 6);
+        let store = stream.store("state");
+        stream.count_into(&store);
+        Self { store: process::store(&store), stream, folder: TempDir::new().unwrap() }
+    }
+
+    /// Write a file, and give its path.
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn serve(&self, access: &str) -> Server {
+        let file = self.write("access.toml", access);
+        Server::start(example("page-traffic"), &["serve", "--store", &self.store, "--access", &file])
+    }
+
+    /// Ask for a page, with this token in the environment.
+    fn ask(&self, server: &Server, token: Option<&str>) -> Output {
+        let at = format!("http://{}", server.address);
+        let mut command =
+            process::command(example("page-traffic"), &["query", "page_traffic", "/home", "--at", &at, "-o", "json"]);
+        if let Some(token) = token {
+            command.env("MURMUR_TOKEN", token);
+        }
+        command.output().unwrap()
+    }
+
+    fn assert_right(&self, answer: &Output) {
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        let row: Value = serde_json::from_slice(&answer.stdout).unwrap();
+        self.stream.views.whole_truth()["/home"].compare(&row["value"]).unwrap();
+    }
+}
+
+fn refused(answer: &Output, why: &str) {
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.code() == Some(1) && said.contains(why), "{said}");
+}
+
+/// What `curl` is answered: the HTTP status, and the body.
+fn curl(url: &str, more: &[&str]) -> (String, Value) {
+    let arguments = ["-sS", "-w", "\n%{http_code}", "--json", r#"{"key": {"page_id": "/home"}}"#, url];
+    let said = process::success("curl", &[&arguments, more].concat());
+    let (body, status) = said.rsplit_once('\n').unwrap();
+    (status.to_owned(), serde_json::from_str(body).unwrap())
+}
+
+fn hashed(token: &str) -> String {
+    let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    format!("sha256:{}", String::from_utf8_lossy(&output.stdout).split(' ').next().unwrap())
+}
+
+#[test]
+fn a_token_of_the_file_opens_its_pipelines_to_query_curl_and_grpcurl() {
+    let place = Place::new();
+    let other = "another-token";
+    let server = place.serve(&format!(
+        "[caller.dashboards]\ntokens = [\"{}\"]\npipelines = [\"page_traffic\"]\n\
+         [caller.others]\ntokens = [\"{}\"]\npipelines = [\"likes\"]\n",
+        hashed(TOKEN),
+        hashed(other)
+    ));
+    place.assert_right(&place.ask(&server, Some(TOKEN)));
+    refused(&place.ask(&server, None), "send a token");
+    refused(&place.ask(&server, Some("wrong-token")), "not one that this server knows");
+    refused(&place.ask(&server, Some(other)), "`others` may not read `page_traffic`");
+    let (at, file) = (format!("http://{}", server.address), place.write("token", &format!("{TOKEN}\n")));
+    let by_file = ["query", "page_traffic", "/home", "--at", &at, "-o", "json", "--token-file", &file];
+    place.assert_right(&process::output(example("page-traffic"), &by_file));
+
+    let url = format!("{at}/page_traffic.v1.PageTrafficService/Get");
+    let bearer = format!("authorization: Bearer {TOKEN}");
+    let (status, reply) = curl(&url, &["-H", &bearer]);
+    assert_eq!((status.as_str(), &reply["present"]), ("200", &json!(true)));
+    let (status, error) = curl(&url, &[]);
+    assert_eq!((status.as_str(), &error["code"]), ("401", &json!("unauthenticated")));
+    assert_eq!(error["details"][0]["debug"]["reason"], "CREDENTIALS_MISSING");
+    let listed = ["-plaintext", "-H", &bearer, &server.address, "list"];
+    assert!(process::success(tools::grpcurl(), &listed).contains("page_traffic.v1.PageTrafficService"));
+    let strange = process::output(tools::grpcurl(), &["-plaintext", &server.address, "list"]);
+    assert!(!strange.status.success() && String::from_utf8_lossy(&strange.stderr).contains("send a token"));
+    assert_eq!(process::success("curl", &["-sS", &format!("{at}/healthz")]), r#"{"live":true}"#);
+}
+
+#[test]
+fn other_machines_may_ask_where_a_file_says_who() {
+    let place = Place::new();
+    let file =
+        place.write("access.toml", &format!("[caller.a]\ntokens = [\"{}\"]\npipelines = [\"*\"]\n", hashed(TOKEN)));
+    let everywhere = ["serve", "--store", &place.store, "--listen", "0.0.0.0:0", "--access"];
+    drop(Server::listening(example("page-traffic"), &[&everywhere[..], &[&file]].concat()));
+    let broken = place.write("broken.toml", "[caller.a]\ntokens = [\"5d0c1f7e\"]\npipelines = [\"*\"]\n");
+    let answer = process::output(example("page-traffic"), &[&everywhere[..], &[&broken]].concat());
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.code() == Some(2) && said.contains("broken.toml") && said.contains("sha256sum"), "{said}");
+    assert!(!said.contains("5d0c1f7e"), "{said}");
+}
+
+/// Makes tokens as an issuer does, by `openssl`.
+struct Issuer<'a>(&'a Path);
+
+impl Issuer<'_> {
+    fn openssl(&self, arguments: &str, input: &[u8]) -> Vec<u8> {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(self.0);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}");
+        output.stdout
+    }
+
+    /// The set of its one key.
+    fn keys(&self) -> String {
+        self.openssl("genrsa -out key.pem 2048", b"");
+        let said = self.openssl("rsa -in key.pem -noout -modulus", b"");
+        let digits = String::from_utf8(said).unwrap().trim().trim_start_matches("Modulus=").to_owned();
+        let modulus: Vec<u8> =
+            (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+        let n = URL_SAFE_NO_PAD.encode(modulus);
+        json!({"keys": [{"kty": "RSA", "use": "sig", "kid": "k1", "alg": "RS256", "n": n, "e": "AQAB"}]}).to_string()
+    }
+
+    fn token(&self, claims: &Value) -> String {
+        let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let signed = format!("{}.{}", part(&json!({"alg": "RS256", "typ": "JWT", "kid": "k1"})), part(claims));
+        let signature = self.openssl("dgst -sha256 -sign key.pem -binary", signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// Gives one body to whoever asks.
+fn publish(body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            // The head of a request fits into one packet here.
+            let _ = socket.read(&mut [0; 4_096]);
+            let length = body.len();
+            let _ = write!(socket, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        }
+    });
+    format!("http://{address}/keys")
+}
+
+#[test]
+fn a_token_that_an_issuer_signed_says_who_asks_and_what_it_may_read() {
+    let place = Place::new();
+    let issuer = Issuer(place.folder.path());
+    let server = place.serve(&format!(
+        "[jwt]\nissuer = \"https://login.example\"\naudience = \"counts\"\nkeys = \"{}\"\n",
+        publish(issuer.keys())
+    ));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({
+        "iss": "https://login.example", "aud": "counts", "sub": "dashboards", "exp": now + 3_600,
+        "scope": "openid query:page_traffic",
+    });
+    place.assert_right(&place.ask(&server, Some(&issuer.token(&claims))));
+    let with = |name: &str, value: Value| {
+        let mut other = claims.clone();
+        other[name] = value;
+        issuer.token(&other)
+    };
+    refused(&place.ask(&server, Some(&with("exp", json!(now - 3_600)))), "it has expired");
+    refused(&place.ask(&server, Some(&with("aud", json!("others")))), "another audience");
+    refused(
+        &place.ask(&server, Some(&with("scope", json!("query:likes")))),
+        "`dashboards` may not read `page_traffic`",
+    );
+    let forged = issuer.token(&claims).replace(&URL_SAFE_NO_PAD.encode(claims.to_string()), &{
+        let mut other = claims.clone();
+        other["sub"] = json!("root");
+        URL_SAFE_NO_PAD.encode(other.to_string())
+    });
+    refused(&place.ask(&server, Some(&forged)), "its signature is wrong");
+}
