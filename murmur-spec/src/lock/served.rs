@@ -1,8 +1,8 @@
 //! Which clients a service still answers: those that know nothing of it but what is there unchanged.
 //!
 //! A client is made from a contract, which has a fingerprint. It is a hash of facts, a text each: number, name in JSON and
-//! type of every field that a key or a value has in it, what an aggregate's field is kept as, the values of enums, the
-//! methods. A later contract that has all of these facts, and more, answers such a client rightly. One that lacks any does
+//! type of every field that a value has in it, what an aggregate's field is kept as, the values of enums, the methods, and the
+//! whole of the key: who does not know all of its fields asks for another one. A later contract that has all of these facts, and more, answers such a client rightly. One that lacks any does
 //! not: what was removed would read as zero, what changed as something else.
 //!
 //! ```text
@@ -38,8 +38,18 @@ pub(super) fn served(old: &Lock, new: &Lock, name: &str, service: &Service) -> V
 fn facts(lock: &Lock, name: &str, service: &Service) -> BTreeSet<String> {
     let mut out = BTreeSet::from([format!("{}.{name} {} {}", lock.package, service.key, service.value)]);
     out.extend(service.rpcs.iter().map(|(rpc, types)| format!("{name}.{rpc} {types}")));
+    // One fact: a client that leaves a field of the key out asks for another key.
+    let key: Vec<String> = fields(lock, &service.key).into_iter().collect();
+    out.insert(key.join("; "));
+    out.extend(fields(lock, rules::type_of(&service.value)));
+    out
+}
+
+/// The fields and values of a type and of all that are in it, a text each.
+fn fields(lock: &Lock, name: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
     let mut seen = BTreeSet::new();
-    let mut open = vec![service.key.as_str(), rules::type_of(&service.value)];
+    let mut open = vec![name];
     while let Some(name) = open.pop() {
         if !seen.insert(name) {
             continue;
@@ -59,7 +69,7 @@ fn facts(lock: &Lock, name: &str, service: &Service) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use crate::diff::Review;
-    use crate::fixtures::{everything, field, kept, page_traffic};
+    use crate::fixtures::{everything, field, kept, key, page_traffic};
     use crate::lock::Lock;
     use crate::model::{Kind, Monoid, Package, Shape, Variant};
 
@@ -91,7 +101,8 @@ mod tests {
 
     #[test]
     fn whoever_would_read_something_else_is_not_served() {
-        let changes: [fn(&mut Package); 4] = [
+        let changes: [fn(&mut Package); 5] = [
+            |p| p.pipelines[0].key.push(key("country", Kind::String)),
             |p| drop(p.aggregates[0].fields.remove(1)),
             |p| p.aggregates[0].fields[1].monoid = Monoid::Max(Kind::U64),
             |p| p.aggregates[0].fields[1].name = "stayed_ms".into(),

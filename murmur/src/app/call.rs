@@ -32,6 +32,11 @@ impl Server {
     pub(super) async fn connect(url: &str, tls: Option<&ClientTls>, token: Option<Token>) -> Result<Self> {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let whole = if url.contains("://") { url.to_owned() } else { format!("{scheme}://{url}") };
+        if token.is_some() && !whole.starts_with("https://") && !is_here(&whole) {
+            print::note(format_args!(
+                "warning: the token goes to {url} in the open, and whoever sees it can use it; take https://"
+            ));
+        }
         let plain = ClientTls::default();
         let channel = channel::connect(&whole, tls.unwrap_or(&plain)).await.map_err(|error| match error.kind() {
             ErrorKind::Unavailable => {
@@ -42,6 +47,13 @@ impl Server {
         })?;
         Ok(Self::Remote(channel, token))
     }
+}
+
+/// Whether a URL is of this machine.
+fn is_here(url: &str) -> bool {
+    let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// How long an answer may take unless something else is said; no server lets a call last longer.

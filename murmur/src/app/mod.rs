@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn formats_that_cannot_be_are_problems_before_anything_is_read() {
-        let app = |entries| App { entries, ..App::new("shop", (&[][..], &[][..])) };
+        let app = |entries| App { entries, ..App::new("shop", crate::app::Contracts::default()) };
         let query = ["query", "stock", "1", "--store", "nowhere"];
         let broken = app(vec![Entry::of::<Stock, Broken>()]);
         assert_eq!(check::formats(&broken.entries).collect::<Vec<_>>(), ["`stock`: it describes nothing"]);
@@ -237,7 +237,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state").display().to_string();
         let entry = Entry::of::<Stock, Never>;
-        let mut app = App::new("shop", (&[][..], &[][..]));
+        let mut app = App::new("shop", crate::app::Contracts::default());
         app.entries = vec![entry(), entry()];
         for verb in [vec!["run", "--source", "-"], vec!["serve"], vec!["dev"], vec!["query", "stock", "1"]] {
             let arguments = [verb.as_slice(), &["--store", &store]].concat();

@@ -324,7 +324,7 @@ mod tests {
     #[test]
     #[cfg(not(feature = "kafka"))]
     fn a_binary_without_kafka_says_how_to_get_it() {
-        let app = App::new("shop", (&[][..], &[][..]));
+        let app = App::new("shop", crate::app::Contracts::default());
         let refused = kafka_letters(&"kafka://b:9092/dead".parse().unwrap(), &app, None).err().unwrap();
         assert!(refused.to_string().contains("enable the feature `kafka`"), "{refused}");
     }
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     #[cfg(feature = "kafka")]
     fn letters_do_not_go_to_a_topic_that_is_read() {
-        let app = App::new("shop", (&[][..], &[][..]));
+        let app = App::new("shop", crate::app::Contracts::default());
         let letters = "kafka://b:9092/dead".parse().unwrap();
         let source = |topics: &str| format!("kafka://b:9092/{topics}?group=g").parse::<Location>().unwrap();
         kafka_letters(&letters, &app, Some(&source("views"))).map(drop).unwrap();

@@ -35,9 +35,9 @@ fn allow(args: &ListenArgs) -> Result<()> {
     let known = exposure.access.is_some() || tls.tls_client_ca.is_some();
     if !address.ip().is_loopback() && !exposure.insecure_no_auth && !known {
         let context = format!(
-            "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, \
-             say by `--access` who may ask what, ask for certificates by `--tls-client-ca`, or say `--insecure-no-auth` where the network itself keeps \
-             strangers out"
+            "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, or \
+             give `--access` (who may ask what), `--tls-client-ca` (whose certificates count), or `--insecure-no-auth` \
+             where the network itself keeps strangers out"
         );
         return Err(Error::new(ErrorKind::InvalidArgument, context));
     }
@@ -83,6 +83,11 @@ pub(super) async fn spawn(
     #[cfg(not(feature = "tls"))]
     certificates::refuse(&port.tls)?;
     let access = port.exposure.access.as_ref().map(Access::file).transpose()?;
+    if access.as_ref().is_some_and(Access::names_certificates) && port.tls.tls_client_ca.is_none() {
+        let context =
+            "the file of --access names certificates, and nobody is asked for one: give `--tls-client-ca` as well";
+        return Err(Error::new(ErrorKind::Configuration, context));
+    }
     if access.is_some() && !args.listen.ip().is_loopback() && !port.tls.is_asked_for() {
         tracing::warn!(
             "tokens come to {} in the open; take --tls-cert, or let what stands in front of it speak TLS",

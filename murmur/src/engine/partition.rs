@@ -88,9 +88,10 @@ impl Owned {
         self.ledgers.iter().map(|ledger| ledger.commit).min().flatten()
     }
 
-    /// How much waits that may be read soon: what has delivered nothing for so long may not deliver for as long again.
-    pub(super) fn waiting(&self, now: Instant, within: Duration) -> u64 {
-        let delivers = now.duration_since(self.delivered) < within;
+    /// How much waits that may be read soon: what has delivered nothing for so long while others did, by the `newest` of them,
+    /// may not deliver for as long again. A pause of less than a second says nothing.
+    pub(super) fn waiting(&self, newest: Instant, within: Duration) -> u64 {
+        let delivers = newest.duration_since(self.delivered) < within.max(Duration::from_secs(1));
         self.lag.filter(|_| delivers).unwrap_or(0)
     }
 

@@ -250,8 +250,10 @@ impl<E: Event> Worker<E> {
         }
         let now = Instant::now();
         let Self { lanes, owned, options, .. } = self;
+        // Since anything came, not since now: where this worker itself was held up, by its store, all have waited for it.
+        let newest = owned.iter().map(|owned| owned.delivered).max().unwrap_or(now);
         let waiting = |within: Duration| -> u64 {
-            if reads_on { owned.iter().map(|owned| owned.waiting(now, within)).sum() } else { 0 }
+            if reads_on { owned.iter().map(|owned| owned.waiting(newest, within)).sum() } else { 0 }
         };
         let chosen = lanes.iter_mut().map(|lane| lane.may_flush(now, waiting) || judged || lane.is_full(options));
         let chosen: Vec<bool> = chosen.collect();

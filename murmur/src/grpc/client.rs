@@ -13,11 +13,11 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::channel::{self, ClientTls};
+use super::client_token::Token;
 use super::handler::{Reply, service_name};
 use super::interval;
 use super::messages::*;
 use super::status;
-use super::token::Token;
 use crate::Result;
 use crate::aggregate::Question;
 use crate::pipeline::Pipeline;

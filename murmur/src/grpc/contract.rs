@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tonic::Status;
 
@@ -100,18 +100,16 @@ impl Rpc for Guarded {
         self.rpc.explain(status)
     }
 
+    fn fits(&self, headers: &HeaderMap) -> Result<(), Status> {
+        self.known.check(self.name(), headers)
+    }
+
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {
-        match self.known.check(self.name(), &call.headers) {
-            Ok(()) => self.rpc.unary(at, call),
-            Err(status) => ready(Err(status)).boxed(),
-        }
+        self.rpc.unary(at, call)
     }
 
     fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>> {
-        match self.known.check(self.name(), &call.headers) {
-            Ok(()) => self.rpc.stream(at, call),
-            Err(status) => ready(Err(status)).boxed(),
-        }
+        self.rpc.stream(at, call)
     }
 }
 

@@ -131,6 +131,10 @@ impl Rpc for Hosted {
         &self.name
     }
 
+    fn is_ours(&self) -> bool {
+        false
+    }
+
     fn reads(&self) -> Reads<'_> {
         if self.name == HEALTH { Reads::Health } else { Reads::Nothing }
     }

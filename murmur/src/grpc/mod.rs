@@ -23,6 +23,7 @@
 mod access;
 pub(crate) mod channel;
 mod client;
+mod client_token;
 mod contract;
 mod handler;
 mod health;
@@ -43,7 +44,6 @@ pub(crate) mod status;
 pub(crate) mod tests;
 #[cfg(feature = "tls")]
 mod tls;
-mod token;
 #[cfg(feature = "otlp")]
 mod trace;
 mod truth;
@@ -52,10 +52,10 @@ mod watch;
 pub use access::{Access, Caller, Identify, Pipelines, Rate, bearer};
 pub use channel::ClientTls;
 pub use client::Client;
+pub use client_token::Token;
 pub use protocol::connect::ConnectGet;
 pub use server::{InProcess, Server, ServerBuilder};
 pub use service::PipelineService;
 #[cfg(feature = "tls")]
 pub use tls::{ClientCertificate, Tls};
-pub use token::Token;
 pub use watch::Watching;

@@ -11,6 +11,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// The domain of the reasons, as `google.rpc.ErrorInfo` has one.
 pub(super) const DOMAIN: &str = "murmur.dev";
 
+/// Most characters of a text: it stands in the headers of a reply three times, and clients take no long ones.
+const LONGEST: usize = 400;
+
 /// How long to wait before a call is sent again, when nothing better is known.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -79,7 +82,7 @@ reasons! {
         "Ask for less, or with a longer deadline; the server stops at 30 seconds";
     STORE_UNAVAILABLE: Unavailable,
         "The store cannot be reached, or takes no more requests now",
-        "Call again after the time of `RetryInfo`; `/readyz` says why";
+        "Call again after the time of `RetryInfo`; the server's log says why";
     CREDENTIALS_MISSING: Unauthenticated,
         "The server wants to know who calls, and nothing in the request says so",
         "Send a token as `authorization: Bearer TOKEN`, or a client certificate";
@@ -97,7 +100,7 @@ reasons! {
         "Call again after the time of `RetryInfo`";
     SHUTTING_DOWN: Unavailable,
         "This server is being stopped",
-        "Call again after the time of `RetryInfo`: another one answers, or the one that comes after";
+        "Call again after the time of `RetryInfo`; another server answers, or the one that takes its place";
     STORED_VALUE_CORRUPT: DataLoss,
         "A stored value does not decode",
         "The server's log names its tile; nothing was made up for it";
@@ -114,7 +117,7 @@ impl Reason {
 
     /// The same, about a field of the request.
     pub(super) fn of_field(self, field: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Status {
-        let text = text.into();
+        let text = short(text.into());
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation(field.into(), &*text);
         self.with(text, details)
@@ -146,8 +149,17 @@ impl Reason {
         if self.code == Code::Unavailable {
             details.set_retry_info(Some(AGAIN));
         }
-        Status::with_error_details(self.code, text, details)
+        Status::with_error_details(self.code, short(text.into()), details)
     }
+}
+
+/// The beginning of a text that is too long.
+fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str(" ..");
+    }
+    text
 }
 
 /// A status of one of our services with its details, wherever it comes from.
@@ -173,8 +185,9 @@ writes it again.
 Every error of a pipeline's service, and of the generic one, has a text for people and, in every protocol, the details of
 [`google.rpc`](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto) for programs:
 `ErrorInfo` with one of these reasons in the domain `murmur.dev`; `BadRequest` with the path of the field where the error is
-about one; `RetryInfo` where the same call can succeed a little later. By gRPC they stand in `grpc-status-details-bin`, by
-Connect and plain HTTP in `details`, there with `debug` in JSON as well. Only `UNAVAILABLE` is worth sending again as it is.
+about one; `RetryInfo` where the same call can succeed a little later; `QuotaFailure` where a caller called too often. By gRPC they stand in `grpc-status-details-bin`, by
+Connect and plain HTTP in `details`, there with `debug` in JSON as well. An error with
+`RetryInfo` can be sent again as it is after that time (`Retry-After` over plain HTTP); no other one can be helped by that.
 
 | reason | code | what has happened | what to do |
 |---|---|---|---|

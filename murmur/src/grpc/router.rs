@@ -17,6 +17,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use super::pages::Pages;
+use super::protocol::deadline::Deadline;
 use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native};
 use super::refusal;
@@ -71,7 +72,7 @@ impl Services {
             return native::refuse(kind, &Status::unimplemented("the path is not `/<service>/<method>`"));
         };
         match self.rpcs.get(service) {
-            Some(rpc) if rpc::find(&**rpc, method).is_some() || !kind.is_native() => {
+            Some(rpc) if rpc::find(&**rpc, method).is_some() || !kind.is_native() || rpc.is_ours() => {
                 native::answer(rpc.clone(), method, kind, request, &self.terms).await
             }
             None if !kind.is_native() => {
@@ -95,31 +96,35 @@ impl Services {
     /// Let in whoever is known, for what belongs to no pipeline.
     async fn admit(&self, request: &mut Request<Body>) -> Result<(), Status> {
         if let Some(access) = &self.terms.access {
-            let caller = access.admit(request.headers(), request.extensions()).await?;
+            let deadline = Deadline::of(request.headers())?.unary();
+            let caller = deadline::within(deadline, access.admit(request.headers(), request.extensions())).await?;
             request.extensions_mut().insert(caller);
         }
         Ok(())
     }
 
-    /// Connect, and what a browser or an orchestrator asks for.
-    async fn http(&self, mut request: Request<Body>) -> Response<Body> {
-        let path = request.uri().path();
-        if let Some((status, kind, content)) = self.pages.find(path) {
-            if !Pages::OPEN.contains(&path)
-                && let Err(status) = self.admit(&mut request).await
-            {
-                frame::discard(request.into_body()).await;
-                return connect::failed(&status);
-            }
-            return match *request.method() {
-                Verb::GET | Verb::HEAD => connect::respond(status, kind, Body::new(Full::new(Bytes::from(content)))),
-                _ => {
-                    frame::discard(request.into_body()).await;
-                    connect::not_allowed("GET")
+    async fn page(&self, path: &str, mut request: Request<Body>) -> Response<Body> {
+        let admitted = if Pages::OPEN.contains(&path) { Ok(()) } else { self.admit(&mut request).await };
+        let (head, body) = request.into_parts();
+        frame::discard(body).await;
+        match (admitted, head.method) {
+            (Err(status), _) => connect::failed(&status),
+            (Ok(()), Verb::GET | Verb::HEAD) => match self.pages.find(path, head.extensions.get()) {
+                Some((status, kind, content)) => {
+                    connect::respond(status, kind, Body::new(Full::new(Bytes::from(content))))
                 }
-            };
+                None => connect::no_such(&absent(format!("there is nothing at `{path}`"))),
+            },
+            (Ok(()), _) => connect::not_allowed("GET"),
         }
-        let path = path.to_owned();
+    }
+
+    /// Connect, and what a browser or an orchestrator asks for.
+    async fn http(&self, request: Request<Body>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        if self.pages.has(&path) {
+            return self.page(&path, request).await;
+        }
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
             return connect::no_such(&absent(format!("there is nothing at `{path}`")));

@@ -25,7 +25,7 @@ use super::contract::Contracts;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
-use super::pages::{Page, Pages};
+use super::pages::{Listing, Page, Pages};
 use super::port::Port;
 use super::protocol::Terms;
 use super::protocol::codec::Transcoder;
@@ -245,12 +245,13 @@ impl ServerBuilder {
         let port = Arc::new(Port::new(self.tls.take()));
         #[cfg(not(feature = "tls"))]
         let port = Arc::new(Port::new());
+        let access = self.access.clone();
         let (router, health) = self.build(Drain::new(seen.clone()))?;
         health.look().await;
         let connections = GracefulShutdown::new();
         {
             let mut stop = pin!(stop);
-            let mut watch = pin!(async { tokio::join!(health.watch(), port.watch()) });
+            let mut watch = pin!(async { tokio::join!(health.watch(), port.watch(), kept(access.as_ref())) });
             loop {
                 tokio::select! {
                     biased;
@@ -304,9 +305,11 @@ impl ServerBuilder {
         }
         let (reporter, health) = tonic_health::server::health_reporter();
         let names = rpcs.keys().map(String::as_str).chain(self.hosted.iter().copied());
-        let routes = reflection(self.routes.add_service(health), &self.descriptors, names)?;
+        // Where nothing can be asked, nothing is told of what could be.
+        let described = if self.without_queries { &[][..] } else { &self.descriptors };
+        let routes = reflection(self.routes.add_service(health), described, names)?;
         let (readiness, looked) = watch::channel(Readiness::unknown());
-        let pages = Pages { listing: listing(&served, &rpcs), readiness: looked, others: self.pages };
+        let pages = Pages { listing: Listing::of(&served, &rpcs), readiness: looked, others: self.pages };
         for name in self.hosted.into_iter().chain([HEALTH]) {
             let Some(methods) = transcoder.methods(name) else {
                 let what = format!("no descriptor set describes the service `{name}`; give the server one that does");
@@ -322,6 +325,14 @@ impl ServerBuilder {
         let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, most: self.most };
         let router = Router::new(Services { rpcs, routes, terms, pages });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
+    }
+}
+
+/// What goes on for the sake of its callers; it never ends.
+async fn kept(access: Option<&Access>) {
+    match access {
+        Some(access) => access.keep().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -356,28 +367,4 @@ fn reflection<'a>(routes: Routes, descriptors: &[Vec<u8>], services: impl Iterat
         .add_service(v1.map_err(|error| broken(&error))?)
         .add_service(v1alpha.map_err(|error| broken(&error))?)
         .prepare())
-}
-
-/// What `GET /` answers.
-fn listing(pipelines: &[Arc<dyn AnyPipeline>], rpcs: &HashMap<String, Arc<dyn Rpc>>) -> String {
-    let methods = |name: &str| -> Vec<String> {
-        let methods = rpcs.get(name).map_or(&[][..], |rpc| rpc.methods());
-        methods.iter().map(|method| format!("/{name}/{}", method.name)).collect()
-    };
-    let pipelines: Vec<_> = pipelines
-        .iter()
-        .map(|pipeline| {
-            let info = pipeline.info();
-            serde_json::json!({
-                "name": info.name,
-                "about": info.about,
-                "service": info.service,
-                "key": info.key_fields,
-                "value": info.value_type,
-                "methods": methods(&info.service),
-            })
-        })
-        .collect();
-    let generic = methods(super::query_service::NAME);
-    serde_json::json!({ "pipelines": pipelines, "generic": generic }).to_string()
 }

@@ -201,7 +201,7 @@ fn a_token_that_an_issuer_signed_says_who_asks_and_what_it_may_read() {
     refused(&place.ask(&server, Some(&with("aud", json!("others")))), "another audience");
     refused(
         &place.ask(&server, Some(&with("scope", json!("query:likes")))),
-        "`dashboards` may not read `page_traffic`",
+        "`jwt:dashboards` may not read `page_traffic`",
     );
     let forged = issuer.token(&claims).replace(&URL_SAFE_NO_PAD.encode(claims.to_string()), &{
         let mut other = claims.clone();

@@ -278,7 +278,7 @@ pub(super) struct CacheArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct ExposureArgs {
     /// Answer only those whom this file names, each what it may read: tokens, certificates, an issuer of JWT (docs/access.md)
-    #[arg(long, env = "MURMUR_ACCESS", value_name = "FILE")]
+    #[arg(long, env = "MURMUR_ACCESS", value_name = "FILE", conflicts_with = "insecure_no_auth")]
     pub(super) access: Option<PathBuf>,
     /// Listen on an address that other machines can reach, though everyone there can ask everything
     #[arg(long, env = "MURMUR_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]

@@ -1,23 +1,21 @@
 //! The file that says who may ask what.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use http::{Extensions, HeaderMap};
 use serde::Deserialize;
-use tokio::time::Instant;
 
-use super::tokens::{Hash, Listed};
+use super::listed::{Hash, Kind, Listed};
 use super::{Access, Caller, Identify, Pipelines, Rate, bearer};
 use crate::{Error, ErrorKind, Result};
 
-/// How often the file is looked at, at most.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the file is looked at.
+const EVERY: Duration = Duration::from_secs(5);
 
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
@@ -36,7 +34,7 @@ struct WrittenCaller {
     /// `sha256:` and the hash of a token in hexadecimal digits.
     #[serde(default)]
     tokens: Vec<String>,
-    /// Names in client certificates.
+    /// Names in client certificates, with their kind in front.
     #[serde(default)]
     certificates: Vec<String>,
     pipelines: Vec<String>,
@@ -55,47 +53,37 @@ pub(super) struct WrittenJwt {
 
 /// Open a file, and keep an eye on it.
 pub(super) fn open(path: PathBuf) -> Result<Access> {
-    let stamp = stamp(&path)?;
-    let (read, rate) = read(&path)?;
-    let watched =
-        Watched { path, state: Mutex::new(State { read: Arc::new(read), stamp, looked: Instant::now() }), rate };
-    let access = Access::by(watched);
+    watched(path, EVERY)
+}
+
+/// The same, looked at this often.
+fn watched(path: PathBuf, every: Duration) -> Result<Access> {
+    let text = text(&path)?;
+    let made = made(&text, None).map_err(|error| named(&path, error))?;
+    let (rate, certificates) = (made.rate, !made.listed.certificates.is_empty());
+    let access = Access::by(Watched { path, text, every, made: RwLock::new(Arc::new(made)) });
+    let access = Access { certificates, ..access };
     Ok(match rate {
         Some(rate) => access.at_most(rate),
         None => access,
     })
 }
 
-/// What is known of a file.
-struct Read {
+/// What a file says.
+struct Made {
     listed: Listed,
+    rate: Option<Rate>,
     #[cfg(feature = "jwt")]
-    jwt: Option<super::jwt::Jwt>,
-}
-
-struct State {
-    read: Arc<Read>,
-    stamp: Stamp,
-    looked: Instant,
+    jwt: Option<(WrittenJwt, Arc<super::jwt::Jwt>)>,
 }
 
 /// A file that is read again when it has changed.
 struct Watched {
     path: PathBuf,
-    state: Mutex<State>,
-    rate: Option<Rate>,
-}
-
-/// What changes when a file is written or replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    changed: Option<SystemTime>,
-}
-
-fn stamp(path: &Path) -> Result<Stamp> {
-    let of = |metadata: Metadata| Stamp { length: metadata.len(), changed: metadata.modified().ok() };
-    std::fs::metadata(path).map(of).map_err(|error| unreadable(path).with_source(error))
+    /// What it was when it was opened.
+    text: String,
+    every: Duration,
+    made: RwLock<Arc<Made>>,
 }
 
 fn unreadable(path: &Path) -> Error {
@@ -103,17 +91,20 @@ fn unreadable(path: &Path) -> Error {
     Error::new(ErrorKind::Configuration, context)
 }
 
-fn read(path: &Path) -> Result<(Read, Option<Rate>)> {
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path).with_source(error))?;
-    made(&text).map_err(|error| error.while_doing(format_args!("`{}`, the file of --access", path.display())))
+fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| unreadable(path).with_source(error))
+}
+
+fn named(path: &Path, error: Error) -> Error {
+    error.while_doing(format_args!("`{}`, the file of --access", path.display()))
 }
 
 fn wrong(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, what)
 }
 
-/// From the text of a file.
-fn made(text: &str) -> Result<(Read, Option<Rate>)> {
+/// From the text of a file. An issuer that stands in it as `before` keeps its keys.
+fn made(text: &str, before: Option<&Made>) -> Result<Made> {
     let Written { calls_per_second, burst, caller: callers, jwt } = toml::from_str(text).map_err(|error| {
         // The error shows the line, and a line may hold a token that somebody wrote in place of its hash.
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -125,6 +116,9 @@ fn made(text: &str) -> Result<(Read, Option<Rate>)> {
     let mut listed = Listed::default();
     for (name, WrittenCaller { tokens, certificates, pipelines }) in &callers {
         let refused = |what: &str| wrong(format!("`caller.{name}`: {what}"));
+        if name.starts_with("jwt:") {
+            return Err(refused("names with `jwt:` are those of tokens by an issuer; take another one"));
+        }
         if tokens.is_empty() && certificates.is_empty() {
             return Err(refused("it has neither `tokens` nor `certificates`, and nothing to be known by"));
         }
@@ -141,7 +135,14 @@ fn made(text: &str) -> Result<(Read, Option<Rate>)> {
             }
         }
         for certificate in certificates {
-            let other = listed.certificates.insert(certificate.clone(), caller.clone());
+            let kind = Kind::ALL.into_iter().find_map(|(prefix, kind)| Some((kind, certificate.strip_prefix(prefix)?)));
+            let Some((kind, of)) = kind.filter(|(_, of)| !of.is_empty()) else {
+                let kinds = Kind::ALL.map(|(prefix, _)| prefix).join(", ");
+                return Err(refused(&format!(
+                    "`certificates` has `{certificate}`; say in front which kind of name it is: {kinds}"
+                )));
+            };
+            let other = listed.certificates.insert((kind, of.to_owned()), caller.clone());
             if other.is_some_and(|other| other.name != caller.name) {
                 return Err(refused(&format!("another caller has the certificate `{certificate}`")));
             }
@@ -165,12 +166,23 @@ fn made(text: &str) -> Result<(Read, Option<Rate>)> {
         (None, Some(_)) => return Err(wrong("`burst` needs `calls_per_second` beside it")),
         (None, None) => None,
     };
-    let read = Read {
+    #[cfg(not(feature = "jwt"))]
+    let _ = before;
+    Ok(Made {
         listed,
+        rate,
         #[cfg(feature = "jwt")]
-        jwt: jwt.map(super::jwt::Jwt::new).transpose()?,
-    };
-    Ok((read, rate))
+        jwt: jwt.map(|jwt| issuer(jwt, before)).transpose()?,
+    })
+}
+
+#[cfg(feature = "jwt")]
+fn issuer(written: WrittenJwt, before: Option<&Made>) -> Result<(WrittenJwt, Arc<super::jwt::Jwt>)> {
+    let kept = before.and_then(|before| before.jwt.as_ref()).filter(|(before, _)| *before == written);
+    match kept {
+        Some((_, jwt)) => Ok((written, jwt.clone())),
+        None => Ok((written.clone(), Arc::new(super::jwt::Jwt::new(written)?))),
+    }
 }
 
 /// The hash that a token is written as.
@@ -186,38 +198,26 @@ fn hash(written: &str) -> Option<Hash> {
 }
 
 impl Watched {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn now(&self) -> Arc<Made> {
         // What is kept is whole at each moment.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the file says, read again if it has changed and nobody has looked in the last seconds.
-    fn now(&self) -> Arc<Read> {
-        let mut state = self.state();
-        if state.looked.elapsed() >= LOOK {
-            state.looked = Instant::now();
-            match stamp(&self.path) {
-                Ok(stamp) if stamp == state.stamp => {}
-                Ok(stamp) => {
-                    state.stamp = stamp;
-                    self.replace(&mut state);
+    /// Take what the file says now, if that reads.
+    fn replace(&self, text: &str) {
+        let before = self.now();
+        match made(text, Some(&before)) {
+            Ok(made) => {
+                if made.rate != before.rate {
+                    tracing::warn!("changed `calls_per_second` or `burst` count after a restart");
                 }
-                Err(error) => tracing::error!(%error, "what it said before stays in force"),
-            }
-        }
-        state.read.clone()
-    }
-
-    fn replace(&self, state: &mut State) {
-        match read(&self.path) {
-            Ok((read, rate)) => {
-                state.read = Arc::new(read);
+                if !made.listed.certificates.is_empty() && before.listed.certificates.is_empty() {
+                    tracing::warn!("certificates are seen by a port that asks for them (`--tls-client-ca`)");
+                }
+                *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
                 tracing::info!(file = %self.path.display(), "the file of --access was read again");
-                if rate != self.rate {
-                    tracing::warn!("another `calls_per_second` or `burst` takes a new start");
-                }
             }
-            Err(error) => tracing::error!(%error, "what it said before stays in force"),
+            Err(error) => tracing::error!(error = %named(&self.path, error), "what it said before stays in force"),
         }
     }
 }
@@ -229,17 +229,44 @@ impl Identify for Watched {
         extensions: &'a Extensions,
     ) -> BoxFuture<'a, Result<Option<Caller>>> {
         async move {
-            let read = self.now();
-            if let Some(caller) = read.listed.caller(headers, extensions)? {
+            let made = self.now();
+            if let Some(caller) = made.listed.caller(headers, extensions)? {
                 return Ok(Some(caller));
             }
             let Some(token) = bearer(headers)? else { return Ok(None) };
             #[cfg(feature = "jwt")]
-            if let Some(jwt) = &read.jwt {
+            if let Some((_, jwt)) = &made.jwt {
                 return jwt.caller(token).await.map(Some);
             }
             let _ = token;
             Err(Error::new(ErrorKind::Denied, "the token is not one that this server knows"))
+        }
+        .boxed()
+    }
+
+    /// Look at the file again and again. Whoever writes it may not have ended, so what is new has to be there twice.
+    fn keep(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let mut settled = Ok(self.text.clone());
+            let mut seen = settled.clone();
+            loop {
+                tokio::time::sleep(self.every).await;
+                let path = self.path.clone();
+                // The disk may be slow.
+                let looked = tokio::task::spawn_blocking(move || text(&path).map_err(|error| error.to_string())).await;
+                // A runtime that ends takes the server with it.
+                let Ok(found) = looked else { return std::future::pending().await };
+                let stands = found == seen;
+                seen = found;
+                if !stands || seen == settled {
+                    continue;
+                }
+                settled = seen.clone();
+                match &settled {
+                    Ok(text) => self.replace(text),
+                    Err(error) => tracing::error!(error, "what it said before stays in force"),
+                }
+            }
         }
         .boxed()
     }
@@ -256,6 +283,8 @@ mod tests {
         format!("sha256:{digits}")
     }
 
+    const LOOK: Duration = Duration::from_millis(20);
+
     fn headers(token: &str) -> HeaderMap {
         [(http::header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap())].into_iter().collect()
     }
@@ -267,7 +296,7 @@ mod tests {
     #[test]
     fn a_file_that_is_wrong_is_refused_with_the_way_out_and_without_what_it_says() {
         let good = caller_of("s3cret", "\"*\"");
-        assert!(made(&good).is_ok());
+        assert!(made(&good, None).is_ok());
         for (text, says) in [
             (String::new(), "it names nobody"),
             ("[caller.shop]\npipelines = [\"*\"]".to_owned(), "`caller.shop`: it has neither `tokens` nor"),
@@ -282,40 +311,50 @@ mod tests {
             (format!("burst = 3\n{good}"), "`burst` needs `calls_per_second`"),
             (format!("calls_per_second = 0\n{good}"), "line 1"),
             ("sha256:+f".to_owned(), "line 1"),
+            (good.replace("caller.shop", "caller.\"jwt:shop\""), "names with `jwt:`"),
+            ("[caller.shop]\ncertificates = [\"shop\"]\npipelines = [\"*\"]".to_owned(), "uri:, dns:, email:, cn:"),
         ] {
-            let error = made(&text).map(|_| ()).expect_err(&text);
+            let error = made(&text, None).map(|_| ()).expect_err(&text);
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(error.to_string().contains(says), "{error}");
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_token_that_is_taken_out_of_the_file_is_refused_soon_and_a_broken_file_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.toml");
-        std::fs::write(&path, caller_of("old", "\"likes\"")).unwrap();
-        let access = open(path.clone()).unwrap();
+        let write = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            // As a copy that keeps its times would have it.
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        };
+        write(&caller_of("old", "\"likes\""));
+        let access = Arc::new(watched(path.clone(), LOOK).unwrap());
         let extensions = Extensions::new();
         let admit = async |token: &str| access.admit(&headers(token), &extensions).await;
         let caller = admit("old").await.unwrap();
         assert_eq!((&*caller.name, caller.pipelines), ("shop", Pipelines::named(["likes"])));
         assert_eq!(admit("older").await.unwrap_err().code(), tonic::Code::Unauthenticated);
 
-        std::fs::write(&path, "what = is this").unwrap();
-        tokio::time::advance(LOOK).await;
+        let keeping = access.clone();
+        let keeping = tokio::spawn(async move { keeping.keep().await });
+        write("what = is this");
+        tokio::time::sleep(3 * LOOK).await;
         assert!(admit("old").await.is_ok());
-
-        std::fs::write(&path, caller_of("newer", "\"likes\"")).unwrap();
-        tokio::time::advance(LOOK).await;
-        assert!(admit("newer").await.is_ok());
+        write(&caller_of("new", "\"likes\""));
+        while admit("new").await.is_err() {
+            tokio::time::sleep(LOOK / 10).await;
+        }
         let refused = admit("old").await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::Unauthenticated);
         assert!(!refused.message().contains("old"), "{refused}");
-
         std::fs::remove_file(&path).unwrap();
-        tokio::time::advance(LOOK).await;
-        assert!(admit("newer").await.is_ok());
+        tokio::time::sleep(3 * LOOK).await;
+        assert!(admit("new").await.is_ok());
+        keeping.abort();
     }
 
     #[test]

@@ -5,15 +5,14 @@
 //! scopes: `query:page_traffic`, or `query:*` for all pipelines.
 
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto, decode, decode_header};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::file::WrittenJwt;
-use super::keys::{FRESH, Keys, PAUSE};
+use super::keys::{Keys, Ring};
 use super::{Caller, Pipelines};
 use crate::{Error, ErrorKind, Result};
 
@@ -33,17 +32,7 @@ const ALGORITHMS: [Algorithm; 9] = [
 /// What is asked of a token, and the keys that it can be signed by.
 pub(super) struct Jwt {
     validation: Validation,
-    keys: Keys,
-    known: Mutex<Known>,
-    /// One reads the keys again, and the others wait for it.
-    reading: tokio::sync::Mutex<()>,
-}
-
-/// The keys as they were last read.
-struct Known {
-    set: Arc<JwkSet>,
-    /// When they were read, or reading them failed.
-    tried: Option<Instant>,
+    keys: Arc<Ring>,
 }
 
 /// The claims that are looked at; the library looks at `iss`, `aud`, `exp` and `nbf`.
@@ -102,8 +91,7 @@ impl Jwt {
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let known = Mutex::new(Known { set: Arc::new(JwkSet { keys: Vec::new() }), tried: None });
-        Ok(Self { validation, keys: Keys::at(&keys)?, known, reading: tokio::sync::Mutex::new(()) })
+        Ok(Self { validation, keys: Ring::of(Keys::at(&keys)?) })
     }
 
     /// Whose token this is.
@@ -116,65 +104,21 @@ impl Jwt {
         // The library wants all the algorithms that it is given to fit the key.
         let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
         let claims = decode::<Claims>(token, &key, &validation).map_err(|error| refused(words(&error)))?.claims;
-        let pipelines = claims
-            .scope
-            .iter()
-            .chain(claims.scp.iter())
-            .filter_map(|scope| scope.strip_prefix("query:"))
-            .map(str::to_owned);
-        Ok(Caller { name: claims.sub.as_str().into(), pipelines: Pipelines::named(pipelines) })
+        let scopes = claims.scope.iter().chain(claims.scp.iter());
+        let pipelines: Vec<&str> = scopes.filter_map(|scope| scope.strip_prefix("query:")).collect();
+        if pipelines.is_empty() {
+            return Err(refused("it has no scope for a pipeline, such as `query:NAME` or `query:*`"));
+        }
+        // No caller of a file has such a name.
+        Ok(Caller { name: format!("jwt:{}", claims.sub).into(), pipelines: Pipelines::named(pipelines) })
     }
 
-    /// The key of a token. Where none is known, the keys are read again, if that was not just done.
+    /// The key of a token.
     async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey> {
-        let (set, tried) = self.known();
-        let found = select(&set, id, algorithm);
-        let fresh = |pause| tried.is_some_and(|tried: Instant| tried.elapsed() < pause);
-        if let (Some(key), true) = (&found, fresh(FRESH)) {
-            return made(key);
+        match self.keys.find(|set| select(set, id, algorithm)).await? {
+            Some(key) => made(&key),
+            None => Err(refused("its key is not one of the issuer's")),
         }
-        if found.is_none() && fresh(PAUSE) {
-            return Err(refused("its key is not one of the issuer's"));
-        }
-        let read = self.read(tried).await;
-        let (set, _) = self.known();
-        match (select(&set, id, algorithm), read) {
-            // Old keys are better than none while the issuer cannot be reached.
-            (Some(key), _) => made(&key),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(refused("its key is not one of the issuer's")),
-        }
-    }
-
-    /// Read the keys, unless somebody else has since `before`.
-    async fn read(&self, before: Option<Instant>) -> Result<()> {
-        let _one = self.reading.lock().await;
-        if self.known().1 != before {
-            return Ok(());
-        }
-        let read = self.keys.read().await;
-        let mut known = self.lock();
-        known.tried = Some(Instant::now());
-        match read {
-            Ok(set) => {
-                known.set = Arc::new(set);
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!(%error, "the issuer's keys");
-                Err(error)
-            }
-        }
-    }
-
-    fn known(&self) -> (Arc<JwkSet>, Option<Instant>) {
-        let known = self.lock();
-        (known.set.clone(), known.tried)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        // What is kept is whole at each moment.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,10 +129,11 @@ fn select(set: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<Jwk> {
         None if set.keys.len() == 1 => set.keys.first(),
         None => None,
     }?;
-    // A key that is for another algorithm, or for no signatures, is not this token's.
+    // A key that is for another algorithm, or for something else than signatures, is not this token's.
     let says = key.common.key_algorithm.map(|of| of.to_string());
     let name = format!("{algorithm:?}");
-    says.is_none_or(|says| says == name).then(|| key.clone())
+    let signs = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
+    (signs && says.is_none_or(|says| says == name)).then(|| key.clone())
 }
 
 fn made(key: &Jwk) -> Result<DecodingKey> {
@@ -235,6 +180,7 @@ mod tests {
     use rcgen::KeyPair;
     use serde_json::{Value, json};
 
+    use super::super::keys::{FRESH, OLD, PAUSE};
     use super::*;
 
     const ISSUER: &str = "https://login.example";
@@ -301,11 +247,11 @@ mod tests {
         publish(&keys, &[&signer]);
         let jwt = by(&keys);
         let caller = jwt.caller(&signer.token(json!({}))).await.unwrap();
-        assert_eq!((&*caller.name, caller.pipelines), ("dashboards", Pipelines::named(["likes"])));
+        assert_eq!((&*caller.name, caller.pipelines), ("jwt:dashboards", Pipelines::named(["likes"])));
         let pipelines = async |claims| jwt.caller(&signer.token(claims)).await.unwrap().pipelines;
         assert_eq!(pipelines(json!({"scope": "query:*"})).await, Pipelines::All);
         assert_eq!(pipelines(json!({"scope": "", "scp": ["query:a", "write:b"]})).await, Pipelines::named(["a"]));
-        assert_eq!(pipelines(json!({"scope": "openid"})).await, Pipelines::named::<String>([]));
+        assert!(refusal(&jwt, &signer.token(json!({"scope": "openid"}))).await.contains("no scope for a pipeline"));
         assert_eq!(pipelines(json!({"aud": ["other", "murmur"], "scope": "query:a"})).await, Pipelines::named(["a"]));
     }
 
@@ -369,13 +315,42 @@ mod tests {
         tokio::time::advance(PAUSE).await;
         jwt.caller(&new.token(json!({}))).await.unwrap();
         assert!(refusal(&jwt, &old.token(json!({}))).await.contains("its key"));
-        // They are no longer fresh, and cannot be had: old ones are better than none.
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_cannot_be_had_are_no_refusal_and_those_known_so_far_count_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer, other) = (folder.path().join("keys.json"), Signer::new("one"), Signer::new("two"));
+        let jwt = by(&keys);
+        let long = |signer: &Signer| signer.token(json!({"exp": seconds(1_000_000)}));
+        for _ in 0..2 {
+            assert_eq!(jwt.caller(&long(&signer)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        publish(&keys, &[&signer]);
+        tokio::time::advance(PAUSE).await;
+        jwt.caller(&long(&signer)).await.unwrap();
         std::fs::remove_file(&keys).unwrap();
         tokio::time::advance(FRESH).await;
-        jwt.caller(&new.token(json!({}))).await.unwrap();
-        tokio::time::advance(PAUSE).await;
-        let error = jwt.caller(&old.token(json!({}))).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        jwt.caller(&long(&signer)).await.unwrap();
+        jwt.keys.settled().await;
+        jwt.caller(&long(&signer)).await.unwrap();
+        assert_eq!(jwt.caller(&long(&other)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        tokio::time::advance(OLD).await;
+        assert_eq!(jwt.caller(&long(&signer)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    /// Whoever gives up waiting takes nothing away from others.
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_read_to_the_end_whatever_becomes_of_the_call_that_wanted_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));
+        publish(&keys, &[&signer]);
+        let jwt = by(&keys);
+        let token = signer.token(json!({}));
+        assert!(futures_util::FutureExt::now_or_never(jwt.caller(&token)).is_none());
+        jwt.keys.settled().await;
+        std::fs::remove_file(&keys).unwrap();
+        jwt.caller(&token).await.unwrap();
     }
 
     #[test]
@@ -386,6 +361,7 @@ mod tests {
             ("http://localhost/keys", true),
             ("http://login.example/keys", false),
             ("ftp://localhost/keys", false),
+            ("https://user:word@login.example/keys", false),
             ("keys.json", true),
         ] {
             assert_eq!(Keys::at(place).is_ok(), good, "{place}");

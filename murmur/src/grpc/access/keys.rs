@@ -1,6 +1,7 @@
-//! Where an issuer's keys are, and how they are read.
+//! The keys of an issuer: where they are, how they are read, and for how long they count.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::jwk::JwkSet;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -18,6 +21,8 @@ use crate::{Error, ErrorKind, Result};
 pub(super) const FRESH: Duration = Duration::from_secs(600);
 /// How long after one reading the next one may be, for a key that is not known.
 pub(super) const PAUSE: Duration = Duration::from_secs(30);
+/// How long keys count that cannot be read again: one that was withdrawn is not known by then.
+pub(super) const OLD: Duration = Duration::from_secs(24 * 3_600);
 /// How long one reading may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of a set.
@@ -39,6 +44,10 @@ impl Keys {
         }
         let wrong = |why: &str| Error::new(ErrorKind::Configuration, format!("`jwt.keys` is `{place}`: {why}"));
         let uri: Uri = place.parse().map_err(|_| wrong("it is no URL"))?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            let context = "`jwt.keys` has a name or a password in its URL, which would stand in logs; keys are public, so leave it out";
+            return Err(Error::new(ErrorKind::Configuration, context));
+        }
         let host = uri.host().unwrap_or_default();
         let here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         if uri.scheme_str() != Some("https") && !(uri.scheme_str() == Some("http") && here) {
@@ -79,5 +88,94 @@ impl Keys {
         };
         serde_json::from_slice(&bytes)
             .map_err(|error| Error::new(ErrorKind::Unavailable, "the issuer's keys are no JWK set").with_source(error))
+    }
+}
+
+/// The keys as they are known now.
+pub(super) struct Ring {
+    keys: Keys,
+    known: watch::Sender<Known>,
+}
+
+#[derive(Clone)]
+struct Known {
+    set: Arc<JwkSet>,
+    /// When they were read.
+    read: Option<Instant>,
+    /// When that was last tried, and whether it failed.
+    tried: Option<(Instant, bool)>,
+    /// Whether they are being read.
+    reading: bool,
+}
+
+impl Known {
+    fn counts(&self) -> bool {
+        self.read.is_some_and(|read| read.elapsed() < OLD)
+    }
+
+    fn was_tried(&self, within: Duration) -> bool {
+        self.tried.is_some_and(|(at, _)| at.elapsed() < within)
+    }
+}
+
+impl Ring {
+    pub(super) fn of(keys: Keys) -> Arc<Self> {
+        let known = Known { set: Arc::new(JwkSet { keys: Vec::new() }), read: None, tried: None, reading: false };
+        Arc::new(Self { keys, known: watch::Sender::new(known) })
+    }
+
+    /// What `select` finds among the keys. Those that are known answer at once; where nothing is found, the keys are read again
+    /// first, if that was not just done.
+    ///
+    /// Errors: [`Unavailable`](ErrorKind::Unavailable) when nothing is found and the keys cannot be read.
+    pub(super) async fn find<T>(self: &Arc<Self>, select: impl Fn(&JwkSet) -> Option<T>) -> Result<Option<T>> {
+        let mut known = self.known.subscribe();
+        let now = known.borrow_and_update().clone();
+        let found = |known: &Known| if known.counts() { select(&known.set) } else { None };
+        if let Some(found) = found(&now) {
+            if !now.was_tried(FRESH) {
+                self.refresh();
+            }
+            return Ok(Some(found));
+        }
+        if now.reading || !now.was_tried(PAUSE) {
+            self.refresh();
+            // It goes on as long as the ring, which this call holds.
+            let _ = known.wait_for(|known| !known.reading).await;
+        }
+        let now = known.borrow().clone();
+        match (found(&now), now.tried) {
+            (None, Some((_, true)) | None) => {
+                Err(Error::new(ErrorKind::Unavailable, "the issuer's keys cannot be read; the log says why"))
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// Read the keys, beside whoever wants them: a call that gives up takes nothing away from the next one.
+    fn refresh(self: &Arc<Self>) {
+        let begins = self.known.send_if_modified(|known| !std::mem::replace(&mut known.reading, true));
+        if !begins {
+            return;
+        }
+        let ring = self.clone();
+        tokio::spawn(async move {
+            let read = ring.keys.read().await;
+            let now = Instant::now();
+            ring.known.send_modify(|known| {
+                known.reading = false;
+                known.tried = Some((now, read.is_err()));
+                match read {
+                    Ok(set) => (known.set, known.read) = (Arc::new(set), Some(now)),
+                    Err(error) => tracing::error!(%error, "those known so far count"),
+                }
+            });
+        });
+    }
+
+    /// Until they are not being read.
+    #[cfg(test)]
+    pub(super) async fn settled(&self) {
+        let _ = self.known.subscribe().wait_for(|known| !known.reading).await;
     }
 }

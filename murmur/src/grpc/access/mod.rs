@@ -9,12 +9,13 @@ mod file;
 mod jwt;
 #[cfg(feature = "jwt")]
 mod keys;
+mod listed;
 mod rate;
-mod tokens;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap};
@@ -62,22 +63,35 @@ impl Pipelines {
 /// A way to know a caller. Tokens and certificates of a file are two, `jwt` is one, and a program may have its own.
 pub trait Identify: Send + Sync + 'static {
     /// Who sends a request with these headers, and these extensions: what the port knows of the connection, and what layers in front
-    /// of the server have added. `None` when there is nothing in them that this way looks at, so that another one is asked.
+    /// of the server have added. `None` when there is nothing in them that this way looks at.
     ///
-    /// Errors: [`Denied`](ErrorKind::Denied) when there is, and nobody is known by it; the text goes to the caller.
-    /// [`Unavailable`](ErrorKind::Unavailable) when that cannot be said now.
+    /// Errors: [`Denied`](ErrorKind::Denied) when there is, and nobody is known by it; the text goes to the caller, unless another
+    /// way knows it. [`Unavailable`](ErrorKind::Unavailable) when that cannot be said now. Others are for the log alone.
     fn caller<'a>(
         &'a self,
         headers: &'a HeaderMap,
         extensions: &'a Extensions,
     ) -> BoxFuture<'a, Result<Option<Caller>>>;
+
+    /// What goes on while a server runs, such as reading a file again; it never ends.
+    fn keep(&self) -> BoxFuture<'_, ()> {
+        std::future::pending().boxed()
+    }
 }
 
-/// The token of `authorization: Bearer`.
+/// The token of `authorization: Bearer`; `None` without that header.
 ///
-/// Errors: a header of another kind, or one that is no text.
+/// Errors: [`Denied`](ErrorKind::Denied) for a header of another kind, one that is no text, or two of them, of which somebody in
+/// front may have looked at the other one.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let value = match (all.next(), all.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value,
+        (Some(_), Some(_)) => {
+            return Err(Error::new(ErrorKind::Denied, "there are two headers `authorization`; send one"));
+        }
+    };
     let token = value.to_str().ok().and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
@@ -93,6 +107,8 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
 pub struct Access {
     ways: Vec<Arc<dyn Identify>>,
     limiter: Option<Arc<Limiter>>,
+    /// Whether one of its callers can be known by a certificate alone.
+    certificates: bool,
 }
 
 impl std::fmt::Debug for Access {
@@ -102,19 +118,19 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// By one way. With [`or`](Self::or) another one is asked where this one finds nothing to look at.
+    /// By one way. With [`or`](Self::or) another one is asked where this one knows nobody.
     pub fn by(way: impl Identify) -> Self {
-        Self { ways: vec![Arc::new(way)], limiter: None }
+        Self { ways: vec![Arc::new(way)], limiter: None, certificates: false }
     }
 
-    /// As a file says, which is read again when it changes: see [the guide](https://github.com/murmur-stream/murmur/blob/main/docs/access.md).
+    /// As a file in TOML says, `docs/access.md` in the repository. While a server runs, it is read again when it has changed.
     ///
     /// Errors: [`Configuration`](ErrorKind::Configuration) names the file and what is wrong with it.
     pub fn file(path: impl Into<std::path::PathBuf>) -> Result<Self> {
         file::open(path.into())
     }
 
-    /// Another way to know callers, asked where those before find nothing to look at.
+    /// Another way to know callers, asked where those before know nobody.
     #[must_use]
     pub fn or(mut self, way: impl Identify) -> Self {
         self.ways.push(Arc::new(way));
@@ -128,8 +144,20 @@ impl Access {
         self
     }
 
+    /// Whether its file names certificates, which only a port that asks for them gets to see.
+    pub fn names_certificates(&self) -> bool {
+        self.certificates
+    }
+
+    /// What goes on while a server runs; it never ends.
+    pub(super) async fn keep(&self) {
+        futures_util::future::join_all(self.ways.iter().map(|way| way.keep())).await;
+        std::future::pending().await
+    }
+
     /// Who sends this.
     pub(super) async fn admit(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Status> {
+        let mut refused: Option<Error> = None;
         for way in &self.ways {
             match way.caller(headers, extensions).await {
                 Ok(Some(caller)) => {
@@ -139,16 +167,32 @@ impl Access {
                     return Ok(caller);
                 }
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    tracing::error!(%error, "a caller cannot be known now");
-                    return Err(Reason::ACCESS_UNAVAILABLE.status("who calls cannot be found out now; call again"));
+                // What cannot be said now may be a yes: that weighs more than a no.
+                Err(error) if refused.as_ref().is_none_or(|before| before.kind() == ErrorKind::Denied) => {
+                    let is_first = refused.is_none();
+                    if is_first || error.kind() != ErrorKind::Denied {
+                        refused = Some(error);
+                    }
                 }
-                Err(error) => return Err(Reason::CALLER_UNKNOWN.status(error.context())),
+                Err(_) => {}
             }
         }
-        Err(Reason::CREDENTIALS_MISSING.status(
-            "this server wants to know who calls; send a token as `authorization: Bearer TOKEN`, or a client certificate",
-        ))
+        Err(match refused {
+            None => Reason::CREDENTIALS_MISSING.status(
+                "this server wants to know who calls; send a token as `authorization: Bearer TOKEN`, or a client certificate",
+            ),
+            Some(error) => match error.kind() {
+                ErrorKind::Denied => Reason::CALLER_UNKNOWN.status(error.context()),
+                ErrorKind::Unavailable => {
+                    tracing::error!(%error, "who calls cannot be found out now");
+                    Reason::ACCESS_UNAVAILABLE.status("who calls cannot be found out now; call again")
+                }
+                _ => {
+                    tracing::error!(%error, "who calls cannot be found out");
+                    Reason::INTERNAL.status("internal error; the server's log has more")
+                }
+            },
+        })
     }
 }
 

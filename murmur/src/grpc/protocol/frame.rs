@@ -52,8 +52,10 @@ pub(in crate::grpc) async fn whole(mut body: Body, most: usize) -> Result<Bytes,
 /// connection that breaks, and not the answer.
 pub(in crate::grpc) async fn discard(body: Body) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    // What cannot be read so is left to that.
-    drop(tokio::time::timeout(PATIENCE, Limited::new(body, super::rpc::MAX_REQUEST).collect()).await);
+    let mut body = Limited::new(body, super::rpc::MAX_REQUEST);
+    // Frame by frame, and nothing is kept. What cannot be read so is left to that.
+    let read = async { while let Some(Ok(_)) = body.frame().await {} };
+    drop(tokio::time::timeout(PATIENCE, read).await);
 }
 
 /// The one message of a framed body, decompressed.

@@ -135,11 +135,18 @@ pub(in crate::grpc) async fn answer(
     let (mut head, body) = request.into_parts();
     let answered = kind.answered(&head.headers);
     let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
-    // First of all the body: see `discard`.
-    let read = match Deadline::of(&head.headers) {
-        Ok(deadline) => {
+    let admitted = async {
+        let (at, method) = rpc::find(&*rpc, method)
+            .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())))?;
+        let deadline = Deadline::of(&head.headers)?;
+        rpc::admit(&*rpc, method, &mut head, deadline, terms.access.as_ref()).await?;
+        Ok((at, method, deadline))
+    };
+    // The body of whoever is let in, and at once: see `discard`.
+    let read = match admitted.await {
+        Ok((at, method, deadline)) => {
             let body = within(deadline.unary(), frame::whole(body, kind.longest(terms.most))).await;
-            body.map(|body| (deadline, body))
+            body.map(|body| (at, method, deadline, body))
         }
         Err(status) => {
             frame::discard(body).await;
@@ -147,10 +154,7 @@ pub(in crate::grpc) async fn answer(
         }
     };
     let called = async {
-        let (deadline, body) = read?;
-        let (at, method) = rpc::find(&*rpc, method)
-            .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())))?;
-        rpc::admit(&*rpc, method, &mut head, deadline, terms.access.as_ref()).await?;
+        let (at, method, deadline, body) = read?;
         let compression = Compression::of(&head.headers, &ENCODING)?;
         let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
         let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;

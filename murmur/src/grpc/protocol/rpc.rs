@@ -35,6 +35,17 @@ pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
     /// Who may call it.
     fn reads(&self) -> Reads<'_>;
 
+    /// Whether all its methods are here; of a service that is hosted, some may be known to tonic alone.
+    fn is_ours(&self) -> bool {
+        true
+    }
+
+    /// Whether it answers a client that says this of itself.
+    fn fits(&self, headers: &HeaderMap) -> Result<(), Status> {
+        let _ = headers;
+        Ok(())
+    }
+
     /// A status that goes to a caller, with what the service wants to say beside its text. Those that the layer of the protocols
     /// makes come bare.
     fn explain(&self, status: Status) -> Status;
@@ -130,16 +141,26 @@ pub(in crate::grpc) async fn admit(
     deadline: Deadline,
     access: Option<&Access>,
 ) -> Result<(), Status> {
-    let (Some(access), reads @ (Reads::Nothing | Reads::Pipeline(_))) = (access, rpc.reads()) else { return Ok(()) };
     let began = Instant::now();
-    let admitted = within(deadline.unary(), access.admit(&head.headers, &head.extensions)).await;
-    let admitted = admitted.and_then(|caller| match reads {
-        Reads::Pipeline(pipeline) => caller.may_read(pipeline).map(|()| caller),
-        _ => Ok(caller),
-    });
-    match admitted {
+    let admitted = async {
+        let caller = match (access, rpc.reads()) {
+            (None, _) | (_, Reads::Health) => None,
+            (Some(access), reads) => {
+                let caller = access.admit(&head.headers, &head.extensions).await?;
+                if let Reads::Pipeline(pipeline) = reads {
+                    caller.may_read(pipeline)?;
+                }
+                Some(caller)
+            }
+        };
+        rpc.fits(&head.headers)?;
+        Ok(caller)
+    };
+    match within(deadline.unary(), admitted).await {
         Ok(caller) => {
-            head.extensions.insert::<Caller>(caller);
+            if let Some(caller) = caller {
+                head.extensions.insert::<Caller>(caller);
+            }
             Ok(())
         }
         Err(status) => {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body::Frame;
@@ -19,6 +21,7 @@ use http_body_util::{Full, StreamBody};
 use serde_json::{Map, Value};
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 pub(in crate::grpc) use self::error::code;
 pub use self::get::ConnectGet;
@@ -110,8 +113,14 @@ impl Called<'_> {
             return unsupported(self.method);
         };
         let most = if kind.streams { self.terms.most + frame::HEADER } else { self.terms.most };
-        // First of all the body: see `discard`.
-        let read = match Deadline::of(&head.headers) {
+        let admitted = async {
+            check_version(&head.headers)?;
+            let deadline = Deadline::of(&head.headers)?;
+            self.admit(&mut head, deadline).await?;
+            Ok(deadline)
+        };
+        // The body of whoever is let in, and at once: see `discard`.
+        let read = match admitted.await {
             Ok(deadline) => {
                 within(deadline.unary(), frame::whole(body, most)).await.map(|body| Read { deadline, body })
             }
@@ -120,14 +129,12 @@ impl Called<'_> {
                 Err(status)
             }
         };
-        let read = read.and_then(|read| check_version(&head.headers).map(|()| read));
         if kind.streams {
             return self.stream(kind, read, head).await;
         }
         let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
         let called = async {
             let Read { deadline, body } = read?;
-            self.admit(&mut head, deadline).await?;
             let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
             let message = compression.decompress(body, self.terms.most)?;
             self.unary(kind.encoding, message, deadline, head).await
@@ -168,11 +175,10 @@ impl Called<'_> {
         Ok(Reply { message: codec.reply(reply.message)?, ..reply })
     }
 
-    async fn stream(&self, kind: Kind, read: Result<Read, Status>, mut head: Parts) -> Response<Body> {
+    async fn stream(&self, kind: Kind, read: Result<Read, Status>, head: Parts) -> Response<Body> {
         let wanted = Compression::wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
         let begun = async {
             let Read { deadline, body } = read?;
-            self.admit(&mut head, deadline).await?;
             let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
@@ -281,6 +287,10 @@ fn reply(kind: Kind, wanted: Compression, reply: Result<Reply, Status>) -> Respo
 /// A status in place of a reply.
 pub(in crate::grpc) fn failed(status: &Status) -> Response<Body> {
     let mut response = json(code(status.code()).1, &error::object(status));
+    if let Some(delay) = status.get_details_retry_info().and_then(|info| info.retry_delay) {
+        // Whole seconds, and not too early.
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(delay.as_secs_f64().ceil() as u64));
+    }
     if status.code() == Code::Unauthenticated {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
