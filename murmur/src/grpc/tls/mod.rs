@@ -43,14 +43,13 @@ pub struct Tls {
     /// What was read of files; `None` for what was given as it is.
     look: Option<Look>,
     every: Duration,
-    asks: bool,
     /// What connections begin with.
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("every", &self.every).field("asks", &self.asks).finish_non_exhaustive()
+        f.debug_struct("Tls").field("every", &self.every).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +88,7 @@ impl Tls {
             tracing::warn!("{problem}");
         }
         loaded.measure();
-        Ok(Self { look: None, every: EVERY, asks: pem.client_ca.is_some(), current: watch::Sender::new(loaded.config) })
+        Ok(Self { look: None, every: EVERY, current: watch::Sender::new(loaded.config) })
     }
 
     /// Look at the files this often.
@@ -97,11 +96,6 @@ impl Tls {
     pub fn every(mut self, every: Duration) -> Self {
         self.every = every;
         self
-    }
-
-    /// Whether callers have to have a certificate.
-    pub fn asks_for_certificates(&self) -> bool {
-        self.asks
     }
 
     /// Look at the files again and again.
