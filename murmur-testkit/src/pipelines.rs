@@ -1,8 +1,12 @@
 //! Pipelines that show everything that goes wrong: one of each form, one that leaves out what was sent twice, one whose
-//! sums are near the ends of their types, and one with an aggregate of each kind.
+//! sums are near the ends of their types, one with an aggregate of each kind, and one in the versions of a program.
 
+#[cfg(feature = "faults")]
+mod editions;
 mod kinds;
 
+#[cfg(feature = "faults")]
+pub(crate) use editions::{Edited, Editions, EditionsNext, EditionsOther};
 pub(crate) use kinds::Kinds;
 use murmur::aggregate::{Column, Count, DecodeError, Form, Last, Max, Monoid, Number, Question, Sum};
 use murmur::event::Event;

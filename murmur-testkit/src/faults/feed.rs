@@ -45,6 +45,8 @@ pub(super) struct Load {
     pub(super) repeated: f32,
     /// Whether workers keep sums of floats too.
     pub(super) reals: bool,
+    /// Whether they keep a pipeline of which there is another version.
+    pub(super) editions: bool,
 }
 
 impl Default for Load {
@@ -67,6 +69,7 @@ impl Default for Load {
             future: 0.0,
             repeated: 0.0,
             reals: false,
+            editions: false,
         }
     }
 }

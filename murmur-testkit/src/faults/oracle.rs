@@ -15,7 +15,7 @@ use super::feed::Log;
 use super::kafka::{Cluster, whole};
 use super::{Failure, Verdict};
 use crate::oracle::{Closures, Difference, Truth, closures, compare, read, scan};
-use crate::pipelines::{Kinds, Reals, Singles, Tallies, Tick, Trail, Trails, decode};
+use crate::pipelines::{Edited, Kinds, Reals, Singles, Tallies, Tick, Trail, Trails, decode};
 
 /// What workers keep beside tallies and trails.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,7 @@ pub(super) struct More {
     pub(super) singles: bool,
     pub(super) kinds: bool,
     pub(super) reals: bool,
+    pub(super) editions: bool,
 }
 
 /// Which messages there are to be read, by partition and offset.
@@ -35,7 +36,15 @@ struct Given {
     store: Arc<DynamoStore>,
     /// When the log was made: what has expired by then is not sent again to be judged.
     now: Timestamp,
+    /// Whether nobody looks at what has expired by then, whatever stands there.
+    is_later: bool,
     readable: Readable,
+}
+
+impl Given {
+    fn has_expired(&self, item: &Item) -> bool {
+        item.expires.is_some_and(|at| at <= self.now)
+    }
 }
 
 /// What must stand in the tables and in the topic of dead letters.
@@ -58,7 +67,8 @@ impl Oracle {
     /// Of workers that keep tallies and trails, and more where it is said.
     pub(super) fn new(log: Log, store: Arc<DynamoStore>, more: More) -> Self {
         let readable: Readable = Arc::new(|_, _| true);
-        Self::from(Given { log: Arc::new(log), store, now: SystemClock.now(), readable }, more)
+        let given = Given { log: Arc::new(log), store, now: SystemClock.now(), is_later: false, readable };
+        Self::from(given, more)
     }
 
     fn from(given: Given, more: More) -> Self {
@@ -76,12 +86,29 @@ impl Oracle {
         if more.reals {
             keeps.push(Box::new(Table::<Reals>::new(&given, |_| None)));
         }
+        if more.editions {
+            keeps.push(Box::new(Table::<Edited>::new(&given, |_| None)));
+        }
         Self { given, more, keeps }
     }
 
     /// Where only these messages, by partition and offset, were there to be read.
     pub(super) fn of(&self, readable: impl Fn(i32, u64) -> bool + Send + Sync + 'static) -> Self {
         Self::from(Given { readable: Arc::new(readable), ..self.given.clone() }, self.more)
+    }
+
+    /// When it is later than that, and what has expired by then need not be right.
+    pub(super) fn at(&self, now: Timestamp) -> Self {
+        Self::from(Given { now, is_later: true, ..self.given.clone() }, self.more)
+    }
+
+    /// What stands in the tables of tiles that have expired.
+    pub(super) async fn leftovers(&self) -> Result<Vec<String>, Failure> {
+        let mut all = Vec::new();
+        for table in &self.keeps {
+            all.append(&mut table.leftovers().await?);
+        }
+        Ok(all)
     }
 
     /// The pipelines that workers keep.
@@ -179,6 +206,7 @@ trait Keeps: Send + Sync {
     /// What is to be a dead letter, with tiles closed as they say.
     fn refused(&self) -> BoxFuture<'_, Result<BTreeSet<(PartitionId, Offset)>, Failure>>;
     fn closed(&self) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>>;
+    fn leftovers(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>>;
     fn difference(&self) -> BoxFuture<'_, Result<Difference, Failure>>;
     fn gap<'a>(&'a self, commits: &'a BTreeMap<i32, i64>) -> BoxFuture<'a, Result<Option<String>, Failure>>;
 }
@@ -199,7 +227,8 @@ impl<P: Pipeline<Event = Tick>> Table<P> {
 
     /// What stands there, and what must, where tiles are closed as they say.
     async fn read(&self) -> Result<(Vec<(TileId, Item)>, Truth<P>), Failure> {
-        let items = scan::<P>(&*self.given.store).await?;
+        let mut items = scan::<P>(&*self.given.store).await?;
+        items.retain(|(_, item)| !self.given.is_later || !self.given.has_expired(item));
         let closed = closures(&items, number);
         let truth = truth(&self.given, closed);
         Ok((items, truth))
@@ -231,6 +260,15 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
         async move {
             let closed = closures(&scan::<P>(&*self.given.store).await?, number);
             Ok(closed.into_keys().map(|(key, ..)| key).collect())
+        }
+        .boxed()
+    }
+
+    fn leftovers(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {
+        async move {
+            let items = scan::<P>(&*self.given.store).await?;
+            let expired = items.iter().filter(|(_, item)| self.given.has_expired(item));
+            Ok(expired.map(|(id, item)| format!("{} {id} {item:?}", P::SPEC.name)).collect())
         }
         .boxed()
     }

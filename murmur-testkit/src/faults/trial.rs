@@ -142,7 +142,11 @@ impl Trial {
         let store = Arc::new(DynamoStore::open(&config).await?);
         let log = load.make(&mut rng);
         let (singles, kinds) = (load.repeated > 0.0, settings.kinds);
-        let oracle = Oracle::new(log.clone(), store.clone(), More { singles, kinds, reals: load.reals });
+        let oracle = Oracle::new(
+            log.clone(),
+            store.clone(),
+            More { singles, kinds, reals: load.reals, editions: load.editions },
+        );
         let tables = oracle.pipelines().map(|name| Table::new(name, 1).shelf());
         for shelf in tables.chain([Shelf::Sources]) {
             store.ensure(&shelf, &[]).await?;
@@ -279,6 +283,17 @@ impl Trial {
     pub(super) fn also_with(&mut self, at: usize, arguments: &[&str]) {
         let slot = &mut self.slots[at];
         slot.worker = slot.worker.clone().with(arguments);
+    }
+
+    /// When it is started again, its clock is so many seconds ahead.
+    pub(super) fn turn_clock(&mut self, at: usize, ahead: i64) {
+        self.slots[at].worker.clock_ahead = ahead;
+    }
+
+    /// The argument for a worker that keeps another version of a pipeline, and of the others the same.
+    pub(super) fn with_edition(&self, of: &str, edition: &str) -> String {
+        let kept = self.oracle.pipelines().map(|name| if name == of { edition } else { name });
+        format!("--pipelines={}", kept.collect::<Vec<_>>().join(","))
     }
 
     /// Leave it as it is when it ends.

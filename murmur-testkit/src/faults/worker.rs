@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::pipelines::{Kinds, Reals, Singles, Tallies, Tally, Tick, TickKey, Trails, decode};
+use crate::pipelines::{
+    Editions, EditionsNext, EditionsOther, Kinds, Reals, Singles, Tallies, Tally, Tick, TickKey, Trails, decode,
+};
 
 /// What it is to do.
 #[derive(Debug, Clone, Args)]
@@ -59,6 +61,12 @@ enum Keeps {
     Kinds,
     /// Sums of floats.
     Reals,
+    /// A pipeline of which there are more versions.
+    Editions,
+    /// The next one, with a field more.
+    EditionsNext,
+    /// One in which a field has another size.
+    EditionsOther,
     /// A pipeline with the name of another one.
     Impostor,
 }
@@ -175,6 +183,9 @@ async fn one(
         Keeps::Singles => worker.pipeline::<Singles>(),
         Keeps::Kinds => worker.pipeline::<Kinds>(),
         Keeps::Reals => worker.pipeline::<Reals>(),
+        Keeps::Editions => worker.pipeline::<Editions>(),
+        Keeps::EditionsNext => worker.pipeline::<EditionsNext>(),
+        Keeps::EditionsOther => worker.pipeline::<EditionsOther>(),
         Keeps::Impostor => worker.pipeline::<Impostor>(),
     });
     worker.build().report_to(gauge).run(stopped).await

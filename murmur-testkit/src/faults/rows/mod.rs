@@ -5,6 +5,7 @@ mod crash;
 mod group;
 mod harness;
 mod input;
+mod later;
 mod letters;
 mod mix;
 mod network;
@@ -201,6 +202,22 @@ static ROWS: &[Row] = &[
         true,
         "events of yesterday, of days ago, and of the future",
         "counted where they belong; what has expired is left out and counted as that"
+    ),
+    row!(
+        "F24",
+        later::expired_on_the_way,
+        EXACT,
+        true,
+        "tiles expire, and the table removes them, while writes to them are on their way",
+        "nobody adds to them, and what arrives all the same is never answered"
+    ),
+    row!(
+        "F25",
+        later::another_definition,
+        EXACT,
+        true,
+        "the definition changes under load, and the first version comes back",
+        "a new field and another name count on beside the first version; what would leave a field out, or read it as something else, is refused"
     ),
     row!(
         "F26",

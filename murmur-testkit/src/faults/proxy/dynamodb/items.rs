@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
@@ -27,6 +28,21 @@ pub(super) async fn places_after(upstream: &Upstream, head: &Parts, write: &Valu
     let (_, reply) = forward(upstream, head, Bytes::from(read.to_string())).await?;
     let stands: Value = serde_json::from_slice(&reply).unwrap_or_default();
     Ok(named(&stands["Item"]).union(&added).count())
+}
+
+/// Remove the item that is to be written to, if it expires by this second; whether it did.
+pub(super) async fn remove_expired(upstream: &Upstream, head: &Parts, write: &Value, by: i64) -> Result<bool, Closed> {
+    let named = if write["Key"].is_null() { &write["Item"] } else { &write["Key"] };
+    let mut head = head.clone();
+    head.headers.insert("x-amz-target", HeaderValue::from_static("DynamoDB_20120810.DeleteItem"));
+    let delete = json!({
+        "TableName": write["TableName"],
+        "Key": { "pk": named["pk"], "sk": named["sk"] },
+        "ConditionExpression": "x <= :by",
+        "ExpressionAttributeValues": { ":by": { "N": by.to_string() } },
+    });
+    let (status, _) = forward(upstream, head, Bytes::from(delete.to_string())).await?;
+    Ok(status == StatusCode::OK)
 }
 
 /// Change a letter of every value of these items, wherever they lie in a reply; how many.

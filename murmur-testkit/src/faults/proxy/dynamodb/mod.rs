@@ -109,9 +109,14 @@ struct Gate {
 }
 
 impl Held {
-    /// How many they are.
+    /// How many they are that have no answer yet, and of which the client still waits for one.
     pub fn len(&self) -> u64 {
         self.gate.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Let them go on.
+    pub fn release(&self) {
+        self.gate.closing.close();
     }
 
     /// Whether there are none.
@@ -120,9 +125,31 @@ impl Held {
     }
 }
 
+/// One of those writes, as long as somebody waits for its answer.
+struct Waiting(Arc<Gate>);
+
+impl Waiting {
+    fn at(gate: Arc<Gate>) -> Self {
+        gate.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(gate)
+    }
+
+    /// Until the gate is open.
+    async fn pass(&self) {
+        // It is never given out, only closed.
+        let _ = self.0.closing.acquire().await;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gate.closing.close();
+        self.release();
     }
 }
 

@@ -1,7 +1,6 @@
 //! A request on its way through the proxy.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,10 +12,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::items::{damage, halve, places_after};
+use super::items::{damage, halve, places_after, remove_expired};
 use super::reply::{error, said, throttled};
 use super::units::{charge, count_throttle, has_units};
-use super::{Shared, lock};
+use super::{Shared, Waiting, lock};
 
 /// In place of an answer.
 #[derive(Debug)]
@@ -59,10 +58,9 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     tokio::time::sleep(slow.map_or(wait, |(_, pause)| *pause)).await;
 
     let gate = lock(&shared.gate).clone().filter(|_| is_write && key.as_ref().is_some_and(|key| key != "#record"));
-    if let Some(gate) = gate {
-        gate.waiting.fetch_add(1, Ordering::Relaxed);
-        // It is never given out, only closed.
-        let _ = gate.closing.acquire().await;
+    let waiting = gate.map(Waiting::at);
+    if let Some(waiting) = &waiting {
+        waiting.pass().await;
     }
 
     // Tables are made undisturbed.
@@ -72,6 +70,13 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         return Ok(error(StatusCode::BAD_REQUEST, name, "a made-up refusal"));
     }
     let is_tile = key.as_ref().is_some_and(|key| key != "#record");
+    // It may have waited for long.
+    let removed_by = lock(&shared.troubles).removed_by.filter(|_| is_tile && is_write);
+    if let Some(by) = removed_by
+        && remove_expired(&upstream, &head, &parsed, by).await?
+    {
+        lock(&shared.tally).removed += 1;
+    }
     let dice = if is_data { lock(&shared.rng).f32() } else { 1.0 };
     let mut below = 0.0;
     // Each request meets one of them at most.
@@ -144,6 +149,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     }
     let sent = if is_write || is_batch { Bytes::from(parsed.to_string()) } else { body.clone() };
     let (status, mut reply) = forward(&upstream, head, sent).await?;
+    drop(waiting);
     if is_tile && is_write && status == StatusCode::BAD_REQUEST {
         let is_refused = String::from_utf8_lossy(&reply).contains("ConditionalCheckFailedException");
         lock(&shared.tally).refused += u64::from(is_refused);

@@ -29,6 +29,9 @@ pub struct Troubles {
     /// Items under partition keys that contain this text hold no more than so many numbers or values: what adds to one
     /// beyond that is refused as too large.
     pub room: Option<(String, usize)>,
+    /// Items that expire by this second (since 1970) are removed when someone is about to write to them, as a table with a
+    /// time to live may do at any moment.
+    pub removed_by: Option<i64>,
     /// Write units that a partition key may use in a second, if it contains this text.
     pub units: Option<(String, f64)>,
     /// Writes of tiles that are answered as if they had been carried out. No real server does this: it shows that loss is
@@ -61,6 +64,8 @@ pub struct Tally {
     pub unanswered_tiles: u64,
     /// Refused as too large.
     pub too_large: u64,
+    /// Items that had expired and were removed.
+    pub removed: u64,
     /// Refused for their credentials.
     pub denied: u64,
     /// Answered with something that had been so before.
