@@ -36,14 +36,14 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
                 "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "rolled_by_workers": report.rolled_by_workers, "closed": report.closed,
-                "restores": report.restores, "kept": report.kept,
+                "restores": report.restores, "kept": report.kept, "letters_met": report.met,
                 "broken": name, "failure": failure,
             });
             println!("{line}");
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} by workers, {} times a full tile, {} restores, {} tiles kept",
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} by workers, {} times a full tile, {} restores, {} tiles kept, {} letters met",
                 report.schedules,
                 report.events,
                 report.crashes,
@@ -53,7 +53,8 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
                 report.rolled_by_workers,
                 report.closed,
                 report.restores,
-                report.kept
+                report.kept,
+                report.met
             );
             match (&report.failure, name) {
                 (None, None) => println!("0 wrong"),

@@ -21,6 +21,9 @@ use clap::ValueEnum;
 /// | `rolled-too-early` | a tile is rolled while one of the partitions may still add to it | |
 /// | `new-partition-unseen` | a partition that is new does not look at what was rolled before it came | |
 /// | `refusals-in-memory` | which events a sum did not take is known to their worker alone | |
+/// | `letters-of-one-worker` | each worker knows which dead letters it has put, and not those of the others of its process | |
+/// | `letters-cut-again` | whoever takes a partition removes the letters beyond the commit that others of its process have put | |
+/// | `letters-synced-by-one` | each worker makes the letters durable that it has put itself | |
 /// | `stale-base` | state is read eventually consistent, and written back | |
 ///
 /// A source's commit does no harm where reading goes on by the store alone. So the defects of commits come with the trust
@@ -62,6 +65,12 @@ pub enum Defect {
     NewPartitionUnseen,
     /// That an event was refused is not written down.
     RefusalsInMemory,
+    /// What another worker of the process has put into the folder of the dead letters is put again.
+    LettersOfOneWorker,
+    /// What another worker of the process has put beyond the commit is removed with the partition.
+    LettersCutAgain,
+    /// Letters that another worker has put are left out, and left to it to be made durable.
+    LettersSyncedByOne,
     /// What should be read strongly is read from a stale copy.
     StaleBase,
 }
@@ -70,5 +79,10 @@ impl Defect {
     /// Whether reading goes on at the source's commit.
     pub(super) fn trusts_the_source(self) -> bool {
         matches!(self, Self::CommitAtMaximum | Self::SourceCommitTrusted | Self::CommitOnShutdown)
+    }
+
+    /// Whether it is about the folder of dead letters that workers of a process share.
+    pub(super) fn is_about_letters(self) -> bool {
+        matches!(self, Self::LettersOfOneWorker | Self::LettersCutAgain | Self::LettersSyncedByOne)
     }
 }

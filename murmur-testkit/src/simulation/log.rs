@@ -1,17 +1,15 @@
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use murmur::source::{
-    Asks, Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Ruler, Source, Start,
-};
+use murmur::source::{Asks, Assignment, Batch, Offset, PartitionId, Payload, Poll, Ruler, Source, Start};
 
 use murmur::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 
 use super::defect::Defect;
+use super::letters::Letters;
 use crate::pipelines::{FILTERED, decode};
 
 /// One entry of a partition's log.
@@ -27,10 +25,7 @@ pub(super) struct Broker {
     pub(super) partitions: Vec<(PartitionId, Vec<Entry>)>,
     /// What workers have committed, for whoever looks at it; `None` for sources without commits.
     pub(super) commits: Option<Vec<Option<Offset>>>,
-    /// Coordinates of all dead letters and their pipelines, with the folder that they lie in.
-    pub(super) dead: BTreeSet<(usize, PartitionId, Offset, &'static str)>,
-    /// Which folders of dead letters have an owner.
-    pub(super) folders: BTreeSet<usize>,
+    pub(super) letters: Letters,
 }
 
 impl Broker {
@@ -261,69 +256,6 @@ impl Source for LogSource {
                     // A late owner moves the commit back, as brokers let it.
                     commits[at] = Some(*offset);
                 }
-            }
-            Ok(())
-        })
-    }
-}
-
-/// A folder of dead letters. One owner has it at a time; the next one finds what the one before put there.
-pub(super) struct Folder {
-    broker: Shared<Broker>,
-    number: usize,
-    /// Whether it forgets when told to, as a folder does; a topic cannot.
-    forgets: bool,
-    unsynced: Vec<Letter>,
-}
-
-impl Folder {
-    /// The first one that nobody has.
-    pub(super) fn open(broker: &Shared<Broker>, forgets: bool) -> Self {
-        let mut inner = lock(broker);
-        let number = (0..).find(|number| !inner.folders.contains(number)).unwrap_or_default();
-        inner.folders.insert(number);
-        drop(inner);
-        Self { broker: broker.clone(), number, forgets, unsynced: Vec::new() }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        lock(&self.broker).folders.remove(&self.number);
-    }
-}
-
-impl DeadLetters for Folder {
-    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
-        self.unsynced.clear();
-        if self.forgets {
-            let passed = |pipeline: &str, offset: Offset| {
-                let commit = commits.iter().find(|(name, _)| *name == pipeline);
-                commit.is_none_or(|(_, commit)| Some(offset) <= *commit)
-            };
-            lock(&self.broker).dead.retain(|(number, of, offset, pipeline)| {
-                *number != self.number || of != partition || passed(pipeline, *offset)
-            });
-        }
-        Box::pin(async { Ok(()) })
-    }
-
-    fn passed<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, ()> {
-        Box::pin(async {})
-    }
-
-    fn put(&mut self, letters: Vec<Letter>) -> BoxFuture<'_, Result<()>> {
-        self.unsynced.extend(letters);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn sync(&mut self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            let number = self.number;
-            let mut broker = lock(&self.broker);
-            for Letter { partition, offset, pipelines, .. } in self.unsynced.drain(..) {
-                broker.dead.extend(pipelines.into_iter().map(|name| (number, partition.clone(), offset, name)));
             }
             Ok(())
         })

@@ -2,12 +2,14 @@
 //!
 //! A schedule lets several workers come and go over a growing log. Workers overlap, crash between any two steps, and
 //! stop in good order; the store loses requests and replies, is slow, and lets copies of requests land long after, and
-//! is put back to an earlier state now and then.
+//! is put back to an earlier state now and then. Dead letters go to a topic, to a folder of each worker, or to one that all
+//! share as the workers of a process do; in that one each letter must be once.
 //! At the end one undisturbed worker reads the log to its end; then every slot of every tile must be what an
 //! independent fold of the log gives: never less, never more.
 
 mod answers;
 mod defect;
+mod letters;
 mod log;
 mod schedule;
 mod store;
@@ -45,6 +47,8 @@ pub struct Report {
     pub restores: u64,
     /// Times that a tile was full, and closed to a partition.
     pub closed: u64,
+    /// Times that a worker had a dead letter which another one of its process had put.
+    pub met: u64,
     /// The first schedule that ended wrong; running stops there.
     pub failure: Option<Failure>,
 }
@@ -151,7 +155,7 @@ mod tests {
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
         assert!(report.closed > 500 && report.rolled > 5_000 && report.restores > 50, "too tame: {report:?}");
-        assert!(report.kept > 1_000 && report.rolled_by_workers > 1_000, "too tame: {report:?}");
+        assert!(report.kept > 1_000 && report.rolled_by_workers > 1_000 && report.met > 500, "too tame: {report:?}");
     }
 
     #[test]

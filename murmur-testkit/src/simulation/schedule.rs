@@ -1,12 +1,12 @@
 //! One schedule: made from its seed, run, and compared with the oracle.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use murmur::engine::{Clock, Options, Summary, Worker};
-use murmur::source::{Offset, PartitionId};
+use murmur::source::{DeadLetters, Offset, PartitionId};
 use murmur::store::MemoryStore;
 use murmur::time::{Span, TimeRange, Timestamp};
 use tokio::sync::watch;
@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use super::Report;
 use super::answers::Keeping;
 use super::defect::Defect;
-use super::log::{Broker, Entry, Folder, LogSource, Shared, lock};
+use super::letters::{Desk, Folder};
+use super::log::{Broker, Entry, LogSource, Shared, lock};
 use super::store::{Faults, FaultyStore, Room};
 use super::subject::Subject;
 
@@ -45,7 +46,9 @@ struct World<'a, S> {
     broker: Shared<Broker>,
     store: Arc<FaultyStore>,
     defect: Option<Defect>,
-    letters_forget: bool,
+    place: Place,
+    /// How many workers there were.
+    workers: AtomicU64,
     /// Whether some pipelines have not joined yet.
     some_are_missing: bool,
     /// How the store was at some time.
@@ -54,6 +57,17 @@ struct World<'a, S> {
     keeping: Option<Keeping>,
     alive: Vec<Running>,
     rollers: Vec<JoinHandle<murmur::Result<u64>>>,
+}
+
+/// Where dead letters go.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Each worker is a process, with a topic that cannot forget.
+    Topic,
+    /// Each worker is a process, with a folder.
+    Folder,
+    /// All workers are those of one process, with one folder.
+    SharedFolder,
 }
 
 struct Running {
@@ -101,7 +115,13 @@ impl<'a, S: Subject> World<'a, S> {
             latency: 0,
         };
         let faults = Faults { latency: rng.u64(0..400), ..faults };
-        let letters_forget = rng.bool();
+        let shares = defect.is_some_and(Defect::is_about_letters);
+        let place = match rng.u8(..3) {
+            _ if shares => Place::SharedFolder,
+            0 => Place::Topic,
+            1 => Place::Folder,
+            _ => Place::SharedFolder,
+        };
         let some_are_missing = rng.u8(..4) == 0;
         let room = if rng.u8(..4) == 0 { Some(Room { places: rng.usize(1..40), salt: rng.u32(..) }) } else { None };
         let rng = Arc::new(Mutex::new(rng));
@@ -122,7 +142,8 @@ impl<'a, S: Subject> World<'a, S> {
             broker: Arc::new(Mutex::new(broker)),
             store: Arc::new(store),
             defect,
-            letters_forget,
+            place,
+            workers: AtomicU64::new(0),
             some_are_missing,
             backup: None,
             keeping: seed.is_multiple_of(4).then(Keeping::new),
@@ -274,8 +295,13 @@ impl<'a, S: Subject> World<'a, S> {
             stopped: stopped.clone(),
             at_end: self.store.at_end.clone(),
         };
-        let letters = Folder::open(&self.broker, self.letters_forget);
-        let worker = Worker::builder(self.store.clone(), Box::new(source), self.subject.decode(), Box::new(letters))
+        let number = self.workers.fetch_add(1, Ordering::Relaxed);
+        let letters: Box<dyn DeadLetters> = match self.place {
+            Place::Topic => Box::new(Folder::open(&self.broker, false)),
+            Place::Folder => Box::new(Folder::open(&self.broker, true)),
+            Place::SharedFolder => Box::new(Desk::at(&self.broker, number, self.defect, &self.rng)),
+        };
+        let worker = Worker::builder(self.store.clone(), Box::new(source), self.subject.decode(), letters)
             .options(options)
             .clock(Arc::new(StandingClock));
         let worker = self.subject.build(worker, last || !self.some_are_missing);
@@ -307,6 +333,7 @@ impl<'a, S: Subject> World<'a, S> {
         }
         self.asking(tokio::time::sleep(STRAGGLERS), report).await;
         let broker = std::mem::take(&mut *lock(&self.broker));
+        report.met += broker.letters.met();
         report.closed += self.subject.judge(&broker, &self.store.inner, self.keeping.as_ref(), self.store.room).await?;
         match &broker.commits {
             // Whoever lives on moves commits back, as brokers let it.
@@ -320,6 +347,7 @@ impl<'a, S: Subject> World<'a, S> {
             running.task.abort();
             count(&running, report);
         }
+        lock(&self.broker).letters.crash(&mut lock(&self.rng));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Members of a group: they come and go, stall, are put out, and end together.
 
+use murmur::source::Offset;
+
 use super::*;
 
 async fn members_come_and_go(rebalance: &str) {
