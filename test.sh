@@ -51,6 +51,8 @@ step "tests"
 log=${CARGO_TARGET_DIR:-target}/test.log
 status=0
 MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+# Those of the library that need a service, which it is tested without otherwise.
+cargo test --workspace --lib --no-fail-fast -- --ignored tables_of_a_server 2>&1 | tee -a "$log" || status=$?
 # The tests inside of the examples, which are only built otherwise.
 cargo test --workspace --examples --no-fail-fast 2>&1 | tee -a "$log" || status=$?
 

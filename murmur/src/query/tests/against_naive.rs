@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use super::falling::Falling;
 use super::hooked::Hooked;
 use super::naive::Naive;
-use super::places::{Place, cases};
+use super::places::{On, Place, Places, cases};
 use super::*;
 use crate::ErrorKind;
 use crate::engine::Worth;
@@ -97,7 +97,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// How many tiles were not read, as they were kept.
-async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<u64, TestCaseError> {
+async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u64, TestCaseError> {
     let now = place.now(case.now);
     let keep = W::WINDOW.retention().unwrap_or(Span::from_seconds(86_400)).as_micros();
     let at =
@@ -112,12 +112,11 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<u64, 
             what,
         })
         .collect();
-    let (store, generation) = place.table().await;
+    let store = place.empty();
     let clock = Arc::new(Standing(now));
-    let mut filler = Filler::<Test<W, A>>::new(&*store, generation);
+    let mut filler = Filler::<Test<W, A>>::new(&*store, 1);
     let (mut late, mut taken) = (Vec::new(), 0);
-    let keeping =
-        Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock.clone()).caching(&TileCache::new(1 << 20));
+    let keeping = Reader::<Test<W, A>>::new(store.clone(), 1).clock(clock.clone()).caching(&TileCache::new(1 << 20));
     let mut kept = 0;
     for roll in &case.rolls {
         let before = roll.after.clamp(taken, events.len());
@@ -125,7 +124,7 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<u64, 
         taken = before;
         let hook = Arc::new(Falling::new(roll.writes, roll.arrives));
         let hooked = Arc::new(Hooked { inner: store.clone(), hook: hook.clone() });
-        let roller = Reader::<Test<W, A>>::new(hooked, generation).clock(clock.clone());
+        let roller = Reader::<Test<W, A>>::new(hooked, 1).clock(clock.clone());
         let range = TimeRange::new(at(roll.from, case.jitter), at(roll.from + roll.length, 0));
         let id = if roll.other { "b" } else { "a" };
         let rolled = match roll.busy {
@@ -143,7 +142,7 @@ async fn check<W: Shape, A: OfEvent>(place: &Place, case: &Case) -> Result<u64, 
     let naive = Naive::<Test<W, A>>::new(&events, &late, now);
     let everything = TimeRange::new(at(case.start, case.jitter), at(case.start + case.length, 0));
     kept += meanwhile(&keeping, &naive, everything).await?;
-    let fresh = Reader::<Test<W, A>>::new(store.clone(), generation).clock(clock);
+    let fresh = Reader::<Test<W, A>>::new(store.clone(), 1).clock(clock);
     let reader = if case.keeps { keeping } else { fresh };
     let reader = if case.explains { reader.explaining() } else { reader };
     let keys = ["a", "b", "nobody", "a"].map(Id::new);
@@ -369,26 +368,26 @@ async fn calendar_series<W: Shape, A: OfEvent>(
 type Packed = Text<8>;
 type Alone = Text<{ usize::MAX }>;
 
-/// Random cases of a window, with each kind of aggregate.
-fn law<W: Shape>() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let place = runtime.block_on(Place::new());
-    let config = ProptestConfig { cases: cases(), source_file: Some(file!()), ..ProptestConfig::default() };
-    let mut runner = TestRunner::new(config);
+/// So many random cases of a window, with each kind of aggregate.
+fn law<W: Shape>(on: On, cases: u32) {
     let (played, kept) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let result = runner.run(&case(), |case| {
-        let found = runtime.block_on(async {
-            let counted = check::<W, Count>(&place, &case).await?;
-            let packed = check::<W, Packed>(&place, &case).await?;
-            Ok::<_, TestCaseError>(counted + packed + check::<W, Alone>(&place, &case).await?)
-        })?;
-        kept.fetch_add(found, Ordering::Relaxed);
-        played.fetch_add(3, Ordering::Relaxed);
-        Ok(())
+    Places::new(on).play(cases, |place, cases| {
+        let config = ProptestConfig { cases, source_file: Some(file!()), ..ProptestConfig::default() };
+        let mut runner = TestRunner::new(config);
+        let result = runner.run(&case(), |case| {
+            let found = place.runtime.block_on(async {
+                let counted = check::<W, Count>(place, &case).await?;
+                let packed = check::<W, Packed>(place, &case).await?;
+                Ok::<_, TestCaseError>(counted + packed + check::<W, Alone>(place, &case).await?)
+            })?;
+            kept.fetch_add(found, Ordering::Relaxed);
+            played.fetch_add(3, Ordering::Relaxed);
+            Ok(())
+        });
+        if let Err(error) = result {
+            panic!("{error}\n{runner}");
+        }
     });
-    if let Err(error) = result {
-        panic!("{error}\n{runner}");
-    }
     println!("{:?}: {} cases, 0 wrong, {} tiles kept", W::WINDOW, played.into_inner(), kept.into_inner());
 }
 
@@ -397,9 +396,15 @@ macro_rules! every {
         $(
             #[test]
             fn $name() {
-                law::<$shape>();
+                law::<$shape>(On::asked(), cases());
             }
         )*
+
+        /// So many cases of each window.
+        #[cfg(any(feature = "embedded", feature = "dynamodb"))]
+        fn all(on: On, cases: u32) {
+            $(law::<$shape>(on, cases);)*
+        }
     };
 }
 
@@ -414,6 +419,19 @@ every! {
     slots_of_an_hour_and_a_half_equal_a_plain_fold: HalfThirds;
     sliding_days_equal_a_plain_fold: Days;
     a_month_of_quarters_of_an_hour_equals_a_plain_fold: MonthOfQuarters;
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn tables_on_a_disk_equal_a_plain_fold() {
+    all(On::Disk, 10);
+}
+
+#[cfg(feature = "dynamodb")]
+#[test]
+#[ignore = "needs the server that MURMUR_TEST_DYNAMODB names"]
+fn tables_of_a_server_equal_a_plain_fold() {
+    all(On::Server, 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the tests of this folder share: pipelines of any window, and tables filled from events.
 
 mod against_naive;
+mod apart;
 mod calendar;
 mod coalescing;
 mod edges;
