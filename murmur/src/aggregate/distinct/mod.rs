@@ -64,7 +64,6 @@ impl State {
         }
     }
 
-    #[inline]
     fn insert(&mut self, coupon: u32) {
         match self {
             Self::Coupons(coupons) => {
@@ -81,12 +80,37 @@ impl State {
             Self::Registers(registers) => raise(registers, coupon),
         }
     }
+
+    /// Put another state after this one, which comes to the same as before it: the smaller one is taken into the larger.
+    fn take_in(&mut self, mut later: Self) {
+        if later.weight() > self.weight() {
+            std::mem::swap(self, &mut later);
+        }
+        match (self, later) {
+            (present, Self::Coupons(coupons)) => {
+                for coupon in coupons {
+                    present.insert(coupon);
+                }
+            }
+            (Self::Registers(registers), Self::Registers(later)) => {
+                for (register, later) in registers.iter_mut().zip(*later) {
+                    *register = (*register).max(later);
+                }
+            }
+            (Self::Coupons(_), Self::Registers(_)) => unreachable!("registers weigh more than coupons"),
+        }
+    }
 }
 
 /// Take a coupon into the registers: 6 bits of value above 26 bits of address.
+///
+/// Few coupons raise anything, and what is not written leaves the processor's cache as it is.
+#[inline]
 fn raise(registers: &mut [u8; K], coupon: u32) {
-    let register = &mut registers[coupon as usize % K];
-    *register = (*register).max((coupon >> 26) as u8);
+    let (register, value) = (&mut registers[coupon as usize % K], (coupon >> 26) as u8);
+    if *register < value {
+        *register = value;
+    }
 }
 
 impl Monoid for Distinct {
@@ -102,30 +126,15 @@ impl Monoid for Distinct {
 
     #[inline]
     fn combine(&mut self, later: Self) {
-        let mut later = later.0;
-        if let State::Coupons(coupons) = &later
+        // What nearly every call is: one event, into a sketch of many. The rest stands elsewhere, so that this is put where it
+        // is called.
+        if let State::Registers(registers) = &mut self.0
+            && let State::Coupons(coupons) = &later.0
             && let [coupon] = **coupons
         {
-            // What nearly every call is: one event.
-            return self.0.insert(coupon);
+            return raise(registers, coupon);
         }
-        if later.weight() > self.0.weight() {
-            // The order does not matter: the smaller one is taken into the larger.
-            std::mem::swap(&mut self.0, &mut later);
-        }
-        match (&mut self.0, later) {
-            (present, State::Coupons(coupons)) => {
-                for coupon in coupons {
-                    present.insert(coupon);
-                }
-            }
-            (State::Registers(registers), State::Registers(later)) => {
-                for (register, later) in registers.iter_mut().zip(*later) {
-                    *register = (*register).max(later);
-                }
-            }
-            (State::Coupons(_), State::Registers(_)) => unreachable!("registers weigh more than coupons"),
-        }
+        self.0.take_in(later.0);
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
