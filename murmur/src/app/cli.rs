@@ -13,6 +13,8 @@ use super::logs::LogFormat;
 use super::print::Output;
 use super::units::{Step, Units};
 use crate::engine::{Clock, DeadLetterLimit, Options, SystemClock};
+use crate::grpc::Compress;
+use crate::grpc::limits::Limits;
 use crate::location::{ByteSize, Location};
 use crate::time::{Span, Timestamp, Zone};
 
@@ -232,6 +234,40 @@ pub(super) struct PortArgs {
     pub(super) tls: TlsArgs,
     #[command(flatten)]
     pub(super) cache: CacheArgs,
+    #[command(flatten)]
+    pub(super) limits: PortLimitArgs,
+    /// Compress replies of this size or more, for callers who understand that; `off` compresses none
+    #[arg(long, env = "MURMUR_COMPRESS", default_value = "1KiB", value_name = "SIZE")]
+    pub(super) compress: Compress,
+}
+
+/// What a port takes at most.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct PortLimitArgs {
+    /// Largest message of a request, decompressed
+    #[arg(long, env = "MURMUR_MAX_REQUEST", default_value_t = ByteSize(Limits::default().request), value_name = "SIZE")]
+    max_request: ByteSize,
+    /// Largest headers of a request: names and values, and 32 bytes for each
+    #[arg(long, env = "MURMUR_MAX_HEADERS", default_value_t = ByteSize(Limits::default().headers), value_name = "SIZE")]
+    max_headers: ByteSize,
+    /// Streams that a connection by HTTP/2 may have open
+    #[arg(long, env = "MURMUR_MAX_STREAMS", default_value_t = Limits::default().streams, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_streams: u32,
+    /// Connections at a time; more wait
+    #[arg(long, env = "MURMUR_MAX_CONNECTIONS", default_value_t = Limits::default().connections, value_name = "N", value_parser = at_least_one)]
+    max_connections: usize,
+    /// Calls that are answered at the same time; more wait, and are refused at their deadline
+    #[arg(long, env = "MURMUR_MAX_CALLS", default_value_t = Limits::default().calls, value_name = "N", value_parser = at_least_one)]
+    max_calls: usize,
+}
+
+impl PortLimitArgs {
+    pub(super) fn limits(self) -> Limits {
+        let Self { max_request: ByteSize(request), max_headers: ByteSize(headers), .. } = self;
+        let Self { max_streams: streams, max_connections: connections, max_calls: calls, .. } = self;
+        // Frames say a length of four bytes.
+        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls }
+    }
 }
 
 /// Certificates of a port. New ones are taken from the files while it serves.
@@ -559,6 +595,28 @@ mod tests {
             assert_eq!(bytes(verb), ByteSize(64 << 20));
             assert_eq!(bytes(&[verb, &["--tile-cache=1GiB"]].concat()), ByteSize(1 << 30));
             assert_eq!(bytes(&[verb, &["--tile-cache=0"]].concat()), ByteSize(0));
+        }
+    }
+
+    #[test]
+    fn limits_of_a_port_are_flags() {
+        let parse = |flags: &[&str]| {
+            let cli = Cli::try_parse_from([&["shop", "serve", "--store=s"], flags].concat()).unwrap();
+            let Verb::Serve(ServeArgs { listen, .. }) = cli.verb else { panic!("another verb") };
+            listen.port
+        };
+        let (plain, default) = (parse(&[]), Limits::default());
+        assert_eq!(format!("{:?}", plain.limits.limits()), format!("{default:?}"));
+        assert_eq!(plain.compress, Compress::default());
+        let limits =
+            ["--max-request=2MiB", "--max-headers=9KiB", "--max-streams=3", "--max-connections=4", "--max-calls=5"];
+        let given = parse(&limits).limits.limits();
+        let want = Limits { request: 2 << 20, headers: 9 << 10, streams: 3, connections: 4, calls: 5 };
+        assert_eq!(format!("{given:?}"), format!("{want:?}"));
+        assert_eq!(parse(&["--compress=off"]).compress, Compress::Off);
+        assert_eq!(parse(&["--compress=64KiB"]).compress, Compress::From(64 << 10));
+        for wrong in ["--compress=on", "--max-calls=0", "--max-streams=0"] {
+            assert!(Cli::try_parse_from(["shop", "serve", "--store=s", wrong]).is_err(), "{wrong}");
         }
     }
 

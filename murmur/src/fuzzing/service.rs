@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use tonic::body::Body;
 use tower::Service;
@@ -146,7 +146,7 @@ pub(super) fn call(bytes: &[u8]) {
     let Some((&[path, kind], body)) = bytes.split_first_chunk() else { return };
     let path = PATHS[usize::from(path) % PATHS.len()];
     let (kind, encoding) = (usize::from(kind % 16) % KINDS.len(), usize::from(kind / 16) % ENCODINGS.len());
-    let mut request = Request::builder();
+    let mut request = Request::builder().version(Version::HTTP_2);
     for name in ["content-encoding", "grpc-encoding", "connect-content-encoding"] {
         if encoding > 0 {
             request = request.header(name, ENCODINGS[encoding]);

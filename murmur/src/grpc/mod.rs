@@ -14,7 +14,7 @@
 //!
 //! | protocol | path | body |
 //! |---|---|---|
-//! | gRPC, HTTP/2 | `POST /<package>.<Service>/<Method>` | framed protobuf or JSON |
+//! | gRPC, HTTP/2 only | `POST /<package>.<Service>/<Method>` | framed protobuf or JSON |
 //! | gRPC-Web, HTTP/1.1 or 2 | the same | the same, or base64 of it, with trailers in the body |
 //! | Connect, HTTP/1.1 or 2 | the same; `GET ...?connect=v1&encoding=..&message=..` for reads | protobuf or JSON |
 //! | plain HTTP | `POST` as Connect; `GET /` lists what there is | JSON |
@@ -29,6 +29,7 @@ mod handler;
 mod health;
 mod hosted;
 mod interval;
+pub(crate) mod limits;
 pub mod messages;
 mod pages;
 mod port;
@@ -53,6 +54,7 @@ pub use access::{Access, Caller, Identify, Pipelines, Rate, bearer};
 pub use channel::ClientTls;
 pub use client::Client;
 pub use client_token::Token;
+pub use protocol::compression::Compress;
 pub use protocol::connect::ConnectGet;
 pub use server::{InProcess, Server, ServerBuilder};
 pub use service::PipelineService;

@@ -1,45 +1,44 @@
 //! The port: connections, how many there may be, and how one begins and ends.
 
 use std::convert::Infallible;
+use std::error::Error;
 #[cfg(feature = "tls")]
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Extensions;
+use http::{Extensions, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as Http;
-use hyper_util::server::graceful::Watcher;
+use hyper_util::server::graceful::{GracefulConnection, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::body::Body;
 
 #[cfg(feature = "tls")]
 use super::Tls;
+use super::limits::{Limits, places};
+use super::protocol::connect;
 use super::router::Router;
 
-/// Streams that one connection may have open.
-const STREAMS: u32 = 256;
-/// Bytes of the headers of one request.
-const HEADERS: usize = 16 << 10;
-/// Connections at a time; more wait.
-const CONNECTIONS: usize = 1_024;
 /// How long a client may take over the beginning of a connection, and over the headers of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What connections have in common.
 pub(super) struct Port {
+    limits: Limits,
     places: Arc<Semaphore>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
 
 impl Port {
-    pub(super) fn new(#[cfg(feature = "tls")] tls: Option<Tls>) -> Self {
+    pub(super) fn new(limits: Limits, #[cfg(feature = "tls")] tls: Option<Tls>) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            limits,
+            places: places(limits.connections),
             #[cfg(feature = "tls")]
             tls,
         }
@@ -95,33 +94,47 @@ impl Port {
                 if let Some(certificate) = certificate {
                     extensions.insert(certificate);
                 }
-                hold(TokioIo::new(stream), router, extensions, ends).await;
+                self.hold(TokioIo::new(stream), router, extensions, ends).await;
             }
             return;
         }
-        hold(TokioIo::new(socket), router, Extensions::new(), ends).await;
+        self.hold(TokioIo::new(socket), router, Extensions::new(), ends).await;
+    }
+
+    /// Serve what has begun. Each request gets the `extensions`.
+    async fn hold<I>(&self, io: I, router: Router, extensions: Extensions, ends: Watcher)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+    {
+        let connection = connection(&self.limits, io, router, extensions);
+        // The other side went away or does not speak HTTP; there is nobody to tell.
+        if let Err(error) = ends.watch(connection).await {
+            tracing::debug!(error, "a connection ended");
+        }
     }
 }
 
-/// Serve what has begun. Each request gets the `extensions`.
-async fn hold<I>(io: I, router: Router, extensions: Extensions, ends: Watcher)
+/// What serves a connection. Each request gets the `extensions`.
+fn connection<I>(
+    limits: &Limits,
+    io: I,
+    router: Router,
+    extensions: Extensions,
+) -> impl GracefulConnection<Error = Box<dyn Error + Send + Sync>>
 where
     I: Read + Write + Unpin + Send + 'static,
 {
-    let connection = http().serve_connection(io, service(router, extensions)).into_owned();
-    // The other side went away or does not speak HTTP; there is nobody to tell.
-    if let Err(error) = ends.watch(connection).await {
-        tracing::debug!(error, "a connection ended");
-    }
+    http(limits).serve_connection(io, service(router, extensions, limits.headers)).into_owned()
 }
 
-fn http() -> Http<TokioExecutor> {
+fn http(limits: &Limits) -> Http<TokioExecutor> {
     let mut http = Http::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEADERS);
+    // hyper wants room for 8 KiB; what is over the limit all the same is found below.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(limits.headers.max(8 << 10));
     http.http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADERS as u32)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30));
     http
 }
@@ -130,6 +143,7 @@ fn http() -> Http<TokioExecutor> {
 fn service(
     router: Router,
     extensions: Extensions,
+    headers: usize,
 ) -> impl hyper::service::Service<
     http::Request<Incoming>,
     Response = http::Response<Body>,
@@ -141,6 +155,18 @@ fn service(
         let router = router.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
-        async move { Ok(router.answer(request).await) }
+        async move { Ok(if size(&request) > headers { too_large(headers) } else { router.answer(request).await }) }
     })
+}
+
+/// Bytes of the headers of a request, as HTTP/2 counts them. HTTP/1.1 has a limit for what is read at once only.
+fn size<B>(request: &http::Request<B>) -> usize {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    path + fields.sum::<usize>()
+}
+
+fn too_large(most: usize) -> http::Response<Body> {
+    let words = format!("the headers of a request may have {most} bytes, with 32 for each field");
+    connect::words(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, words)
 }

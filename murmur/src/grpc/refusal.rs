@@ -98,6 +98,9 @@ reasons! {
     ACCESS_UNAVAILABLE: Unavailable,
         "Who calls cannot be found out now: the issuer's keys are not reached",
         "Call again after the time of `RetryInfo`";
+    SERVER_BUSY: Unavailable,
+        "The server answers as many calls as it takes at a time",
+        "Call again after the time of `RetryInfo`";
     SHUTTING_DOWN: Unavailable,
         "This server is being stopped",
         "Call again after the time of `RetryInfo`; another server answers, or the one that takes its place";

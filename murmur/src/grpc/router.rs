@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::{Method as Verb, Request, Response};
+use http::{Method as Verb, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyStream, Full, StreamBody};
 use tokio::sync::watch;
@@ -54,6 +54,10 @@ impl Router {
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
         let Self(services) = self;
         match native::Kind::of(request.headers()) {
+            Some(Ok(kind)) if kind.is_native() && request.version() < Version::HTTP_2 => {
+                frame::discard(request.into_body()).await;
+                native::refuse_version()
+            }
             Some(Ok(kind)) => services.grpc(kind, request).await,
             Some(Err(status)) => {
                 frame::discard(request.into_body()).await;

@@ -25,11 +25,13 @@ use super::contract::Contracts;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
+use super::limits::{Limits, places};
 use super::pages::{Listing, Page, Pages};
 use super::port::Port;
 use super::protocol::Terms;
 use super::protocol::codec::Transcoder;
-use super::protocol::rpc::{MAX_REQUEST, Rpc};
+use super::protocol::compression::Compress;
+use super::protocol::rpc::Rpc;
 use super::query_service::QueryService;
 use super::router::{Drain, Router, Services};
 use crate::pipeline::Pipeline;
@@ -68,7 +70,8 @@ impl Server {
             without_queries: false,
             hosted: Vec::new(),
             routes: Routes::default(),
-            most: MAX_REQUEST,
+            limits: Limits::default(),
+            compress: Compress::default(),
             #[cfg(feature = "tls")]
             tls: None,
             contracts: Contracts::default(),
@@ -117,7 +120,8 @@ pub struct ServerBuilder {
     /// Names of services of tonic, which are in the routes.
     hosted: Vec<&'static str>,
     routes: Routes,
-    most: usize,
+    limits: Limits,
+    compress: Compress,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     contracts: Contracts,
@@ -163,7 +167,50 @@ impl ServerBuilder {
     #[must_use]
     pub fn max_request(mut self, bytes: usize) -> Self {
         // Frames say a length of four bytes.
-        self.most = bytes.min(u32::MAX as usize);
+        self.limits.request = bytes.min(u32::MAX as usize);
+        self
+    }
+
+    /// Most bytes of the headers of a request: names and values, and 32 for each; 16 KiB by default. More are answered with the
+    /// status 431.
+    #[must_use]
+    pub fn max_headers(mut self, bytes: usize) -> Self {
+        self.limits.headers = bytes;
+        self
+    }
+
+    /// Most streams that a connection by HTTP/2 may have open, calls with one reply among them; 256 by default. Clients are told,
+    /// and wait or open another connection; who does not gets `REFUSED_STREAM`.
+    #[must_use]
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.limits.streams = streams;
+        self
+    }
+
+    /// Most connections at a time; 1,024 by default. More wait until one of them ends.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.limits.connections = connections;
+        self
+    }
+
+    /// Most calls that are answered at the same time; 1,024 by default. More wait, with the body of their request, and get `UNAVAILABLE`
+    /// when there was no place within their deadline. A stream of replies is one until it has begun.
+    #[must_use]
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.limits.calls = calls;
+        self
+    }
+
+    pub(crate) fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether replies are compressed for callers who understand that; from 1 KiB on by default.
+    #[must_use]
+    pub fn compress(mut self, compress: Compress) -> Self {
+        self.compress = compress;
         self
     }
 
@@ -242,9 +289,9 @@ impl ServerBuilder {
     pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
         let (stopping, seen) = watch::channel(false);
         #[cfg(feature = "tls")]
-        let port = Arc::new(Port::new(self.tls.take()));
+        let port = Arc::new(Port::new(self.limits, self.tls.take()));
         #[cfg(not(feature = "tls"))]
-        let port = Arc::new(Port::new());
+        let port = Arc::new(Port::new(self.limits));
         let access = self.access.clone();
         let (router, health) = self.build(Drain::new(seen.clone()))?;
         health.look().await;
@@ -322,7 +369,9 @@ impl ServerBuilder {
                 return Err(Error::new(ErrorKind::Configuration, what));
             }
         }
-        let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, most: self.most };
+        let (limits, compress) = (self.limits, self.compress);
+        let places = Some(places(limits.calls));
+        let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, limits, compress, places };
         let router = Router::new(Services { rpcs, routes, terms, pages });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }

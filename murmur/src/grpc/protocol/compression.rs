@@ -1,6 +1,7 @@
 //! How messages are compressed, by the names that all protocols give it.
 
 use std::io::{Read, Write};
+use std::str::FromStr;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -9,9 +10,36 @@ use http::{HeaderMap, HeaderName};
 use tonic::Status;
 
 use super::frame;
+use crate::location::ByteSize;
 
-/// Replies of fewer bytes are sent as they are: they fit into a packet anyway.
-const WORTHWHILE: usize = 1 << 10;
+/// Whether replies are compressed for callers who understand that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// Never: the network costs less than the processor does.
+    Off,
+    /// Messages of so many bytes or more.
+    From(usize),
+}
+
+impl Default for Compress {
+    /// From 1 KiB on: what is smaller fits into a packet anyway.
+    fn default() -> Self {
+        Self::From(1 << 10)
+    }
+}
+
+impl FromStr for Compress {
+    type Err = String;
+
+    /// `off`, or the size that is compressed from on: `1KiB`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let least = text.parse::<ByteSize>().map_err(|error| format!("{error}; or `off` for none"))?;
+        Ok(Self::From(least.0))
+    }
+}
 
 /// What was done to a message's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +114,7 @@ impl Compression {
     }
 
     /// Compressed bytes of a reply, and by what: some are better left as they are.
-    pub(in crate::grpc) fn compress(self, bytes: Bytes) -> (Self, Bytes) {
-        if bytes.len() < WORTHWHILE {
-            return (Self::Identity, bytes);
-        }
+    fn compress(self, bytes: Bytes) -> (Self, Bytes) {
         let compressed = match self {
             Self::Identity => None,
             Self::Gzip => {
@@ -103,6 +128,20 @@ impl Compression {
             // It does not gain by it. (Writing to memory does not fail.)
             _ => (Self::Identity, bytes),
         }
+    }
+}
+
+/// How replies to one caller are compressed.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::grpc) struct Wanted {
+    pub(super) by: Compression,
+    /// Messages of fewer bytes stay as they are.
+    pub(super) least: usize,
+}
+
+impl Wanted {
+    pub(in crate::grpc) fn compress(self, bytes: Bytes) -> (Compression, Bytes) {
+        if bytes.len() < self.least { (Compression::Identity, bytes) } else { self.by.compress(bytes) }
     }
 }
 
@@ -128,7 +167,10 @@ mod tests {
                 |n: &u64| Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
             let noise: Vec<u8> = std::iter::successors(Some(1), next).map(|n| (n >> 40) as u8).take(2_000).collect();
             assert_eq!(compression.compress(noise.clone().into()), (Compression::Identity, Bytes::from(noise)));
-            assert_eq!(compression.compress(Bytes::from("small")), (Compression::Identity, Bytes::from("small")));
+            let wanted = Wanted { by: compression, least: large.len() };
+            assert_eq!(wanted.compress(large.clone()).0, compression);
+            let smaller = large.slice(1..);
+            assert_eq!(wanted.compress(smaller.clone()), (Compression::Identity, smaller));
         }
     }
 

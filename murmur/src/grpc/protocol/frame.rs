@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::compression::Compression;
+use super::compression::{Compression, Wanted};
 
 /// Bytes before a message.
 pub(in crate::grpc) const HEADER: usize = 5;
@@ -30,8 +30,8 @@ pub(in crate::grpc) fn frame(flags: u8, message: &[u8]) -> Bytes {
 }
 
 /// A message of a reply, compressed where that is worth it.
-pub(in crate::grpc) fn reply(message: Bytes, compression: Compression, flags: u8) -> Bytes {
-    let (by, bytes) = compression.compress(message);
+pub(in crate::grpc) fn reply(message: Bytes, wanted: Wanted, flags: u8) -> Bytes {
+    let (by, bytes) = wanted.compress(message);
     let compressed = if by == Compression::Identity { 0 } else { COMPRESSED };
     frame(flags | compressed, &bytes)
 }
@@ -52,7 +52,8 @@ pub(in crate::grpc) async fn whole(mut body: Body, most: usize) -> Result<Bytes,
 /// connection that breaks, and not the answer.
 pub(in crate::grpc) async fn discard(body: Body) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    let mut body = Limited::new(body, super::rpc::MAX_REQUEST);
+    const MOST: usize = 1 << 20;
+    let mut body = Limited::new(body, MOST);
     // Frame by frame, and nothing is kept. What cannot be read so is left to that.
     let read = async { while let Some(Ok(_)) = body.frame().await {} };
     drop(tokio::time::timeout(PATIENCE, read).await);

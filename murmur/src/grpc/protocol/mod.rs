@@ -21,9 +21,23 @@ pub(super) mod native;
 pub(super) mod rpc;
 mod web;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use codec::Transcoder;
+use compression::{Compress, Compression, Wanted};
+use deadline::{Deadline, within};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+use tonic::body::Body;
+
+use rpc::{Method, Rpc};
 
 use super::access::Access;
+use super::limits::Limits;
+use super::refusal::Reason;
 use super::router::Drain;
 
 /// What every call of a server goes through.
@@ -34,13 +48,81 @@ pub(super) struct Terms {
     pub(super) drain: Drain,
     /// Who may call; everybody where nothing says who.
     pub(super) access: Option<Access>,
-    /// Most bytes of a request's message, decompressed.
-    pub(super) most: usize,
+    pub(super) limits: Limits,
+    pub(super) compress: Compress,
+    /// For calls that are answered; `None` where somebody else counts them.
+    pub(super) places: Option<Arc<Semaphore>>,
+}
+
+/// A call that has begun: when it has to end, and its place among those that are answered.
+pub(super) struct Begun {
+    pub(super) deadline: Deadline,
+    #[expect(dead_code, reason = "it is held")]
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// A call with the whole body of its request.
+pub(super) struct Read {
+    pub(super) begun: Begun,
+    pub(super) body: Bytes,
 }
 
 impl Terms {
     /// Of a service that somebody else serves.
     pub(super) fn alone() -> Self {
-        Self { transcoder: None, drain: Drain::never(), access: None, most: rpc::MAX_REQUEST }
+        Self {
+            transcoder: None,
+            drain: Drain::never(),
+            access: None,
+            limits: Limits::default(),
+            compress: Compress::default(),
+            places: None,
+        }
+    }
+
+    /// Begin a call of whoever may call, when there is a place for it.
+    async fn begin(&self, rpc: &dyn Rpc, method: &Method, head: &mut Parts) -> Result<Begun, Status> {
+        let deadline = Deadline::of(&head.headers)?;
+        rpc::admit(rpc, method, head, deadline, self.access.as_ref()).await?;
+        let Some(places) = &self.places else { return Ok(Begun { deadline, place: None }) };
+        let place = tokio::time::timeout_at(deadline.unary(), places.clone().acquire_owned()).await;
+        // Only a closed semaphore fails otherwise, and this one is never closed.
+        let Ok(Ok(place)) = place else {
+            let calls = self.limits.calls;
+            return Err(Reason::SERVER_BUSY.status(format!(
+                "the server answers {calls} calls already, and takes no more; call again"
+            )));
+        };
+        Ok(Begun { deadline, place: Some(place) })
+    }
+
+    /// Begin a call and read its body. Whatever is wrong with the rest of the request, this comes first: see
+    /// [`frame::discard`].
+    async fn read(
+        &self,
+        rpc: &dyn Rpc,
+        method: &Method,
+        head: &mut Parts,
+        body: Body,
+        most: usize,
+    ) -> Result<Read, Status> {
+        match self.begin(rpc, method, head).await {
+            Ok(begun) => {
+                let body = within(begun.deadline.unary(), frame::whole(body, most)).await?;
+                Ok(Read { begun, body })
+            }
+            Err(status) => {
+                frame::discard(body).await;
+                Err(status)
+            }
+        }
+    }
+
+    /// How replies are compressed for a caller who names in this header what is understood.
+    fn wanted(&self, headers: &HeaderMap, header: &HeaderName) -> Wanted {
+        match self.compress {
+            Compress::Off => Wanted { by: Compression::Identity, least: 0 },
+            Compress::From(least) => Wanted { by: Compression::wanted(headers, header), least },
+        }
     }
 }

@@ -12,10 +12,9 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::codec::{Codec, Encoding};
-use super::compression::{ACCEPTED, Compression};
-use super::deadline::{Deadline, within};
+use super::compression::{ACCEPTED, Compression, Wanted};
 use super::rpc::{self, Call, Part, Replies, Reply, Rpc};
-use super::{Terms, frame, metadata, web};
+use super::{Read, Terms, frame, metadata, web};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -134,19 +133,14 @@ pub(in crate::grpc) async fn answer(
     }
     let (mut head, body) = request.into_parts();
     let answered = kind.answered(&head.headers);
-    let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
-    let admitted = async {
-        let (at, method) = rpc::find(&*rpc, method)
-            .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())))?;
-        let deadline = Deadline::of(&head.headers)?;
-        rpc::admit(&*rpc, method, &mut head, deadline, terms.access.as_ref()).await?;
-        Ok((at, method, deadline))
-    };
-    // The body of whoever is let in, and at once: see `discard`.
-    let read = match admitted.await {
-        Ok((at, method, deadline)) => {
-            let body = within(deadline.unary(), frame::whole(body, kind.longest(terms.most))).await;
-            body.map(|body| (at, method, deadline, body))
+    let wanted = terms.wanted(&head.headers, &ACCEPT_ENCODING);
+    let most = terms.limits.request;
+    let found = rpc::find(&*rpc, method)
+        .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())));
+    let read = match found {
+        Ok((at, method)) => {
+            let read = terms.read(&*rpc, method, &mut head, body, kind.longest(most)).await;
+            read.map(|read| (at, method, read))
         }
         Err(status) => {
             frame::discard(body).await;
@@ -154,10 +148,11 @@ pub(in crate::grpc) async fn answer(
         }
     };
     let called = async {
-        let (at, method, deadline, body) = read?;
+        let (at, method, Read { begun, body }) = read?;
+        let deadline = begun.deadline;
         let compression = Compression::of(&head.headers, &ENCODING)?;
         let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
-        let message = codec.request(frame::single(kind.body(body)?, compression, terms.most)?)?;
+        let message = codec.request(frame::single(kind.body(body)?, compression, most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         let replies = if method.streams {
             rpc::stream(rpc.clone(), at, call, &terms.drain).await?
@@ -171,7 +166,7 @@ pub(in crate::grpc) async fn answer(
     match called.await {
         Ok((replies, codec)) => {
             let Replies { headers, parts } = replies;
-            respond(answered, &headers, wanted, frames(answered, parts, codec, wanted))
+            respond(answered, &headers, wanted.by, frames(answered, parts, codec, wanted))
         }
         // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
         Err(status) => refuse(answered, &rpc.explain(status)),
@@ -191,7 +186,7 @@ fn frames(
     kind: Kind,
     parts: stream::BoxStream<'static, Result<Part, Status>>,
     codec: Codec,
-    compression: Compression,
+    wanted: Wanted,
 ) -> impl Stream<Item = Result<Frame<Bytes>, Status>> + Send {
     stream::unfold(Some(parts), move |parts| {
         let codec = codec.clone();
@@ -206,7 +201,7 @@ fn frames(
                 None => return Some((Ok(kind.trailers(ok(&HeaderMap::new()))), None)),
             };
             Some(match message {
-                Ok(message) => (Ok(kind.data(frame::reply(message, compression, 0))), Some(parts)),
+                Ok(message) => (Ok(kind.data(frame::reply(message, wanted, 0))), Some(parts)),
                 Err(status) => (Ok(kind.trailers(trailers(&status))), None),
             })
         }
@@ -236,6 +231,13 @@ pub(in crate::grpc) fn trailers(status: &Status) -> HeaderMap {
 /// The answer to a request that cannot be read.
 pub(in crate::grpc) fn refuse_plainly(status: &Status) -> Response<Body> {
     refuse(KINDS[0], status)
+}
+
+/// The answer to gRPC over HTTP/1.1, which has no trailers that a client of it would understand.
+pub(in crate::grpc) fn refuse_version() -> Response<Body> {
+    let words = "gRPC needs HTTP/2; over HTTP/1.1 this port speaks gRPC-Web (`application/grpc-web+proto`), and Connect \
+                 (`application/json`, `application/proto`)";
+    super::connect::words(StatusCode::HTTP_VERSION_NOT_SUPPORTED, words.to_owned())
 }
 
 /// A status in place of a body.

@@ -19,8 +19,6 @@ use super::connect;
 use super::deadline::{Deadline, within};
 use crate::metrics::catalogue::QUERY_DURATION;
 
-/// Most bytes of a request message.
-pub(in crate::grpc) const MAX_REQUEST: usize = 1 << 20;
 /// Most bytes of a reply message.
 pub(in crate::grpc) const MAX_REPLY: usize = 4 << 20;
 
@@ -221,4 +219,19 @@ pub(in crate::grpc) fn encode(message: &impl prost::Message) -> Result<Vec<u8>, 
         )));
     }
     Ok(message.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_of_four_mebibytes_is_sent_and_one_byte_more_is_not() {
+        // As a message of one field: its tag, and four bytes of a length, before it.
+        let reply = |bytes: usize| vec![7u8; bytes - 5];
+        assert_eq!(encode(&reply(4 << 20)).unwrap().len(), 4 << 20);
+        let refused = encode(&reply((4 << 20) + 1)).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        assert!(refused.message().contains("ask for fewer keys or a longer step"), "{refused}");
+    }
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tonic::body::Body;
 
 use super::*;
+use crate::grpc::Compress;
 use crate::grpc::messages::{GetRequest, ValueResponse};
 use crate::grpc::protocol::frame::frame;
 
@@ -33,7 +34,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
     }
 
-    fn words(&self) -> &str {
+    pub(super) fn words(&self) -> &str {
         assert_eq!(self.headers["content-type"], "text/plain; charset=utf-8");
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -62,7 +63,7 @@ pub(super) async fn send(
 
 pub(super) async fn answer(router: Router, request: ::http::request::Builder, body: impl Into<Vec<u8>>) -> Reply {
     let body = Body::new(http_body_util::Full::new(bytes::Bytes::from(body.into())));
-    let response = router.answer(request.body(body).unwrap()).await;
+    let response = router.answer(request.version(::http::Version::HTTP_2).body(body).unwrap()).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Reply { status, headers, body: response.into_body().collect().await.unwrap().to_bytes().to_vec() }
 }
@@ -412,4 +413,43 @@ async fn the_generic_service_answers_for_every_pipeline_by_name() {
         assert_eq!(status, 400);
         assert!(message.contains(words), "{request}: {message}");
     }
+}
+
+#[tokio::test]
+async fn grpc_over_http_1_is_refused_in_plain_words() {
+    let world = world().await;
+    let server = world.serve().await;
+    let request = |version: &str, kind: &str| {
+        format!(
+            "POST {} HTTP/{version}\r\nhost: a\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0",
+            path("Get")
+        )
+    };
+    for (version, kind) in
+        [("1.1", "application/grpc"), ("1.1", "application/grpc+json"), ("1.0", "application/grpc+proto")]
+    {
+        let reply = raw(server.address, request(version, kind).as_bytes()).await;
+        assert!(reply.starts_with(&format!("HTTP/{version} 505 ")), "{reply}");
+        assert!(reply.contains("gRPC needs HTTP/2; over HTTP/1.1 this port speaks gRPC-Web"), "{reply}");
+    }
+    let reply = raw(server.address, request("1.1", "application/grpc-web").as_bytes()).await;
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+}
+
+#[tokio::test]
+async fn replies_are_compressed_from_the_size_on_that_was_said_or_not_at_all() {
+    let world = world().await;
+    let encoded = async |builder: ServerBuilder| {
+        let message = r#"{"keys": [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}]}"#;
+        let request = ::http::Request::post(path("GetMany")).header("content-type", "application/json");
+        let router = builder.build(Drain::never()).unwrap().0;
+        let reply = answer(router, request.header("accept-encoding", "gzip"), message).await;
+        assert_eq!(reply.status, 200);
+        (reply.headers.get("content-encoding").map(|name| name.to_str().unwrap().to_owned()), reply.body.len())
+    };
+    let (by, length) = encoded(world.builder().compress(Compress::Off)).await;
+    assert!(by.is_none() && length > 1 << 10, "{length}");
+    assert_eq!(encoded(world.builder()).await.0.as_deref(), Some("gzip"), "1 KiB by default");
+    assert_eq!(encoded(world.builder().compress(Compress::From(length))).await.0.as_deref(), Some("gzip"));
+    assert_eq!(encoded(world.builder().compress(Compress::From(length + 1))).await, (None, length));
 }

@@ -5,6 +5,7 @@ mod calendar;
 mod calls;
 mod explaining;
 pub(super) mod http;
+mod limits;
 mod maps;
 #[cfg(feature = "metrics")]
 mod measured;

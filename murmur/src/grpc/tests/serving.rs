@@ -19,7 +19,8 @@ use crate::grpc::protocol::frame::frame;
 
 /// The answer to one gRPC request, without sockets: HTTP status, gRPC status and message.
 async fn grpc(router: Router, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, String, String) {
-    let mut request = ::http::Request::post(path).header("content-type", "application/grpc");
+    let mut request = ::http::Request::post(path).version(::http::Version::HTTP_2);
+    request = request.header("content-type", "application/grpc");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -26,10 +26,10 @@ use tonic_types::StatusExt;
 pub(in crate::grpc) use self::error::code;
 pub use self::get::ConnectGet;
 use super::codec::{Codec, Encoding};
-use super::compression::{ACCEPTED, Compression};
-use super::deadline::{Deadline, within};
+use super::compression::{ACCEPTED, Compression, Wanted};
+use super::deadline::Deadline;
 use super::rpc::{self, Call, Method, Part, Replies, Reply, Rpc};
-use super::{Terms, frame, metadata};
+use super::{Read, Terms, frame, metadata};
 
 const STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
 const STREAM_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
@@ -65,12 +65,6 @@ impl Kind {
             KINDS.iter().filter(|(_, kind)| kind.streams == streams).map(|(name, _)| *name).collect();
         names.join(", ")
     }
-}
-
-/// The body of a request, and when its call has to end.
-struct Read {
-    deadline: Deadline,
-    body: Bytes,
 }
 
 /// Which method of which service.
@@ -112,18 +106,10 @@ impl Called<'_> {
             frame::discard(body).await;
             return unsupported(self.method);
         };
-        let most = if kind.streams { self.terms.most + frame::HEADER } else { self.terms.most };
-        let admitted = async {
-            check_version(&head.headers)?;
-            let deadline = Deadline::of(&head.headers)?;
-            self.admit(&mut head, deadline).await?;
-            Ok(deadline)
-        };
-        // The body of whoever is let in, and at once: see `discard`.
-        let read = match admitted.await {
-            Ok(deadline) => {
-                within(deadline.unary(), frame::whole(body, most)).await.map(|body| Read { deadline, body })
-            }
+        let most = self.terms.limits.request;
+        let longest = if kind.streams { most + frame::HEADER } else { most };
+        let read = match check_version(&head.headers) {
+            Ok(()) => self.terms.read(&**self.rpc, self.method, &mut head, body, longest).await,
             Err(status) => {
                 frame::discard(body).await;
                 Err(status)
@@ -132,33 +118,28 @@ impl Called<'_> {
         if kind.streams {
             return self.stream(kind, read, head).await;
         }
-        let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
+        let wanted = self.terms.wanted(&head.headers, &ACCEPT_ENCODING);
         let called = async {
-            let Read { deadline, body } = read?;
+            let Read { begun, body } = read?;
             let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
-            let message = compression.decompress(body, self.terms.most)?;
-            self.unary(kind.encoding, message, deadline, head).await
+            let message = compression.decompress(body, most)?;
+            self.unary(kind.encoding, message, begun.deadline, head).await
         };
         reply(kind, wanted, called.await.map_err(|status| self.rpc.explain(status)))
     }
 
     async fn get(&self, mut head: Parts) -> Response<Body> {
-        let wanted = Compression::wanted(&head.headers, &ACCEPT_ENCODING);
+        let wanted = self.terms.wanted(&head.headers, &ACCEPT_ENCODING);
         let called = async {
-            let deadline = Deadline::of(&head.headers)?;
-            self.admit(&mut head, deadline).await?;
-            let (encoding, message) = get::read(&head.uri, self.terms.most)?;
+            let begun = self.terms.begin(&**self.rpc, self.method, &mut head).await?;
+            let (encoding, message) = get::read(&head.uri, self.terms.limits.request)?;
             head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
-            Ok((encoding, self.unary(encoding, message, deadline, head).await?))
+            Ok((encoding, self.unary(encoding, message, begun.deadline, head).await?))
         };
         match called.await {
             Ok((encoding, answer)) => reply(Kind { streams: false, encoding }, wanted, Ok(answer)),
             Err(status) => failed(&self.rpc.explain(status)),
         }
-    }
-
-    async fn admit(&self, head: &mut Parts, deadline: Deadline) -> Result<(), Status> {
-        rpc::admit(&**self.rpc, self.method, head, deadline, self.terms.access.as_ref()).await
     }
 
     async fn unary(
@@ -176,16 +157,17 @@ impl Called<'_> {
     }
 
     async fn stream(&self, kind: Kind, read: Result<Read, Status>, head: Parts) -> Response<Body> {
-        let wanted = Compression::wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
-        let begun = async {
-            let Read { deadline, body } = read?;
+        let wanted = self.terms.wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
+        let replies = async {
+            let Read { begun, body } = read?;
+            let deadline = begun.deadline;
             let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
             let codec = self.codec(kind.encoding)?;
-            let message = codec.request(frame::single(body, compression, self.terms.most)?)?;
+            let message = codec.request(frame::single(body, compression, self.terms.limits.request)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
             Ok((rpc::stream(self.rpc.clone(), self.at, call, &self.terms.drain).await?, codec))
         };
-        let (replies, codec) = begun.await.unwrap_or_else(|status| {
+        let (replies, codec) = replies.await.unwrap_or_else(|status| {
             let status = self.rpc.explain(status);
             let parts = stream::once(async { Err(status) }).boxed();
             (Replies { headers: HeaderMap::new(), parts }, Codec::Proto)
@@ -194,8 +176,8 @@ impl Called<'_> {
         let mut response = respond(StatusCode::OK, kind.name(), Body::new(StreamBody::new(frames)));
         metadata::add(response.headers_mut(), &replies.headers);
         response.headers_mut().insert(STREAM_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
-        if wanted != Compression::Identity {
-            response.headers_mut().insert(STREAM_ENCODING, HeaderValue::from_static(wanted.name()));
+        if wanted.by != Compression::Identity {
+            response.headers_mut().insert(STREAM_ENCODING, HeaderValue::from_static(wanted.by.name()));
         }
         response
     }
@@ -212,7 +194,7 @@ impl Called<'_> {
 fn frames(
     parts: BoxStream<'static, Result<Part, Status>>,
     codec: Codec,
-    compression: Compression,
+    wanted: Wanted,
 ) -> impl stream::Stream<Item = Result<Frame<Bytes>, Status>> + Send {
     stream::unfold(Some(parts), move |parts| {
         let codec = codec.clone();
@@ -225,7 +207,7 @@ fn frames(
                 None => return Some((Ok(Frame::data(end(None, &HeaderMap::new()))), None)),
             };
             Some(match message {
-                Ok(message) => (Ok(Frame::data(frame::reply(message, compression, 0))), Some(parts)),
+                Ok(message) => (Ok(Frame::data(frame::reply(message, wanted, 0))), Some(parts)),
                 Err(status) => (Ok(Frame::data(end(Some(&status), status.metadata().as_ref()))), None),
             })
         }
@@ -259,7 +241,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), Status> {
     Ok(())
 }
 
-fn reply(kind: Kind, wanted: Compression, reply: Result<Reply, Status>) -> Response<Body> {
+fn reply(kind: Kind, wanted: Wanted, reply: Result<Reply, Status>) -> Response<Body> {
     let Reply { message, headers, trailers } = match reply {
         Ok(reply) => reply,
         Err(status) => return failed(&status),
@@ -325,7 +307,7 @@ fn json(status: StatusCode, json: &Value) -> Response<Body> {
 }
 
 /// For somebody who does not speak Connect: the protocol has no error of its own for these.
-fn words(status: StatusCode, words: String) -> Response<Body> {
+pub(in crate::grpc) fn words(status: StatusCode, words: String) -> Response<Body> {
     respond(status, "text/plain; charset=utf-8", Body::new(Full::new(Bytes::from(words))))
 }
 

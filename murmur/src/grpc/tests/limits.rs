@@ -1,0 +1,196 @@
+//! What a port takes, and one more.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::http::{answer, path, raw};
+use super::*;
+
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+
+/// HTTP/2, frame by frame: what no client does by itself can be sent.
+struct Frames(TcpStream);
+
+impl Frames {
+    async fn new(server: &Running) -> Self {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        Self(socket)
+    }
+
+    /// Ask for a path. Without an end the stream stays open.
+    async fn ask(&mut self, stream: u8, fields: &[(&str, &str)], ends: bool) {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            // A field that is not indexed; a length, of seven bits or in pieces of seven more, before each text.
+            block.push(0);
+            for text in [name, value] {
+                if text.len() < 127 {
+                    block.push(text.len() as u8);
+                } else {
+                    let mut rest = text.len() - 127;
+                    block.push(127);
+                    while rest >= 128 {
+                        block.push((rest % 128) as u8 | 128);
+                        rest /= 128;
+                    }
+                    block.push(rest as u8);
+                }
+                block.extend_from_slice(text.as_bytes());
+            }
+        }
+        let length = (block.len() as u32).to_be_bytes();
+        let flags = if ends { 5 } else { 4 };
+        let head = [length[1], length[2], length[3], HEADERS, flags, 0, 0, 0, stream];
+        self.0.write_all(&[&head, block.as_slice()].concat()).await.unwrap();
+    }
+
+    /// The kind and the content of the next frame of a stream.
+    async fn next(&mut self, stream: u8) -> (u8, Vec<u8>) {
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).await.unwrap();
+            let mut content = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            self.0.read_exact(&mut content).await.unwrap();
+            if head[3] == SETTINGS && head[4] == 0 {
+                self.0.write_all(&[0, 0, 0, SETTINGS, 1, 0, 0, 0, 0]).await.unwrap();
+            }
+            if head[8] == stream {
+                return (head[3], content);
+            }
+        }
+    }
+}
+
+fn lives<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "a")];
+    [&fields, more].concat()
+}
+
+/// The status 200, by its place in the table that HTTP/2 begins with.
+const FINE: u8 = 0x88;
+
+#[tokio::test]
+async fn headers_up_to_the_limit_are_read_and_one_byte_more_is_refused() {
+    let world = World::new();
+    let server = Running::start(world.builder().max_headers(9_000)).await;
+    let over_http_1 = async |bytes: usize| {
+        // The path, and `host`, `connection` and `x` with 32 for each.
+        let rest = "/healthz".len() + "hosta".len() + "connectionclose".len() + "x".len() + 3 * 32;
+        let filler = "y".repeat(bytes - rest);
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {filler}\r\n\r\n");
+        raw(server.address, request.as_bytes()).await
+    };
+    assert!(over_http_1(9_000).await.starts_with("HTTP/1.1 200 "));
+    let refused = over_http_1(9_001).await;
+    assert!(refused.starts_with("HTTP/1.1 431 ") && refused.contains("9000 bytes"), "{refused}");
+
+    let over_http_2 = async |bytes: usize| {
+        let fixed: usize = lives(&[("x", "")]).iter().map(|(name, value)| name.len() + value.len() + 32).sum();
+        let filler = "y".repeat(bytes - fixed);
+        let mut frames = Frames::new(&server).await;
+        frames.ask(1, &lives(&[("x", &filler)]), true).await;
+        let (kind, content) = frames.next(1).await;
+        assert_eq!(kind, HEADERS);
+        content[0] == FINE
+    };
+    // h2 counts the limit itself as too much.
+    assert!(over_http_2(8_999).await);
+    assert!(!over_http_2(9_000).await);
+}
+
+#[tokio::test]
+async fn streams_up_to_the_limit_are_served_and_one_more_is_refused() {
+    let world = World::new();
+    let server = Running::start(world.builder().max_streams(2)).await;
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "a")];
+    let post = [&fields[..], &[("content-type", "application/grpc")]].concat();
+    let mut frames = Frames::new(&server).await;
+    frames.ask(1, &post, false).await;
+    frames.ask(3, &lives(&[]), true).await;
+    let (kind, content) = frames.next(3).await;
+    assert_eq!((kind, content[0]), (HEADERS, FINE));
+
+    let mut frames = Frames::new(&server).await;
+    frames.ask(1, &post, false).await;
+    frames.ask(3, &post, false).await;
+    frames.ask(5, &lives(&[]), true).await;
+    let refused_stream = 7;
+    assert_eq!(frames.next(5).await, (RESET, vec![0, 0, 0, refused_stream]));
+}
+
+#[tokio::test]
+async fn connections_up_to_the_limit_are_served_and_one_more_waits_for_an_end() {
+    let world = World::new();
+    let server = Running::start(world.builder().max_connections(2)).await;
+    let ask = async |socket: &mut TcpStream| {
+        socket.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    };
+    let answered = async |socket: &mut TcpStream| {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0);
+        }
+    };
+    let connect = async || TcpStream::connect(server.address).await.unwrap();
+    let (mut first, mut second) = (connect().await, connect().await);
+    for socket in [&mut first, &mut second] {
+        ask(socket).await;
+        answered(socket).await;
+    }
+    let mut third = connect().await;
+    ask(&mut third).await;
+    for _ in 0..100 {
+        ask(&mut first).await;
+        answered(&mut first).await;
+    }
+    assert_eq!(third.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(second);
+    answered(&mut third).await;
+}
+
+#[tokio::test]
+async fn calls_up_to_the_limit_are_answered_and_one_more_waits_until_its_deadline() {
+    let world = World::new();
+    let router = world.builder().max_calls(2).build(Drain::never()).unwrap().0;
+    world.moody.mood.send_replace(Mood::Hanging);
+    // Reads of one key are shared.
+    let get = |shop: u64| {
+        let message = format!(r#"{{"key": {{"shop": {shop}}}}}"#);
+        let request = ::http::Request::post(path("Get")).header("content-type", "application/json");
+        let request = request.header("connect-timeout-ms", "30000");
+        tokio::spawn(answer(router.clone(), request, message))
+    };
+    let (first, second) = (get(1), get(2));
+    world.moody.reads(2).await;
+
+    let impatient = ::http::Request::post(path("Get")).header("content-type", "application/json");
+    let refused = answer(router.clone(), impatient.header("connect-timeout-ms", "1"), "{}").await;
+    let (status, code, message) = refused.error();
+    assert_eq!((status, code.as_str()), (503, "unavailable"), "{message}");
+    assert!(message.contains("2 calls already"), "{message}");
+    // What is no call has its answer all the same.
+    assert_eq!(answer(router.clone(), ::http::Request::get("/healthz"), "").await.status, 200);
+
+    let third = get(3);
+    world.moody.mood.send_replace(Mood::Fine);
+    for call in [first, second, third] {
+        assert_eq!(call.await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_takes_no_place_among_the_calls_once_it_has_begun() {
+    let world = World::new();
+    let server = Running::start(world.builder().max_calls(1)).await;
+    let client = server.client::<Stock>().await.timeout(Duration::from_secs(60));
+    let mut watching = Vec::new();
+    for _ in 0..3 {
+        watching.push(client.watch(stock(7, "", 0), None).await.unwrap());
+    }
+    assert_eq!(client.get(stock(7, "", 0)).await.unwrap().value, 0);
+}
