@@ -13,8 +13,8 @@ use super::logs::LogFormat;
 use super::print::Output;
 use super::units::{Step, Units};
 use crate::engine::{Clock, DeadLetterLimit, Options, SystemClock};
-use crate::grpc::Compress;
 use crate::grpc::limits::Limits;
+use crate::grpc::{Compress, Origin};
 use crate::location::{ByteSize, Location};
 use crate::time::{Span, Timestamp, Zone};
 
@@ -239,6 +239,9 @@ pub(super) struct PortArgs {
     /// Compress replies of this size or more, for callers who understand that; `off` compresses none
     #[arg(long, env = "MURMUR_COMPRESS", default_value = "1KiB", value_name = "SIZE")]
     pub(super) compress: Compress,
+    /// Let pages of this origin ask, by a browser: https://shop.example; may be given several times
+    #[arg(long, env = "MURMUR_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    pub(super) cors_origin: Vec<Origin>,
 }
 
 /// What a port takes at most.
@@ -607,7 +610,7 @@ mod tests {
         };
         let (plain, default) = (parse(&[]), Limits::default());
         assert_eq!(format!("{:?}", plain.limits.limits()), format!("{default:?}"));
-        assert_eq!(plain.compress, Compress::default());
+        assert_eq!((plain.compress, plain.cors_origin.len()), (Compress::default(), 0));
         let limits =
             ["--max-request=2MiB", "--max-headers=9KiB", "--max-streams=3", "--max-connections=4", "--max-calls=5"];
         let given = parse(&limits).limits.limits();
@@ -615,7 +618,9 @@ mod tests {
         assert_eq!(format!("{given:?}"), format!("{want:?}"));
         assert_eq!(parse(&["--compress=off"]).compress, Compress::Off);
         assert_eq!(parse(&["--compress=64KiB"]).compress, Compress::From(64 << 10));
-        for wrong in ["--compress=on", "--max-calls=0", "--max-streams=0"] {
+        let origins = parse(&["--cors-origin=https://a,http://b:81"]).cors_origin;
+        assert_eq!(origins, ["https://a", "http://b:81"].map(|origin| origin.parse().unwrap()));
+        for wrong in ["--compress=on", "--cors-origin=*", "--max-calls=0", "--max-streams=0"] {
             assert!(Cli::try_parse_from(["shop", "serve", "--store=s", wrong]).is_err(), "{wrong}");
         }
     }

@@ -101,7 +101,7 @@ pub(super) async fn spawn(
     let ByteSize(bytes) = port.cache.tile_cache;
     let cache = (bytes > 0).then(|| TileCache::new(bytes as u64));
     let server = observed(builder(app, &app.entries, store, cache.as_ref()), limits);
-    let server = server.limits(port.limits.limits()).compress(port.compress);
+    let server = server.limits(port.limits.limits()).compress(port.compress).cors(port.cors_origin.iter().cloned());
     #[cfg(feature = "tls")]
     let server = match tls {
         Some(tls) => server.tls(tls),

@@ -16,6 +16,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
+use super::cors::{Asked, Cors};
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
 use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
@@ -30,6 +31,7 @@ pub(super) struct Services {
     pub(super) routes: Routes,
     pub(super) terms: Terms,
     pub(super) pages: Pages,
+    pub(super) cors: Cors,
 }
 
 /// Answers every request of a server, whatever it speaks.
@@ -45,10 +47,26 @@ impl Router {
     pub(super) async fn answer(self, request: Request<Body>) -> Response<Body> {
         #[cfg(feature = "otlp")]
         let trace = super::trace::of(request.headers());
-        let answered = self.dispatch(request);
+        let answered = self.opened(request);
         #[cfg(feature = "otlp")]
         let answered = opentelemetry::context::FutureExt::with_context(answered, trace);
         answered.await
+    }
+
+    /// Answer a request, so that a page that may read the answer can.
+    async fn opened(self, request: Request<Body>) -> Response<Body> {
+        let services = self.0.clone();
+        let page = match services.cors.asked(&request) {
+            Asked::Whether(response) => {
+                frame::discard(request.into_body()).await;
+                return response;
+            }
+            Asked::By(page) => Some(page),
+            Asked::Plainly => None,
+        };
+        let mut response = self.dispatch(request).await;
+        services.cors.open(&mut response, page);
+        response
     }
 
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {

@@ -22,6 +22,7 @@ use super::Tls;
 use super::Watching;
 use super::access::Access;
 use super::contract::Contracts;
+use super::cors::{Cors, Origin};
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
@@ -72,6 +73,7 @@ impl Server {
             routes: Routes::default(),
             limits: Limits::default(),
             compress: Compress::default(),
+            cors: Cors::default(),
             #[cfg(feature = "tls")]
             tls: None,
             contracts: Contracts::default(),
@@ -122,6 +124,7 @@ pub struct ServerBuilder {
     routes: Routes,
     limits: Limits,
     compress: Compress,
+    cors: Cors,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     contracts: Contracts,
@@ -204,6 +207,14 @@ impl ServerBuilder {
 
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Let pages of these origins ask, by a browser; none by default, so that only what the server's own origin has sent can. Who asks by
+    /// anything else than a browser is not kept out by it.
+    #[must_use]
+    pub fn cors(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        self.cors = Cors(origins.into_iter().collect());
         self
     }
 
@@ -372,7 +383,7 @@ impl ServerBuilder {
         let (limits, compress) = (self.limits, self.compress);
         let places = Some(places(limits.calls));
         let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, limits, compress, places };
-        let router = Router::new(Services { rpcs, routes, terms, pages });
+        let router = Router::new(Services { rpcs, routes, terms, pages, cors: self.cors });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod calendar;
 mod calls;
+mod cors;
 mod explaining;
 pub(super) mod http;
 mod limits;
