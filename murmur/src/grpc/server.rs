@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use hyper_util::server::graceful::GracefulShutdown;
 use prost::Message;
@@ -95,7 +96,11 @@ impl std::fmt::Debug for InProcess {
     }
 }
 
-impl tower::Service<http::Request<Body>> for InProcess {
+impl<B> tower::Service<http::Request<B>> for InProcess
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
@@ -104,9 +109,9 @@ impl tower::Service<http::Request<Body>> for InProcess {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let router = self.0.clone();
-        async move { Ok(router.answer(request).await) }.boxed()
+        async move { Ok(router.answer(request.map(Body::new)).await) }.boxed()
     }
 }
 
@@ -340,6 +345,43 @@ impl ServerBuilder {
     /// Errors as those of [`serve`](Self::serve).
     pub fn in_process(self) -> Result<InProcess> {
         let (router, _) = self.build(Drain::never())?;
+        Ok(InProcess(router))
+    }
+
+    /// The services for a server of one's own, until `stop` completes: health looks at the stores meanwhile, and streams end then
+    /// with `UNAVAILABLE`. Limits of connections and of their headers are for that server, and so is TLS. Has to be called within a
+    /// runtime of tokio.
+    ///
+    /// ```no_run
+    /// # async fn serve<P: murmur::pipeline::Pipeline>(
+    /// #     reader: murmur::query::Reader<P>, descriptor: &[u8],
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let services = murmur::grpc::Server::builder().pipeline(reader).descriptor(descriptor);
+    /// let services = services.mount(std::future::pending())?;
+    /// let app = axum::Router::new()
+    ///     .route("/mine", axum::routing::get(|| async { "a page of my own" }))
+    ///     .fallback_service(services);
+    /// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// gRPC comes by HTTP/2, for which `axum` needs its feature `http2`. Below a path of their own, `nest_service("/counts", services)`,
+    /// callers have to know of it: Connect and plain HTTP can, and so can gRPC clients that take a prefix.
+    ///
+    /// Errors as those of [`serve`](Self::serve).
+    pub fn mount(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<InProcess> {
+        let (stopping, seen) = watch::channel(false);
+        let (router, health) = self.build(Drain::new(seen))?;
+        tokio::spawn(async move {
+            health.look().await;
+            tokio::select! {
+                () = stop => {}
+                () = health.watch() => {}
+            }
+            health.stop().await;
+            stopping.send_replace(true);
+        });
         Ok(InProcess(router))
     }
 

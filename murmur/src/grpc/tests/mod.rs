@@ -10,6 +10,7 @@ mod limits;
 mod maps;
 #[cfg(feature = "metrics")]
 mod measured;
+mod mounted;
 mod questions;
 mod refusals;
 mod serving;

@@ -1,0 +1,58 @@
+//! The services in an application of the user's own.
+
+use axum::routing::get;
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
+
+use super::http::{path, raw};
+use super::*;
+
+/// An application with a page of its own, and the services beside it and below a path; and what stops the services.
+async fn application(world: &World) -> (SocketAddr, oneshot::Sender<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let services = world.builder().mount(async move { drop(stopped.await) }).unwrap();
+    let app = axum::Router::new()
+        .route("/mine", get(|| async { "a page of my own" }))
+        .nest_service("/counts", services.clone())
+        .fallback_service(services);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (address, stop)
+}
+
+#[tokio::test]
+async fn an_application_of_axum_answers_in_every_protocol_beside_its_own_pages() {
+    let world = World::new();
+    world.count(&stock(7, "tea", -2), now(), 5).await;
+    let (address, _stop) = application(&world).await;
+    let client = Client::<Stock>::connect(format!("http://{address}")).await.unwrap();
+    assert_eq!(client.get(stock(7, "tea", -2)).await.unwrap().value, 5);
+
+    let page = async |path: &str| {
+        raw(address, format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).await
+    };
+    assert!(page("/mine").await.ends_with("a page of my own"));
+    while !page("/readyz").await.starts_with("HTTP/1.1 200 ") {}
+    let body = r#"{"key":{"shop":7,"sku":"tea","shelf":-2}}"#;
+    for prefix in ["", "/counts"] {
+        let request = format!(
+            "POST {prefix}{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            path("Get"),
+            body.len()
+        );
+        let reply = raw(address, request.as_bytes()).await;
+        assert!(reply.contains(r#""value":"5""#), "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn streams_of_an_application_end_when_its_services_stop() {
+    let world = World::new();
+    let (address, stop) = application(&world).await;
+    let client = Client::<Stock>::connect(format!("http://{address}")).await.unwrap();
+    let mut changes = Box::pin(client.watch(stock(7, "tea", 0), None).await.unwrap());
+    assert_eq!(changes.next().await.unwrap().unwrap().value, 0);
+    stop.send(()).unwrap();
+    assert_eq!(changes.next().await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+}
