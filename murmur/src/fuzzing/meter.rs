@@ -24,10 +24,15 @@ const CONSTANT: usize = 16 << 10;
 
 /// Decode `input`; panics when that takes more than a constant and `per_byte` bytes for each byte of it.
 pub(crate) fn bounded<T>(input: &[u8], per_byte: usize, decode: impl FnOnce() -> T) -> T {
-    let Some(meter) = METER.get() else { return decode() };
+    at_most(CONSTANT + per_byte * input.len(), input, decode)
+}
+
+/// Do something with `input`; panics when that takes more than so many bytes.
+pub(crate) fn at_most<T>(most: usize, input: &[u8], work: impl FnOnce() -> T) -> T {
+    let Some(meter) = METER.get() else { return work() };
     (meter.begin)();
-    let decoded = decode();
-    let (peak, most) = ((meter.peak)(), CONSTANT + per_byte * input.len());
-    assert!(peak <= most, "decoding {} bytes allocated {peak}, more than {most}", input.len());
-    decoded
+    let done = work();
+    let peak = (meter.peak)();
+    assert!(peak <= most, "{} bytes had {peak} allocated, more than {most}", input.len());
+    done
 }

@@ -14,6 +14,8 @@ mod events;
 mod kept;
 mod keys;
 mod meter;
+#[cfg(all(feature = "descriptor", feature = "grpc"))]
+mod port;
 #[cfg(feature = "descriptor")]
 mod schema;
 #[cfg(all(feature = "descriptor", feature = "grpc"))]
@@ -181,6 +183,8 @@ pub fn targets() -> Vec<(&'static str, Box<dyn Body>)> {
         ("protobuf", chosen([plain(events::described, events::messages), plain(events::confluent, events::prefixed)])),
         #[cfg(all(feature = "descriptor", feature = "grpc"))]
         ("service", plain(service::call, service::calls)),
+        #[cfg(all(feature = "descriptor", feature = "grpc"))]
+        ("port", plain(port::connection, port::connections)),
     ])
 }
 

@@ -105,9 +105,9 @@ const KINDS: [&str; 10] = [
 const ENCODINGS: [&str; 4] = ["", "gzip", "zstd", "br"];
 
 /// The services, and what runs them.
-struct World {
-    runtime: tokio::runtime::Runtime,
-    services: InProcess,
+pub(super) struct World {
+    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) services: InProcess,
 }
 
 impl World {
@@ -139,7 +139,7 @@ async fn count(store: &dyn Store) {
 }
 
 thread_local! {
-    static WORLD: World = World::new();
+    pub(super) static WORLD: World = World::new();
 }
 
 pub(super) fn call(bytes: &[u8]) {
@@ -199,6 +199,13 @@ async fn check(response: Response<Body>, ours: bool) {
             Ok(None) | Err(_) => return,
         }
     }
+}
+
+/// What a call with a body asks, of what kind, and with what.
+pub(super) fn path_and_kind(bytes: &[u8]) -> Option<(&'static str, &'static str, &[u8])> {
+    let (&[path, kind], body) = bytes.split_first_chunk()?;
+    let kind = KINDS[usize::from(kind % 16) % KINDS.len()];
+    (!kind.is_empty()).then_some((PATHS[usize::from(path) % PATHS.len()], kind, body))
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

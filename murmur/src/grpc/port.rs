@@ -115,7 +115,7 @@ impl Port {
 }
 
 /// What serves a connection. Each request gets the `extensions`.
-fn connection<I>(
+pub(super) fn connection<I>(
     limits: &Limits,
     io: I,
     router: Router,

@@ -96,6 +96,18 @@ impl std::fmt::Debug for InProcess {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl InProcess {
+    /// Serve a connection that somebody else has made, to its end.
+    pub(crate) async fn connection<I>(self, io: I)
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        // That the other side does not speak HTTP is its own business.
+        drop(super::port::connection(&Limits::default(), io, self.0, http::Extensions::new()).await);
+    }
+}
+
 impl<B> tower::Service<http::Request<B>> for InProcess
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
