@@ -24,6 +24,7 @@ mod readiness_kafka;
 mod rolled_days;
 mod rust_client;
 mod services;
+mod serving_killed;
 mod size;
 mod source_kafka;
 mod spark;

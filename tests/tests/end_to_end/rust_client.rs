@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use crate::foreign_clients::served;
 
 #[allow(dead_code, unreachable_pub, reason = "made by a generator")]
-mod murmur {
-    pub(super) mod v1 {
+pub(crate) mod murmur {
+    pub(crate) mod v1 {
         tonic::include_proto!("murmur.v1");
     }
 }
 
 #[allow(unreachable_pub, reason = "made by a generator")]
-mod page_traffic {
-    pub(super) mod v1 {
+pub(crate) mod page_traffic {
+    pub(crate) mod v1 {
         tonic::include_proto!("page_traffic.v1");
     }
 }
