@@ -96,7 +96,7 @@ impl std::fmt::Debug for InProcess {
     }
 }
 
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 impl InProcess {
     /// Serve a connection that somebody else has made, to its end.
     pub(crate) async fn connection<I>(self, io: I)

@@ -89,9 +89,8 @@ impl Terms {
         // Only a closed semaphore fails otherwise, and this one is never closed.
         let Ok(Ok(place)) = place else {
             let calls = self.limits.calls;
-            return Err(Reason::SERVER_BUSY.status(format!(
-                "the server answers {calls} calls already, and takes no more; call again"
-            )));
+            return Err(Reason::SERVER_BUSY
+                .status(format!("the server answers {calls} calls already, and takes no more; call again")));
         };
         Ok(Begun { deadline, place: Some(place) })
     }

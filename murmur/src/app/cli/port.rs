@@ -1,0 +1,109 @@
+//! How questions are answered at an address, and by whom.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use super::at_least_one;
+use crate::grpc::limits::Limits;
+use crate::grpc::{Compress, Origin};
+use crate::location::ByteSize;
+
+/// Where a server listens.
+const LISTEN: &str = "127.0.0.1:50051";
+
+#[derive(Debug, Args)]
+pub(in crate::app) struct ListenArgs {
+    /// Address to answer questions at; port 0 takes a free one
+    #[arg(long, env = "MURMUR_LISTEN", default_value = LISTEN, value_name = "ADDRESS")]
+    pub(in crate::app) listen: SocketAddr,
+    #[command(flatten)]
+    pub(in crate::app) port: PortArgs,
+}
+
+/// How questions are answered at an address.
+#[derive(Debug, Clone, Args)]
+pub(in crate::app) struct PortArgs {
+    #[command(flatten)]
+    pub(in crate::app) exposure: ExposureArgs,
+    #[command(flatten)]
+    pub(in crate::app) tls: TlsArgs,
+    #[command(flatten)]
+    pub(in crate::app) cache: CacheArgs,
+    #[command(flatten)]
+    pub(in crate::app) limits: PortLimitArgs,
+    /// Compress replies of this size or more, for callers who understand that; `off` compresses none
+    #[arg(long, env = "MURMUR_COMPRESS", default_value = "1KiB", value_name = "SIZE")]
+    pub(in crate::app) compress: Compress,
+    /// Let pages of this origin ask, by a browser: https://shop.example; may be given several times
+    #[arg(long, env = "MURMUR_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    pub(in crate::app) cors_origin: Vec<Origin>,
+}
+
+/// What a port takes at most.
+#[derive(Debug, Clone, Copy, Args)]
+pub(in crate::app) struct PortLimitArgs {
+    /// Largest message of a request, decompressed
+    #[arg(long, env = "MURMUR_MAX_REQUEST", default_value_t = ByteSize(Limits::default().request), value_name = "SIZE")]
+    max_request: ByteSize,
+    /// Largest headers of a request: names and values, and 32 bytes for each
+    #[arg(long, env = "MURMUR_MAX_HEADERS", default_value_t = ByteSize(Limits::default().headers), value_name = "SIZE")]
+    max_headers: ByteSize,
+    /// Streams that a connection by HTTP/2 may have open
+    #[arg(long, env = "MURMUR_MAX_STREAMS", default_value_t = Limits::default().streams, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_streams: u32,
+    /// Connections at a time; more wait
+    #[arg(long, env = "MURMUR_MAX_CONNECTIONS", default_value_t = Limits::default().connections, value_name = "N", value_parser = at_least_one)]
+    max_connections: usize,
+    /// Calls that are answered at the same time; more wait, and are refused at their deadline
+    #[arg(long, env = "MURMUR_MAX_CALLS", default_value_t = Limits::default().calls, value_name = "N", value_parser = at_least_one)]
+    max_calls: usize,
+}
+
+impl PortLimitArgs {
+    pub(in crate::app) fn limits(self) -> Limits {
+        let Self { max_request: ByteSize(request), max_headers: ByteSize(headers), .. } = self;
+        let Self { max_streams: streams, max_connections: connections, max_calls: calls, .. } = self;
+        // Frames say a length of four bytes.
+        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls }
+    }
+}
+
+/// Certificates of a port. New ones are taken from the files while it serves.
+#[derive(Debug, Clone, Args)]
+pub(in crate::app) struct TlsArgs {
+    /// Answer by TLS only, with this certificate and those between it and its authority behind it, in PEM
+    #[arg(long, env = "MURMUR_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(in crate::app) tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, in PEM
+    #[arg(long, env = "MURMUR_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(in crate::app) tls_key: Option<PathBuf>,
+    /// Answer only those who have a certificate by one of these authorities, in PEM
+    #[arg(long, env = "MURMUR_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    pub(in crate::app) tls_client_ca: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    pub(in crate::app) fn is_asked_for(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(in crate::app) struct CacheArgs {
+    /// Memory for tiles that cannot change any more, so that answers need not read them again; 0 keeps none
+    #[arg(long, env = "MURMUR_TILE_CACHE", default_value_t = ByteSize(64 << 20), value_name = "SIZE")]
+    pub(in crate::app) tile_cache: ByteSize,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(in crate::app) struct ExposureArgs {
+    /// Answer only those whom this file names, each what it may read: tokens, certificates, an issuer of JWT (docs/access.md)
+    #[arg(long, env = "MURMUR_ACCESS", value_name = "FILE", conflicts_with = "insecure_no_auth")]
+    pub(in crate::app) access: Option<PathBuf>,
+    /// Listen on an address that other machines can reach, though everyone there can ask everything
+    #[arg(long, env = "MURMUR_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
+    pub(in crate::app) insecure_no_auth: bool,
+}
