@@ -6,7 +6,7 @@
 #   target/tools/bin      grpcurl
 #   target/tools/client-python  a virtual environment to build the client in Python that `cargo murmur clients` makes
 #   target/tools/client-typescript  a folder with what builds the one in TypeScript
-#   target/tools/openapi  a virtual environment with validators of OpenAPI
+#   target/tools/openapi  a virtual environment with validators of OpenAPI, and a tester
 #   target/tools/bin      connectconformance, Connect's conformance suite, with its definitions in target/tools/conformance
 #   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
 #   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named

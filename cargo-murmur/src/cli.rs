@@ -138,7 +138,7 @@ pub(crate) enum Language {
     Java,
     /// A crate
     Rust,
-    /// A package for npm, for Node and browsers
+    /// A package for npm
     Typescript,
 }
 

@@ -34,6 +34,14 @@ pub(super) fn between(old: &Lock, new: &Lock) -> Vec<Change> {
         "service",
         &mut out,
     );
+    for (name, before) in &old.services {
+        let after = new.services.get(name).map(|after| &after.serves);
+        let present = before.serves.last();
+        if after.zip(present).is_some_and(|(after, present)| !after.contains(present)) {
+            let what = "clients that were made before are refused then; make them anew with `cargo murmur clients`";
+            push(&mut out, name, what.into());
+        }
+    }
     whole(&old.tables, &new.tables, PartialEq::eq, "table", &mut out);
     out
 }

@@ -115,6 +115,8 @@ mod tests {
             let after = served(&sync(&first, &changed), SERVICE);
             assert_eq!(after.len(), 1, "{at}");
             assert_ne!(after, served(&first, SERVICE), "{at}");
+            let said = Review::of(&first, &changed).changes;
+            assert!(said.iter().any(|said| said.subject == SERVICE && said.what.contains("refused")), "{at}: {said:?}");
         }
     }
 
@@ -134,6 +136,8 @@ mod tests {
             let mut changed = page_traffic();
             change(&mut changed);
             assert_eq!(served(&sync(&first, &changed), SERVICE), served(&first, SERVICE), "{at}");
+            let said = Review::of(&first, &changed).changes;
+            assert!(!said.iter().any(|said| said.what.contains("refused")), "{at}: {said:?}");
         }
     }
 

@@ -36,6 +36,29 @@ fn the_documents_are_valid() {
     assert_eq!(said.trim(), "4 documents");
 }
 
+/// A tester that makes requests up from the document: none is answered with a failure of the server, or otherwise than the
+/// document says.
+#[test]
+fn made_up_requests_are_answered_as_the_document_says() {
+    let served = served();
+    let folder = target().join("tmp/schemathesis");
+    std::fs::create_dir_all(&folder).unwrap();
+    let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+    let url = served.server.url();
+    let asked = ["run", &document("page-traffic"), "--url", &url, "--checks", checks, "--phases", "coverage,fuzzing"];
+    // One worker, as it is by default: several make hypothesis stumble over itself. The same requests each time, and the longest deadline for each: with less, being late is no failure.
+    let how = ["--seed", "7", "--max-examples", "10", "--request-timeout", "300"];
+    let header = ["--header", "Connect-Timeout-Ms: 30000", "--no-color"];
+    let program = tools::openapi().with_file_name("schemathesis");
+    let mut command = process::command(program, &[&asked[..], &how, &header].concat());
+    let output = command.current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    // All there is was tried.
+    let methods = 2 * 10 + 1 + 3;
+    assert!(said.contains(&format!("Tested: {methods}")), "{said}");
+}
+
 /// What came of a call, as the checker reads it.
 fn call(verb: &str, path: &str, request: Option<&Value>, more: &[&str], served: &Served) -> Value {
     let url = format!("{}{path}", served.server.url());

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
 
-use super::{assert_answers, assert_one_call, made};
+use super::{assert_answers, assert_one_call, made, made_into};
 
 /// A program that asks by the client, built with the checks that Go has for code.
 fn program() -> &'static Path {
@@ -38,4 +38,42 @@ fn the_client_in_go_asks_everything() {
 #[test]
 fn a_call_in_go_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| process::json(program(), &[url, "one"]));
+}
+
+/// In Go a program with two messages of one name ends when it starts.
+#[test]
+fn clients_of_two_programs_live_in_one_process_in_go() {
+    let folder = target().join("tmp/clients/two-in-go");
+    let put = |path: &str, text: &str| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    for example in ["page-traffic", "git-activity"] {
+        made_into(&workspace().join("examples").join(example), "go", &folder.join(example));
+    }
+    put("go.work", "go 1.24.0\n\nuse (\n\t./both\n\t./git-activity/go\n\t./page-traffic/go\n)\n");
+    put("both/go.mod", "module both\n\ngo 1.24.0\n");
+    let main = r#"package main
+
+import (
+	"fmt"
+
+	activity "git-activity-client"
+	traffic "page-traffic-client"
+)
+
+func main() {
+	_, first := activity.NewByAuthorClient("http://127.0.0.1:50051")
+	_, second := traffic.NewPageTrafficClient("http://127.0.0.1:50051")
+	_, third := traffic.NewPageTrafficClient("127.0.0.1:50051")
+	fmt.Println(first == nil, second == nil, third == nil)
+}
+"#;
+    put("both/main.go", main);
+    let mut command = command("go", &["run", "./both"]);
+    command.current_dir(&folder).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "true true false\n");
 }

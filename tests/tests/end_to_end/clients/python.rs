@@ -68,3 +68,16 @@ fn a_client_of_another_contract_is_told_so() {
     let lock = std::fs::read_to_string(project.join("proto/murmur.lock")).unwrap();
     assert_eq!(lock.lines().filter(|line| line.starts_with("serves ")).count(), 2);
 }
+
+/// In Python a second message of a name is an error, unless it is the same.
+#[test]
+fn clients_of_two_programs_live_in_one_process_in_python() {
+    let other = made_of(&workspace().join("examples/git-activity"), "python", "git-activity");
+    let other = installed(&other, "python-git-activity");
+    let program = "import git_activity.v1 as a, page_traffic.v1 as b; \
+                   print(a.murmur.types_pb2.Answer is not b.murmur.types_pb2.Answer, a.ByFolderClient, b.PageTrafficClient)";
+    let path = std::env::join_paths([client(), &other]).unwrap();
+    let output = command(tools::client_python(), &["-c", program]).env("PYTHONPATH", path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("True "), "{output:?}");
+}
