@@ -32,6 +32,7 @@ mod hosted;
 mod interval;
 pub(crate) mod limits;
 pub mod messages;
+mod opening;
 mod pages;
 mod port;
 mod protocol;

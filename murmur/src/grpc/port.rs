@@ -13,6 +13,7 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as Http;
 use hyper_util::server::graceful::{GracefulConnection, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::body::Body;
@@ -20,6 +21,7 @@ use tonic::body::Body;
 #[cfg(feature = "tls")]
 use super::Tls;
 use super::limits::{Limits, places};
+use super::opening::Opening;
 use super::protocol::connect;
 use super::router::Router;
 
@@ -94,22 +96,28 @@ impl Port {
                 if let Some(certificate) = certificate {
                     extensions.insert(certificate);
                 }
-                self.hold(TokioIo::new(stream), router, extensions, ends).await;
+                self.hold(stream, router, extensions, ends).await;
             }
             return;
         }
-        self.hold(TokioIo::new(socket), router, Extensions::new(), ends).await;
+        self.hold(socket, router, Extensions::new(), ends).await;
     }
 
     /// Serve what has begun. Each request gets the `extensions`.
-    async fn hold<I>(&self, io: I, router: Router, extensions: Extensions, ends: Watcher)
+    async fn hold<S>(&self, stream: S, router: Router, extensions: Extensions, ends: Watcher)
     where
-        I: Read + Write + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = connection(&self.limits, io, router, extensions);
-        // The other side went away or does not speak HTTP; there is nobody to tell.
-        if let Err(error) = ends.watch(connection).await {
-            tracing::debug!(error, "a connection ended");
+        let (stream, silent) = Opening::of(stream, PATIENCE);
+        let connection = connection(&self.limits, TokioIo::new(stream), router, extensions);
+        tokio::select! {
+            ended = ends.watch(connection) => {
+                // The other side went away or does not speak HTTP; there is nobody to tell.
+                if let Err(error) = ended {
+                    tracing::debug!(error, "a connection ended");
+                }
+            }
+            () = silent => tracing::debug!("a connection was cut off that had not begun"),
         }
     }
 }
