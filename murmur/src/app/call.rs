@@ -190,7 +190,7 @@ where
     <S::ResponseBody as http_body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
 {
     let mut client = Grpc::new(server);
-    client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
+    client.ready().await.map_err(|error| channel::away(&*error.into()))?;
     let path = path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))?;
     let reply = client.unary(request, path, Raw).await?;
     Ok(reply.into_inner())

@@ -69,11 +69,25 @@ pub(crate) async fn connect(uri: &str, tls: &ClientTls) -> Result<Channel> {
 pub(crate) fn broken(status: &Status) -> Option<String> {
     let ours = matches!(status.code(), Code::Unknown | Code::Internal | Code::Unavailable);
     // What a server has said has no source.
-    let mut cause = std::error::Error::source(status).filter(|_| ours)?;
+    std::error::Error::source(status).filter(|_| ours).map(why)
+}
+
+/// The status of a call that could not begin.
+pub(crate) fn away(error: &(dyn std::error::Error + 'static)) -> Status {
+    Status::unavailable(why(error))
+}
+
+fn why(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Some(format!("the connection to the server broke, or could not begin: {cause}"))
+    let cause = cause.to_string();
+    // By TLS 1.3 a client has begun before the server has seen what it has to show.
+    let unseen = ["operation was canceled", "received fatal alert"].iter().any(|text| cause.contains(text));
+    let way_out =
+        if unseen { "; a server that asks for certificates has to be shown one (`--client-cert`)" } else { "" };
+    format!("the connection to the server broke, or could not begin: {cause}{way_out}")
 }
 
 #[cfg(feature = "tls")]
@@ -119,7 +133,7 @@ mod secured {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             ) => "its certificate is for other names than this one",
             rustls::Error::InvalidCertificate(_) => "its certificate is refused",
-            rustls::Error::AlertReceived(_) => "it refuses us, or our certificate",
+            rustls::Error::AlertReceived(_) => "it refuses us; show it a certificate that it knows (`--client-cert`)",
             _ => "it does not speak TLS as it should",
         };
         Some(Error::new(ErrorKind::Denied, format!("`{uri}`: {why}")).with_source(cause.clone()))

@@ -320,7 +320,7 @@ fn codec<M, R>() -> ProstCodec<M, R> {
 }
 
 async fn ready(grpc: &mut Grpc<Channel>) -> Result<(), Status> {
-    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))
+    grpc.ready().await.map_err(|error| channel::away(&error))
 }
 
 fn path<P: Pipeline>(method: &str) -> Result<PathAndQuery, Status> {

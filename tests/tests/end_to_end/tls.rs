@@ -88,7 +88,9 @@ fn a_server_that_asks_for_certificates_answers_nobody_without_one() {
     let (certificate, key) = own("client");
     place.assert_right(&place.ask(&server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key]));
     let (code, said) = failed(&place.ask(&server, &["--tls-ca", &ca]));
-    assert!(matches!(code, Some(1 | 4)) && said.contains("CertificateRequired"), "{code:?} {said}");
+    // The server may be gone before its reason is read.
+    assert!(matches!(code, Some(1 | 4)), "{code:?} {said}");
+    assert!(said.contains("`--client-cert`") || said.contains("the connection to the server broke"), "{said}");
     let (certificate, key) = own("server");
     let by_another = place.ask(&server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key]);
     assert!(matches!(by_another.status.code(), Some(1 | 4)), "{by_another:?}");
@@ -148,7 +150,7 @@ fn certificates_that_cannot_be_used_are_errors_at_the_start() {
     for (more, words) in [
         (&["--tls-cert", &certificate][..], "--tls-key"),
         (&["--tls-client-ca", &certificate], "--tls-cert"),
-        (&["--tls-cert", "/nowhere.crt", "--tls-key", &key], "`/nowhere.crt`, is not there"),
+        (&["--tls-cert", "/nowhere.crt", "--tls-key", &key], "(`/nowhere.crt`) is not there"),
         (&["--tls-cert", &certificate, "--tls-key", &client], "does not belong to the first certificate"),
         (&["--tls-cert", &certificate, "--tls-key", &certificate], "has no private key in PEM"),
     ] {

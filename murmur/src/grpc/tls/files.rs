@@ -47,7 +47,7 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             certificate: "the certificate of the port".into(),
-            key: "its private key".into(),
+            key: "the private key of the port".into(),
             client_ca: "the authorities of clients".into(),
         }
     }
@@ -56,7 +56,7 @@ impl Default for Names {
 impl Files {
     pub(super) fn names(&self) -> Names {
         let plain = Names::default();
-        let name = |what: &str, path: &Path| format!("{what}, `{}`,", path.display());
+        let name = |what: &str, path: &Path| format!("{what} (`{}`)", path.display());
         Names {
             certificate: name(&plain.certificate, &self.certificate),
             key: name(&plain.key, &self.key),
