@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of the project. Needs cargo with rustfmt and clippy, git, curl, openssl with its headers (libssl-dev) and
-# pkg-config; for the clients of other languages python3, node with npm, and go; for Spark and the services java with javac, and mvn.
+# pkg-config; for the clients of other languages python3, node with npm, go, and java with javac and mvn, as for Spark and the services.
 # What else is needed is installed into target/ by scripts/tools.sh and scripts/services.sh.
 set -euo pipefail
 cd "$(dirname "$0")"
