@@ -175,11 +175,13 @@ pub(super) struct Look {
     settled: Result<Pem, String>,
     /// The same, when they were looked at last.
     seen: Result<Pem, String>,
+    /// Whether it was said that what is new is not valid yet.
+    early: bool,
 }
 
 impl Look {
     pub(super) fn new(files: Files, first: Pem) -> Self {
-        Self { files, settled: Ok(first.clone()), seen: Ok(first) }
+        Self { files, settled: Ok(first.clone()), seen: Ok(first), early: false }
     }
 
     /// What is new, or why it is left alone; `None` while nothing is. Whoever replaces several files does so one after the other,
@@ -192,8 +194,15 @@ impl Look {
         if !stands || self.seen == self.settled {
             return None;
         }
-        self.settled = self.seen.clone();
         let loaded = read.and_then(|pem| self.files.names().load(&pem));
+        // One whose time comes is taken then; it is said once that it is there.
+        let early = loaded.as_ref().is_ok_and(|loaded| now < loaded.certificate.not_before);
+        if !early {
+            self.settled = self.seen.clone();
+        } else if std::mem::replace(&mut self.early, true) {
+            return None;
+        }
+        self.early = early;
         Some(loaded.and_then(|loaded| match loaded.out_of_date(now) {
             Some(problem) => Err(wrong(problem)),
             None => Ok(loaded),

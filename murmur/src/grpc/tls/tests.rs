@@ -322,6 +322,29 @@ fn files_that_cannot_be_used_leave_everything_as_it_was_and_are_said_once() {
 }
 
 #[test]
+fn a_certificate_that_is_not_valid_yet_is_taken_when_its_time_has_come() {
+    let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name);
+    authority.pair("first").put(folder.path());
+    let files = Files { certificate: at("server.crt"), key: at("server.key"), client_ca: None };
+    let mut look = Look::new(files.clone(), files.read().unwrap());
+    let begins = "2999-02-03T00:00:00Z".parse::<crate::time::Timestamp>().unwrap();
+    let before = begins.saturating_sub(crate::time::Span::from_seconds(1));
+    authority
+        .signed("early", |params| {
+            params.not_before = date_time_ymd(2999, 2, 3);
+            params.not_after = date_time_ymd(3001, 2, 3);
+        })
+        .put(folder.path());
+    assert!(look.again(before).is_none());
+    let refused = look.again(before).unwrap().unwrap_err();
+    assert!(refused.to_string().contains("is not valid before 2999-02-03T00:00:00Z"), "{refused}");
+    assert!(look.again(before).is_none());
+    assert!(look.again(begins).unwrap().is_ok());
+    assert!(look.again(begins).is_none());
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_said_with_its_name_and_the_way_out() {
     let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
     let (pair, other) = (authority.pair("server"), authority.pair("other"));
