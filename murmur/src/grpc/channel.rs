@@ -67,9 +67,16 @@ pub(crate) async fn connect(uri: &str, tls: &ClientTls) -> Result<Channel> {
 /// Why a call was not answered, where it was the connection and not the server that says so: it broke, or could not begin.
 /// Such a call can be sent again, as all methods only read.
 pub(crate) fn broken(status: &Status) -> Option<String> {
-    let ours = matches!(status.code(), Code::Unknown | Code::Internal | Code::Unavailable);
     // What a server has said has no source.
-    std::error::Error::source(status).filter(|_| ours).map(why)
+    let source = std::error::Error::source(status)?;
+    let ours = match status.code() {
+        Code::Unknown | Code::Internal | Code::Unavailable => true,
+        // Never sent, as its connection had ended; otherwise its time was up.
+        Code::Cancelled => std::iter::successors(Some(source), |cause| cause.source())
+            .any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_canceled)),
+        _ => false,
+    };
+    ours.then(|| why(source))
 }
 
 /// The status of a call that could not begin.

@@ -55,13 +55,13 @@ pub(super) async fn expired_on_the_way(settings: Settings) -> Result<Finding, Fa
     let sleeper = trial.spawn(Worker::default())?;
     let so_far = trial.let_so_far();
     let began = trial.until(PATIENCE, |trial| trial.committed() >= so_far).await?;
-    // Much waits when it reads on, so that its next flush has tiles of both kinds.
-    trial.worker(sleeper).pause();
+    // Much waits when it begins again, so that its first flush has tiles of both kinds.
+    trial.stop(sleeper);
     trial.let_feed(slice);
     let so_far = trial.let_so_far();
     trial.until(PATIENCE, |trial| trial.sent_so_far() >= so_far).await?;
     let held = trial.dynamo.hold();
-    trial.worker(sleeper).go_on();
+    trial.restart(sleeper)?;
     trial.until(PATIENCE, |_| held.len() >= 16).await?;
     trial.worker(sleeper).pause();
     let on_their_way = held.len();
@@ -70,10 +70,8 @@ pub(super) async fn expired_on_the_way(settings: Settings) -> Result<Finding, Fa
     // It is later for the one that goes on, and for the table, which removes what has expired.
     let by = Later(LATER).now();
     trial.oracle = trial.oracle.at(by);
-    let before = trial.oracle.leftovers().await?;
     let heir = trial.spawn(Worker { clock_ahead: LATER, ..Worker::default() })?;
     let taken = trial.until(PATIENCE, |trial| trial.committed() >= so_far).await?;
-    let untouched = trial.oracle.leftovers().await? == before;
     trial.dynamo.set(Troubles { removed_by: Some(by.as_micros() / 1_000_000), ..Troubles::default() });
     held.release();
     let landed = trial.until(PATIENCE, |_| held.is_empty()).await?;
@@ -86,7 +84,7 @@ pub(super) async fn expired_on_the_way(settings: Settings) -> Result<Finding, Fa
     let sent = trial.oracle.sent();
     let went_on = trial.until(trial.load.length() + PATIENCE, |trial| trial.committed() >= sent).await?;
     let expired = trial.worker(heir).figure("expired");
-    let untouched = untouched && trial.oracle.leftovers().await? == after;
+    let untouched = trial.oracle.leftovers().await? == after;
     let answered = answered(&trial, LATER).await?;
     trial.figures.push(("expired", expired));
     trial.figures.push(("on_their_way", on_their_way));

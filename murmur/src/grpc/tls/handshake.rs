@@ -43,7 +43,8 @@ async fn begin(acceptor: TlsAcceptor, mut socket: TcpStream) -> io::Result<Optio
     if socket.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
         // What is not read breaks the connection before the answer is.
         let mut request = vec![0; 4 << 10];
-        socket.read(&mut request).await?;
+        let bytes = socket.read(&mut request).await?;
+        tracing::debug!(bytes, "a request without TLS");
         socket.write_all(PLAIN).await?;
         socket.shutdown().await?;
         return Ok(None);

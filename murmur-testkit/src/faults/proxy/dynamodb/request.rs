@@ -30,13 +30,25 @@ impl std::fmt::Display for Closed {
 impl std::error::Error for Closed {}
 
 type Answer = Result<Response<Full<Bytes>>, Closed>;
-pub(super) type Upstream = Arc<tokio::sync::Mutex<SendRequest<Full<Bytes>>>>;
+pub(super) type Upstream = Arc<Server>;
+
+/// The way to the server that goes with a client's connection.
+pub(super) struct Server {
+    address: String,
+    way: tokio::sync::Mutex<SendRequest<Full<Bytes>>>,
+}
+
+async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Closed> {
+    let stream = TcpStream::connect(address).await.map_err(|_| Closed)?;
+    let (way, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Closed)?;
+    tokio::spawn(connection);
+    Ok(way)
+}
 
 pub(super) async fn serve(shared: Arc<Shared>, client: TcpStream) {
-    let Ok(stream) = TcpStream::connect(&shared.server).await else { return };
-    let Ok((sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await else { return };
-    tokio::spawn(connection);
-    let upstream: Upstream = Arc::new(tokio::sync::Mutex::new(sender));
+    let address = shared.server.clone();
+    let Ok(way) = connect(&address).await else { return };
+    let upstream = Arc::new(Server { address, way: tokio::sync::Mutex::new(way) });
     let service = service_fn(move |request| answer(shared.clone(), upstream.clone(), request));
     // It ends with an error when the client goes away, or when it is to be closed.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(client), service).await;
@@ -189,8 +201,12 @@ pub(super) async fn forward(
     body: Bytes,
 ) -> Result<(StatusCode, Bytes), Closed> {
     head.headers.insert("content-length", body.len().into());
-    let mut sender = upstream.lock().await;
-    let answer = sender.send_request(Request::from_parts(head, Full::new(body))).await.map_err(|_| Closed)?;
+    let mut way = upstream.way.lock().await;
+    // The server does not keep a way open for ever on which a request was held up.
+    if way.is_closed() {
+        *way = connect(&upstream.address).await?;
+    }
+    let answer = way.send_request(Request::from_parts(head, Full::new(body))).await.map_err(|_| Closed)?;
     let status = answer.status();
     Ok((status, answer.into_body().collect().await.map_err(|_| Closed)?.to_bytes()))
 }
