@@ -51,6 +51,10 @@ struct Arguments {
     #[cfg(feature = "services")]
     #[arg(long)]
     compression: Option<kafka::Compression>,
+    /// What the worker rolls by itself (`rolling`); without it both are measured.
+    #[cfg(feature = "services")]
+    #[arg(long)]
+    roll: Option<rolling::Roll>,
     /// How to print.
     #[arg(short, long, default_value = "table")]
     output: Output,
@@ -116,7 +120,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "services")]
         Name::Kafka => kafka::measure(&arguments, &mut report),
         #[cfg(feature = "services")]
-        Name::Rolling => rolling::measure(arguments.events, arguments.keys, &mut report),
+        Name::Rolling => rolling::measure(arguments.events, arguments.keys, arguments.roll, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {

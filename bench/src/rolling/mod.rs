@@ -6,10 +6,11 @@ mod stream;
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 use murmur::aggregate::Monoid;
-use murmur::engine::{Options, Worker};
-use murmur::metrics::catalogue::STORE_WRITE_UNITS;
+use murmur::engine::{Options, Progress, Worker};
+use murmur::metrics::catalogue::{ROLL_WRITE_UNITS, STORE_WRITE_UNITS};
 use murmur::prelude::*;
 use murmur::query::Reader;
 use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
@@ -49,6 +50,15 @@ fn visitors_by_minute(visit: &Visit) -> Distinct {
     Distinct::of(visit.who)
 }
 
+/// What the worker rolls by itself, as its own option of that name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Roll {
+    /// Days that are over, of keys that were busy in them.
+    Busy,
+    /// Nothing.
+    Off,
+}
+
 /// A pipeline to measure.
 trait Rolled: Pipeline<Event = Visit> {
     /// Its name in the output.
@@ -84,10 +94,11 @@ impl Rolled for VisitorsByMinute {
     }
 }
 
-/// A line for each pipeline and density of keys.
+/// A line for each pipeline and density of keys, for workers that roll and for those that do not; or for `roll` alone.
 pub(crate) fn measure(
     events: Option<u64>,
     keys: Option<u64>,
+    roll: Option<Roll>,
     report: &mut dyn FnMut(Measurement),
 ) -> Result<(), String> {
     let endpoint = std::env::var("MURMUR_TEST_DYNAMODB").map_err(|_| {
@@ -107,8 +118,11 @@ pub(crate) fn measure(
     let runtime = runtime.map_err(|error| error.to_string())?;
     for (density, events, keys) in densities {
         let stream = Stream::new(events, keys.try_into().map_err(|_| "so many different keys are too many")?);
-        report(runtime.block_on(bench.run::<VisitsByMinute>(&density, &stream)).map_err(|error| error.to_string())?);
-        report(runtime.block_on(bench.run::<VisitorsByMinute>(&density, &stream)).map_err(|error| error.to_string())?);
+        for worker in [Roll::Off, Roll::Busy].into_iter().filter(|worker| roll.is_none_or(|roll| roll == *worker)) {
+            let failed = |error: murmur::Error| error.to_string();
+            report(runtime.block_on(bench.run::<VisitsByMinute>(&density, &stream, worker)).map_err(failed)?);
+            report(runtime.block_on(bench.run::<VisitorsByMinute>(&density, &stream, worker)).map_err(failed)?);
+        }
     }
     Ok(())
 }
@@ -124,29 +138,50 @@ impl Bench {
         self.tally.sum(STORE_WRITE_UNITS.name, None)
     }
 
-    async fn run<P: Rolled>(&self, density: &str, stream: &Stream) -> murmur::Result<Measurement> {
+    /// Those of what workers roll by themselves.
+    fn rolled_units(&self) -> u64 {
+        self.tally.sum(ROLL_WRITE_UNITS.name, Some(("trigger", "write")))
+    }
+
+    async fn run<P: Rolled>(&self, density: &str, stream: &Stream, worker: Roll) -> murmur::Result<Measurement> {
         let store = self.store::<P>(density, stream).await?;
-        let before = self.units();
+        let (before, rolled_before) = (self.units(), self.rolled_units());
         let meter = Meter::start();
-        let events = fill::<P>(&store, stream).await?;
+        let Progress { applied: events, rolled: slots, .. } = fill::<P>(&store, stream, worker).await?;
         let used = meter.used();
-        let live = self.units();
-        let unrolled = Reads::of::<P>(&store, stream).await?;
-        let started = self.units();
-        roll::<P>(&store, stream).await?;
-        let ended = self.units();
+        let by_worker = self.rolled_units() - rolled_before;
+        let live = self.units() - before - by_worker;
+        let (unrolled, roll_units) = match worker {
+            Roll::Off => {
+                let unrolled = Reads::of::<P>(&store, stream).await?;
+                let started = self.units();
+                roll::<P>(&store, stream).await?;
+                (Some(unrolled), self.units() - started)
+            }
+            Roll::Busy => (None, by_worker),
+        };
         let rolled = Reads::of::<P>(&store, stream).await?;
 
         let mut more = Map::new();
         more.insert("keys".into(), stream.pages.into());
         let per_million = |units: u64| (units as f64 / events as f64 * 1e6).round();
-        more.insert("write_units_per_million".into(), per_million(live - before).into());
-        more.insert("roll_units_per_million".into(), per_million(ended - started).into());
-        for (when, reads) in [("before", &unrolled), ("after", &rolled)] {
-            more.insert(format!("items_{when}"), reads.items.into());
-            more.insert(format!("read_units_{when}"), reads.units.into());
+        more.insert("write_units_per_million".into(), per_million(live).into());
+        more.insert("roll_units_per_million".into(), per_million(roll_units).into());
+        if worker == Roll::Busy {
+            more.insert("slots_rolled".into(), slots.into());
         }
-        let (variant, exact) = (format!("{}/{density}", P::VARIANT), unrolled.right && rolled.right);
+        for (when, reads) in [("before", unrolled.as_ref()), ("after", Some(&rolled))] {
+            if let Some(reads) = reads {
+                more.insert(format!("items_{when}"), reads.items.into());
+                more.insert(format!("read_units_{when}"), reads.units.into());
+            }
+        }
+        let name = match worker {
+            Roll::Off => "",
+            Roll::Busy => "/busy",
+        };
+        let variant = format!("{}/{density}{name}", P::VARIANT);
+        let exact = rolled.right && unrolled.is_none_or(|unrolled| unrolled.right);
         Ok(Measurement { name: "rolling", variant, events, used, exact, ratio: None, more })
     }
 
@@ -161,15 +196,16 @@ impl Bench {
     }
 }
 
-/// Have a worker read all events and roll nothing, with its other options as they are; how many it has applied.
-async fn fill<P: Rolled>(store: &Arc<dyn Store>, stream: &Stream) -> murmur::Result<u64> {
+/// Have a worker read all events, with its other options as they are; what it has done.
+async fn fill<P: Rolled>(store: &Arc<dyn Store>, stream: &Stream, roll: Roll) -> murmur::Result<Progress> {
     let worker = Worker::builder(store.clone(), Box::new(stream.payloads()), decode, Box::new(NoLetters));
     let mut options = Options::default();
-    // What rolling costs and gains is measured by itself.
-    options.roll_every = None;
+    if roll == Roll::Off {
+        options.roll_every = None;
+    }
     let worker = worker.options(options).pipeline::<P>().build();
     let (_stop, stopped) = watch::channel(false);
-    Ok(worker.run(stopped).await?.progress.applied)
+    Ok(worker.run(stopped).await?.progress)
 }
 
 /// Roll what is finished of all pages: the slots that lie within the days, as reads of these days ask for it.
@@ -190,7 +226,7 @@ mod tests {
 
     async fn filled<P: Rolled>(stream: &Stream) -> Arc<dyn Store> {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        fill::<P>(&store, stream).await.unwrap();
+        fill::<P>(&store, stream, Roll::Off).await.unwrap();
         store
     }
 
@@ -209,6 +245,15 @@ mod tests {
     async fn rolled_pages_have_fewer_items_that_say_the_same() {
         fewer_items_say_the_same::<VisitsByMinute>().await;
         fewer_items_say_the_same::<VisitorsByMinute>().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_worker_has_rolled_says_the_same_in_fewer_items() {
+        // A visit in nearly each hour.
+        let (stream, store) = (Stream::new(3_000, 1), Arc::new(MemoryStore::new()) as Arc<dyn Store>);
+        assert!(fill::<VisitsByMinute>(&store, &stream, Roll::Busy).await.unwrap().rolled > 0);
+        let reads = Reads::of::<VisitsByMinute>(&store, &stream).await.unwrap();
+        assert!(reads.right && reads.items < 100.0, "{}", reads.items);
     }
 
     #[tokio::test]
