@@ -227,10 +227,11 @@ fn curl_asks_for_today_in_a_time_zone() {
     }
 }
 
-/// What a method answers to a request in JSON.
+/// What a method answers to a request in JSON, however slow the machine is.
 pub(crate) fn post(url: &str, request: &Value) -> Value {
-    let body = request.to_string();
-    process::json("curl", &["-sS", "--fail-with-body", "-H", "content-type: application/json", "-d", &body, url])
+    let (headers, body) = (["content-type: application/json", "connect-timeout-ms: 30000"], request.to_string());
+    let arguments = ["-sS", "--fail-with-body", "-H", headers[0], "-H", headers[1], "-d", &body, url];
+    process::json("curl", &arguments)
 }
 
 #[test]
