@@ -2,6 +2,7 @@
 //! computes the answers from the input alone, without any code of Murmur.
 
 pub mod certificates;
+pub mod forward;
 pub mod http;
 pub mod kafka;
 pub mod kafka_secured;

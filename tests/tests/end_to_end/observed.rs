@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use murmur_testkit::faults::proxy::tcp::{Tcp, Toxics};
+use murmur_tests::forward::Forward;
 use murmur_tests::http;
 use murmur_tests::process::{self, Server, example};
 use serde_json::{Value, json};
@@ -102,10 +102,10 @@ fn the_metrics_of_a_worker_say_what_its_summary_says() {
     assert!(samples.get("murmur_store_request_duration_seconds_count{op=\"write\",outcome=\"ok\"}") > Some(0.0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_is_ready_while_its_store_can_be_reached() {
+#[test]
+fn a_worker_is_ready_while_its_store_can_be_reached() {
     let endpoint = endpoint();
-    let way = Tcp::start(endpoint.split_once("://").unwrap().1, 0).await.unwrap();
+    let mut way = Forward::to(endpoint.split_once("://").unwrap().1);
     let stream = Stream::generate(500, 10, 3);
     let store = format!("dynamodb://{}?endpoint=http://{}&timeout=500ms", prefix(), way.address);
     let (source, letters) = (stream.source(), stream.store("letters").display().to_string());
@@ -123,7 +123,7 @@ async fn a_worker_is_ready_while_its_store_can_be_reached() {
     assert!(tiles > 0.0 && units >= tiles, "{units} units for {tiles} tiles");
     assert_eq!(samples.get("murmur_store_throttled_total{of=\"table\"}"), Some(0.0));
 
-    way.set(Toxics { down: true, ..Toxics::default() });
+    way.close();
     let down = ready(&worker, 503, "");
     let reason = &down["reasons"][0];
     assert_eq!(down["ready"], false);
@@ -131,7 +131,7 @@ async fn a_worker_is_ready_while_its_store_can_be_reached() {
     assert!(reason["reason"].as_str().unwrap().starts_with("the store "), "{reason}");
     assert_eq!(http::get(&worker.address, "/healthz"), (200, r#"{"live":true}"#.to_owned()), "it lives all the same");
 
-    way.set(Toxics::default());
+    way.open();
     assert_eq!(ready(&worker, 200, "")["reasons"], Value::Array(Vec::new()));
     assert!(worker.stop().success());
 }

@@ -1,6 +1,6 @@
 //! Whether a worker of Kafka is ready follows its brokers.
 
-use murmur_testkit::faults::proxy::tcp::{Tcp, Toxics};
+use murmur_tests::forward::Forward;
 use murmur_tests::http;
 use murmur_tests::kafka::Cluster;
 use murmur_tests::kafka_secured::SecuredKafka;
@@ -8,14 +8,13 @@ use murmur_tests::process::{Server, example};
 
 use crate::observed::ready;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_worker_is_ready_when_its_group_has_said_what_it_reads_and_while_a_broker_answers() {
     let broker = SecuredKafka::start();
     // Of two readers one gets nothing, and is ready all the same.
     let topic = broker.open.topic("ready", 1).await;
-    let way = Tcp::start(&broker.open.brokers, 0).await.unwrap();
-    let down = Toxics { down: true, ..Toxics::default() };
-    way.set(down);
+    let mut way = Forward::to(&broker.open.brokers);
+    way.close();
     let folder = tempfile::tempdir().unwrap();
     let start = |letters: &str| {
         let source = format!("kafka://{}/{topic}?group={}", way.address, Cluster::name("ready"));
@@ -31,12 +30,12 @@ async fn a_worker_is_ready_when_its_group_has_said_what_it_reads_and_while_a_bro
         assert!(!reasons.contains(&way.address.to_string()), "addresses are not for everybody: {reasons}");
     }
 
-    way.set(Toxics::default());
+    way.open();
     for worker in [&in_folder, &in_topic] {
         ready(worker, 200, r#""ready":true"#);
     }
 
-    way.set(down);
+    way.close();
     drop(broker);
     for worker in [&in_folder, &in_topic] {
         ready(worker, 503, "does not answer any more");
