@@ -105,16 +105,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_connection_that_has_not_begun_is_cut_off() {
-        for silent in [&[][..], &[b"P"], &[b"PRI * HTTP/2.0\r\n", b"\r\nSM\r\n\r"]] {
-            assert!(is_cut_off(silent).await, "{silent:?}");
+        let silent: [&[&[u8]]; 3] = [&[], &[b"P"], &[b"PRI * HTTP/2.0\r\n", b"\r\nSM\r\n\r"]];
+        for pieces in silent {
+            assert!(is_cut_off(pieces).await, "{pieces:?}");
         }
-        for begun in [
-            &[b"G"][..],
-            &[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
-            &[b"PRI * HTTP/2.0\r\n\r\n", b"SM\r\n\r\n"],
-            &[b"POST"],
-        ] {
-            assert!(!is_cut_off(begun).await, "{begun:?}");
+        let begun: [&[&[u8]]; 4] =
+            [&[b"G"], &[b"POST"], &[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], &[b"PRI * HTTP/2.0\r\n\r\n", b"SM\r\n\r\n"]];
+        for pieces in begun {
+            assert!(!is_cut_off(pieces).await, "{pieces:?}");
         }
     }
 }

@@ -33,7 +33,7 @@ type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 /// A place of keys.
 pub(super) enum Keys {
     File(PathBuf),
-    Web { uri: Uri, client: Web },
+    Web { uri: Uri, client: Box<Web> },
 }
 
 impl Keys {
@@ -58,7 +58,7 @@ impl Keys {
                 .with_source(error)
         })?;
         let client = Client::builder(TokioExecutor::new()).build(https.https_or_http().enable_http1().build());
-        Ok(Self::Web { uri, client })
+        Ok(Self::Web { uri, client: Box::new(client) })
     }
 
     /// Read them.
