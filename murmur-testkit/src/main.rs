@@ -33,7 +33,6 @@ enum Verb {
     #[cfg(feature = "faults")]
     #[command(after_help = "Examples:
   murmur-testkit faults --list
-  murmur-testkit faults short
   murmur-testkit faults F05 --seed 4711
   murmur-testkit faults all --minutes 2 -o json")]
     Faults(commands::faults::FaultsArgs),

@@ -1,4 +1,5 @@
-//! A way to a server that can be closed and opened again.
+//! A way to a server that can be closed and opened again. Closed, it refuses connections, as a server does that is not there; the
+//! proxy of the testkit takes them and breaks them, which clients of Kafka treat as a server of another version.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

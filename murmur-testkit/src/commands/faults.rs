@@ -9,7 +9,7 @@ use super::Output;
 
 #[derive(Args)]
 pub(crate) struct FaultsArgs {
-    /// The number of a fault (`F05`), `all`, or `short`: those that take seconds.
+    /// The number of a fault (`F05`), or `all`
     #[arg(required_unless_present = "list")]
     which: Vec<String>,
     /// How long events are sent in each; a few seconds by default.
@@ -34,7 +34,6 @@ fn chosen(which: &[String]) -> Result<Vec<&'static Row>, String> {
     for name in which {
         match name.as_str() {
             "all" => chosen.extend(rows()),
-            "short" => chosen.extend(rows().iter().filter(|row| row.short)),
             number => chosen.push(find(number).ok_or_else(|| format!("there is no `{number}`; see --list"))?),
         }
     }

@@ -1,4 +1,5 @@
-//! Where dead letters lie.
+//! Where dead letters lie. The folder of several workers is a model of `FileDeadLetters`: what a schedule finds is an error of how
+//! workers use such a folder, and not of the files themselves, which have tests of their own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -62,7 +62,7 @@ pub(super) async fn expired_on_the_way(settings: Settings) -> Result<Finding, Fa
     trial.until(PATIENCE, |trial| trial.sent_so_far() >= so_far).await?;
     let held = trial.dynamo.hold();
     trial.restart(sleeper)?;
-    trial.until(PATIENCE, |_| held.len() >= 16).await?;
+    let many = trial.until(PATIENCE, |_| held.len() >= 16).await?;
     trial.worker(sleeper).pause();
     let on_their_way = held.len();
     trial.dynamo.pass();
@@ -85,6 +85,8 @@ pub(super) async fn expired_on_the_way(settings: Settings) -> Result<Finding, Fa
     let went_on = trial.until(trial.load.length() + PATIENCE, |trial| trial.committed() >= sent).await?;
     let expired = trial.worker(heir).figure("expired");
     let untouched = trial.oracle.leftovers().await? == after;
+    // Without the cut by the clock there would be something to answer.
+    let there_is = answered(&trial, 0).await?.is_some();
     let answered = answered(&trial, LATER).await?;
     trial.figures.push(("expired", expired));
     trial.figures.push(("on_their_way", on_their_way));
@@ -93,6 +95,9 @@ pub(super) async fn expired_on_the_way(settings: Settings) -> Result<Finding, Fa
         .finish()
         .await?
         .also(began && taken && went_on, || format!("it does not go on: {began}, {taken}, {went_on}"))
+        .also(many && there_is && !after.is_empty(), || {
+            format!("too little was there to expire: {many}, {there_is}, {} leftovers", after.len())
+        })
         .also(landed && removed > 0, || format!("nothing landed in a tile that had expired ({landed}, {removed})"))
         .also(expired > 0, || "no event is said to have expired".to_owned())
         .also(untouched, || "something was added to a tile that had expired by then".to_owned())
@@ -123,10 +128,12 @@ pub(super) async fn another_definition(settings: Settings) -> Result<Finding, Fa
     trial.stop(first);
     trial.also_with(first, &[&next]);
     trial.restart(first)?;
-    goes_on &= trial.settle().await?.is_some();
+    goes_on &= trial.settle().await?.is_some() && trial.until(PATIENCE, all_committed).await?;
+    let before = workers.map(|at| trial.worker(at).figure("read"));
     trial.let_feed(slice);
     goes_on &= trial.until(PATIENCE, all_committed).await?;
-    let beside = workers.map(|at| trial.worker(at).figure("read"));
+    let after = workers.map(|at| trial.worker(at).figure("read"));
+    let beside = [0, 1].map(|at| after[at].saturating_sub(before[at]));
 
     // From now on neither the first one may start, nor one that keeps something else in a field.
     let mut wrong = None;

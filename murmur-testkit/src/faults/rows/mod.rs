@@ -28,8 +28,6 @@ pub struct Row {
     pub promise: &'static str,
     /// The names of verdicts that keep the promise.
     pub allows: &'static [&'static str],
-    /// Whether it is one of the short ones, that every test run has.
-    pub short: bool,
     pub(super) run: Begin,
 }
 
@@ -43,13 +41,12 @@ const EXACT: &[&str] = &["EXACT"];
 const REFUSED: &[&str] = &["REFUSED"];
 
 macro_rules! row {
-    ($number:literal, $run:path, $allows:expr, $short:literal, $about:literal, $promise:literal) => {
+    ($number:literal, $run:path, $allows:expr, $about:literal, $promise:literal) => {
         Row {
             number: $number,
             about: $about,
             promise: $promise,
             allows: $allows,
-            short: $short,
             run: |settings| Box::pin($run(settings)),
         }
     };
@@ -60,41 +57,24 @@ static ROWS: &[Row] = &[
         "F01",
         crash::after_the_write,
         EXACT,
-        true,
         "killed after a write, before the commit",
         "what is read again changes nothing"
     ),
-    row!("F02", crash::before_the_write, EXACT, true, "killed before a write", "nothing is lost"),
-    row!(
-        "F03",
-        crash::within_a_flush,
-        EXACT,
-        true,
-        "killed in the middle of a flush of many tiles",
-        "every tile is exact"
-    ),
-    row!(
-        "F04",
-        network::unanswered,
-        EXACT,
-        true,
-        "a write is carried out and its answer lost",
-        "it is not applied twice"
-    ),
+    row!("F02", crash::before_the_write, EXACT, "killed before a write", "nothing is lost"),
+    row!("F03", crash::within_a_flush, EXACT, "killed in the middle of a flush of many tiles", "every tile is exact"),
+    row!("F04", network::unanswered, EXACT, "a write is carried out and its answer lost", "it is not applied twice"),
     row!(
         "F05",
         group::zombie,
         EXACT,
-        true,
         "a worker stands still until another has its partitions, and wakes up",
         "what it still writes and commits has no effect"
     ),
-    row!("F06", group::storm, EXACT, true, "workers join and leave without end", "exact, and it goes on"),
+    row!("F06", group::storm, EXACT, "workers join and leave without end", "exact, and it goes on"),
     row!(
         "F07",
         network::out_of_order,
         EXACT,
-        true,
         "one key is slow, and workers are killed",
         "no commit is ahead of the tables"
     ),
@@ -102,7 +82,6 @@ static ROWS: &[Row] = &[
         "F08",
         input::sent_twice,
         EXACT,
-        true,
         "the producer sends an event twice, and workers are killed",
         "with `dedup` it counts once; farther apart than the horizon, twice"
     ),
@@ -110,7 +89,6 @@ static ROWS: &[Row] = &[
         "F09",
         letters::poison,
         EXACT,
-        true,
         "payloads that do not decode, panics in the pipeline",
         "each is a dead letter before the commit passes it"
     ),
@@ -118,7 +96,6 @@ static ROWS: &[Row] = &[
         "F10",
         letters::no_place,
         EXACT,
-        true,
         "the topic of dead letters is out of reach",
         "the workers wait and say so, commit nothing meanwhile, and drop nothing"
     ),
@@ -126,7 +103,6 @@ static ROWS: &[Row] = &[
         "F11",
         letters::poison_storm,
         REFUSED,
-        true,
         "nothing decodes any more",
         "the worker stops and says why, and moves nothing of the log to the dead letters, however often it is started"
     ),
@@ -134,7 +110,6 @@ static ROWS: &[Row] = &[
         "F12",
         network::throttled,
         EXACT,
-        true,
         "the tables throttle 30 to 100 % of the requests",
         "it goes on when they are done; few requests are sent twice; a worker that starts meanwhile, and queries, read everything"
     ),
@@ -142,7 +117,6 @@ static ROWS: &[Row] = &[
         "F13",
         network::hot_key,
         EXACT,
-        true,
         "nine of ten events have one key, whose write units are limited",
         "it is written within its units, and others are not held up"
     ),
@@ -150,32 +124,22 @@ static ROWS: &[Row] = &[
         "F14",
         group::one_key,
         EXACT,
-        true,
         "many workers write one key",
         "where they share an item none of their writes is lost or doubled, and each of them goes on"
     ),
-    row!(
-        "F15",
-        network::black_hole,
-        EXACT,
-        true,
-        "the tables cannot be reached: nothing comes back",
-        "it heals by itself"
-    ),
+    row!("F15", network::black_hole, EXACT, "the tables cannot be reached: nothing comes back", "it heals by itself"),
     row!(
         "F16",
         network::one_way_to_the_broker,
         EXACT,
-        true,
         "the broker cannot be reached, in one direction or the other",
         "nothing is committed meanwhile that is not durable, and it heals by itself"
     ),
-    row!("F17", broker::killed, EXACT, true, "the broker is killed and starts again", "it goes on where it was"),
+    row!("F17", broker::killed, EXACT, "the broker is killed and starts again", "it goes on where it was"),
     row!(
         "F18",
         broker::overtaken,
         REFUSED,
-        true,
         "what the worker was to read next is deleted",
         "it refuses to jump, and says what is missing; it goes on when that is accepted"
     ),
@@ -183,7 +147,6 @@ static ROWS: &[Row] = &[
         "F21",
         tables::stale,
         EXACT,
-        true,
         "tables answer with what stood there before",
         "a strong read sees every write that was acknowledged, and the worker is exact; default reads may be behind"
     ),
@@ -191,7 +154,6 @@ static ROWS: &[Row] = &[
         "F22",
         input::clock_skew,
         EXACT,
-        true,
         "the clocks of workers are hours off, either way",
         "windows follow the events' own times"
     ),
@@ -199,7 +161,6 @@ static ROWS: &[Row] = &[
         "F23",
         input::late_and_early,
         EXACT,
-        true,
         "events of yesterday, of days ago, and of the future",
         "counted where they belong; what has expired is left out and counted as that"
     ),
@@ -207,7 +168,6 @@ static ROWS: &[Row] = &[
         "F24",
         later::expired_on_the_way,
         EXACT,
-        true,
         "tiles expire, and the table removes them, while writes to them are on their way",
         "nobody adds to them, and what arrives all the same is never answered"
     ),
@@ -215,7 +175,6 @@ static ROWS: &[Row] = &[
         "F25",
         later::another_definition,
         EXACT,
-        true,
         "the definition changes under load, and the first version comes back",
         "a new field and another name count on beside the first version; what would leave a field out, or read it as something else, is refused"
     ),
@@ -223,7 +182,6 @@ static ROWS: &[Row] = &[
         "F26",
         input::too_large,
         EXACT,
-        true,
         "an item grows beyond what the table takes, and workers are killed",
         "what it cannot take is in the dead letters, once and exactly; all others go on"
     ),
@@ -231,7 +189,6 @@ static ROWS: &[Row] = &[
         "F27",
         letters::bad_keys,
         EXACT,
-        true,
         "keys that are too long, and strange ones",
         "those that cannot be kept are dead letters, the others count"
     ),
@@ -239,7 +196,6 @@ static ROWS: &[Row] = &[
         "F33",
         crash::terminated,
         EXACT,
-        true,
         "SIGTERM under load",
         "exit code 0 within the budget, nothing lost, nothing read again; another has its partitions within seconds"
     ),
@@ -247,7 +203,6 @@ static ROWS: &[Row] = &[
         "F35",
         group::grown,
         EXACT,
-        true,
         "partitions are added to the topic",
         "they are found within seconds, and read from their first message on"
     ),
@@ -255,7 +210,6 @@ static ROWS: &[Row] = &[
         "F38",
         tables::denied,
         EXACT,
-        true,
         "credentials expire, and access is denied, for a while",
         "workers say so and wait, those too that are started meanwhile, and go on by themselves"
     ),
@@ -263,7 +217,6 @@ static ROWS: &[Row] = &[
         "F39",
         resources::no_descriptors,
         EXACT,
-        true,
         "no file descriptors are left, and connections break",
         "it waits, or stops and is started again, and heals when there are some"
     ),
@@ -271,7 +224,6 @@ static ROWS: &[Row] = &[
         "F40",
         input::impostor,
         REFUSED,
-        true,
         "another pipeline is started on the tables of this one",
         "it is refused with exit code 3, and nothing changes"
     ),
@@ -279,27 +231,12 @@ static ROWS: &[Row] = &[
         "F42",
         tables::damaged,
         REFUSED,
-        true,
         "what is stored of a tile is damaged",
         "an error names the tile; it is never taken for empty, and is exact when it is restored"
     ),
-    row!(
-        "F43",
-        mix::random,
-        EXACT,
-        true,
-        "everything together, at random",
-        "exact, and it goes on when the faults end"
-    ),
-    row!(
-        "H01",
-        harness::loss,
-        &["UNDER"],
-        true,
-        "tables that say they have written, and have not",
-        "the harness sees it"
-    ),
-    row!("H02", harness::doubling, &["OVER"], true, "tables that write some additions twice", "the harness sees it"),
+    row!("F43", mix::random, EXACT, "everything together, at random", "exact, and it goes on when the faults end"),
+    row!("H01", harness::loss, &["UNDER"], "tables that say they have written, and have not", "the harness sees it"),
+    row!("H02", harness::doubling, &["OVER"], "tables that write some additions twice", "the harness sees it"),
 ];
 
 /// All rows that are built.
