@@ -87,8 +87,8 @@ async fn something_that_is_not_committed() {
     run.await.unwrap_err();
 }
 
-/// Those that move by something else, in the tests of the metrics, of the store, of the service, and of rolling.
-const OTHERS: [&str; 13] = [
+/// Those that move by something else, in the tests of the metrics, of the store, of the service and its TLS, and of rolling.
+const OTHERS: [&str; 16] = [
     BUILD_INFO.name,
     STORE_OVERDUE.name,
     ROLLS.name,
@@ -102,6 +102,9 @@ const OTHERS: [&str; 13] = [
     STORE_THROTTLED.name,
     ITEM_BYTES.name,
     QUERY_DURATION.name,
+    TLS_HANDSHAKES.name,
+    TLS_RELOADS.name,
+    TLS_EXPIRY.name,
 ];
 
 #[test]
