@@ -284,6 +284,27 @@ async fn new_certificates_are_those_of_new_connections_and_the_old_ones_go_on() 
 }
 
 #[test]
+fn connections_and_new_certificates_are_measured() {
+    use crate::metrics::catalogue::{TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let moved = crate::metrics::tests::moved(|| {
+        runtime.block_on(async {
+            let (world, authority, folder) = (world().await, Authority::new("ours"), tempfile::tempdir().unwrap());
+            authority.pair("first").put(folder.path());
+            let at = |name: &str| folder.path().join(name);
+            let tls = Tls::from_files(at("server.crt"), at("server.key"), None).unwrap();
+            let server = Running::start(world.builder().tls(tls.every(Duration::from_millis(1)))).await;
+            authority.pair("second").put(folder.path());
+            while name_of(&connect(server.address, &authority, &[], None).await.unwrap()) != "second" {}
+        });
+    });
+    for metric in [TLS_HANDSHAKES.name, TLS_RELOADS.name, TLS_EXPIRY.name] {
+        assert!(moved.get(metric).is_some_and(|value| *value > 0.0), "{metric} of {moved:#?}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_used_leave_everything_as_it_was_and_are_said_once() {
     let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
     let at = |name: &str| folder.path().join(name);
