@@ -21,7 +21,6 @@ use super::pages::Pages;
 use super::protocol::deadline::Deadline;
 use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native};
-use super::refusal;
 
 /// All services of a server.
 pub(super) struct Services {
@@ -237,7 +236,7 @@ impl Guarded {
 
 /// What is asked for is not there.
 fn absent(what: String) -> Status {
-    refusal::explained(Status::unimplemented(format!("{what}; `GET /` lists what there is")))
+    Status::unimplemented(format!("{what}; `GET /` lists what there is"))
 }
 
 fn shutting_down() -> Status {

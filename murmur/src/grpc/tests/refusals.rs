@@ -51,12 +51,14 @@ async fn an_error_by_json_names_its_reason_and_the_field() {
     for (path, request, reason) in [
         (path("Get"), json!({"kee": 1}), "REQUEST_UNREADABLE"),
         (path("Fetch"), json!({}), "NOT_OFFERED"),
-        ("/none.v1.Service/Get".to_owned(), json!({}), "NOT_OFFERED"),
         ("/murmur.v1.QueryService/Query".to_owned(), json!({"pipeline": "none"}), "PIPELINE_UNKNOWN"),
     ] {
         let error = post(&world, &path, request).await.json();
         assert_eq!(details(&error).0, reason, "{path}");
     }
+    // Of a service that is nobody's there is nothing to say.
+    let error = post(&world, "/none.v1.Service/Get", json!({})).await.json();
+    assert_eq!((&error["code"], error.get("details")), (&json!("unimplemented"), None));
     let large = vec![b' '; (1 << 20) + 1];
     let error = send(&world, "POST", &path("Get"), super::http::JSON, large).await.json();
     assert_eq!(details(&error).0, "REQUEST_TOO_LARGE");
