@@ -357,6 +357,16 @@ mod tests {
         keeping.abort();
     }
 
+    #[cfg(all(feature = "jwt", feature = "tls"))]
+    #[test]
+    fn the_file_of_the_guide_reads() {
+        let guide = include_str!("../../../../docs/access.md");
+        let (_, rest) = guide.split_once("```toml\n").unwrap();
+        let made = made(rest.split_once("```").unwrap().0, None).unwrap();
+        assert!(made.listed.tokens.len() == 1 && made.listed.certificates.len() == 1 && made.jwt.is_some());
+        assert_eq!(made.rate.map(|rate| (rate.per_second.get(), rate.burst.get())), Some((200, 400)));
+    }
+
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let error = open("no/such/file.toml".into()).unwrap_err();

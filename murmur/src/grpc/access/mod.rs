@@ -168,13 +168,13 @@ impl Access {
                 }
                 Ok(None) => {}
                 // What cannot be said now may be a yes: that weighs more than a no.
-                Err(error) if refused.as_ref().is_none_or(|before| before.kind() == ErrorKind::Denied) => {
-                    let is_first = refused.is_none();
-                    if is_first || error.kind() != ErrorKind::Denied {
+                Err(error) => {
+                    let weighs =
+                        |before: &Error| before.kind() == ErrorKind::Denied && error.kind() != ErrorKind::Denied;
+                    if refused.as_ref().is_none_or(weighs) {
                         refused = Some(error);
                     }
                 }
-                Err(_) => {}
             }
         }
         Err(match refused {
