@@ -77,4 +77,6 @@ pub use topk::{Item, MAX_ITEM_BYTES, TopK};
 pub use value::{MAX_TEXT_BYTES, Value};
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

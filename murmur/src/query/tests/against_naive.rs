@@ -96,8 +96,22 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// How many tiles were not read, as they were kept.
-async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u64, TestCaseError> {
+/// What a table was asked.
+#[derive(Default)]
+struct Asked {
+    /// Tiles that were not read, as they were kept.
+    kept: AtomicU64,
+    /// Stretches of time that all keys were asked about in the end, each cut in one way, and series of one.
+    windows: AtomicU64,
+}
+
+impl Asked {
+    fn window(&self) {
+        self.windows.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case, asked: &Asked) -> Result<(), TestCaseError> {
     let now = place.now(case.now);
     let keep = W::WINDOW.retention().unwrap_or(Span::from_seconds(86_400)).as_micros();
     let at =
@@ -117,7 +131,6 @@ async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u
     let mut filler = Filler::<Test<W, A>>::new(&*store, 1);
     let (mut late, mut taken) = (Vec::new(), 0);
     let keeping = Reader::<Test<W, A>>::new(store.clone(), 1).clock(clock.clone()).caching(&TileCache::new(1 << 20));
-    let mut kept = 0;
     for roll in &case.rolls {
         let before = roll.after.clamp(taken, events.len());
         late.extend(filler.take(&events[taken..before]).await);
@@ -136,12 +149,12 @@ async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u
             }
         };
         prop_assert!(rolled.is_ok() || hook.has_died(), "{:?}", rolled);
-        kept += meanwhile(&keeping, &Naive::new(&events[..taken], &late, now), range).await?;
+        meanwhile(&keeping, &Naive::new(&events[..taken], &late, now), range, asked).await?;
     }
     late.extend(filler.take(&events[taken..]).await);
     let naive = Naive::<Test<W, A>>::new(&events, &late, now);
     let everything = TimeRange::new(at(case.start, case.jitter), at(case.start + case.length, 0));
-    kept += meanwhile(&keeping, &naive, everything).await?;
+    meanwhile(&keeping, &naive, everything, asked).await?;
     let fresh = Reader::<Test<W, A>>::new(store.clone(), 1).clock(clock);
     let reader = if case.keeps { keeping } else { fresh };
     let reader = if case.explains { reader.explaining() } else { reader };
@@ -168,6 +181,7 @@ async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u
     for ask in asks {
         let answers = reader.ask_many(&keys, ask, Eventual).await.unwrap();
         prop_assert_eq!(answers.len(), keys.len());
+        asked.window();
         for (Id { id }, answer) in keys.iter().zip(&answers) {
             let (value, presence) = naive.answer(id, ask);
             prop_assert_eq!(&answer.value, &value, "{:?} of {}", ask, id);
@@ -178,16 +192,20 @@ async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u
         prop_assert_eq!(explained.collect::<Vec<_>>(), [case.explains, false, false, false]);
         if let Ask::Range(range) = ask {
             series(&reader, &naive, range, case.points).await?;
+            asked.window();
             calendar_series(&reader, &naive, range, case.units).await?;
+            asked.window();
         }
         match (ask, sawtooth.ask_many(&keys, ask, Eventual).await) {
             (Ask::Calendar { .. }, refused) => {
                 prop_assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidArgument);
             }
             (Ask::Retention, same) => {
-                prop_assert!(same.unwrap().iter().map(|a| &a.value).eq(answers.iter().map(|a| &a.value)))
+                prop_assert!(same.unwrap().iter().map(|a| &a.value).eq(answers.iter().map(|a| &a.value)));
+                asked.window();
             }
             (ask, answers) => {
+                asked.window();
                 for (Id { id }, answer) in keys.iter().zip(&answers.unwrap()) {
                     outwards::<Test<W, A>>(answer, ask, now)?;
                     let covered = TimeRange::new(answer.interval.start.unwrap(), answer.interval.end.unwrap());
@@ -202,18 +220,20 @@ async fn check<W: Shape, A: OfEvent>(place: &Place<'_>, case: &Case) -> Result<u
             let step = Span::from_micros((slot.as_micros() * case.points) as u64);
             let series = sawtooth.series(&keys[0], range.start, Some(range.end), Some(step), Eventual).await.unwrap();
             points(&series, &naive)?;
+            asked.window();
         }
     }
-    Ok(kept)
+    Ok(())
 }
 
-/// What a reader that keeps tiles answers in between, while more is still to come. How many tiles it had.
+/// What a reader that keeps tiles answers in between, while more is still to come.
 async fn meanwhile<W: Shape, A: OfEvent>(
     reader: &Reader<Test<W, A>>,
     naive: &Naive<'_, Test<W, A>>,
     range: TimeRange,
-) -> Result<u64, TestCaseError> {
-    let (keys, mut kept) = (["a", "b"].map(Id::new), 0);
+    asked: &Asked,
+) -> Result<(), TestCaseError> {
+    let keys = ["a", "b"].map(Id::new);
     let ranged = W::WINDOW != Window::AllTime && !range.is_empty();
     for ask in [Some(Ask::Retention), ranged.then_some(Ask::Range(range))].into_iter().flatten() {
         // A strong answer looks at the records, which are otherwise good for a second. By two looks it is known what is
@@ -229,10 +249,10 @@ async fn meanwhile<W: Shape, A: OfEvent>(
                 prop_assert_eq!(answer.presence, presence, "{:?} of {} by {:?}", ask, id, consistency);
             }
             let levels = answers[0].explanation.iter().flat_map(|explanation| &explanation.levels);
-            kept += levels.map(|reads| reads.kept).sum::<u64>();
+            asked.kept.fetch_add(levels.map(|reads| reads.kept).sum(), Ordering::Relaxed);
         }
     }
-    Ok(kept)
+    Ok(())
 }
 
 /// Each side of an interval that is cut at hops lies outside of what was asked for, by less than a twelfth of it where it is
@@ -370,17 +390,16 @@ type Alone = Text<{ usize::MAX }>;
 
 /// So many random cases of a window, with each kind of aggregate.
 fn law<W: Shape>(on: On, cases: u32) {
-    let (played, kept) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let (played, asked) = (AtomicUsize::new(0), Asked::default());
     Places::new(on).play(cases, |place, cases| {
         let config = ProptestConfig { cases, source_file: Some(file!()), ..ProptestConfig::default() };
         let mut runner = TestRunner::new(config);
         let result = runner.run(&case(), |case| {
-            let found = place.runtime.block_on(async {
-                let counted = check::<W, Count>(place, &case).await?;
-                let packed = check::<W, Packed>(place, &case).await?;
-                Ok::<_, TestCaseError>(counted + packed + check::<W, Alone>(place, &case).await?)
+            place.runtime.block_on(async {
+                check::<W, Count>(place, &case, &asked).await?;
+                check::<W, Packed>(place, &case, &asked).await?;
+                check::<W, Alone>(place, &case, &asked).await
             })?;
-            kept.fetch_add(found, Ordering::Relaxed);
             played.fetch_add(3, Ordering::Relaxed);
             Ok(())
         });
@@ -388,7 +407,9 @@ fn law<W: Shape>(on: On, cases: u32) {
             panic!("{error}\n{runner}");
         }
     });
-    println!("{:?}: {} cases, 0 wrong, {} tiles kept", W::WINDOW, played.into_inner(), kept.into_inner());
+    let (windows, kept) = (asked.windows.into_inner(), asked.kept.into_inner());
+    let tables = played.into_inner();
+    println!("{:?}: {tables} tables asked about {windows} windows, 0 wrong, {kept} tiles kept", W::WINDOW);
 }
 
 macro_rules! every {
