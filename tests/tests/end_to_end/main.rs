@@ -29,6 +29,7 @@ mod size;
 mod source_kafka;
 mod spark;
 mod store_dynamodb;
+mod table_settings;
 mod thirty_days;
 mod tls;
 mod workers;
