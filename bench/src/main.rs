@@ -20,6 +20,7 @@ mod rolling;
 #[cfg(feature = "services")]
 mod tally;
 mod views;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -81,6 +82,9 @@ enum Name {
     /// (`MURMUR_TEST_DYNAMODB`).
     #[cfg(feature = "services")]
     Rolling,
+    /// 10,000 streams of `Watch`: memory of each, and how long after a write they have it; also beside readers that have
+    /// stopped. `--events` is how many writes.
+    Watch,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
 }
@@ -97,6 +101,9 @@ fn list() {
 fn main() -> ExitCode {
     #[cfg(feature = "services")]
     if let Some(done) = kafka::be_child() {
+        return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+    }
+    if let Some(done) = watch::be_child() {
         return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
     let arguments = Arguments::parse();
@@ -121,6 +128,7 @@ fn main() -> ExitCode {
         Name::Kafka => kafka::measure(&arguments, &mut report),
         #[cfg(feature = "services")]
         Name::Rolling => rolling::measure(arguments.events, arguments.keys, arguments.roll, &mut report),
+        Name::Watch => watch::measure(arguments.events, arguments.keys, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {

@@ -53,8 +53,18 @@ pub fn service(pipeline: &str) -> String {
 }
 
 /// The methods of every pipeline's service.
-pub const METHODS: [&str; 9] =
-    ["Get", "GetMany", "GetWindow", "GetWindowMany", "GetRange", "GetRangeMany", "Series", "CombineSets", "Watch"];
+pub const METHODS: [&str; 10] = [
+    "Get",
+    "GetMany",
+    "GetWindow",
+    "GetWindowMany",
+    "GetRange",
+    "GetRangeMany",
+    "Series",
+    "CombineSets",
+    "Watch",
+    "WatchMany",
+];
 
 /// `PageTrafficServiceGetRequest`, `PageTrafficServiceGetResponse`, ..., and `PageTrafficServiceSetOperand`.
 pub fn calls(pipeline: &str) -> impl Iterator<Item = String> {

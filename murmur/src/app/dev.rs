@@ -13,12 +13,13 @@ use super::exit::Exit;
 use super::generator::{Generate, Generator};
 use super::limits::Limits;
 use super::progress::Rate;
+use super::serve::Work;
 use super::signals::Stop;
 use super::team::{self, Equip, Equipment, Gauges, Team};
 use super::{App, observe, open, print, serve, table, top};
 use crate::engine::{Clock, SystemClock};
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Store, Touched};
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -56,9 +57,10 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
     };
     let threads = args.source.as_ref().map_or(Ok(1), |location| open::threads(&args.worker, location))?;
     let (reports, gauges) = team::gauges(threads);
+    let touched = Touched::new();
     let equipment = Equipment {
         reports,
-        store: open::store_of_each(&location, &store),
+        store: open::store_of_each(&location, &store, &touched),
         source,
         dead_letters: open::dead_letters(app, &args.worker, &location, args.source.as_ref())?,
         options: open::options(&args.worker, &entries)?,
@@ -66,7 +68,8 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
 
     let source_name = args.source.as_ref().map_or_else(|| "of made-up events".to_owned(), open::public_name);
     let limits = Limits::new(&args.worker.limits, &entries, source_name, gauges.clone());
-    let server = serve::spawn(app, store.clone(), &args.listen, Some(limits), &stop).await?;
+    let work = Work { limits, touched };
+    let server = serve::spawn(app, store.clone(), &args.listen, Some(work), &stop).await?;
     print::note(format_args!("state in {location}; Ctrl-C ends it"));
     let local = Server::Local(serve::in_process(app, store.clone()).await?);
     let tables = entries

@@ -13,7 +13,7 @@ use crate::engine::Options;
 use crate::location::Location;
 use crate::source::jsonl::{self, JsonlConfig};
 use crate::source::{FileDeadLetters, Source};
-use crate::store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store};
+use crate::store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store, Touched};
 use crate::{Error, ErrorKind, Result};
 
 /// The store at a URL, made when there is none yet.
@@ -119,11 +119,15 @@ pub(super) fn threads(args: &WorkerArgs, source: &Location) -> Result<u32> {
 
 /// The store of each worker. A connection is driven by the runtime that opened it, so that workers which reach their
 /// store over the network have one each.
-pub(super) fn store_of_each(location: &Location, opened: &Arc<dyn Store>) -> Equip<Arc<dyn Store>> {
-    let (location, opened) = (location.clone(), opened.clone());
+pub(super) fn store_of_each(location: &Location, opened: &Arc<dyn Store>, touched: &Touched) -> Equip<Arc<dyn Store>> {
+    let (location, opened, touched) = (location.clone(), opened.clone(), touched.clone());
     Arc::new(move |_| {
-        let (location, opened) = (location.clone(), opened.clone());
-        async move { if is_remote(&location) { store(&location).await } else { Ok(opened) } }.boxed()
+        let (location, opened, touched) = (location.clone(), opened.clone(), touched.clone());
+        async move {
+            let store = if is_remote(&location) { store(&location).await? } else { opened };
+            Ok(touched.store(store))
+        }
+        .boxed()
     })
 }
 

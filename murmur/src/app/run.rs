@@ -3,9 +3,11 @@ use super::exit::Exit;
 use super::limits::Limits;
 use super::print::Output;
 use super::progress::{self, Rate, Shown};
+use super::serve::Work;
 use super::signals::Stop;
 use super::team::{self, Equipment, Team};
 use super::{App, observe, open, print, serve, table};
+use crate::store::Touched;
 use crate::{Error, ErrorKind, Result};
 
 /// `run`: from a source to a store, until the end or until asked to stop.
@@ -22,9 +24,10 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let store = open::store(&args.store.store).await?;
     table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
     let (reports, gauges) = team::gauges(open::threads(&args.worker, &args.source)?);
+    let touched = Touched::new();
     let equipment = Equipment {
         reports,
-        store: open::store_of_each(&args.store.store, &store),
+        store: open::store_of_each(&args.store.store, &store, &touched),
         source: open::source_of_each(&args.source, &store, args.until_end, &args.worker)?,
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
         options: open::options(&args.worker, &entries)?,
@@ -32,9 +35,9 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     let limits = Limits::new(&args.worker.limits, &entries, open::public_name(&args.source), gauges.clone());
     let mut servers = Vec::new();
     if let Some(address) = args.listen {
-        let limits = limits.clone();
+        let work = Work { limits: limits.clone(), touched };
         let listen = ListenArgs { listen: address, port: args.port.clone() };
-        servers.push(serve::spawn(app, store.clone(), &listen, Some(limits), &stop).await?);
+        servers.push(serve::spawn(app, store.clone(), &listen, Some(work), &stop).await?);
     }
     if let Some(address) = args.metrics_listen {
         servers.push(serve::spawn_observed(app, &entries, store, address, limits, &stop).await?);

@@ -11,11 +11,11 @@ use super::exit::Exit;
 use super::limits::Limits;
 use super::signals::Stop;
 use super::{App, certificates, observe, open, print};
-use crate::grpc::{Access, InProcess, ServerBuilder};
+use crate::grpc::{Access, InProcess, ServerBuilder, Watching};
 use crate::location::ByteSize;
 use crate::metrics::Prometheus;
 use crate::query::TileCache;
-use crate::store::Store;
+use crate::store::{Store, Touched};
 use crate::{Error, ErrorKind, Result};
 
 /// `serve`: answer questions about a store until asked to stop.
@@ -68,12 +68,20 @@ impl Serving {
     }
 }
 
-/// Start a server for all pipelines of the binary. In a process that also works, `limits` are part of its health.
+/// What a process that also works has beside its server.
+pub(super) struct Work {
+    /// Part of its health.
+    pub(super) limits: Limits,
+    /// Tells of what its workers write.
+    pub(super) touched: Touched,
+}
+
+/// Start a server for all pipelines of the binary.
 pub(super) async fn spawn(
     app: &App,
     store: Arc<dyn Store>,
     args: &ListenArgs,
-    limits: Option<Limits>,
+    work: Option<Work>,
     stop: &Stop,
 ) -> Result<Serving> {
     allow(args)?;
@@ -100,7 +108,13 @@ pub(super) async fn spawn(
     print::note(format_args!("serving {scheme}://{}", listener.local_addr()?));
     let ByteSize(bytes) = port.cache.tile_cache;
     let cache = (bytes > 0).then(|| TileCache::new(bytes as u64));
-    let server = observed(builder(app, &app.entries, store, cache.as_ref()), limits);
+    let server = builder(app, &app.entries, store, cache.as_ref());
+    let server = match work {
+        Some(Work { limits, touched }) => {
+            observed(server.watching(Watching::default().told_by(&touched)), Some(limits))
+        }
+        None => observed(server, None),
+    };
     let server = server.limits(port.limits.limits()).compress(port.compress).cors(port.cors_origin.iter().cloned());
     #[cfg(feature = "tls")]
     let server = match tls {

@@ -71,7 +71,7 @@ impl Clock for Noon {
     }
 }
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "/shop.v1.PlacesService/Get",
     "/shop.v1.PlacesService/GetMany",
     "/shop.v1.PlacesService/GetWindow",
@@ -86,6 +86,7 @@ const PATHS: [&str; 14] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/",
     "/shop.v1.PlacesService/CombineSets",
+    "/shop.v1.PlacesService/WatchMany",
 ];
 
 /// Nothing is a `GET` by Connect.
@@ -248,6 +249,7 @@ pub(super) fn calls() -> Vec<Vec<u8>> {
     calls.push([b"\x02\x06", text.as_bytes()].concat());
     calls.push([b"\x07\x02", framed(texts[0].1.as_bytes()).as_slice()].concat());
     calls.push([b"\x07\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea").as_slice()].concat());
+    calls.push([b"\x0e\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea\x22\x09\x0112345678").as_slice()].concat());
     calls.push(b"\x00\x07encoding=json&message=%7B%22key%22:%7B%7D%7D&connect=v1".to_vec());
     calls.push(b"\x00\x07encoding=proto&base64=1&message=CgcIARIDdGVh".to_vec());
     // A message that says it is compressed, by nothing.

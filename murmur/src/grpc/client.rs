@@ -3,13 +3,13 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use futures_util::stream::{Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::channel::{self, ClientTls};
@@ -231,24 +231,50 @@ impl<P: Pipeline> Client<P> {
         self.call("CombineSets", CombineSetsRequest { sets, operation, field, options }).await
     }
 
-    /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes. The stream
-    /// ends with an error; [`Unavailable`](crate::ErrorKind::Unavailable) says that the server is stopping.
+    /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes.
+    ///
+    /// When the server stops, or the connection breaks, the stream goes on where it stood at a server that is there, with
+    /// the attempts of a call; the stream ends with an error.
     pub async fn watch(
         &self,
         key: P::Key,
         window: Option<Span>,
-    ) -> Result<impl Stream<Item = Result<ValueResponse<Reply<P>>>> + Send + use<P>> {
-        let message = WatchRequest { key: Some(key), window, options: self.options.clone() };
-        let response = self
-            .retrying(|mut grpc, _| {
-                let (request, path) = (self.request(message.clone()), path::<P>("Watch"));
-                async move {
-                    ready(&mut grpc).await?;
-                    grpc.server_streaming(request, path?, codec()).await
-                }
-            })
-            .await?;
-        Ok(response.map(|reply: Result<_, Status>| reply.map_err(status::error)))
+    ) -> Result<impl Stream<Item = Result<WatchResponse<Reply<P>>>> + Send + use<P>> {
+        self.watch_by(WatchRequest { key: Some(key), window, options: self.options.clone(), ..WatchRequest::default() })
+            .await
+    }
+
+    /// The same by a request of one's own: by a calendar, or resumed from an earlier stream.
+    pub async fn watch_by(
+        &self,
+        request: WatchRequest<P::Key>,
+    ) -> Result<impl Stream<Item = Result<WatchResponse<Reply<P>>>> + Send + use<P>> {
+        Replies::begin(self, "Watch", request, |request, reply: &WatchResponse<Reply<P>>| {
+            request.resume.clone_from(&reply.resume);
+        })
+        .await
+    }
+
+    /// As [`watch`](Self::watch), for many keys: first the entries of all of them, in the order of the keys, then each
+    /// time those that have changed.
+    pub async fn watch_many(
+        &self,
+        keys: Vec<P::Key>,
+        window: Option<Span>,
+    ) -> Result<impl Stream<Item = Result<WatchManyResponse<P::Key, Reply<P>>>> + Send + use<P>> {
+        let options = self.options.clone();
+        self.watch_many_by(WatchManyRequest { keys, window, options, ..WatchManyRequest::default() }).await
+    }
+
+    /// The same by a request of one's own: by a calendar, or resumed from an earlier stream.
+    pub async fn watch_many_by(
+        &self,
+        request: WatchManyRequest<P::Key>,
+    ) -> Result<impl Stream<Item = Result<WatchManyResponse<P::Key, Reply<P>>>> + Send + use<P>> {
+        Replies::begin(self, "WatchMany", request, |request, reply: &WatchManyResponse<P::Key, Reply<P>>| {
+            request.resume.clone_from(&reply.resume);
+        })
+        .await
     }
 
     async fn entries<M>(&self, method: &str, request: M) -> Result<Vec<Entry<P::Key, Reply<P>>>>
@@ -305,6 +331,80 @@ impl<P: Pipeline> Client<P> {
                     attempt += 1;
                 }
                 Err(status) => return Err(status::error(status)),
+            }
+        }
+    }
+}
+
+/// The replies of a stream that is resumed.
+struct Replies<P, M, R> {
+    client: Client<P>,
+    method: &'static str,
+    /// With what the last reply says of where the stream stands.
+    request: M,
+    stand: fn(&mut M, &R),
+    replies: Streaming<R>,
+    began: Instant,
+    /// Times in a row that it could not go on for long.
+    failures: u32,
+}
+
+impl<P, M, R> Replies<P, M, R>
+where
+    P: Pipeline,
+    M: Message + Clone + 'static,
+    R: Message + Default + 'static,
+{
+    async fn begin(
+        client: &Client<P>,
+        method: &'static str,
+        request: M,
+        stand: fn(&mut M, &R),
+    ) -> Result<impl Stream<Item = Result<R>> + Send + use<P, M, R>> {
+        let replies = Self::open(client, method, &request).await?;
+        let client = client.clone();
+        let replies = Self { client, method, request, stand, replies, began: Instant::now(), failures: 0 };
+        Ok(stream::unfold(Some(replies), |replies| async move {
+            let mut replies = replies?;
+            let next = replies.next().await?;
+            let rest = next.is_ok().then_some(replies);
+            Some((next, rest))
+        }))
+    }
+
+    async fn open(client: &Client<P>, method: &str, request: &M) -> Result<Streaming<R>> {
+        let open = client.retrying(|mut grpc, _| {
+            let (request, path) = (client.request(request.clone()), path::<P>(method));
+            async move {
+                ready(&mut grpc).await?;
+                grpc.server_streaming(request, path?, codec()).await
+            }
+        });
+        open.await
+    }
+
+    async fn next(&mut self) -> Option<Result<R>> {
+        loop {
+            let status = match self.replies.next().await? {
+                Ok(reply) => {
+                    (self.stand)(&mut self.request, &reply);
+                    self.failures = 0;
+                    return Some(Ok(reply));
+                }
+                Err(status) => status,
+            };
+            // Where nothing changes a stream that stood for a while has no replies.
+            if self.began.elapsed() > self.client.timeout {
+                self.failures = 0;
+            }
+            self.failures += 1;
+            if !is_away(&status) || self.failures >= ATTEMPTS {
+                return Some(Err(status::error(status)));
+            }
+            tokio::time::sleep(PAUSE * (1 << self.failures)).await;
+            match Self::open(&self.client, self.method, &self.request).await {
+                Ok(replies) => (self.replies, self.began) = (replies, Instant::now()),
+                Err(error) => return Some(Err(error)),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The methods of a pipeline's service, from message to message.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use futures_util::stream::{StreamExt, TryStreamExt};
@@ -13,7 +15,7 @@ use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply as Answered
 use super::refusal::{self, Reason};
 use super::status;
 use super::truth::truth;
-use super::watch::{self, Watching};
+use super::watch::{self, How, Hub, Shared};
 use crate::aggregate::Monoid;
 use crate::key::Key;
 use crate::pipeline::{Pipeline, Spec};
@@ -26,10 +28,10 @@ use crate::wire::types::{Answer, ReadOptions};
 pub(super) type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
 
 /// A pipeline's service over its reader.
-pub(super) struct Handler<P> {
+pub(super) struct Handler<P: Pipeline> {
     name: String,
     reader: Reader<P>,
-    watching: Watching,
+    hub: Arc<Hub<P>>,
 }
 
 /// What tools and the health of a server need of any pipeline.
@@ -58,11 +60,19 @@ const METHODS: &[Method] = &[
     Method::unary("Series"),
     Method::unary("CombineSets"),
     Method::streaming("Watch"),
+    Method::streaming("WatchMany"),
 ];
 
 impl<P: Pipeline> Handler<P> {
-    pub(super) fn new(reader: Reader<P>, watching: Watching) -> Self {
-        Self { name: service_name(&P::SPEC), reader, watching }
+    pub(super) fn new(reader: Reader<P>, shared: Shared) -> Self {
+        let hub = Hub::new(&reader, shared);
+        Self { name: service_name(&P::SPEC), reader, hub }
+    }
+
+    /// What is watched.
+    #[cfg(test)]
+    pub(super) fn hub(&self) -> &Arc<Hub<P>> {
+        &self.hub
     }
 
     async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
@@ -127,14 +137,35 @@ impl<P: Pipeline> Handler<P> {
     }
 
     fn watch(&self, at: usize, request: Bytes) -> Result<Replies, Status> {
-        if METHODS.get(at).is_none_or(|method| !method.streams) {
-            return Err(Status::unimplemented("this method has no stream of replies"));
-        }
-        let WatchRequest { key, window, options } = decode::<WatchRequest<P::Key>>(request)?;
-        let ask = window.map_or(Ask::Retention, |span| Ask::Window { span, end: None });
-        let (reader, consistency) = self.how(options)?;
-        let parts = watch::changes(reader, consistency, set(key, "key")?, ask, self.watching.clone());
-        Ok(Replies { headers: HeaderMap::new(), parts: parts.map_ok(|reply| Part::Message(reply.into())).boxed() })
+        let parts = match METHODS.get(at).map(|method| &*method.name) {
+            Some("Watch") => {
+                let mut asked = decode::<WatchRequest<P::Key>>(request)?;
+                let key = set(asked.key.take(), "key")?;
+                let token = std::mem::take(&mut asked.resume);
+                watch::of_one(&self.hub, self.watched(asked)?, key, &token)?
+            }
+            Some("WatchMany") => {
+                let WatchManyRequest { keys, window, options, resume, calendar } = decode(request)?;
+                if keys.is_empty() {
+                    return Err(Reason::FIELD_MISSING.of_field("keys", "`keys` is empty; name one key at least"));
+                }
+                self.reader.bounds().check_keys(keys.len()).map_err(|e| status::of(&e))?;
+                let asked = WatchRequest { window, options, calendar, ..WatchRequest::default() };
+                watch::of_many(&self.hub, self.watched(asked)?, keys, &resume)?
+            }
+            _ => return Err(Status::unimplemented("this method has no stream of replies")),
+        };
+        Ok(Replies { headers: HeaderMap::new(), parts: parts.map_ok(Part::Message).boxed() })
+    }
+
+    /// How the keys of a request are watched, which is without them.
+    fn watched(&self, asked: WatchRequest<P::Key>) -> Result<How<P>, Status> {
+        let ask = match (asked.window, &asked.calendar) {
+            (None, None) => Ask::Retention,
+            (window, calendar) => interval::last(window, calendar.clone(), None)?,
+        };
+        let how = self.how(asked.options.clone())?;
+        Ok(How::new(asked, ask, how))
     }
 
     async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Vec<u8>, Status> {

@@ -15,11 +15,13 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Calls that are answered at the same time; more wait.
     pub(crate) calls: usize,
+    /// Keys that are watched, each as often as streams watch it; more are refused.
+    pub(crate) watched: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request: 1 << 20, headers: 16 << 10, streams: 256, connections: 1_024, calls: 1_024 }
+        Self { request: 1 << 20, headers: 16 << 10, streams: 256, connections: 1_024, calls: 1_024, watched: 100_000 }
     }
 }
 

@@ -186,13 +186,51 @@ generic_message! {
     struct WatchRequest<K: WireMessage> {
         /// Which key.
         key: Option<K> = 1,
-        /// The last stretch of time; as `Get` when unset.
+        /// The last stretch of time; as `Get` when neither this nor `calendar` is set.
         window: Option<Span> = 2,
         /// How to read.
         options: Option<ReadOptions> = 3,
+        /// That of the last reply of an earlier stream; what is still as it was then is not sent.
+        resume: Vec<u8> = 4,
+        /// Days, weeks or months instead of `window`.
+        calendar: Option<Calendar> = 5,
     }
 
-    /// Of `Get`, `GetWindow`, `GetRange` and, each, of `Watch`.
+    /// Of `WatchMany`.
+    struct WatchManyRequest<K: WireMessage> {
+        /// Which keys.
+        keys: Vec<K> = 1,
+        /// The last stretch of time; as `GetMany` when neither this nor `calendar` is set.
+        window: Option<Span> = 2,
+        /// How to read.
+        options: Option<ReadOptions> = 3,
+        /// That of the last reply of an earlier stream; what is still as it was then is not sent.
+        resume: Vec<u8> = 4,
+        /// Days, weeks or months instead of `window`.
+        calendar: Option<Calendar> = 5,
+    }
+
+    /// Each of `Watch`.
+    struct WatchResponse<V: WireField> {
+        /// The value.
+        value: V = 1,
+        /// Whether there is a value: events were counted in the interval.
+        present: bool = 2,
+        /// The truth about it.
+        answer: Option<Answer> = 3,
+        /// Where the stream stands, for [`WatchRequest::resume`]; at any server of the pipeline.
+        resume: Vec<u8> = 4,
+    }
+
+    /// Each of `WatchMany`.
+    struct WatchManyResponse<K: WireMessage, V: WireField> {
+        /// Those that have changed, in the order of the keys; of all keys in the first one.
+        entries: Vec<Entry<K, V>> = 1,
+        /// Where the stream stands, for [`WatchManyRequest::resume`]; at any server of the pipeline.
+        resume: Vec<u8> = 2,
+    }
+
+    /// Of `Get`, `GetWindow` and `GetRange`.
     struct ValueResponse<V: WireField> {
         /// The value.
         value: V = 1,

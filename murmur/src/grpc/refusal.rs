@@ -74,6 +74,9 @@ reasons! {
     READS_EXHAUSTED: ResourceExhausted,
         "The answer needs more stored items than one call may read",
         "Ask for a shorter interval or fewer keys";
+    WATCHED_EXHAUSTED: ResourceExhausted,
+        "The server watches as many keys as it has room for",
+        "Watch fewer keys or end other streams; whoever runs the server can raise `--max-watched`";
     NUMBER_OVERFLOW: OutOfRange,
         "A number of the answer does not fit its type",
         "Ask for a shorter interval, or give the aggregate a larger type";

@@ -199,7 +199,7 @@ impl Drain {
         Body::new(StreamBody::new(frames))
     }
 
-    async fn stopping(&mut self) {
+    pub(super) async fn stopping(&mut self) {
         match &mut self.0 {
             // An error: the server itself is gone.
             Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),

@@ -36,6 +36,7 @@ use super::protocol::compression::Compress;
 use super::protocol::rpc::Rpc;
 use super::query_service::QueryService;
 use super::router::{Drain, Router, Services};
+use super::watch::Shared;
 use crate::pipeline::Pipeline;
 use crate::query::Reader;
 use crate::{Error, ErrorKind, Result};
@@ -84,7 +85,7 @@ impl Server {
 }
 
 /// A pipeline that waits to be told how its keys are watched.
-type MakePipeline = Box<dyn FnOnce(Watching) -> Arc<dyn AnyPipeline> + Send>;
+type MakePipeline = Box<dyn FnOnce(Shared) -> Arc<dyn AnyPipeline> + Send>;
 
 /// The services of a [`Server`] as a function from a request to its response. Clones are cheap.
 #[derive(Clone)]
@@ -152,7 +153,7 @@ impl ServerBuilder {
     /// Answer for a pipeline.
     #[must_use]
     pub fn pipeline<P: Pipeline>(mut self, reader: Reader<P>) -> Self {
-        self.pipelines.push(Box::new(|watching| Arc::new(Handler::new(reader, watching))));
+        self.pipelines.push(Box::new(|shared| Arc::new(Handler::new(reader, shared))));
         self
     }
 
@@ -219,6 +220,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.limits.calls = calls;
+        self
+    }
+
+    /// Most keys that are watched at a time, each as often as streams watch it; 100,000 by default. A stream that would be over it is
+    /// refused with `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn max_watched(mut self, keys: usize) -> Self {
+        self.limits.watched = keys;
         self
     }
 
@@ -399,8 +408,8 @@ impl ServerBuilder {
 
     /// Everything but the sockets.
     pub(super) fn build(self, drain: Drain) -> Result<(Router, Health)> {
-        let watching = self.watching;
-        let pipelines: Vec<_> = self.pipelines.into_iter().map(|make| make(watching.clone())).collect();
+        let shared = Shared::new(self.watching, &self.limits, drain.clone());
+        let pipelines: Vec<_> = self.pipelines.into_iter().map(|make| make(shared.clone())).collect();
         let health_descriptor = tonic_health::pb::FILE_DESCRIPTOR_SET;
         let descriptors = self.descriptors.iter().map(Vec::as_slice).chain([health_descriptor]);
         let transcoder = Transcoder::new(descriptors)?;

@@ -15,8 +15,11 @@ use tower::Service;
 
 use super::Watching;
 use super::handler::Handler;
+use super::limits::Limits;
 use super::protocol::rpc::split_path;
 use super::protocol::{Terms, native};
+use super::router::Drain;
+use super::watch::Shared;
 use crate::pipeline::{Pipeline, Spec};
 use crate::query::Reader;
 
@@ -24,11 +27,11 @@ use crate::query::Reader;
 ///
 /// [`Server`](super::Server) serves it with all protocols, reflection and health; this is for adding it to a server
 /// that exists already: `tonic::transport::Server::builder().add_service(PipelineService::new(reader))`.
-pub struct PipelineService<P> {
+pub struct PipelineService<P: Pipeline> {
     handler: Arc<Handler<P>>,
 }
 
-impl<P> Clone for PipelineService<P> {
+impl<P: Pipeline> Clone for PipelineService<P> {
     fn clone(&self) -> Self {
         Self { handler: self.handler.clone() }
     }
@@ -42,7 +45,8 @@ impl<P: Pipeline> PipelineService<P> {
 
     /// The same, with the watched keys looked at differently.
     pub fn watching(reader: Reader<P>, watching: Watching) -> Self {
-        Self { handler: Arc::new(Handler::new(reader, watching)) }
+        let shared = Shared::new(watching, &Limits::default(), Drain::never());
+        Self { handler: Arc::new(Handler::new(reader, shared)) }
     }
 }
 

@@ -43,5 +43,7 @@ pub use limits::Limits;
 pub use plan::{Ask, Plan, Step};
 pub use points::Every;
 pub use reader::Reader;
+#[cfg(feature = "grpc")]
+pub(crate) use reader::{alone, encode};
 pub use sealed::TileCache;
 pub use sets::{Combined, SetOperation};

@@ -234,6 +234,18 @@ impl<P: Pipeline> Reader<P> {
         Ok(Series { points, presence, interval: plan.interval, as_of, explanation })
     }
 
+    /// The table that is read.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn table(&self) -> &Table {
+        &self.inner.table
+    }
+
+    /// How much one request may ask for.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn bounds(&self) -> &Limits {
+        &self.inner.limits
+    }
+
     /// What is now, by the reader's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.inner.clock.now()
@@ -250,10 +262,7 @@ impl<P: Pipeline> Reader<P> {
     pub async fn ask(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
         let mut answers = self.ask_many(std::slice::from_ref(key), ask, consistency).await?;
         let answer = answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))?;
-        match answer.problem {
-            Some(problem) => Err(Error::new(ErrorKind::Overflow, format!("{}: {problem}", shown(key)))),
-            None => Ok(answer),
-        }
+        alone::<P>(key, answer)
     }
 
     /// As [`ask`](Self::ask), for many keys; answers come in the order of the keys. A value that does not fit its reply
@@ -346,8 +355,16 @@ impl<P: Pipeline> Reader<P> {
     }
 }
 
+/// An answer about one key alone, where a value that does not fit its reply is an error.
+pub(crate) fn alone<P: Pipeline>(key: &P::Key, answer: Answer<Reply<P>>) -> Result<Answer<Reply<P>>> {
+    match answer.problem {
+        Some(problem) => Err(Error::new(ErrorKind::Overflow, format!("{}: {problem}", shown(key)))),
+        None => Ok(answer),
+    }
+}
+
 /// A key as the store has it.
-pub(super) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
+pub(crate) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
     let mut buffer = KeyBuf::default();
     match Key::encode(key, &mut buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),

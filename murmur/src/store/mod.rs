@@ -15,6 +15,8 @@ mod item;
 mod memory;
 mod size;
 pub(crate) mod spent;
+#[cfg(feature = "grpc")]
+mod touched;
 mod write;
 
 #[cfg(feature = "dynamodb")]
@@ -24,6 +26,10 @@ pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use item::{Item, Table, TileId};
 pub use memory::MemoryStore;
 pub(crate) use size::stored_bytes;
+#[cfg(feature = "grpc")]
+pub(crate) use touched::Listen;
+#[cfg(feature = "grpc")]
+pub use touched::Touched;
 pub use write::{Applied, Outcome, Write};
 
 use crate::Result;

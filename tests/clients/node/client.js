@@ -35,18 +35,20 @@ const unary = (method, request) =>
     client[method](request, (error, reply) => (error ? reject(error) : resolve([method, reply])));
   });
 
-const watch = () =>
+const watch = (method, request) =>
   new Promise((resolve, reject) => {
-    const stream = client.Watch({ key });
+    const stream = client[method](request);
     stream.once('data', (reply) => {
       stream.once('error', () => {}); // our own cancellation
       stream.cancel();
-      resolve(['Watch', reply]);
+      resolve([method, reply]);
     });
     stream.once('error', reject);
   });
 
-Promise.all([...Object.entries(requests).map(([method, request]) => unary(method, request)), watch()])
+const watches = [watch('Watch', { key }), watch('WatchMany', { keys })];
+
+Promise.all([...Object.entries(requests).map(([method, request]) => unary(method, request)), ...watches])
   .then((replies) => {
     console.log(JSON.stringify(Object.fromEntries(replies)));
     client.close();

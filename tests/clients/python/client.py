@@ -28,6 +28,7 @@ step = Duration(seconds=question["step"])
 with grpc.insecure_channel(address) as channel:
     service = services.PageTrafficServiceStub(channel)
     watch = service.Watch(pb.PageTrafficServiceWatchRequest(key=key))
+    many = service.WatchMany(pb.PageTrafficServiceWatchManyRequest(keys=keys))
     replies = {
         "Get": service.Get(pb.PageTrafficServiceGetRequest(key=key)),
         "GetMany": service.GetMany(pb.PageTrafficServiceGetManyRequest(keys=keys)),
@@ -41,6 +42,8 @@ with grpc.insecure_channel(address) as channel:
         ),
         "Series": service.Series(pb.PageTrafficServiceSeriesRequest(key=key, start=start, end=end, step=step)),
         "Watch": next(watch),
+        "WatchMany": next(many),
     }
     watch.cancel()
+    many.cancel()
 print(json.dumps({method: MessageToDict(reply) for method, reply in replies.items()}))

@@ -86,7 +86,17 @@ impl Served {
     pub(crate) fn assert_right(&self, replies: &Value) {
         let replies = snake(replies);
         let methods: Vec<&String> = replies.as_object().unwrap().keys().collect();
-        let all = ["Get", "GetMany", "GetRange", "GetRangeMany", "GetWindow", "GetWindowMany", "Series", "Watch"];
+        let all = [
+            "Get",
+            "GetMany",
+            "GetRange",
+            "GetRangeMany",
+            "GetWindow",
+            "GetWindowMany",
+            "Series",
+            "Watch",
+            "WatchMany",
+        ];
         assert_eq!(methods, all);
         let busiest = &self.pages[0];
         let whole = self.stream.views.whole_truth();
@@ -95,7 +105,8 @@ impl Served {
         for (method, truth) in [("Get", &whole), ("GetWindow", &window), ("GetRange", &range), ("Watch", &whole)] {
             assert_reply(method, &replies[method], truth.get(busiest));
         }
-        for (method, truth) in [("GetMany", &whole), ("GetWindowMany", &window), ("GetRangeMany", &range)] {
+        let many = [("GetMany", &whole), ("GetWindowMany", &window), ("GetRangeMany", &range), ("WatchMany", &whole)];
+        for (method, truth) in many {
             let entries = replies[method]["entries"].as_array().unwrap();
             assert_eq!(entries.len(), self.pages.len(), "{method}");
             for (page, entry) in self.pages.iter().zip(entries) {
@@ -159,6 +170,7 @@ pub(crate) fn requests(served: &Served) -> BTreeMap<&'static str, Value> {
         ("GetRangeMany", json!({ "keys": keys, "start": start, "end": end })),
         ("Series", json!({ "key": key, "start": start, "end": end, "step": step })),
         ("Watch", json!({ "key": key })),
+        ("WatchMany", json!({ "keys": keys })),
     ])
 }
 
@@ -202,7 +214,7 @@ fn curl_with_json() {
     let served = served();
     let replies = requests(&served).into_iter().map(|(method, request)| {
         let url = format!("{}/{SERVICE}/{method}", served.server.url());
-        let reply = if method == "Watch" { first_of_stream(&url, &request) } else { post(&url, &request) };
+        let reply = if method.starts_with("Watch") { first_of_stream(&url, &request) } else { post(&url, &request) };
         (method.to_owned(), reply)
     });
     served.assert_right(&Value::Object(replies.collect()));
@@ -244,11 +256,12 @@ fn grpcurl_with_nothing_but_reflection() {
     }
     let replies = requests(&served).into_iter().map(|(method, request)| {
         let (request, method_name) = (request.to_string(), format!("{SERVICE}/{method}"));
-        // Watch never ends by itself: its time is up after the first message.
-        let time = if method == "Watch" { "3" } else { "30" };
+        // A stream never ends by itself: its time is up after the first message.
+        let streams = method.starts_with("Watch");
+        let time = if streams { "3" } else { "30" };
         let arguments = ["-plaintext", "-max-time", time, "-d", &request, &served.server.address, &method_name];
         let output = process::output(&grpcurl, &arguments);
-        assert!(output.status.success() || method == "Watch", "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() || streams, "{}", String::from_utf8_lossy(&output.stderr));
         let mut replies = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
         (method.to_owned(), replies.next().unwrap().unwrap())
     });

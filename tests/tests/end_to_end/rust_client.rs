@@ -83,7 +83,7 @@ fn rust_with_a_client_made_from_the_proto() {
         let reply = client.get_range(request).await.unwrap().into_inner();
         replies.insert("GetRange", json(reply.present, reply.value));
 
-        let request = PageTrafficServiceGetRangeManyRequest { keys, start, end, ..Default::default() };
+        let request = PageTrafficServiceGetRangeManyRequest { keys: keys.clone(), start, end, ..Default::default() };
         replies.insert("GetRangeMany", entries(client.get_range_many(request).await.unwrap().into_inner().entries));
 
         let request = PageTrafficServiceSeriesRequest { key: key.clone(), start, end, step, ..Default::default() };
@@ -94,6 +94,9 @@ fn rust_with_a_client_made_from_the_proto() {
         let request = PageTrafficServiceWatchRequest { key, ..Default::default() };
         let reply = client.watch(request).await.unwrap().into_inner().message().await.unwrap().unwrap();
         replies.insert("Watch", json(reply.present, reply.value));
+        let request = PageTrafficServiceWatchManyRequest { keys, ..Default::default() };
+        let reply = client.watch_many(request).await.unwrap().into_inner().message().await.unwrap().unwrap();
+        replies.insert("WatchMany", entries(reply.entries));
         replies
     });
     served.assert_right(&json!(replies));

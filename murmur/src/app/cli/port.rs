@@ -60,14 +60,18 @@ pub(in crate::app) struct PortLimitArgs {
     /// Calls that are answered at the same time; more wait, and are refused at their deadline
     #[arg(long, env = "MURMUR_MAX_CALLS", default_value_t = Limits::default().calls, value_name = "N", value_parser = at_least_one)]
     max_calls: usize,
+    /// Keys that are watched at a time, each as often as streams watch it; more are refused
+    #[arg(long, env = "MURMUR_MAX_WATCHED", default_value_t = Limits::default().watched, value_name = "N", value_parser = at_least_one)]
+    max_watched: usize,
 }
 
 impl PortLimitArgs {
     pub(in crate::app) fn limits(self) -> Limits {
         let Self { max_request: ByteSize(request), max_headers: ByteSize(headers), .. } = self;
-        let Self { max_streams: streams, max_connections: connections, max_calls: calls, .. } = self;
+        let Self { max_streams: streams, max_connections: connections, max_calls: calls, max_watched: watched, .. } =
+            self;
         // Frames say a length of four bytes.
-        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls }
+        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls, watched }
     }
 }
 

@@ -68,16 +68,22 @@ fn limits_of_a_port_are_flags() {
     let (plain, default) = (parse(&[]), Limits::default());
     assert_eq!(format!("{:?}", plain.limits.limits()), format!("{default:?}"));
     assert_eq!((plain.compress, plain.cors_origin.len()), (Compress::default(), 0));
-    let limits =
-        ["--max-request=2MiB", "--max-headers=9KiB", "--max-streams=3", "--max-connections=4", "--max-calls=5"];
+    let limits = [
+        "--max-request=2MiB",
+        "--max-headers=9KiB",
+        "--max-streams=3",
+        "--max-connections=4",
+        "--max-calls=5",
+        "--max-watched=6",
+    ];
     let given = parse(&limits).limits.limits();
-    let want = Limits { request: 2 << 20, headers: 9 << 10, streams: 3, connections: 4, calls: 5 };
+    let want = Limits { request: 2 << 20, headers: 9 << 10, streams: 3, connections: 4, calls: 5, watched: 6 };
     assert_eq!(format!("{given:?}"), format!("{want:?}"));
     assert_eq!(parse(&["--compress=off"]).compress, Compress::Off);
     assert_eq!(parse(&["--compress=64KiB"]).compress, Compress::From(64 << 10));
     let origins = parse(&["--cors-origin=https://a,http://b:81"]).cors_origin;
     assert_eq!(origins, ["https://a", "http://b:81"].map(|origin| origin.parse().unwrap()));
-    for wrong in ["--compress=on", "--cors-origin=*", "--max-calls=0", "--max-streams=0"] {
+    for wrong in ["--compress=on", "--cors-origin=*", "--max-calls=0", "--max-streams=0", "--max-watched=0"] {
         assert!(Cli::try_parse_from(["shop", "serve", "--store=s", wrong]).is_err(), "{wrong}");
     }
 }

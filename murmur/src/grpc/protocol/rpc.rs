@@ -212,13 +212,18 @@ pub(in crate::grpc) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Resu
 
 /// Write a reply message, if it is not too large.
 pub(in crate::grpc) fn encode(message: &impl prost::Message) -> Result<Vec<u8>, Status> {
-    let length = message.encoded_len();
+    check_length(message.encoded_len())?;
+    Ok(message.encode_to_vec())
+}
+
+/// Refuse to send a reply message of so many bytes, if it is too large.
+pub(in crate::grpc) fn check_length(length: usize) -> Result<(), Status> {
     if length > MAX_REPLY {
         return Err(Reason::REPLY_TOO_LARGE.status(format!(
             "the reply has {length} bytes, and at most {MAX_REPLY} are possible; ask for fewer keys or a longer step"
         )));
     }
-    Ok(message.encode_to_vec())
+    Ok(())
 }
 
 #[cfg(test)]

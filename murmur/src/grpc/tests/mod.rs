@@ -39,7 +39,7 @@ use crate::query::Reader;
 use crate::query::tests::Standing;
 use crate::query::tests::hooked::{Hook, Hooked};
 use crate::source::{Offset, PartitionId};
-use crate::store::{Applied, MemoryStore, Outcome, Store, Table, TileId, Write};
+use crate::store::{Applied, MemoryStore, Outcome, Store, Table, TileId, Touched, Write};
 use crate::time::{Span, Timestamp, Window};
 use crate::{Error, ErrorKind};
 
@@ -223,6 +223,8 @@ impl Moody {
 pub(crate) struct World {
     pub(super) store: Arc<Hooked<Moody>>,
     pub(super) moody: Arc<Moody>,
+    /// Told of what is written below.
+    pub(super) touched: Touched,
 }
 
 pub(super) fn now() -> Timestamp {
@@ -250,7 +252,8 @@ fn text_of(key: &impl Key) -> Arc<str> {
 impl World {
     pub(super) fn new() -> Self {
         let moody = Arc::new(Moody { mood: watch::Sender::new(Mood::Fine), reads: watch::Sender::new(0) });
-        Self { store: Arc::new(Hooked { inner: Arc::new(MemoryStore::new()), hook: moody.clone() }), moody }
+        let store = Arc::new(Hooked { inner: Arc::new(MemoryStore::new()), hook: moody.clone() });
+        Self { store, moody, touched: Touched::new() }
     }
 
     /// Count so many more at this time.
@@ -272,9 +275,14 @@ impl World {
 
     /// Note a text; `version` goes up.
     pub(super) async fn note(&self, key: &NoteKey, version: u64, text: &str) {
+        self.put_note(key, version, envelope::seal(&Text(text.into())).into()).await;
+    }
+
+    /// The same of bytes that need not be a text.
+    pub(super) async fn put_note(&self, key: &NoteKey, version: u64, bytes: bytes::Bytes) {
         let (tile, slot) = Notes::tiling().locate(Timestamp::EPOCH);
         let id = TileId { key: text_of(key), tile, part: Some(PartitionId::new("p")) };
-        let values = vec![(slot, envelope::seal(&Text(text.into())).into())];
+        let values = vec![(slot, bytes)];
         self.write(
             "notes",
             Write::Put { id, values, first: Offset::ZERO, last: Offset::from_u64(version), expires: None },
@@ -283,7 +291,8 @@ impl World {
     }
 
     async fn write(&self, pipeline: &str, write: Write) {
-        let outcomes = self.store.write(&Table::new(pipeline, 1), &[write]).await;
+        let store = self.touched.store(self.store.clone());
+        let outcomes = store.write(&Table::new(pipeline, 1), &[write]).await;
         assert_eq!(outcomes.into_iter().next().unwrap().unwrap(), Outcome::Applied);
     }
 
@@ -318,7 +327,11 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn start(builder: ServerBuilder) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), builder).await
+    }
+
+    pub(super) async fn start_at(address: SocketAddr, builder: ServerBuilder) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(builder.serve(listener, async move { drop(stopped.await) }));

@@ -104,6 +104,11 @@ func main() {
 		watched = must(reply, err)
 		break
 	}
+	var set *pb.PageTrafficServiceWatchManyResponse
+	for reply, err := range asking.WatchMany(ctx, pages, 0) {
+		set = must(reply, err)
+		break
+	}
 	presence := map[string]string{}
 	for name, of := range q.Presence {
 		of := must(asking.Range(ctx, &client.PageTrafficKey{PageId: of.Page}, time.Unix(of.Start, 0), time.Unix(of.End, 0)))
@@ -123,6 +128,7 @@ func main() {
 			"GetRangeMany":  entries(must(asking.RangeMany(ctx, pages, start, end))),
 			"Series":        plain(must(asking.Series(ctx, key, start, end, step))),
 			"Watch":         plain(watched),
+			"WatchMany":     entries(set.GetEntries()),
 		},
 		"today": []json.RawMessage{
 			plain(must(asking.Calendar(ctx, key, today, end))),

@@ -93,7 +93,8 @@ final class Ask {
     var explain = ReadOptions.newBuilder().setExplain(true).build();
     try (var client = builder.build();
         var explaining = PageTrafficClient.builder(arguments[0]).timeout(PATIENCE).options(explain).build();
-        var watching = client.watch(key, null)) {
+        var watching = client.watch(key, null);
+        var many = client.watchMany(pages, null)) {
       Map<String, Object> replies = new LinkedHashMap<>();
       replies.put("Get", plain(client.get(key)));
       replies.put("GetMany", entries(client.getMany(pages)));
@@ -103,6 +104,7 @@ final class Ask {
       replies.put("GetRangeMany", entries(client.rangeMany(pages, start, end)));
       replies.put("Series", plain(client.series(key, start, end, step)));
       replies.put("Watch", plain(watching.next()));
+      replies.put("WatchMany", entries(many.next().getEntriesList()));
       Map<String, String> presence = new LinkedHashMap<>();
       for (var of : question.get("presence").getAsJsonObject().entrySet()) {
         JsonObject asked = of.getValue().getAsJsonObject();

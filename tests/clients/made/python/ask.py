@@ -58,7 +58,7 @@ def entries(entries):
 
 
 with PageTrafficClient(url, timeout=patience) as client:
-    watch = client.watch(key, timeout=patience)
+    watch, many = client.watch(key, timeout=patience), client.watch_many(keys, timeout=patience)
     answers = {
         "replies": {
             "Get": plain(client.get(key)),
@@ -69,6 +69,7 @@ with PageTrafficClient(url, timeout=patience) as client:
             "GetRangeMany": entries(client.range_many(keys, start, end)),
             "Series": plain(client.series(key, start, end=end, step=step)),
             "Watch": plain(next(watch)),
+            "WatchMany": entries(next(many).entries),
         },
         "today": [
             plain(client.calendar(key, today, end=end)),
@@ -94,4 +95,5 @@ with PageTrafficClient(url, timeout=patience) as client:
         ),
     }
     watch.cancel()
+    many.cancel()
 print(json.dumps(answers))

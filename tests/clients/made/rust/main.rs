@@ -93,6 +93,7 @@ async fn main() -> Result<()> {
     let series = client.series(first(), start, Some(end), Some(step)).await?;
     let points = series.points.into_iter().map(|point| plain(point.present, point.value));
     let watched = client.watch(first(), None).await?.message().await?.ok_or("the stream ended")?;
+    let set = client.watch_many(pages.clone(), None).await?.message().await?.ok_or("the stream ended")?;
     let calendar = client.calendar(first(), today(), Some(end)).await?;
     let many = client.calendar_many(pages.clone(), today(), Some(end)).await?.swap_remove(0);
     let days = CalendarStep { days: 1, ..Default::default() };
@@ -117,6 +118,7 @@ async fn main() -> Result<()> {
             "GetRangeMany": entries(client.range_many(pages.clone(), start, end).await?),
             "Series": { "points": points.collect::<Vec<_>>() },
             "Watch": plain(watched.present, watched.value),
+            "WatchMany": entries(set.entries),
         },
         "today": [plain(calendar.present, calendar.value), plain(many.present, many.value), plain(day.present, day.value)],
         "edges": entries(client.get_many(keys(&question["edges"])).await?),

@@ -43,6 +43,8 @@ if (asked === "one") {
   const stop = new AbortController();
   const watch = client.watch(key, { signal: stop.signal });
   const first = await watch.next();
+  const watchMany = client.watchMany(keys, { signal: stop.signal });
+  const set = await watchMany.next();
   const presence = async ({ page, start, end }) => {
     const reply = await client.range({ pageId: page }, new Date(start * 1000), new Date(end * 1000));
     return `PRESENCE_${made.murmur.Presence[reply.answer.presence]}`;
@@ -57,6 +59,7 @@ if (asked === "one") {
       GetRangeMany: entries(await client.rangeMany(keys, start, end)),
       Series: plain(await client.series(key, start, { end, step: { seconds: question.step } })),
       Watch: plain(first.value),
+      WatchMany: entries(set.value.entries),
     },
     today: [
       plain(await client.calendar(key, today, { end })),
@@ -74,5 +77,6 @@ if (asked === "one") {
   };
   stop.abort();
   await watch.return();
+  await watchMany.return();
   console.log(JSON.stringify(answers));
 }

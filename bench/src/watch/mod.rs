@@ -1,0 +1,82 @@
+//! Streams of `Watch`: what each takes of a server, and how long after a write its watchers have the new value.
+//!
+//! The server is a process of its own, which writes too, as a worker in the same process does: CPU time and memory are
+//! of that process alone. The value of a page *is* the time at which it was written, so that a reader needs nothing else
+//! to know how old it is, and what each has at the end is compared with what was written last.
+
+mod readers;
+mod server;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::measurement::Measurement;
+use crate::resources::Used;
+use readers::Readers;
+use server::Server;
+
+pub(crate) use server::be_child;
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Streams of quick readers.
+const STREAMS: usize = 10_000;
+/// Streams of one connection; the server allows 256.
+const OF_CONNECTION: usize = 250;
+/// Streams of readers that have stopped, beside them.
+const STALLED: usize = 100;
+/// Changes a second.
+const RATE: u64 = 1_000;
+
+/// Alone, and with readers beside that have stopped reading.
+pub(crate) fn measure(changes: Option<u64>, keys: Option<u64>, report: &mut dyn FnMut(Measurement)) -> Result<()> {
+    for (variant, stalled) in [("streams", 0), ("stalled", STALLED)] {
+        report(run(variant, STREAMS, stalled, changes.unwrap_or(20_000), keys.unwrap_or(1_000))?);
+    }
+    Ok(())
+}
+
+fn run(variant: &str, streams: usize, stalled: usize, changes: u64, keys: u64) -> Result<Measurement> {
+    let mut server = Server::start(keys, changes)?;
+    let mut quick = Readers::connect(&server.url, streams, keys)?;
+    let with_streams = server.resident()?;
+    // Nobody reads for them before the end.
+    let late = Readers::connect(&server.url, stalled, keys)?;
+    let empty = server.empty_kib;
+    let written = server.write(|ended| quick.read(ended))?;
+    let wanted = written.pages;
+    let (delays, quick_right) = quick.end(&wanted)?;
+    let (_, late_right) = late.end(&wanted)?;
+    let mut more = Map::new();
+    let mut say = |name: &str, value: f64| {
+        more.insert(name.into(), Value::from((value * 1_000.0).round() / 1_000.0));
+    };
+    say("streams", streams as f64);
+    say("keys", keys as f64);
+    say("kib_per_stream", with_streams.saturating_sub(empty) as f64 / streams as f64);
+    say("server_mib", written.resident_kib as f64 / 1_024.0);
+    say("received", delays.len() as f64);
+    say("delay_ms_p50", percentile(&delays, 0.5));
+    say("delay_ms_p99", percentile(&delays, 0.99));
+    let used = Used { wall_s: written.wall_s, cpu_s: written.cpu_s, user_s: f64::NAN };
+    let exact = quick_right && late_right && !delays.is_empty();
+    Ok(Measurement { name: "watch", variant: variant.into(), events: changes, used, exact, ratio: None, more })
+}
+
+/// In milliseconds, of sorted delays.
+fn percentile(sorted: &[Duration], share: f64) -> f64 {
+    let at = (sorted.len() as f64 * share) as usize;
+    sorted.get(at.min(sorted.len().saturating_sub(1))).map_or(f64::NAN, |delay| delay.as_secs_f64() * 1e3)
+}
+
+/// The page of a reader, and of a write.
+fn page(at: u64, keys: u64) -> String {
+    format!("page-{:08}", at % keys)
+}
+
+/// Now, in microseconds since 1970, which two processes of a machine agree on.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as u64)
+}

@@ -1,0 +1,181 @@
+//! Who watches what, and the task that looks for all of them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::{Instant, MissedTickBehavior};
+use tonic::Status;
+
+use super::super::refusal::Reason;
+use super::super::status;
+use super::look::look;
+use super::state::{Entry, State};
+use super::{How, Shared};
+use crate::pipeline::Pipeline;
+use crate::query::{self, Reader};
+use crate::store::Listen;
+
+/// Calls of the store under way at a time, for all that is watched of a pipeline.
+const AT_ONCE: usize = 4;
+
+/// All streams that watch keys of a pipeline.
+pub(in crate::grpc) struct Hub<P: Pipeline> {
+    shared: Shared,
+    state: Mutex<State<P>>,
+    /// Something is due, or nobody watches any more.
+    wake: Notify,
+}
+
+impl<P: Pipeline> Hub<P> {
+    pub(in crate::grpc) fn new(reader: &Reader<P>, shared: Shared) -> Arc<Self> {
+        let hub = Arc::new(Self { shared, state: Mutex::default(), wake: Notify::new() });
+        if let Some(touched) = &hub.shared.watching.told {
+            let listener: Arc<dyn Listen> = hub.clone();
+            touched.tell(reader.table(), Arc::downgrade(&listener));
+        }
+        hub
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<P>> {
+        // Whoever panics under the lock can at most leave an entry that nobody looks at.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watch these keys, which may repeat.
+    pub(super) fn subscribe(self: &Arc<Self>, how: How<P>, keys: Vec<P::Key>) -> Result<Subscription<P>, Status> {
+        let texts = keys.iter().map(query::encode).collect::<crate::Result<Vec<_>>>().map_err(|e| status::of(&e))?;
+        let place = u32::try_from(keys.len())
+            .ok()
+            .and_then(|keys| self.shared.places.clone().try_acquire_many_owned(keys).ok());
+        let place = place.ok_or_else(|| {
+            let most = self.shared.most;
+            Reason::WATCHED_EXHAUSTED.status(format!(
+                "the server watches {most} keys at most, each as often as streams watch it, and there is no room for {} \
+                 more; watch fewer keys or end other streams, or have `--max-watched` raised",
+                keys.len()
+            ))
+        })?;
+        let (how, stream) = (Arc::new(how), Arc::new(Notify::new()));
+        let mut state = self.state();
+        let (number, since) = state.begin();
+        let keys = keys.into_iter().zip(texts);
+        let entries = keys.map(|key| state.join(key, &how, number, &stream)).collect();
+        if state.task.is_none() {
+            state.tasks += 1;
+            let task = state.tasks;
+            state.task = Some(task);
+            tokio::spawn(Task { hub: self.clone(), number: task }.run());
+        }
+        drop(state);
+        self.wake.notify_one();
+        Ok(Subscription { hub: self.clone(), number, since, entries, stream, _place: place })
+    }
+
+    /// How many keys and questions are watched.
+    #[cfg(test)]
+    pub(in crate::grpc) fn len(&self) -> usize {
+        self.state().len()
+    }
+
+    /// Whether a task looks.
+    #[cfg(test)]
+    pub(in crate::grpc) fn is_looking(&self) -> bool {
+        self.state().task.is_some()
+    }
+}
+
+impl<P: Pipeline> Listen for Hub<P> {
+    fn touched(&self, keys: &BTreeSet<&str>) {
+        let mut state = self.state();
+        if state.is_empty() {
+            return;
+        }
+        let watched = keys.iter().filter(|key| state.touch(key)).count();
+        drop(state);
+        if watched > 0 {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// What a stream watches, until it is dropped.
+pub(super) struct Subscription<P: Pipeline> {
+    hub: Arc<Hub<P>>,
+    number: u64,
+    /// What looks up to this one have found is from before.
+    pub(super) since: u64,
+    /// In the order of the keys.
+    pub(super) entries: Vec<Arc<Entry<P>>>,
+    /// Woken when there is something new of any of them.
+    pub(super) stream: Arc<Notify>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<P: Pipeline> Drop for Subscription<P> {
+    fn drop(&mut self) {
+        let mut state = self.hub.state();
+        self.entries.iter().for_each(|entry| state.leave(entry, self.number));
+        let is_last = state.is_empty();
+        drop(state);
+        if is_last {
+            self.hub.wake.notify_one();
+        }
+    }
+}
+
+/// Looks as long as anybody watches.
+struct Task<P: Pipeline> {
+    hub: Arc<Hub<P>>,
+    number: u64,
+}
+
+impl<P: Pipeline> Task<P> {
+    async fn run(self) {
+        let hub = &*self.hub;
+        // Longer than the clock goes is never.
+        let every = hub.shared.watching.every.min(Duration::from_secs(30 * 365 * 86_400));
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut drain = hub.shared.drain.clone();
+        let mut looks = FuturesUnordered::new();
+        loop {
+            while looks.len() < AT_ONCE {
+                let Some(batch) = hub.state().take() else { break };
+                looks.push(look(batch));
+            }
+            if self.is_over() {
+                return;
+            }
+            tokio::select! {
+                Some(found) = looks.next() => hub.state().found(found.into_iter()),
+                () = hub.wake.notified() => {}
+                _ = ticks.tick() => hub.state().touch_all(),
+                () = drain.stopping() => return,
+            }
+        }
+    }
+
+    /// Whether nobody watches any more. Who comes after that needs another task.
+    fn is_over(&self) -> bool {
+        let mut state = self.hub.state();
+        let is_over = state.is_empty();
+        if is_over {
+            state.task = None;
+        }
+        is_over
+    }
+}
+
+impl<P: Pipeline> Drop for Task<P> {
+    /// Streams do not wait for a task that is gone: the server stops, or the task broke down.
+    fn drop(&mut self) {
+        let mut state = self.hub.state();
+        if state.task == Some(self.number) {
+            state.task = None;
+            state.end(&Reason::SHUTTING_DOWN.status("this server does not watch keys any more; call again"));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The values of keys now, and again whenever they change.
+//!
+//! ```text
+//! stream --+                      +-- due: by the interval, by a write, by a new stream
+//! stream --+--> entry (key, how) -+
+//! stream --+      newest reply    +-- looked at with the others that are due, up to 1,000 keys a call
+//! ```
+//!
+//! - Streams that ask the same of the same key share an [entry](hub): one look at the store serves them all, and one
+//!   encoded reply.
+//! - An entry keeps the newest reply only. A stream takes it when its reader has room, and misses those between: nothing is
+//!   kept for a reader that is slow, and nobody waits for one that has stopped.
+//! - A look that finds the same value, presence and [problem](crate::query::Answer::problem) sends nothing.
+//! - A look that fails ends the streams of its own entry, see [`look`]. Those that come after begin with a new one.
+//! - Nothing runs while nobody watches, and nothing is left behind by the last stream.
+
+mod how;
+mod hub;
+mod look;
+mod replies;
+mod resume;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+pub(super) use how::How;
+pub(super) use hub::Hub;
+pub(super) use replies::{of_many, of_one};
+
+use super::limits::{Limits, places};
+use super::router::Drain;
+use crate::store::Touched;
+
+/// When watched keys are looked at again.
+#[derive(Debug, Clone)]
+pub struct Watching {
+    every: Duration,
+    told: Option<Touched>,
+}
+
+impl Default for Watching {
+    /// Every second.
+    fn default() -> Self {
+        Self::every(Duration::from_secs(1))
+    }
+}
+
+impl Watching {
+    /// Look at intervals of this length.
+    pub fn every(every: Duration) -> Self {
+        Self { every, told: None }
+    }
+
+    /// Look at a key also when it was written by a worker in the same process. The intervals stay: other processes write
+    /// too, windows move with time, and a read that was under way already may have passed by the write.
+    #[must_use]
+    pub fn told_by(mut self, touched: &Touched) -> Self {
+        self.told = Some(touched.clone());
+        self
+    }
+}
+
+/// What the pipelines of a server have in common for watching.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) watching: Watching,
+    /// For watched keys, each as often as streams watch it.
+    places: Arc<Semaphore>,
+    most: usize,
+    pub(super) drain: Drain,
+}
+
+impl Shared {
+    pub(super) fn new(watching: Watching, limits: &Limits, drain: Drain) -> Self {
+        Self { watching, places: places(limits.watched), most: limits.watched, drain }
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a stream stands, for whoever resumes it.
+//!
+//! ```text
+//! 1 byte   version
+//! 8 bytes  digest of what was sent last, for each key in their order; see `How::digest`
+//! ```
+//!
+//! It says what its holder has, as an entity tag of HTTP does, and is nobody's secret. What is not known by it is sent: a
+//! token of another request, of another version, or of nothing at all is one that knows nothing, and never an error.
+
+use std::collections::HashSet;
+
+const VERSION: u8 = 1;
+const DIGEST: usize = size_of::<u64>();
+
+/// Bytes of the token of so many keys.
+pub(super) fn length(keys: usize) -> usize {
+    1 + keys * DIGEST
+}
+
+/// The token of what was sent.
+pub(super) fn write(sent: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+    out.push(VERSION);
+    sent.for_each(|digest| out.extend_from_slice(&digest.to_be_bytes()));
+}
+
+/// What the holder of a token has.
+pub(super) fn read(token: &[u8]) -> HashSet<u64> {
+    match token.split_first() {
+        Some((&VERSION, digests)) => {
+            digests.as_chunks::<DIGEST>().0.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect()
+        }
+        _ => HashSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_says_what_its_holder_has_and_anything_else_says_nothing() {
+        let mut token = Vec::new();
+        write([7, u64::MAX, 7].into_iter(), &mut token);
+        assert_eq!(token.len(), length(3));
+        assert_eq!(read(&token), HashSet::from([7, u64::MAX]));
+        // Cut off: what is whole counts.
+        assert_eq!(read(&token[..10]), HashSet::from([7]));
+        token[0] = 2;
+        for unknown in [&token[..], b"", b"\x01", b"garbage of any length at all"] {
+            assert_eq!(read(unknown), HashSet::new(), "{unknown:?}");
+        }
+    }
+}
