@@ -69,12 +69,6 @@ impl<P: Pipeline> Handler<P> {
         Self { name: service_name(&P::SPEC), reader, hub }
     }
 
-    /// What is watched.
-    #[cfg(test)]
-    pub(super) fn hub(&self) -> &Arc<Hub<P>> {
-        &self.hub
-    }
-
     async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
         match METHODS.get(at).map(|method| &*method.name) {
             Some("Get") => {

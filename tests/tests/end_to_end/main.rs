@@ -32,4 +32,5 @@ mod store_dynamodb;
 mod table_settings;
 mod thirty_days;
 mod tls;
+mod watching;
 mod workers;

@@ -39,7 +39,7 @@ use crate::query::Reader;
 use crate::query::tests::Standing;
 use crate::query::tests::hooked::{Hook, Hooked};
 use crate::source::{Offset, PartitionId};
-use crate::store::{Applied, MemoryStore, Outcome, Store, Table, TileId, Touched, Write};
+use crate::store::{Applied, MemoryStore, Outcome, Table, TileId, Touched, Write};
 use crate::time::{Span, Timestamp, Window};
 use crate::{Error, ErrorKind};
 

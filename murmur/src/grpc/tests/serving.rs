@@ -68,7 +68,7 @@ async fn reflection_lists_the_services_and_describes_them_in_both_versions() {
             let file: prost_types::FileDescriptorProto =
                 prost::Message::decode(&*files.file_descriptor_proto[0]).unwrap();
             assert_eq!(file.name(), "test.proto");
-            assert_eq!(file.service[0].method.len(), 9);
+            assert_eq!(file.service[0].method.len(), 10);
         }};
     }
     reflect!(v1);
