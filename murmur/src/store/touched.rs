@@ -19,6 +19,9 @@ pub struct Touched(Arc<RwLock<HashMap<Table, Vec<Weak<dyn Listen>>>>>);
 
 /// Wants to know which keys of a table are written.
 pub(crate) trait Listen: Send + Sync {
+    /// Whether there is anybody to tell.
+    fn is_listening(&self) -> bool;
+
     /// These were written just now. Called between two writes of a worker, so it must not take long.
     fn touched(&self, keys: &BTreeSet<&str>);
 }
@@ -51,7 +54,8 @@ impl Touched {
     fn wrote(&self, table: &Table, writes: &[Write], outcomes: &[Result<Outcome>]) {
         let listeners: Vec<Arc<dyn Listen>> = {
             let listeners = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            listeners.get(table).into_iter().flatten().filter_map(Weak::upgrade).collect()
+            let known = listeners.get(table).into_iter().flatten().filter_map(Weak::upgrade);
+            known.filter(|listener| listener.is_listening()).collect()
         };
         if listeners.is_empty() {
             return;

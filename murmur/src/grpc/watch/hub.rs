@@ -88,11 +88,12 @@ impl<P: Pipeline> Hub<P> {
 }
 
 impl<P: Pipeline> Listen for Hub<P> {
+    fn is_listening(&self) -> bool {
+        !self.state().is_empty()
+    }
+
     fn touched(&self, keys: &BTreeSet<&str>) {
         let mut state = self.state();
-        if state.is_empty() {
-            return;
-        }
         let watched = keys.iter().filter(|key| state.touch(key)).count();
         drop(state);
         if watched > 0 {

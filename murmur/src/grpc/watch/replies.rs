@@ -1,5 +1,6 @@
 //! From what is watched to the replies of a stream.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
@@ -51,9 +52,10 @@ fn replies<P: Pipeline>(
     token: &[u8],
     reply: impl Fn(&Watcher<P>) -> Option<Reply> + Send + Copy + 'static,
 ) -> Result<BoxStream<'static, Reply>, Status> {
+    let held = resume::read(token, how.reader.bounds().keys);
     let subscription = hub.subscribe(how, keys)?;
     let sent = vec![None; subscription.entries.len()];
-    let watcher = Watcher { subscription, held: resume::read(token), sent, changed: Vec::new() };
+    let watcher = Watcher { subscription, held, sent, changed: Vec::new() };
     let replies = stream::unfold(Some(watcher), move |watcher| async move {
         let mut watcher = watcher?;
         let made = match watcher.next().await {
@@ -71,7 +73,7 @@ fn replies<P: Pipeline>(
 struct Watcher<P: Pipeline> {
     subscription: Subscription<P>,
     /// What the watcher had before the stream began.
-    held: std::collections::HashSet<u64>,
+    held: HashSet<u64>,
     /// The digest of what was sent last, of each key in their order.
     sent: Vec<Option<u64>>,
     /// Which of them the next reply tells of.
@@ -113,7 +115,7 @@ impl<P: Pipeline> Watcher<P> {
             *sent = digest;
         }
         // From here on what was sent is what counts.
-        self.held = std::collections::HashSet::new();
+        self.held = HashSet::new();
         Ok(true)
     }
 

@@ -24,14 +24,11 @@ pub(super) fn write(sent: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
     sent.for_each(|digest| out.extend_from_slice(&digest.to_be_bytes()));
 }
 
-/// What the holder of a token has.
-pub(super) fn read(token: &[u8]) -> HashSet<u64> {
-    match token.split_first() {
-        Some((&VERSION, digests)) => {
-            digests.as_chunks::<DIGEST>().0.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect()
-        }
-        _ => HashSet::new(),
-    }
+/// What the holder of a token has, of so many keys at most.
+pub(super) fn read(token: &[u8], most: usize) -> HashSet<u64> {
+    let Some((&VERSION, digests)) = token.split_first() else { return HashSet::new() };
+    let (digests, _) = digests.as_chunks::<DIGEST>();
+    digests.iter().take(most).map(|digest| u64::from_be_bytes(*digest)).collect()
 }
 
 #[cfg(test)]
@@ -43,12 +40,14 @@ mod tests {
         let mut token = Vec::new();
         write([7, u64::MAX, 7].into_iter(), &mut token);
         assert_eq!(token.len(), length(3));
-        assert_eq!(read(&token), HashSet::from([7, u64::MAX]));
+        assert_eq!(read(&token, 3), HashSet::from([7, u64::MAX]));
+        // Nobody holds more than can be asked for.
+        assert_eq!(read(&token, 1), HashSet::from([7]));
         // Cut off: what is whole counts.
-        assert_eq!(read(&token[..10]), HashSet::from([7]));
+        assert_eq!(read(&token[..10], 3), HashSet::from([7]));
         token[0] = 2;
         for unknown in [&token[..], b"", b"\x01", b"garbage of any length at all"] {
-            assert_eq!(read(unknown), HashSet::new(), "{unknown:?}");
+            assert_eq!(read(unknown, 3), HashSet::new(), "{unknown:?}");
         }
     }
 }
