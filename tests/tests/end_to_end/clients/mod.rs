@@ -1,5 +1,6 @@
 //! The packages that `cargo murmur clients` makes, built by the tools of their languages, ask the running example.
 
+mod browser;
 mod go;
 mod java;
 mod pretend;
@@ -58,8 +59,12 @@ fn question(served: &Served) -> String {
 
 /// Ask the example by a client, `ask` with a URL and a question, and check what it says.
 fn assert_answers(ask: impl Fn(&str, &str) -> Value) {
-    let served = served();
-    let answers = ask(&served.server.url(), &question(&served));
+    assert_answers_of(&served(), ask);
+}
+
+/// The same of a server of one's own.
+fn assert_answers_of(served: &Served, ask: impl Fn(&str, &str) -> Value) {
+    let answers = ask(&served.server.url(), &question(served));
     served.assert_right(&answers["replies"]);
 
     let midnight = jiff::Timestamp::from_second(served.end).unwrap().in_tz(ZONE).unwrap().start_of_day().unwrap();

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::{assert_answers, assert_one_call, made};
 
-/// The client, built as npm does it, with a program in its folder that asks by it.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// The folder of the client, built as npm does it, with what asks by it.
+pub(super) fn built() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
         let package = made("typescript");
         let modules = package.join("node_modules");
         if !modules.exists() {
@@ -20,14 +20,15 @@ fn program() -> &'static Path {
         let output = output.unwrap_or_else(|error| panic!("`npm` is missing on this machine: {error}"));
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-        let program = package.join("ask.mjs");
-        std::fs::copy(workspace().join("tests/clients/made/typescript/ask.mjs"), &program).unwrap();
-        program
+        for file in ["asking.mjs", "ask.mjs", "page.mjs"] {
+            std::fs::copy(workspace().join("tests/clients/made/typescript").join(file), package.join(file)).unwrap();
+        }
+        package
     })
 }
 
 fn ask(url: &str, question: &str) -> Value {
-    process::json("node", &[program().to_str().unwrap(), url, question])
+    process::json("node", &[built().join("ask.mjs").to_str().unwrap(), url, question])
 }
 
 #[test]
