@@ -27,6 +27,7 @@ mod text;
 mod tests;
 
 use crate::diff::Review;
+use crate::fingerprint;
 use crate::lock::Lock;
 use crate::names;
 
@@ -76,7 +77,7 @@ pub fn outputs(review: &Review, crate_name: &str) -> Vec<Output> {
         json(CLOUDFORMATION.into(), tables::cloudformation(schema));
     }
     if !schema.services.is_empty() {
-        json(OPENAPI.into(), openapi::document(&files, crate_name));
+        json(OPENAPI.into(), openapi::document(&files, crate_name, &contract(&served(review))));
     }
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
@@ -117,6 +118,17 @@ pub fn served(review: &Review) -> Vec<(String, Vec<String>)> {
     let Review { schema, lock, .. } = review;
     let full = |name: &str| format!("{}.{name}", schema.package);
     lock.services.iter().map(|(name, service)| (full(name), service.serves.clone())).collect()
+}
+
+/// What the clients of a package rely on: the revision of Murmur's own messages, and the fingerprint of its service, or one of those
+/// of all.
+fn contract(served: &[(String, Vec<String>)]) -> String {
+    let present = |(_, fingerprints): &(String, Vec<String>)| fingerprints.last().cloned().unwrap_or_default();
+    let all: Vec<String> = served.iter().map(present).collect();
+    match &*all {
+        [one] => format!("{REVISION}-{one}"),
+        _ => format!("{REVISION}-{:016x}", fingerprint::hash(&all.join("\n"))),
+    }
 }
 
 fn files(review: &Review, crate_name: &str) -> Vec<file::File> {

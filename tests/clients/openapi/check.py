@@ -2,7 +2,10 @@
 
     check.py DOCUMENT...                  each is a document by the specification
     check.py --answers DOCUMENT FILE      FILE has JSON lines {"path", "verb", "request", "status", "kind", "body"}; each
-                                          must be a request and an answer that the document describes
+                                          must be a request and an answer that the document describes. {"schema", "body"}
+                                          is a part of an answer that has to be as this schema says
+
+What an answer has and its schema does not name is wrong here, though a document leaves servers the room to add something.
 
 Prints a line for all that is wrong, and ends with 1 then.
 """
@@ -25,15 +28,28 @@ def resolve(document, value):
     return value
 
 
+def closed(value):
+    if isinstance(value, list):
+        return [closed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {name: closed(item) for name, item in value.items()}
+    if isinstance(value.get("properties"), dict) and value.get("type") == "object":
+        value.setdefault("additionalProperties", False)
+    return value
+
+
 def check(document, schema, instance, what):
     # References are looked up from the root, so the schemas lie where the document has them.
-    whole = {**schema, "components": document["components"]}
+    whole = closed({**schema, "components": document["components"]})
     validator = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for error in validator.iter_errors(instance):
         wrong.append(f"{what}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
 
 
 def check_answer(document, answer):
+    if "schema" in answer:
+        return check(document, {"$ref": f"#/components/schemas/{answer['schema']}"}, answer["body"], answer["schema"])
     path, verb, status = answer["path"], answer["verb"], str(answer["status"])
     what = f"{verb} {path} {status}"
     operation = document["paths"].get(path, {}).get(verb)

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::page_views::Stream;
 
-const TOKEN: &str = "5d0c1f7e-example-token";
+pub(crate) const TOKEN: &str = "5d0c1f7e-example-token";
 
 /// A store, and a server of it that knows its callers.
 struct Place {
@@ -76,7 +76,8 @@ fn curl(url: &str, more: &[&str]) -> (String, Value) {
     (status.to_owned(), serde_json::from_str(body).unwrap())
 }
 
-fn hashed(token: &str) -> String {
+/// As a file of access writes a token.
+pub(crate) fn hashed(token: &str) -> String {
     let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use murmur_tests::process::{self, success, target};
-use murmur_tests::{tools, workspace};
+use murmur_tests::{http, tools, workspace};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::foreign_clients::{SERVICE, Served, requests, served};
+use crate::access::{TOKEN, hashed};
+use crate::foreign_clients::{SERVICE, Served, requests, served, stream};
 
 fn checker() -> String {
     workspace().join("tests/clients/openapi/check.py").display().to_string()
@@ -99,6 +101,78 @@ fn check(answers: &[Value], name: &str) -> Result<String, String> {
     if output.status.success() { Ok(said) } else { Err(said) }
 }
 
+/// What a stream has in it, each part with the schema that it is said to have.
+fn watch(request: &Value, more: &[&str], served: &Served) -> Vec<Value> {
+    let frames = stream(&format!("{}/{SERVICE}/Watch", served.server.url()), request, more);
+    let named = |(flags, body)| match flags {
+        0 => json!({ "schema": "page_traffic.v1.PageTrafficServiceWatchResponse", "body": body }),
+        2 => json!({ "schema": "connect.EndOfStream", "body": body }),
+        _ => panic!("a frame has the flags {flags}"),
+    };
+    frames.into_iter().map(named).collect()
+}
+
+#[test]
+fn a_stream_and_its_end_are_as_the_document_says() {
+    let served = served();
+    // The longest part of it is the time that a busy machine takes to begin.
+    let mut answers = watch(&json!({ "key": { "pageId": "/home" } }), &["-H", "connect-timeout-ms: 1500"], &served);
+    let last = answers.last().unwrap();
+    assert_eq!(last["body"]["error"]["code"], "deadline_exceeded", "{answers:?}");
+    answers.extend(watch(&json!({}), &[], &served));
+    let last = answers.last().unwrap();
+    assert_eq!(last["body"]["error"]["details"][0]["debug"]["reason"], "FIELD_MISSING", "{answers:?}");
+    answers.push(call(
+        "post",
+        &format!("/{SERVICE}/Watch"),
+        None,
+        &["-H", "content-type: text/xml", "-d", ""],
+        &served,
+    ));
+    assert_eq!(answers.last().unwrap()["status"], "415");
+    check(&answers, "stream.jsonl").unwrap();
+}
+
+#[test]
+fn those_who_may_not_ask_are_answered_as_the_document_says() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("access.toml");
+    let callers = [("reader", TOKEN, "page_traffic"), ("other", "another-token", "likes")];
+    let callers = callers.map(|(name, token, pipeline)| {
+        format!("[caller.{name}]\ntokens = [\"{}\"]\npipelines = [\"{pipeline}\"]\n", hashed(token))
+    });
+    std::fs::write(&file, format!("calls_per_second = 1\n{}", callers.concat())).unwrap();
+    let served = Served::start(&["--access", file.to_str().unwrap()]);
+    let (path, request) = (format!("/{SERVICE}/Get"), json!({ "key": { "pageId": "/home" } }));
+    let mut answers =
+        vec![call("get", "/", None, &[], &served), post(&path, &request, &served), get(&path, &request, &served)];
+    answers.extend(watch(&request, &[], &served));
+    assert_eq!(answers[3]["body"]["error"]["code"], "unauthenticated", "{answers:?}");
+    let json_kind = "content-type: application/json";
+    let other = ["-H", "authorization: Bearer another-token", "-H", json_kind, "-d", &request.to_string()];
+    answers.push(call("post", &path, Some(&request), &other, &served));
+    answers.extend(["/healthz", "/readyz"].map(|page| call("get", page, None, &[], &served)));
+    let statuses = [0, 1, 2, 4, 5, 6].map(|at: usize| answers[at]["status"].as_str().unwrap_or_default());
+    assert_eq!(statuses, ["401", "401", "401", "403", "200", "200"], "{answers:#?}");
+    // Of two calls within a second one is too many.
+    let bearer = format!("Bearer {TOKEN}");
+    let ask = || http::get_with(&served.server.address, "/", &[("authorization", &bearer)]);
+    let refused = std::iter::repeat_with(ask).find(|(status, _)| *status != 200).unwrap();
+    let body: Value = serde_json::from_str(&refused.1).unwrap();
+    assert_eq!((refused.0, &body["details"][0]["debug"]["reason"]), (429, &json!("RATE_EXCEEDED")));
+    answers.push(json!({ "path": "/", "verb": "get", "status": "429", "kind": "application/json", "body": body }));
+    let long = format!("x-long: {}", "x".repeat(20_000));
+    answers.push(call(
+        "post",
+        &path,
+        Some(&request),
+        &["-H", json_kind, "-H", &long, "-d", &request.to_string()],
+        &served,
+    ));
+    assert_eq!(answers.last().unwrap()["status"], "431", "{answers:#?}");
+    check(&answers, "refused.jsonl").unwrap();
+}
+
 #[test]
 fn answers_of_the_server_are_as_the_document_says() {
     let served = served();
@@ -150,9 +224,12 @@ fn answers_of_the_server_are_as_the_document_says() {
     assert!(wrong[0]["body"]["value"]["views"].is_string(), "{wrong:?}");
     wrong[0]["body"]["value"]["views"] = json!(7);
     wrong[0]["body"]["answer"].as_object_mut().unwrap().remove("presence");
+    wrong[0]["body"]["answer"]["more"] = json!(1);
     wrong[0]["request"]["kee"] = json!(1);
     let said = check(&wrong, "wrong-answers.jsonl").unwrap_err();
-    for part in ["answer: value/views: 7 is not of type 'string'", "'presence' is a required", "('kee' was unexpected)"]
+    let presence = "'presence' is a required";
+    for part in
+        ["value/views: 7 is not of type 'string'", presence, "('kee' was unexpected)", "('more' was unexpected)"]
     {
         assert!(said.contains(part), "{said}");
     }

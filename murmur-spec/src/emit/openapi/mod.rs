@@ -17,8 +17,9 @@ mod schemas;
 use super::Json;
 use super::file::File;
 
-/// The document. Files stand after those they import; the last one is the package's own.
-pub(super) fn document(files: &[File], title: &str) -> Json {
+/// The document. Files stand after those they import; the last one is the package's own. `contract` is another one where
+/// something is that clients rely on.
+pub(super) fn document(files: &[File], title: &str, contract: &str) -> Json {
     let types = schemas::Types::of(files);
     let services: Vec<_> =
         files.iter().rev().flat_map(|file| file.services.iter().map(move |service| (file, service))).collect();
@@ -31,7 +32,7 @@ pub(super) fn document(files: &[File], title: &str) -> Json {
     let tags: Vec<Json> = tags.collect();
     Json::object([
         ("openapi", Json::from("3.1.0")),
-        ("info", info(files, title)),
+        ("info", info(files, title, contract)),
         ("servers", Json::List(vec![server()])),
         // A server on the machine itself asks for none.
         ("security", Json::List(vec![Json::object::<&str>([]), Json::object([("bearer", Json::List(Vec::new()))])])),
@@ -41,9 +42,9 @@ pub(super) fn document(files: &[File], title: &str) -> Json {
     ])
 }
 
-fn info(files: &[File], title: &str) -> Json {
+fn info(files: &[File], title: &str, contract: &str) -> Json {
     let package = files.last().map(|file| file.package.clone()).unwrap_or_default();
-    let version = package.rsplit('.').next().unwrap_or_default().to_owned();
+    let version = format!("{}+{contract}", package.rsplit('.').next().unwrap_or_default());
     let about = format!(
         "The typed query services of the pipelines of `{title}`, in JSON: 64-bit integers are strings, durations are \
          seconds such as `604800s`, bytes are base64, and `NaN`, `Infinity` and `-Infinity` are strings. Fields that are \

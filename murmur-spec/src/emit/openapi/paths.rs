@@ -129,15 +129,17 @@ impl Called<'_> {
         let frame = "stands behind a byte of flags, 0, and its length in four bytes, the highest first";
         let body = framed(format!("The JSON of `{request}`; it {frame}."));
         let reply = framed(format!(
-            "The JSON of one `{response}` after another; each {frame}. The last frame has the flag 2, and says how the \
-             stream ended: `{{}}`, or `{{\"error\": {{\"code\": .., \"message\": ..}}}}`."
+            "The JSON of one `{response}` after another; each {frame}. The last frame has the flag 2, and says how the stream \
+             ended: it is the JSON of `{}`. All that a call with one reply has a status for, such as a caller who is not \
+             known or a store that cannot be reached, is an `error` there, first or after replies.",
+            errors::END
         ));
         let Json::Object(mut body) = body else { unreachable!("it is built as an object") };
         body.push(("required".into(), true.into()));
         let mut operation = self.head("");
         operation.push(("parameters", Json::List(vec![shared(TIMEOUT), shared(CONTRACT)])));
         operation.push(("requestBody", Json::Object(body)));
-        operation.push(("responses", Json::object([("200", reply)].into_iter().chain(errors::of_a_method()))));
+        operation.push(("responses", Json::object([("200", reply)].into_iter().chain(errors::of_a_stream()))));
         Json::object(operation)
     }
 }
@@ -152,6 +154,8 @@ struct Page {
     id: &'static str,
     about: &'static str,
     schema: &'static str,
+    /// Whether it is for everybody, strangers too.
+    open: bool,
     /// What it answers where something is in the way.
     hindered: Option<&'static str>,
 }
@@ -162,14 +166,23 @@ const PAGES: [Page; 3] = [
         id: "listing",
         about: "The pipelines of the server, with the paths of their methods.",
         schema: "murmur.Listing",
+        open: false,
         hindered: None,
     },
-    Page { path: "/healthz", id: "healthz", about: "The process lives.", schema: "murmur.Health", hindered: None },
+    Page {
+        path: "/healthz",
+        id: "healthz",
+        about: "The process lives.",
+        schema: "murmur.Health",
+        open: true,
+        hindered: None,
+    },
     Page {
         path: "/readyz",
         id: "readyz",
         about: "Whether the server serves, with the reasons when it does not.",
         schema: "murmur.Readiness",
+        open: true,
         hindered: Some("It does not serve now."),
     },
 ];
@@ -184,12 +197,13 @@ impl Page {
         };
         let answers = [("200", response("The page."))].into_iter();
         let answers = answers.chain(self.hindered.map(|about| ("503", response(about))));
-        let operation = Json::object([
-            ("operationId", Json::from(self.id)),
-            ("summary", self.about.trim_end_matches('.').into()),
-            ("responses", Json::object(answers)),
-        ]);
-        Json::object([("get", operation)])
+        let mut operation =
+            vec![("operationId", Json::from(self.id)), ("summary", self.about.trim_end_matches('.').into())];
+        if self.open {
+            operation.push(("security", Json::List(Vec::new())));
+        }
+        operation.push(("responses", Json::object(answers.chain(errors::of_a_page(self.open)))));
+        Json::object([("get", Json::object(operation))])
     }
 }
 
