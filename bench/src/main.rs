@@ -14,6 +14,8 @@ mod fold;
 mod kafka;
 mod measurement;
 mod pool;
+#[cfg(feature = "query")]
+mod query;
 mod resources;
 #[cfg(feature = "services")]
 mod rolling;
@@ -39,10 +41,10 @@ use measurement::{Measurement, Output, print};
 struct Arguments {
     /// What to measure.
     name: Name,
-    /// How many events (for `codegen`: how many pipelines; for `dynamodb`: how many writes).
+    /// How many events (for `codegen`: how many pipelines; for `dynamodb`: how many writes; for `query`: how many calls).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
-    /// Only this variant, where a measurement has several (`aggregates`, `kafka`).
+    /// Only this variant, where a measurement has several (`aggregates`, `kafka`, `query`).
     #[arg(long)]
     variant: Option<String>,
     /// How many different keys, or elements (`aggregates`); without it, each variant has its own.
@@ -56,6 +58,10 @@ struct Arguments {
     #[cfg(feature = "services")]
     #[arg(long)]
     roll: Option<rolling::Roll>,
+    /// Bytes that the server keeps of tiles that cannot change any more, as its own option of that name (`query`).
+    #[cfg(feature = "query")]
+    #[arg(long, default_value_t = 64 << 20)]
+    tile_cache: u64,
     /// How to print.
     #[arg(short, long, default_value = "table")]
     output: Output,
@@ -78,6 +84,9 @@ enum Name {
     /// scripts/services.sh.
     #[cfg(feature = "services")]
     Kafka,
+    /// CPU time of the server for each call of the typed service, by gRPC and in JSON, beside a server of tonic that greets.
+    #[cfg(feature = "query")]
+    Query,
     /// Write units of rolling finished tiles beside those of the events, and what reads gain by it; needs DynamoDB
     /// (`MURMUR_TEST_DYNAMODB`).
     #[cfg(feature = "services")]
@@ -106,6 +115,10 @@ fn main() -> ExitCode {
     if let Some(done) = watch::be_child() {
         return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
+    #[cfg(feature = "query")]
+    if let Some(done) = query::be_server() {
+        return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+    }
     let arguments = Arguments::parse();
     let mut exact = true;
     let mut report = |measurement: Measurement| {
@@ -126,6 +139,8 @@ fn main() -> ExitCode {
         Name::Dynamodb => dynamodb::measure(arguments.events, arguments.keys, &mut report),
         #[cfg(feature = "services")]
         Name::Kafka => kafka::measure(&arguments, &mut report),
+        #[cfg(feature = "query")]
+        Name::Query => query::measure(&arguments, &mut report),
         #[cfg(feature = "services")]
         Name::Rolling => rolling::measure(arguments.events, arguments.keys, arguments.roll, &mut report),
         Name::Watch => watch::measure(arguments.events, arguments.keys, &mut report),

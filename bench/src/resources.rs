@@ -60,10 +60,20 @@ fn times(who: UsageWho) -> (f64, f64) {
     getrusage(who).map_or((f64::NAN, f64::NAN), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
 }
 
-/// Most memory that this process had at once, in MiB (`VmHWM`).
+/// Most memory that this process had at once, in MiB.
 pub(crate) fn peak_rss_mib() -> f64 {
+    status_mib("VmHWM:")
+}
+
+/// Memory that this process has now, in MiB.
+#[cfg(feature = "query")]
+pub(crate) fn rss_mib() -> f64 {
+    status_mib("VmRSS:")
+}
+
+fn status_mib(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
