@@ -14,6 +14,7 @@ use murmur::source::{Offset, PartitionId};
 use murmur::store::{Applied, Column, MemoryStore, Number, Outcome, Store, Table, TileId, Touched, Write};
 use murmur::time::Timestamp;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::{RATE, Result, now, page};
 use crate::resources::Meter;
@@ -110,25 +111,24 @@ pub(crate) fn be_child() -> Option<Result<()>> {
     let numbers: Vec<u64> = asked.split(' ').filter_map(|number| number.parse().ok()).collect();
     let &[keys, changes] = &numbers[..] else { return Some(Err("keys and changes".into())) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    Some(runtime.map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(serve(keys, changes))))
+    Some(runtime.map_err(|error| error.to_string()).and_then(|runtime| serve(&runtime, keys, changes)))
 }
 
-async fn serve(keys: u64, changes: u64) -> Result<()> {
+fn serve(runtime: &Runtime, keys: u64, changes: u64) -> Result<()> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let touched = Touched::new();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let server =
         murmur::grpc::Server::builder().pipeline(Reader::<Views>::new(store.clone(), 1)).descriptor(DESCRIPTOR);
     let server = server.watching(Watching::default().told_by(&touched));
-    tokio::spawn(server.serve(listener, std::future::pending()));
+    runtime.spawn(server.serve(listener, std::future::pending()));
     say(&json!({ "url": format!("http://{address}"), "resident_kib": resident_kib() }));
     let store = touched.store(store);
-    let mut asked = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
-    while let Ok(Some(line)) = asked.next_line().await {
-        match &*line {
+    for line in std::io::stdin().lines() {
+        match line.map_err(|error| error.to_string())?.as_str() {
             "resident" => say(&json!({ "resident_kib": resident_kib() })),
-            "write" => say(&write(&*store, keys, changes).await?),
+            "write" => say(&runtime.block_on(write(&*store, keys, changes))?),
             other => return Err(format!("`{other}` is asked for")),
         }
     }

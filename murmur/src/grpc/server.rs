@@ -231,6 +231,7 @@ impl ServerBuilder {
         self
     }
 
+    #[cfg(feature = "app")]
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
