@@ -65,8 +65,12 @@ fn a_client_of_another_contract_is_told_so() {
     let served = served();
     assert_eq!(ask(&ahead, &served.server.url(), "one"), "FAILED_PRECONDITION");
     // A server with that contract has all that the client of the one before knows.
-    let lock = std::fs::read_to_string(project.join("proto/murmur.lock")).unwrap();
-    assert_eq!(lock.lines().filter(|line| line.starts_with("serves ")).count(), 2);
+    let served = |package: &Path| -> Vec<String> {
+        let lock = std::fs::read_to_string(package.join("proto/murmur.lock")).unwrap();
+        lock.lines().filter(|line| line.starts_with("serves ")).map(str::to_owned).collect()
+    };
+    let (before, after) = (served(&workspace().join("examples/page-traffic")), served(&project));
+    assert_eq!((&after[..before.len()], after.len()), (&before[..], before.len() + 1));
 }
 
 /// In Python a second message of a name is an error, unless it is the same.
