@@ -15,7 +15,10 @@ use crate::{ErrorKind, Result};
 /// The stores of the workers are wrapped by [`store`](Self::store), and the server is given it by
 /// [`Watching::told_by`](crate::grpc::Watching::told_by).
 #[derive(Clone, Default)]
-pub struct Touched(Arc<RwLock<HashMap<Table, Vec<Weak<dyn Listen>>>>>);
+pub struct Touched(Arc<RwLock<Listeners>>);
+
+/// Who wants to know of which table.
+type Listeners = HashMap<Table, Vec<Weak<dyn Listen>>>;
 
 /// Wants to know which keys of a table are written.
 pub(crate) trait Listen: Send + Sync {

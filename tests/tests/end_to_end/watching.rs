@@ -57,7 +57,7 @@ impl Views {
 
 /// The views that a reply tells of, by page.
 async fn next(changes: &mut Streaming<PageTrafficServiceWatchManyResponse>) -> (Vec<(String, u64)>, Vec<u8>) {
-    let reply = tokio::time::timeout(Duration::from_secs(60), changes.message()).await.expect("nothing has changed");
+    let reply = tokio::time::timeout(Duration::from_secs(60), changes.message()).await.unwrap();
     let PageTrafficServiceWatchManyResponse { entries, resume } = reply.unwrap().unwrap();
     let views = |entry: PageTrafficEntry| (entry.key.unwrap().page_id, entry.value.unwrap_or_default().views);
     (entries.into_iter().map(views).collect(), resume)
