@@ -3,6 +3,8 @@
 //! `docs/errors.md` is made from the catalogue.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -53,6 +55,9 @@ reasons! {
     REQUEST_UNREADABLE: InvalidArgument,
         "The request is not a message of the method, or a header of the protocol is wrong: a body that is cut off, is no JSON of that message or does not decompress, a deadline that is no length of time",
         "Make it from the method's contract; the text says what cannot be read";
+    COMPRESSION_UNNAMED: Internal,
+        "A message of the request is marked as compressed, and no header says by what",
+        "Send `grpc-encoding`, by Connect `connect-content-encoding`, or leave the mark away";
     PIPELINE_UNKNOWN: NotFound,
         "The server has no pipeline of this name",
         "Take one of those that the text or `ListPipelines` names";
@@ -137,6 +142,14 @@ impl Reason {
         self.with(text, details)
     }
 
+    /// A status without details: what the layer of the protocols makes, for services that have none. Those that have some find the
+    /// reason in it.
+    pub(super) fn bare(self, text: impl Into<String>) -> Status {
+        let mut status = Status::new(self.code, text);
+        status.set_source(Arc::new(Named(self)));
+        status
+    }
+
     /// What stands for a status that the layer of the protocols has made, which knows of no reasons.
     fn of_protocol(code: Code) -> Option<Self> {
         Some(match code {
@@ -159,6 +172,18 @@ impl Reason {
     }
 }
 
+/// The reason of a status that says it to no caller.
+#[derive(Debug)]
+struct Named(Reason);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl std::error::Error for Named {}
+
 /// The beginning of a text that is too long.
 fn short(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
@@ -170,7 +195,9 @@ fn short(mut text: String) -> String {
 
 /// A status of one of our services with its details, wherever it comes from.
 pub(super) fn explained(status: Status) -> Status {
-    match Reason::of_protocol(status.code()) {
+    let named =
+        std::error::Error::source(&status).and_then(|source| source.downcast_ref()).map(|Named(reason)| *reason);
+    match named.or_else(|| Reason::of_protocol(status.code())) {
         Some(reason) if status.details().is_empty() => reason.status(status.message()),
         _ => status,
     }

@@ -18,6 +18,7 @@ use super::handler::Handler;
 use super::limits::Limits;
 use super::protocol::rpc::split_path;
 use super::protocol::{Terms, native};
+use super::refusal::explained;
 use super::router::Drain;
 use super::watch::Shared;
 use crate::pipeline::{Pipeline, Spec};
@@ -72,9 +73,11 @@ where
                 (Some((_, method)), Some(Ok(kind))) => {
                     native::answer(handler, method, kind, request, &Terms::alone()).await
                 }
-                (Some(_), Some(Err(status))) => native::refuse_plainly(&status),
-                (Some(_), None) => Status::unimplemented("this service speaks gRPC and gRPC-Web").into_http(),
-                (None, _) => Status::unimplemented("the path is not `/<service>/<method>`").into_http(),
+                (Some(_), Some(Err(status))) => native::refuse_plainly(&explained(status)),
+                (Some(_), None) => {
+                    explained(Status::unimplemented("this service speaks gRPC and gRPC-Web")).into_http()
+                }
+                (None, _) => explained(Status::unimplemented("the path is not `/<service>/<method>`")).into_http(),
             })
         }
         .boxed()

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::super::refusal::Reason;
 use super::compression::{Compression, Wanted};
 
 /// Bytes before a message.
@@ -84,7 +85,10 @@ pub(in crate::grpc) fn single(mut body: Bytes, compression: Compression, most: u
     }
     match (flags & COMPRESSED != 0, compression) {
         (false, _) => Ok(message),
-        (true, Compression::Identity) => Err(Status::internal("the message is compressed, and no header says by what")),
+        // The code that gRPC wants, though the caller is to blame.
+        (true, Compression::Identity) => {
+            Err(Reason::COMPRESSION_UNNAMED.bare("the message is compressed, and no header says by what"))
+        }
         (true, compression) => compression.decompress(message, most),
     }
 }

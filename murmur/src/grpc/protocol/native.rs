@@ -166,7 +166,7 @@ pub(in crate::grpc) async fn answer(
     match called.await {
         Ok((replies, codec)) => {
             let Replies { headers, parts } = replies;
-            respond(answered, &headers, wanted.by, frames(answered, parts, codec, wanted))
+            respond(answered, &headers, wanted.by, frames(answered, rpc, parts, codec, wanted))
         }
         // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
         Err(status) => refuse(answered, &rpc.explain(status)),
@@ -184,16 +184,17 @@ fn codec(terms: &Terms, encoding: Encoding, service: &str, method: &str) -> Resu
 /// The body: each message in a frame, and the trailers once, after the first error or after the last message.
 fn frames(
     kind: Kind,
+    rpc: Arc<dyn Rpc>,
     parts: stream::BoxStream<'static, Result<Part, Status>>,
     codec: Codec,
     wanted: Wanted,
 ) -> impl Stream<Item = Result<Frame<Bytes>, Status>> + Send {
     stream::unfold(Some(parts), move |parts| {
-        let codec = codec.clone();
+        let (codec, rpc) = (codec.clone(), rpc.clone());
         async move {
             let mut parts = parts?;
             let message = match parts.next().await {
-                Some(Ok(Part::Message(message))) => codec.reply(message),
+                Some(Ok(Part::Message(message))) => codec.reply(message).map_err(|status| rpc.explain(status)),
                 Some(Ok(Part::Trailers(trailers))) => {
                     return Some((Ok(kind.trailers(ok(&trailers))), None));
                 }

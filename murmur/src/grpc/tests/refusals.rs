@@ -1,5 +1,9 @@
 //! What errors say to programs, by each protocol.
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
+use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::{Value, json};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -7,7 +11,11 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::http::{path, post, send};
 use super::*;
 use crate::grpc::messages::GetRequest;
+use crate::grpc::protocol::codec::Transcoder;
 use crate::grpc::protocol::frame::frame;
+use crate::grpc::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc};
+use crate::grpc::protocol::{Terms, connect, native};
+use crate::grpc::refusal::explained;
 
 /// The reason of an error in JSON, and its other details by type.
 fn details(error: &Value) -> (String, Vec<(String, Value)>) {
@@ -94,4 +102,88 @@ async fn an_error_by_grpc_has_the_same_details_in_its_trailers_and_the_client_na
         assert_eq!(details.error_info().unwrap().reason, "FIELD_MISSING");
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "key");
     }
+}
+
+/// Replies with what is no message.
+struct Garbled;
+
+impl Rpc for Garbled {
+    fn name(&self) -> &str {
+        STOCK
+    }
+
+    fn methods(&self) -> &[Method] {
+        const METHODS: &[Method] = &[Method::unary("Get"), Method::streaming("Watch")];
+        METHODS
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        Reads::Nothing
+    }
+
+    fn explain(&self, status: tonic::Status) -> tonic::Status {
+        explained(status)
+    }
+
+    fn unary(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Reply, tonic::Status>> {
+        std::future::ready(Ok(Reply::from(vec![0xff]))).boxed()
+    }
+
+    fn stream(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Replies, tonic::Status>> {
+        let parts = stream::once(async { Ok(Part::Message(vec![0xff].into())) }).boxed();
+        std::future::ready(Ok(Replies { headers: ::http::HeaderMap::new(), parts })).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_cannot_be_written_in_json_is_an_error_with_its_reason_in_every_protocol() {
+    let terms = Terms { transcoder: Some(Transcoder::new([&**DESCRIPTOR].into_iter()).unwrap()), ..Terms::alone() };
+    let rpc: Arc<dyn Rpc> = Arc::new(Garbled);
+    for (method, kind, framed) in [
+        ("Get", "application/json", false),
+        ("Watch", "application/connect+json", true),
+        ("Get", "application/grpc-web+json", true),
+        ("Watch", "application/grpc-web+json", true),
+        ("Get", "application/grpc+json", true),
+        ("Watch", "application/grpc+json", true),
+    ] {
+        let body = if framed { frame(0, b"{}") } else { "{}".into() };
+        let body = tonic::body::Body::new(http_body_util::Full::new(body));
+        let request = ::http::Request::post(path(method)).header("content-type", kind).body(body).unwrap();
+        let response = match native::Kind::of(request.headers()) {
+            Some(kind) => native::answer(rpc.clone(), method, kind.unwrap(), request, &terms).await,
+            None => connect::answer(&rpc, method, request, &terms).await,
+        };
+        let body = response.into_body().collect().await.unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+        let status = match text.split_once("grpc-status-details-bin: ") {
+            Some((_, details)) => {
+                let details = details.split("\r\n").next().unwrap().parse().unwrap();
+                let named = [("grpc-status", "13".parse().unwrap()), ("grpc-status-details-bin", details)];
+                named.map(|(name, value)| (name.parse().unwrap(), value)).into_iter().collect()
+            }
+            None => trailers,
+        };
+        let by_grpc = tonic::Status::from_header_map(&status).and_then(|status| status.get_details_error_info());
+        let by_connect = || text.contains(r#""reason":"INTERNAL""#);
+        assert!(by_grpc.map_or_else(by_connect, |info| info.reason == "INTERNAL"), "{kind} {method}: {text}");
+        assert!(!text.contains("invalid"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_compressed_by_nothing_is_said_to_be_so() {
+    let world = World::new();
+    let message = frame(1, &GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec()).to_vec();
+    for kind in ["application/grpc", "application/grpc-web"] {
+        let reply = send(&world, "POST", &path("Get"), &[("content-type", kind)], message.clone()).await;
+        let status = tonic::Status::from_header_map(&reply.headers).unwrap();
+        assert_eq!(status.code(), tonic::Code::Internal);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "COMPRESSION_UNNAMED");
+    }
+    let kind = [("content-type", "application/connect+proto")];
+    let reply = send(&world, "POST", &path("Watch"), &kind, message).await;
+    let end: Value = serde_json::from_slice(&reply.body[5..]).unwrap();
+    assert_eq!((&end["error"]["code"], details(&end["error"]).0.as_str()), (&json!("internal"), "COMPRESSION_UNNAMED"));
 }

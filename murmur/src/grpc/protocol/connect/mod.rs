@@ -172,7 +172,7 @@ impl Called<'_> {
             let parts = stream::once(async { Err(status) }).boxed();
             (Replies { headers: HeaderMap::new(), parts }, Codec::Proto)
         });
-        let frames = frames(replies.parts, codec, wanted);
+        let frames = frames(self.rpc.clone(), replies.parts, codec, wanted);
         let mut response = respond(StatusCode::OK, kind.name(), Body::new(StreamBody::new(frames)));
         metadata::add(response.headers_mut(), &replies.headers);
         response.headers_mut().insert(STREAM_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
@@ -192,16 +192,17 @@ impl Called<'_> {
 
 /// The frames of a stream, with the one that ends it.
 fn frames(
+    rpc: Arc<dyn Rpc>,
     parts: BoxStream<'static, Result<Part, Status>>,
     codec: Codec,
     wanted: Wanted,
 ) -> impl stream::Stream<Item = Result<Frame<Bytes>, Status>> + Send {
     stream::unfold(Some(parts), move |parts| {
-        let codec = codec.clone();
+        let (codec, rpc) = (codec.clone(), rpc.clone());
         async move {
             let mut parts = parts?;
             let message = match parts.next().await {
-                Some(Ok(Part::Message(message))) => codec.reply(message),
+                Some(Ok(Part::Message(message))) => codec.reply(message).map_err(|status| rpc.explain(status)),
                 Some(Ok(Part::Trailers(trailers))) => return Some((Ok(Frame::data(end(None, &trailers))), None)),
                 Some(Err(status)) => Err(status),
                 None => return Some((Ok(Frame::data(end(None, &HeaderMap::new()))), None)),
