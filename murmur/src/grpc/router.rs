@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method as Verb, Request, Response, Version};
 use http_body::Frame;
@@ -16,11 +17,14 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
+use super::access::Caller;
+use super::access::standing::{Standing, ended};
 use super::cors::{Asked, Cors};
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
-use super::protocol::rpc::{self, Part, Replies, Rpc, split_path};
+use super::protocol::rpc::{self, Part, Reads, Replies, Rpc, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native};
+use super::refusal;
 
 /// All services of a server.
 pub(super) struct Services {
@@ -86,8 +90,12 @@ impl Router {
 }
 
 impl Services {
-    async fn grpc(&self, kind: native::Kind, request: Request<Body>) -> Response<Body> {
+    async fn grpc(&self, kind: native::Kind, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
+        if let Err(status) = self.admit(&path, &mut request).await {
+            frame::discard(request.into_body()).await;
+            return native::refuse(kind, &status);
+        }
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
             return native::refuse(kind, &Status::unimplemented("the path is not `/<service>/<method>`"));
@@ -102,47 +110,75 @@ impl Services {
             }
             // A stream of requests, or nothing that is known: tonic says which.
             _ => {
-                let mut request = request;
-                if let Err(status) = self.admit(&mut request).await {
-                    frame::discard(request.into_body()).await;
-                    return native::refuse(kind, &status);
-                }
+                let standing = self.standing(&request);
                 let Ok(response) = self.routes.clone().oneshot(request).await;
                 let drain = self.terms.drain.clone();
-                response.map(|body| drain.cut(body))
+                response.map(|body| drain.cut(body, ended(standing)))
             }
         }
     }
 
-    /// Let in whoever is known, for what belongs to no pipeline.
-    async fn admit(&self, request: &mut Request<Body>) -> Result<(), Status> {
-        if let Some(access) = &self.terms.access {
-            let deadline = Deadline::of(request.headers())?.unary();
-            let caller = deadline::within(deadline, access.admit(request.headers(), request.extensions())).await?;
-            request.extensions_mut().insert(caller);
+    /// Let in whoever is known, before anything shows what there is at a path: a stranger gets one answer everywhere, but for health.
+    /// Whoever answers finds the [`Caller`] in the extensions, and the deadline that has begun.
+    async fn admit(&self, path: &str, request: &mut Request<Body>) -> Result<(), Status> {
+        let Some(access) = &self.terms.access else { return Ok(()) };
+        let called = split_path(path).and_then(|(service, method)| Some((self.rpcs.get(service)?, method)));
+        if Pages::OPEN.contains(&path) || called.is_some_and(|(rpc, _)| rpc.reads() == Reads::Health) {
+            return Ok(());
         }
-        Ok(())
+        let began = Instant::now();
+        // A body cannot be shared with another thread, so nothing of it is held meanwhile.
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let admitted = async {
+            let deadline = Deadline::of(headers)?;
+            let caller = access.admit(headers, extensions);
+            Ok((deadline, deadline::within(deadline.unary(), caller).await?))
+        };
+        match admitted.await {
+            Ok((deadline, caller)) => {
+                request.extensions_mut().insert(deadline);
+                request.extensions_mut().insert(caller);
+                Ok(())
+            }
+            Err(status) => {
+                if let Some((rpc, method)) = called
+                    && let Some((_, method)) = rpc::find(&**rpc, method)
+                {
+                    rpc::refused(&**rpc, method, began, &status);
+                }
+                Err(refusal::explained(status))
+            }
+        }
     }
 
-    async fn page(&self, path: &str, mut request: Request<Body>) -> Response<Body> {
-        let admitted = if Pages::OPEN.contains(&path) { Ok(()) } else { self.admit(&mut request).await };
+    /// Of a caller of what belongs to no pipeline.
+    fn standing(&self, request: &Request<Body>) -> Option<Standing> {
+        let (access, caller) = self.terms.access.as_ref().zip(request.extensions().get::<Caller>())?;
+        Some(Standing::new(access, request.headers(), request.extensions(), Reads::Nothing, caller))
+    }
+
+    async fn page(&self, path: &str, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         frame::discard(body).await;
-        match (admitted, head.method) {
-            (Err(status), _) => connect::failed(&status),
-            (Ok(()), Verb::GET | Verb::HEAD) => match self.pages.find(path, head.extensions.get()) {
+        match head.method {
+            Verb::GET | Verb::HEAD => match self.pages.find(path, head.extensions.get()) {
                 Some((status, kind, content)) => {
                     connect::respond(status, kind, Body::new(Full::new(Bytes::from(content))))
                 }
                 None => connect::no_such(&absent(format!("there is nothing at `{path}`"))),
             },
-            (Ok(()), _) => connect::not_allowed("GET"),
+            _ => connect::not_allowed("GET"),
         }
     }
 
     /// Connect, and what a browser or an orchestrator asks for.
-    async fn http(&self, request: Request<Body>) -> Response<Body> {
+    async fn http(&self, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
+        if let Err(status) = self.admit(&path, &mut request).await {
+            let (head, body) = request.into_parts();
+            frame::discard(body).await;
+            return connect::refuse(&head.headers, &status);
+        }
         if self.pages.has(&path) {
             return self.page(&path, request).await;
         }
@@ -172,11 +208,11 @@ impl Drain {
         Self(Some(stopping))
     }
 
-    /// The replies, until the deadline passes or the server stops. What a service has to say of that itself, such as that it
-    /// does not serve any more, is passed on before.
-    pub(super) fn guard(&self, replies: Replies, at: Option<Instant>) -> Replies {
+    /// The replies, until the deadline passes, they have `ended` for whoever they are for, or the server stops. What a service has to
+    /// say of that itself, such as that it does not serve any more, is passed on before.
+    pub(super) fn guard(&self, replies: Replies, at: Option<Instant>, ended: BoxFuture<'static, Status>) -> Replies {
         let Replies { headers, parts } = replies;
-        let guarded = Guarded { parts, drain: self.clone(), at, stopping: false };
+        let guarded = Guarded { parts, drain: self.clone(), at, ended, stopping: false };
         let parts = stream::unfold(Some(guarded), |guarded| async move {
             let mut guarded = guarded?;
             let part = guarded.next().await?;
@@ -186,15 +222,17 @@ impl Drain {
         Replies { headers, parts: parts.boxed() }
     }
 
-    /// A body of a stream that goes both ways, until the server stops.
-    fn cut(self, body: Body) -> Body {
-        let frames = stream::unfold(Some((BodyStream::new(body), self)), |state| async move {
-            let (mut frames, mut drain) = state?;
-            tokio::select! {
+    /// A body of a stream that goes both ways, until it has `ended` for whoever it is for, or the server stops.
+    fn cut(self, body: Body, ended: BoxFuture<'static, Status>) -> Body {
+        let frames = stream::unfold(Some((BodyStream::new(body), self, ended)), |state| async move {
+            let (mut frames, mut drain, mut ended) = state?;
+            let status = tokio::select! {
                 biased;
-                frame = frames.next() => Some((frame?, Some((frames, drain)))),
-                () = drain.stopping() => Some((Ok(Frame::trailers(native::trailers(&shutting_down()))), None)),
-            }
+                status = &mut ended => status,
+                frame = frames.next() => return Some((frame?, Some((frames, drain, ended)))),
+                () = drain.stopping() => shutting_down(),
+            };
+            Some((Ok(Frame::trailers(native::trailers(&status))), None))
         });
         Body::new(StreamBody::new(frames))
     }
@@ -213,17 +251,19 @@ struct Guarded {
     parts: BoxStream<'static, Result<Part, Status>>,
     drain: Drain,
     at: Option<Instant>,
+    ended: BoxFuture<'static, Status>,
     stopping: bool,
 }
 
 impl Guarded {
     async fn next(&mut self) -> Option<Result<Part, Status>> {
-        let Self { parts, drain, at, stopping } = self;
+        let Self { parts, drain, at, ended, stopping } = self;
         if !*stopping {
             tokio::select! {
                 biased;
                 () = drain.stopping() => *stopping = true,
                 () = sleep_until(*at) => return Some(Err(deadline::passed())),
+                status = ended => return Some(Err(status)),
                 part = parts.next() => return part,
             }
             if let Some(part) = parts.next().now_or_never() {

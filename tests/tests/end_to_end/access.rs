@@ -117,6 +117,34 @@ fn a_token_of_the_file_opens_its_pipelines_to_query_curl_and_grpcurl() {
 }
 
 #[test]
+fn a_stream_ends_when_its_token_is_taken_out_of_the_file() {
+    let place = Place::new();
+    let caller = |token: &str| format!("[caller.a]\ntokens = [\"{}\"]\npipelines = [\"*\"]\n", hashed(token));
+    let server = place.serve(&caller(TOKEN));
+    let request = r#"{"key": {"page_id": "/home"}}"#;
+    let request = place.write("request", &format!("\0\0\0\0{}{request}", char::from(request.len() as u8)));
+    let url = format!("http://{}/page_traffic.v1.PageTrafficService/Watch", server.address);
+    let (bearer, data) = (format!("authorization: Bearer {TOKEN}"), format!("@{request}"));
+    let asked = ["-sS", "--no-buffer", "-H", "content-type: application/connect+json", "-H", &bearer];
+    let mut watching = process::command("curl", &[&asked[..], &["--data-binary", &data, &url]].concat());
+    let mut watching = watching.stdout(Stdio::piped()).spawn().unwrap();
+    let mut frames = watching.stdout.take().unwrap();
+    let mut next = || {
+        let mut head = [0; 5];
+        frames.read_exact(&mut head).unwrap();
+        let mut content = vec![0; u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize];
+        frames.read_exact(&mut content).unwrap();
+        (head[0], serde_json::from_slice::<Value>(&content).unwrap())
+    };
+    let (flags, first) = next();
+    assert_eq!((flags, &first["present"]), (0, &json!(true)));
+    place.write("access.toml", &caller("another-token"));
+    let (flags, end) = next();
+    assert_eq!((flags, &end["error"]["code"]), (2, &json!("unauthenticated")), "{end}");
+    assert!(watching.wait().unwrap().success());
+}
+
+#[test]
 fn other_machines_may_ask_where_a_file_says_who() {
     let place = Place::new();
     let file =

@@ -125,7 +125,7 @@ fn made(text: &str, before: Option<&Made>) -> Result<Made> {
         if pipelines.is_empty() {
             return Err(refused("`pipelines` is empty; name those that it may read, or write \"*\" for all"));
         }
-        let caller = Caller { name: name.as_str().into(), pipelines: Pipelines::named(pipelines) };
+        let caller = Caller { name: name.as_str().into(), pipelines: Pipelines::named(pipelines), until: None };
         for token in tokens {
             let hash = hash(token).ok_or_else(|| {
                 refused("`tokens` has one that is not `sha256:` and 64 hexadecimal digits; `printf %s TOKEN | sha256sum` makes them")

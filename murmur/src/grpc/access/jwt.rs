@@ -6,13 +6,17 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, crypto, decode, decode_header};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::file::WrittenJwt;
 use super::keys::{Keys, Ring};
+use super::listed::Hash;
+use super::verified::{Known, Verified};
 use super::{Caller, Pipelines};
 use crate::{Error, ErrorKind, Result};
 
@@ -33,12 +37,15 @@ const ALGORITHMS: [Algorithm; 9] = [
 pub(super) struct Jwt {
     validation: Validation,
     keys: Arc<Ring>,
+    verified: Verified,
 }
 
 /// The claims that are looked at; the library looks at `iss`, `aud`, `exp` and `nbf`.
 #[derive(Debug, Deserialize)]
 struct Claims {
     sub: String,
+    /// Seconds, which may have a fraction.
+    exp: f64,
     /// As [RFC 8693](https://www.rfc-editor.org/rfc/rfc8693#section-4.2) has it: words in one text.
     #[serde(default)]
     scope: Scopes,
@@ -91,11 +98,25 @@ impl Jwt {
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        Ok(Self { validation, keys: Ring::of(Keys::at(&keys)?) })
+        Ok(Self { validation, keys: Ring::of(Keys::at(&keys)?), verified: Verified::default() })
     }
 
-    /// Whose token this is.
+    /// Whose token this is. Its signature is looked at once.
     pub(super) async fn caller(&self, token: &str) -> Result<Caller> {
+        let hash = Hash::from(Sha256::digest(token));
+        if let Some(known) = self.verified.get(&hash, SystemTime::now()) {
+            let same = |set: &JwkSet| Some(*select(set, known.id.as_deref(), known.algorithm)? == known.key);
+            if self.keys.find(same).await? == Some(true) {
+                return Ok(known.caller.clone());
+            }
+        }
+        let known = self.verify(token).await?;
+        let caller = known.caller.clone();
+        self.verified.keep(hash, known, SystemTime::now());
+        Ok(caller)
+    }
+
+    async fn verify(&self, token: &str) -> Result<Known> {
         let header = decode_header(token).map_err(|_| refused("it is neither one that is listed nor a JWT"))?;
         if !self.validation.algorithms.contains(&header.alg) {
             return Err(refused("it is signed by an algorithm that is not accepted"));
@@ -103,27 +124,31 @@ impl Jwt {
         let key = self.key(header.kid.as_deref(), header.alg).await?;
         // The library wants all the algorithms that it is given to fit the key.
         let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
-        let claims = decode::<Claims>(token, &key, &validation).map_err(|error| refused(words(&error)))?.claims;
+        let claims = decode::<Claims>(token, &made(&key)?, &validation).map_err(|error| refused(words(&error)))?.claims;
         let scopes = claims.scope.iter().chain(claims.scp.iter());
         let pipelines: Vec<&str> = scopes.filter_map(|scope| scope.strip_prefix("query:")).collect();
         if pipelines.is_empty() {
             return Err(refused("it has no scope for a pipeline, such as `query:NAME` or `query:*`"));
         }
-        // No caller of a file has such a name.
-        Ok(Caller { name: format!("jwt:{}", claims.sub).into(), pipelines: Pipelines::named(pipelines) })
+        let end = Duration::try_from_secs_f64(claims.exp + self.validation.leeway as f64).ok();
+        let caller = Caller {
+            // No caller of a file has such a name.
+            name: format!("jwt:{}", claims.sub).into(),
+            pipelines: Pipelines::named(pipelines),
+            until: end.and_then(|end| SystemTime::UNIX_EPOCH.checked_add(end)),
+        };
+        Ok(Known::new(caller, key, header))
     }
 
     /// The key of a token.
-    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey> {
-        match self.keys.find(|set| select(set, id, algorithm)).await? {
-            Some(key) => made(&key),
-            None => Err(refused("its key is not one of the issuer's")),
-        }
+    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Jwk> {
+        let found = self.keys.find(|set| select(set, id, algorithm).cloned()).await?;
+        found.ok_or_else(|| refused("its key is not one of the issuer's"))
     }
 }
 
 /// The key of this name; without a name the only one.
-fn select(set: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<Jwk> {
+fn select<'a>(set: &'a JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<&'a Jwk> {
     let key = match id {
         Some(id) => set.find(id),
         None if set.keys.len() == 1 => set.keys.first(),
@@ -133,7 +158,7 @@ fn select(set: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<Jwk> {
     let says = key.common.key_algorithm.map(|of| of.to_string());
     let name = format!("{algorithm:?}");
     let signs = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
-    (signs && says.is_none_or(|says| says == name)).then(|| key.clone())
+    (signs && says.is_none_or(|says| says == name)).then_some(key)
 }
 
 fn made(key: &Jwk) -> Result<DecodingKey> {
@@ -315,6 +340,69 @@ mod tests {
         tokio::time::advance(PAUSE).await;
         jwt.caller(&new.token(json!({}))).await.unwrap();
         assert!(refusal(&jwt, &old.token(json!({}))).await.contains("its key"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_was_found_right_stops_when_its_key_is_withdrawn_or_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer, other) = (folder.path().join("keys.json"), Signer::new("one"), Signer::new("two"));
+        publish(&keys, &[&signer]);
+        let jwt = by(&keys);
+        let token = signer.token(json!({}));
+        for _ in 0..2 {
+            jwt.caller(&token).await.unwrap();
+        }
+        let again = async |signers: &[&Signer]| {
+            publish(&keys, signers);
+            tokio::time::advance(FRESH).await;
+            // It is the first call after that which has the keys read again.
+            let _ = jwt.caller(&token).await;
+            jwt.keys.settled().await;
+        };
+        again(&[&other, &signer]).await;
+        jwt.caller(&token).await.unwrap();
+        again(&[&Signer::new("one"), &other]).await;
+        assert!(refusal(&jwt, &token).await.contains("signature"));
+        again(&[&signer]).await;
+        jwt.caller(&token).await.unwrap();
+        again(&[&other]).await;
+        assert!(refusal(&jwt, &token).await.contains("its key"));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_found_right_stops_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));
+        publish(&keys, &[&signer]);
+        let jwt = by(&keys);
+        let leeway = i64::try_from(jwt.validation.leeway).unwrap();
+        let token = signer.token(json!({"exp": seconds(2 - leeway)}));
+        let until = jwt.caller(&token).await.unwrap().until.unwrap();
+        assert!(until.duration_since(SystemTime::now()).unwrap() <= Duration::from_secs(2));
+        while jwt.caller(&token).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(refusal(&jwt, &token).await.contains("expired"));
+        assert!(SystemTime::now() >= until);
+    }
+
+    /// `cargo test --release -p murmur-stream --lib --features jwt,tls -- --ignored --nocapture what_a_token`
+    #[tokio::test]
+    #[ignore = "it measures"]
+    #[expect(clippy::print_stdout, reason = "what was measured")]
+    async fn what_a_token_costs_that_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));
+        publish(&keys, &[&signer]);
+        let jwt = by(&keys);
+        let tokens: Vec<String> = (0..1_000).map(|n| signer.token(json!({"sub": format!("caller-{n}")}))).collect();
+        for what in ["new", "known"] {
+            let begun = std::time::Instant::now();
+            for token in &tokens {
+                jwt.caller(token).await.unwrap();
+            }
+            println!("a token that is {what}: {:?} each", begun.elapsed() / 1_000);
+        }
     }
 
     #[tokio::test(start_paused = true)]

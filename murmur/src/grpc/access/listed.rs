@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_certificate_is_known_by_the_kind_of_its_name_too() {
-        let caller = |name: &str| Caller { name: name.into(), pipelines: Pipelines::All };
+        let caller = |name: &str| Caller { name: name.into(), pipelines: Pipelines::All, until: None };
         let spiffe = "spiffe://shop.example/web";
         let listed = Listed {
             tokens: HashMap::new(),

@@ -11,9 +11,13 @@ mod jwt;
 mod keys;
 mod listed;
 mod rate;
+pub(super) mod standing;
+#[cfg(feature = "jwt")]
+mod verified;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -33,6 +37,9 @@ pub struct Caller {
     pub name: Arc<str>,
     /// What it may read.
     pub pipelines: Pipelines,
+    /// When it has to show itself anew, such as the end of its token: a stream that was begun by then ends. `None` where nobody
+    /// knows of an end; it is looked at every five seconds all the same.
+    pub until: Option<SystemTime>,
 }
 
 /// Pipelines that may be read.
@@ -155,17 +162,21 @@ impl Access {
         std::future::pending().await
     }
 
-    /// Who sends this.
+    /// Who sends this; it counts as a call.
     pub(super) async fn admit(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Status> {
+        let caller = self.caller(headers, extensions).await?;
+        if let Some(limiter) = &self.limiter {
+            limiter.count(&caller.name)?;
+        }
+        Ok(caller)
+    }
+
+    /// Who has sent this.
+    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Status> {
         let mut refused: Option<Error> = None;
         for way in &self.ways {
             match way.caller(headers, extensions).await {
-                Ok(Some(caller)) => {
-                    if let Some(limiter) = &self.limiter {
-                        limiter.count(&caller.name)?;
-                    }
-                    return Ok(caller);
-                }
+                Ok(Some(caller)) => return Ok(caller),
                 Ok(None) => {}
                 // What cannot be said now may be a yes: that weighs more than a no.
                 Err(error) => {

@@ -36,6 +36,7 @@ use tonic::body::Body;
 use rpc::{Method, Rpc};
 
 use super::access::Access;
+use super::access::standing::Standing;
 use super::limits::Limits;
 use super::refusal::Reason;
 use super::router::Drain;
@@ -57,6 +58,8 @@ pub(super) struct Terms {
 /// A call that has begun: when it has to end, and its place among those that are answered.
 pub(super) struct Begun {
     pub(super) deadline: Deadline,
+    /// Of the caller of a stream, where one has to be known.
+    pub(super) standing: Option<Standing>,
     #[expect(dead_code, reason = "it is held")]
     place: Option<OwnedSemaphorePermit>,
 }
@@ -82,9 +85,10 @@ impl Terms {
 
     /// Begin a call of whoever may call, when there is a place for it.
     async fn begin(&self, rpc: &dyn Rpc, method: &Method, head: &mut Parts) -> Result<Begun, Status> {
-        let deadline = Deadline::of(&head.headers)?;
-        rpc::admit(rpc, method, head, deadline, self.access.as_ref()).await?;
-        let Some(places) = &self.places else { return Ok(Begun { deadline, place: None }) };
+        // That of a caller who had to be known runs since then.
+        let deadline = head.extensions.remove().map_or_else(|| Deadline::of(&head.headers), Ok)?;
+        let standing = rpc::permit(rpc, method, head, self.access.as_ref())?;
+        let Some(places) = &self.places else { return Ok(Begun { deadline, standing, place: None }) };
         let place = tokio::time::timeout_at(deadline.unary(), places.clone().acquire_owned()).await;
         // Only a closed semaphore fails otherwise, and this one is never closed.
         let Ok(Ok(place)) = place else {
@@ -92,7 +96,7 @@ impl Terms {
             return Err(Reason::SERVER_BUSY
                 .status(format!("the server answers {calls} calls already, and takes no more; call again")));
         };
-        Ok(Begun { deadline, place: Some(place) })
+        Ok(Begun { deadline, standing, place: Some(place) })
     }
 
     /// Begin a call and read its body. Whatever is wrong with the rest of the request, this comes first: see

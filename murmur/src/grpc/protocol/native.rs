@@ -155,7 +155,7 @@ pub(in crate::grpc) async fn answer(
         let message = codec.request(frame::single(kind.body(body)?, compression, most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         let replies = if method.streams {
-            rpc::stream(rpc.clone(), at, call, &terms.drain).await?
+            rpc::stream(rpc.clone(), at, call, begun.standing, &terms.drain).await?
         } else {
             let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call).await?;
             let parts = [Ok(Part::Message(message)), Ok(Part::Trailers(trailers))];

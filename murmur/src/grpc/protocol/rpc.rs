@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument;
 
+use super::super::access::standing::{Standing, ended};
 use super::super::access::{Access, Caller};
 use super::super::refusal::Reason;
 use super::super::router::Drain;
@@ -131,42 +132,32 @@ pub(in crate::grpc) fn find<'a>(rpc: &'a dyn Rpc, method: &str) -> Option<(usize
     rpc.methods().iter().enumerate().find(|(_, known)| known.name == method)
 }
 
-/// Let a caller in who may call, before anything of the message is read; the service finds it in the extensions.
-pub(in crate::grpc) async fn admit(
+/// Whether a caller that is known may call a method, before anything of the message is read; and what a stream of it needs to end
+/// in time.
+pub(in crate::grpc) fn permit(
     rpc: &dyn Rpc,
     method: &Method,
-    head: &mut Parts,
-    deadline: Deadline,
+    head: &Parts,
     access: Option<&Access>,
-) -> Result<(), Status> {
+) -> Result<Option<Standing>, Status> {
     let began = Instant::now();
-    let admitted = async {
-        let caller = match (access, rpc.reads()) {
-            (None, _) | (_, Reads::Health) => None,
-            (Some(access), reads) => {
-                let caller = access.admit(&head.headers, &head.extensions).await?;
-                if let Reads::Pipeline(pipeline) = reads {
-                    caller.may_read(pipeline)?;
-                }
-                Some(caller)
-            }
-        };
-        rpc.fits(&head.headers)?;
-        Ok(caller)
+    let known = access.zip(head.extensions.get::<Caller>());
+    let permitted = match (known, rpc.reads()) {
+        (Some((_, caller)), Reads::Pipeline(pipeline)) => caller.may_read(pipeline),
+        _ => Ok(()),
     };
-    match within(deadline.unary(), admitted).await {
-        Ok(caller) => {
-            if let Some(caller) = caller {
-                head.extensions.insert::<Caller>(caller);
-            }
-            Ok(())
-        }
-        Err(status) => {
-            let code = connect::code(status.code()).0;
-            QUERY_DURATION.histogram([name(rpc, method), code.to_owned()]).record(began.elapsed());
-            Err(status)
-        }
+    if let Err(status) = permitted.and_then(|()| rpc.fits(&head.headers)) {
+        refused(rpc, method, began, &status);
+        return Err(status);
     }
+    let standing = |(access, caller)| Standing::new(access, &head.headers, &head.extensions, rpc.reads(), caller);
+    Ok(known.filter(|_| method.streams).map(standing))
+}
+
+/// Measure a call that was refused before it began.
+pub(in crate::grpc) fn refused(rpc: &dyn Rpc, method: &Method, began: Instant, status: &Status) {
+    let code = connect::code(status.code()).0;
+    QUERY_DURATION.histogram([name(rpc, method), code.to_owned()]).record(began.elapsed());
 }
 
 /// What metrics and spans call a method.
@@ -186,16 +177,18 @@ pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, ca
     reply
 }
 
-/// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline or the server.
+/// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline, the standing
+/// of their caller, or the server.
 pub(in crate::grpc) async fn stream(
     rpc: Arc<dyn Rpc>,
     at: usize,
     call: Call,
+    standing: Option<Standing>,
     drain: &Drain,
 ) -> Result<Replies, Status> {
     let deadline = call.deadline;
     let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
-    let Replies { headers, parts } = drain.guard(replies, deadline.stream());
+    let Replies { headers, parts } = drain.guard(replies, deadline.stream(), ended(standing));
     Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
 }
 

@@ -1,16 +1,20 @@
 //! Who may ask what, by each protocol.
 
 use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
 use ::http::{Extensions, HeaderMap};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::json;
 use tonic_types::StatusExt;
 
 use super::http::{Reply, path};
 use super::*;
+use crate::grpc::Watching;
 use crate::grpc::access::{Access, Caller, Identify, Pipelines, Rate, bearer};
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::frame::frame;
@@ -27,7 +31,7 @@ impl Identify for Named {
                 Some("later") => return Err(Error::new(ErrorKind::Unavailable, "10.9.8.7 does not answer")),
                 Some(name) => {
                     let pipelines = if name == "all" { Pipelines::All } else { Pipelines::named([name]) };
-                    Some(Caller { name: name.into(), pipelines })
+                    Some(Caller { name: name.into(), pipelines, until: None })
                 }
             })
         }
@@ -102,7 +106,7 @@ async fn strangers_are_refused_by_every_protocol_and_those_who_may_not_read_a_pi
 async fn health_is_for_everybody_and_nothing_else_is() {
     let server = Guarded::new(Access::by(Named));
     for (path, stranger, known) in
-        [("/healthz", 200, 200), ("/readyz", 503, 503), ("/", 401, 200), ("/metrics", 404, 404)]
+        [("/healthz", 200, 200), ("/readyz", 503, 503), ("/", 401, 200), ("/metrics", 401, 404)]
     {
         assert_eq!(server.send("GET", path, "", None, vec![]).await.status, stranger, "{path}");
         assert_eq!(server.send("GET", path, "", Some("notes"), vec![]).await.status, known, "{path}");
@@ -157,8 +161,8 @@ async fn where_a_way_knows_nobody_the_next_one_is_asked() {
     struct Always;
     impl Identify for Always {
         fn caller<'a>(&'a self, _: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {
-            std::future::ready(Ok(Some(Caller { name: "guest".into(), pipelines: Pipelines::named(["notes"]) })))
-                .boxed()
+            let pipelines = Pipelines::named(["notes"]);
+            std::future::ready(Ok(Some(Caller { name: "guest".into(), pipelines, until: None }))).boxed()
         }
     }
     let server = Guarded::new(Access::by(Named).or(Always));
@@ -166,4 +170,118 @@ async fn where_a_way_knows_nobody_the_next_one_is_asked() {
         assert_eq!(server.json(&path("Get"), guest).await.status, 403, "{guest:?}");
     }
     assert_eq!(server.json(&path("Get"), Some("all")).await.status, 200);
+}
+
+/// Whatever a stranger asks for, the answer does not show whether it is there.
+#[tokio::test]
+async fn a_stranger_cannot_tell_what_there_is_from_what_there_is_not() {
+    let server = Guarded::new(Access::by(Named));
+    let reflection = "grpc.reflection.v1.ServerReflection";
+    let services = [STOCK, "murmur.v1.QueryService", reflection, "none.v1.Service"];
+    let methods = ["Get", "Watch", "Query", "ServerReflectionInfo", "None"];
+    let called = services.iter().flat_map(|service| methods.map(|method| format!("/{service}/{method}")));
+    let paths: Vec<String> = called.chain(["/", "/metrics", "/none", "/a/b/c"].map(str::to_owned)).collect();
+    let grpc = ["application/grpc", "application/grpc+json", "application/grpc-web", "application/grpc-web-text"];
+    let connect = ["application/json", "application/proto", "application/connect+json", "application/connect+proto"];
+    for kind in grpc.into_iter().chain(connect).chain(["text/xml", ""]) {
+        for verb in ["POST", "GET", "PUT"] {
+            let mut answers = Vec::new();
+            for path in &paths {
+                for token in [None, Some("nobody")] {
+                    let Reply { status, headers, body } = server.send(verb, path, kind, token, b"{}".to_vec()).await;
+                    let unauthenticated = status == 401 || format!("{headers:?}").contains("\"grpc-status\": \"16\"");
+                    let in_stream =
+                        kind.contains("connect+") && String::from_utf8_lossy(&body).contains("unauthenticated");
+                    assert!(unauthenticated || in_stream, "{verb} {path} {kind}: {status} {headers:?}");
+                    answers.push((token, status, format!("{headers:?}"), body));
+                }
+            }
+            answers.sort();
+            answers.dedup();
+            assert_eq!(answers.len(), 2, "{verb} {kind}: {answers:#?}");
+        }
+    }
+    // Whoever is known is told.
+    assert_eq!(server.json("/none.v1.Service/Get", Some("all")).await.status, 404);
+}
+
+/// What is said of everybody at the moment.
+#[derive(Clone)]
+enum Said {
+    Known(Caller),
+    Unknown,
+    Later,
+}
+
+/// Says of everybody what it was told last.
+struct Told(Arc<Mutex<Said>>);
+
+impl Identify for Told {
+    fn caller<'a>(&'a self, _: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {
+        let said = self.0.lock().unwrap().clone();
+        std::future::ready(match said {
+            Said::Known(caller) => Ok(Some(caller)),
+            Said::Unknown => Err(Error::new(ErrorKind::Denied, "the token was taken back")),
+            Said::Later => Err(Error::new(ErrorKind::Unavailable, "nobody answers")),
+        })
+        .boxed()
+    }
+}
+
+fn reader(pipeline: &str, until: Option<SystemTime>) -> Said {
+    Said::Known(Caller { name: "a".into(), pipelines: Pipelines::named([pipeline]), until })
+}
+
+/// How a stream ends by its protocol that has begun, once another thing is said of its caller: the end of its body, and its trailers.
+async fn end(kind: &str, first: Said, then: &[Said]) -> String {
+    let told = Arc::new(Mutex::new(first));
+    // Nothing else moves the stream.
+    let builder = World::new().builder().watching(Watching::every(Duration::MAX / 4));
+    let router = builder.access(Access::by(Told(told.clone()))).build(Drain::never()).unwrap().0;
+    let message = match kind.ends_with("json") {
+        true => json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}}).to_string().into_bytes(),
+        false => GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec(),
+    };
+    let body = tonic::body::Body::new(http_body_util::Full::new(frame(0, &message)));
+    let request = ::http::Request::post(path("Watch")).header("content-type", kind).version(::http::Version::HTTP_2);
+    let mut body = router.answer(request.body(body).unwrap()).await.into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap()[0], 0);
+    for said in then {
+        *told.lock().unwrap() = said.clone();
+        // Looked at more than once.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        if matches!(said, Said::Later) {
+            assert!(body.frame().now_or_never().is_none());
+        }
+    }
+    let rest = body.collect().await.unwrap();
+    let trailers = format!("{:?}", rest.trailers());
+    String::from_utf8_lossy(&rest.to_bytes()).into_owned() + &trailers
+}
+
+const STREAMS: [(&str, [&str; 2]); 3] = [
+    ("application/grpc", ["\"grpc-status\": \"16\"", "\"grpc-status\": \"7\""]),
+    ("application/grpc-web+json", ["grpc-status: 16", "grpc-status: 7"]),
+    ("application/connect+json", ["unauthenticated", "permission_denied"]),
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_its_caller_is_not_known_any_more_or_may_not_read_it_any_more() {
+    for (kind, [unknown, forbidden]) in STREAMS {
+        let known = || reader(STOCK_NAME, None);
+        let ended = end(kind, known(), &[Said::Later, Said::Unknown]).await;
+        assert!(ended.contains(unknown) && ended.contains("back"), "{kind}: {ended}");
+        let ended = end(kind, known(), &[reader("notes", None)]).await;
+        assert!(ended.contains(forbidden), "{kind}: {ended}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_token() {
+    for (kind, [unknown, _]) in STREAMS {
+        let soon = SystemTime::now() + Duration::from_millis(50);
+        let ended = end(kind, reader(STOCK_NAME, None), &[reader(STOCK_NAME, Some(soon))]).await;
+        assert!(ended.contains(unknown) && ended.contains("expired"), "{kind}: {ended}");
+        assert!(SystemTime::now() >= soon);
+    }
 }

@@ -165,7 +165,7 @@ impl Called<'_> {
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.limits.request)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-            Ok((rpc::stream(self.rpc.clone(), self.at, call, &self.terms.drain).await?, codec))
+            Ok((rpc::stream(self.rpc.clone(), self.at, call, begun.standing, &self.terms.drain).await?, codec))
         };
         let (replies, codec) = replies.await.unwrap_or_else(|status| {
             let status = self.rpc.explain(status);
@@ -265,6 +265,17 @@ fn reply(kind: Kind, wanted: Wanted, reply: Result<Reply, Status>) -> Response<B
         to.insert(CONTENT_ENCODING, HeaderValue::from_static(by.name()));
     }
     response
+}
+
+/// A status in place of an answer to a request whose path nobody has looked at: a caller of streams reads it where a stream ends.
+pub(in crate::grpc) fn refuse(headers: &HeaderMap, status: &Status) -> Response<Body> {
+    match Kind::of(headers).filter(|kind| kind.streams) {
+        Some(kind) => {
+            let end = end(Some(status), status.metadata().as_ref());
+            respond(StatusCode::OK, kind.name(), Body::new(Full::new(end)))
+        }
+        None => failed(status),
+    }
 }
 
 /// A status in place of a reply.
