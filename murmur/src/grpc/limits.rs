@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -17,11 +18,24 @@ pub(crate) struct Limits {
     pub(crate) calls: usize,
     /// Keys that are watched, each as often as streams watch it; more are refused.
     pub(crate) watched: usize,
+    /// How old a connection gets, give or take a tenth; as old as its client likes without.
+    pub(crate) age: Option<Duration>,
+    /// How long a connection is there that nothing is asked by.
+    pub(crate) idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request: 1 << 20, headers: 16 << 10, streams: 256, connections: 1_024, calls: 1_024, watched: 100_000 }
+        Self {
+            request: 1 << 20,
+            headers: 16 << 10,
+            streams: 256,
+            connections: 1_024,
+            calls: 1_024,
+            watched: 100_000,
+            age: None,
+            idle: Duration::from_secs(300),
+        }
     }
 }
 

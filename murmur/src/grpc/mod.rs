@@ -30,6 +30,7 @@ mod handler;
 mod health;
 mod hosted;
 mod interval;
+mod lifetime;
 pub(crate) mod limits;
 pub mod messages;
 mod opening;

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-#[cfg(feature = "tls")]
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as Http;
-use hyper_util::server::graceful::{GracefulConnection, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -20,6 +19,7 @@ use tonic::body::Body;
 
 #[cfg(feature = "tls")]
 use super::Tls;
+use super::lifetime::{Answer, Busy};
 use super::limits::{Limits, places};
 use super::opening::Opening;
 use super::protocol::connect;
@@ -27,6 +27,14 @@ use super::router::Router;
 
 /// How long a client may take over the beginning of a connection, and over the headers of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a client by HTTP/2 is asked whether it is there, and how long it may take to say so. One that is gone without a word
+/// would keep its connection, and its streams, otherwise.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(20);
+
+/// How long what is being answered may take after a connection has come to its end: as long as a call may take.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What connections have in common.
 pub(super) struct Port {
@@ -81,8 +89,7 @@ impl Port {
         &self,
         socket: TcpStream,
         router: Router,
-        ends: Watcher,
-        #[cfg_attr(not(feature = "tls"), expect(unused_mut, unused_variables, reason = "a handshake ends by it"))]
+        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "a handshake ends by it"))]
         mut stopping: watch::Receiver<bool>,
     ) {
         #[cfg(feature = "tls")]
@@ -96,29 +103,45 @@ impl Port {
                 if let Some(certificate) = certificate {
                     extensions.insert(certificate);
                 }
-                self.hold(stream, router, extensions, ends).await;
+                self.hold(stream, router, extensions, stopping).await;
             }
             return;
         }
-        self.hold(socket, router, Extensions::new(), ends).await;
+        self.hold(socket, router, Extensions::new(), stopping).await;
     }
 
     /// Serve what has begun. Each request gets the `extensions`.
-    async fn hold<S>(&self, stream: S, router: Router, extensions: Extensions, ends: Watcher)
-    where
+    pub(super) async fn hold<S>(
+        &self,
+        stream: S,
+        router: Router,
+        extensions: Extensions,
+        mut stopping: watch::Receiver<bool>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, silent) = Opening::of(stream, PATIENCE);
-        let connection = connection(&self.limits, TokioIo::new(stream), router, extensions);
+        let busy = Busy::new();
+        let mut connection = pin!(connection(&self.limits, TokioIo::new(stream), router, extensions, busy.clone()));
         tokio::select! {
-            ended = ends.watch(connection) => {
-                // The other side went away or does not speak HTTP; there is nobody to tell.
-                if let Err(error) = ended {
-                    tracing::debug!(error, "a connection ended");
-                }
-            }
-            () = silent => tracing::debug!("a connection was cut off that had not begun"),
+            ended = connection.as_mut() => return log(ended),
+            () = silent => return tracing::debug!("a connection was cut off that had not begun"),
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = busy.over(&self.limits) => {}
         }
+        // Whoever is there is told to begin another one, and what is being answered is answered.
+        connection.as_mut().graceful_shutdown();
+        match tokio::time::timeout(GRACE, connection).await {
+            Ok(ended) => log(ended),
+            Err(_) => tracing::info!("a connection was cut off: it did not end by itself in {} s", GRACE.as_secs()),
+        }
+    }
+}
+
+fn log(ended: Result<(), Box<dyn Error + Send + Sync>>) {
+    // The other side went away or does not speak HTTP; there is nobody to tell.
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended");
     }
 }
 
@@ -128,11 +151,12 @@ pub(super) fn connection<I>(
     io: I,
     router: Router,
     extensions: Extensions,
+    busy: Busy,
 ) -> impl GracefulConnection<Error = Box<dyn Error + Send + Sync>>
 where
     I: Read + Write + Unpin + Send + 'static,
 {
-    http(limits).serve_connection(io, service(router, extensions, limits.headers)).into_owned()
+    http(limits).serve_connection(io, service(router, extensions, limits.headers, busy)).into_owned()
 }
 
 fn http(limits: &Limits) -> Http<TokioExecutor> {
@@ -143,7 +167,8 @@ fn http(limits: &Limits) -> Http<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
     http
 }
 
@@ -152,18 +177,22 @@ fn service(
     router: Router,
     extensions: Extensions,
     headers: usize,
+    busy: Busy,
 ) -> impl hyper::service::Service<
     http::Request<Incoming>,
-    Response = http::Response<Body>,
+    Response = http::Response<Answer<Body>>,
     Error = Infallible,
-    Future = impl Future<Output = Result<http::Response<Body>, Infallible>> + Send + 'static,
+    Future = impl Future<Output = Result<http::Response<Answer<Body>>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
     hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let router = router.clone();
+        let (router, answering) = (router.clone(), busy.begin());
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
-        async move { Ok(if size(&request) > headers { too_large(headers) } else { router.answer(request).await }) }
+        async move {
+            let answer = if size(&request) > headers { too_large(headers) } else { router.answer(request).await };
+            Ok(answer.map(|body| Answer::new(body, answering)))
+        }
     })
 }
 

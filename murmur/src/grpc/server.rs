@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use hyper_util::server::graceful::GracefulShutdown;
 use prost::Message;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -40,9 +39,6 @@ use super::watch::Shared;
 use crate::pipeline::Pipeline;
 use crate::query::Reader;
 use crate::{Error, ErrorKind, Result};
-
-/// How long connections may finish their calls after the server was asked to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves the typed query services of pipelines.
 ///
@@ -105,7 +101,8 @@ impl InProcess {
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         // That the other side does not speak HTTP is its own business.
-        drop(super::port::connection(&Limits::default(), io, self.0, http::Extensions::new()).await);
+        let busy = super::lifetime::Busy::new();
+        drop(super::port::connection(&Limits::default(), io, self.0, http::Extensions::new(), busy).await);
     }
 }
 
@@ -246,6 +243,23 @@ impl ServerBuilder {
     }
 
     /// Whether replies are compressed for callers who understand that; from 1 KiB on by default.
+    /// How old a connection gets, give or take a tenth: then its client is told (`GOAWAY`) to begin another one, as it may be one of a
+    /// server that was not there before. Calls that have begun have 30 seconds to end, and streams are cut off after that. As old as
+    /// its client likes by default.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.limits.age = Some(age);
+        self
+    }
+
+    /// How long a connection is there that nothing is asked by; 5 minutes by default. Its client is told, and begins another one when
+    /// it needs it.
+    #[must_use]
+    pub fn max_connection_idle(mut self, idle: Duration) -> Self {
+        self.limits.idle = idle;
+        self
+    }
+
     #[must_use]
     pub fn compress(mut self, compress: Compress) -> Self {
         self.compress = compress;
@@ -333,7 +347,8 @@ impl ServerBuilder {
         let access = self.access.clone();
         let (router, health) = self.build(Drain::new(seen.clone()))?;
         health.look().await;
-        let connections = GracefulShutdown::new();
+        // Nothing is sent: it is over when the last connection has dropped its end.
+        let (held, mut connections) = mpsc::channel::<Infallible>(1);
         {
             let mut stop = pin!(stop);
             let mut watch = pin!(async { tokio::join!(health.watch(), port.watch(), kept(access.as_ref())) });
@@ -344,10 +359,10 @@ impl ServerBuilder {
                     _ = &mut watch => {}
                     (socket, place) = port.accept(&listener) => {
                         let (port, router, seen) = (port.clone(), router.clone(), seen.clone());
-                        let ends = connections.watcher();
+                        let held = held.clone();
                         tokio::spawn(async move {
-                            let _place = place;
-                            port.serve(socket, router, ends, seen).await;
+                            let _place = (place, held);
+                            port.serve(socket, router, seen).await;
                         });
                     }
                 }
@@ -356,9 +371,8 @@ impl ServerBuilder {
         drop(listener);
         health.stop().await;
         stopping.send_replace(true);
-        if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
-            tracing::warn!("connections were cut off: their calls took longer than {} s", DRAIN.as_secs());
-        }
+        drop(held);
+        connections.recv().await;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::at_least_one;
 use crate::grpc::limits::Limits;
 use crate::grpc::{Compress, Origin};
 use crate::location::ByteSize;
+use crate::time::Span;
 
 /// Where a server listens.
 const LISTEN: &str = "127.0.0.1:50051";
@@ -63,6 +64,18 @@ pub(in crate::app) struct PortLimitArgs {
     /// Keys that are watched at a time, each as often as streams watch it; more are refused
     #[arg(long, env = "MURMUR_MAX_WATCHED", default_value_t = Limits::default().watched, value_name = "N", value_parser = at_least_one)]
     max_watched: usize,
+    /// Age at which a client begins another connection, give or take a tenth; as old as it likes without
+    #[arg(long, env = "MURMUR_MAX_CONNECTION_AGE", value_name = "SPAN", value_parser = some_time)]
+    max_connection_age: Option<Span>,
+    /// How long a connection is there that nothing is asked by
+    #[arg(long, env = "MURMUR_MAX_CONNECTION_IDLE", default_value_t = Limits::default().idle.into(), value_name = "SPAN", value_parser = some_time)]
+    max_connection_idle: Span,
+}
+
+/// A length of time that is not nothing.
+fn some_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    if span == Span::ZERO { Err("write a time that is longer than nothing".to_owned()) } else { Ok(span) }
 }
 
 impl PortLimitArgs {
@@ -70,8 +83,10 @@ impl PortLimitArgs {
         let Self { max_request: ByteSize(request), max_headers: ByteSize(headers), .. } = self;
         let Self { max_streams: streams, max_connections: connections, max_calls: calls, max_watched: watched, .. } =
             self;
+        let Self { max_connection_age: age, max_connection_idle: idle, .. } = self;
+        let (age, idle) = (age.map(Span::to_std), idle.to_std());
         // Frames say a length of four bytes.
-        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls, watched }
+        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls, watched, age, idle }
     }
 }
 

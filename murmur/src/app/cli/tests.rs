@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::CommandFactory;
 
 use super::*;
@@ -75,15 +77,27 @@ fn limits_of_a_port_are_flags() {
         "--max-connections=4",
         "--max-calls=5",
         "--max-watched=6",
+        "--max-connection-age=1h",
+        "--max-connection-idle=10m",
     ];
     let given = parse(&limits).limits.limits();
-    let want = Limits { request: 2 << 20, headers: 9 << 10, streams: 3, connections: 4, calls: 5, watched: 6 };
+    let (age, idle) = (Some(Duration::from_secs(3_600)), Duration::from_secs(600));
+    let (request, headers) = (2 << 20, 9 << 10);
+    let want = Limits { request, headers, streams: 3, connections: 4, calls: 5, watched: 6, age, idle };
     assert_eq!(format!("{given:?}"), format!("{want:?}"));
     assert_eq!(parse(&["--compress=off"]).compress, Compress::Off);
     assert_eq!(parse(&["--compress=64KiB"]).compress, Compress::From(64 << 10));
     let origins = parse(&["--cors-origin=https://a,http://b:81"]).cors_origin;
     assert_eq!(origins, ["https://a", "http://b:81"].map(|origin| origin.parse().unwrap()));
-    for wrong in ["--compress=on", "--cors-origin=*", "--max-calls=0", "--max-streams=0", "--max-watched=0"] {
+    let wrong = [
+        "--compress=on",
+        "--cors-origin=*",
+        "--max-calls=0",
+        "--max-streams=0",
+        "--max-watched=0",
+        "--max-connection-age=0s",
+    ];
+    for wrong in wrong {
         assert!(Cli::try_parse_from(["shop", "serve", "--store=s", wrong]).is_err(), "{wrong}");
     }
 }

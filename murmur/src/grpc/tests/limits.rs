@@ -2,24 +2,33 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
 use super::http::{answer, path, raw};
 use super::*;
+use crate::grpc::limits::Limits;
+use crate::grpc::port::Port;
 
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 
 /// HTTP/2, frame by frame: what no client does by itself can be sent.
-struct Frames(TcpStream);
+struct Frames<S>(S);
 
-impl Frames {
+impl Frames<TcpStream> {
     async fn new(server: &Running) -> Self {
-        let mut socket = TcpStream::connect(server.address).await.unwrap();
-        socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-        Self(socket)
+        Self::over(TcpStream::connect(server.address).await.unwrap()).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    async fn over(mut stream: S) -> Self {
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        Self(stream)
     }
 
     /// Ask for a path. Without an end the stream stays open.
@@ -52,18 +61,55 @@ impl Frames {
     /// The kind and the content of the next frame of a stream.
     async fn next(&mut self, stream: u8) -> (u8, Vec<u8>) {
         loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).await.unwrap();
-            let mut content = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-            self.0.read_exact(&mut content).await.unwrap();
-            if head[3] == SETTINGS && head[4] == 0 {
-                self.0.write_all(&[0, 0, 0, SETTINGS, 1, 0, 0, 0, 0]).await.unwrap();
-            }
-            if head[8] == stream {
-                return (head[3], content);
+            let (kind, of, content) = self.any().await.unwrap();
+            if of == stream {
+                return (kind, content);
             }
         }
     }
+
+    /// Whether the connection is to end, before anything comes by a stream: by the first frame that says so. Otherwise it ends
+    /// without a word.
+    async fn goes_away(&mut self) -> bool {
+        while let Some((kind, _, _)) = self.any().await {
+            if kind == GOAWAY {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The kind, the stream and the content of the next frame; `None` when the connection has ended. What has to be confirmed is.
+    async fn any(&mut self) -> Option<(u8, u8, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.ok()?;
+        let mut content = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        self.0.read_exact(&mut content).await.ok()?;
+        if matches!(head[3], SETTINGS | PING) && head[4] == 0 {
+            let confirmed = if head[3] == PING { content.as_slice() } else { &[] };
+            let head = [0, 0, confirmed.len() as u8, head[3], 1, 0, 0, 0, 0];
+            // It may have ended meanwhile.
+            let _ = self.0.write_all(&[&head, confirmed].concat()).await;
+        }
+        Some((head[3], head[8], content))
+    }
+}
+
+/// A connection in memory, which a port with these limits holds, and whether it still does.
+fn held(limits: Limits) -> (DuplexStream, JoinHandle<()>) {
+    let (client, server) = tokio::io::duplex(64 << 10);
+    let router = World::new().router();
+    let (stopping, stops) = watch::channel(false);
+    let holding = tokio::spawn(async move {
+        let _stopping = stopping;
+        let port = Port::new(
+            limits,
+            #[cfg(feature = "tls")]
+            None,
+        );
+        port.hold(server, router, ::http::Extensions::new(), stops).await;
+    });
+    (client, holding)
 }
 
 fn lives<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -193,4 +239,85 @@ async fn a_stream_takes_no_place_among_the_calls_once_it_has_begun() {
         watching.push(client.watch(stock(7, "", 0), None).await.unwrap());
     }
     assert_eq!(client.get(stock(7, "", 0)).await.unwrap().value, 0);
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The beginning of a call by gRPC.
+fn calling<'a>(path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "a")];
+    [&fields, &[("content-type", "application/grpc")], more].concat()
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    /// The only message of a call, which is empty.
+    async fn message(&mut self, stream: u8) {
+        self.0.write_all(&[0, 0, 5, 0, 1, 0, 0, 0, stream, 0, 0, 0, 0, 0]).await.unwrap();
+    }
+
+    /// A stream that goes on.
+    async fn watch(&mut self, stream: u8) {
+        self.ask(stream, &calling("/grpc.health.v1.Health/Watch", &[]), false).await;
+        self.message(stream).await;
+        assert_eq!(self.next(stream).await.0, HEADERS);
+    }
+
+    /// Take what comes for so long.
+    async fn take(&mut self, time: Duration) {
+        let taking = async { while self.any().await.is_some() {} };
+        assert!(tokio::time::timeout(time, taking).await.is_err(), "the connection has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nothing_is_asked_by_any_more_is_ended_in_good_order() {
+    let (client, holding) = held(Limits::default());
+    let mut frames = Frames::over(client).await;
+    for stream in [1, 3] {
+        frames.ask(stream, &lives(&[]), true).await;
+        assert_eq!(frames.next(stream).await.1[0], FINE);
+        frames.take(Limits::default().idle * 3 / 4).await;
+    }
+    let begun = tokio::time::Instant::now();
+    assert!(frames.goes_away().await);
+    assert!(begun.elapsed() < Limits::default().idle);
+    while frames.any().await.is_some() {}
+    holding.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_with_a_stream_is_not_idle_and_has_an_end_when_it_is_too_old() {
+    let (client, holding) = held(Limits { age: Some(HOUR), ..Limits::default() });
+    let mut frames = Frames::over(client).await;
+    let begun = tokio::time::Instant::now();
+    frames.watch(1).await;
+    assert!(frames.goes_away().await);
+    assert!(begun.elapsed() >= HOUR * 9 / 10);
+    // What is still open is cut off.
+    while frames.any().await.is_some() {}
+    holding.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_begun_is_answered_though_its_connection_is_too_old() {
+    let (client, holding) = held(Limits { age: Some(Duration::from_secs(10)), ..Limits::default() });
+    let mut frames = Frames::over(client).await;
+    frames.ask(1, &calling(&path("Get"), &[("grpc-timeout", "30S")]), false).await;
+    assert!(frames.goes_away().await);
+    frames.message(1).await;
+    assert_eq!(frames.next(1).await.0, HEADERS);
+    while frames.any().await.is_some() {}
+    holding.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_without_a_word_loses_its_connection() {
+    let (client, holding) = held(Limits::default());
+    let mut frames = Frames::over(client).await;
+    frames.watch(1).await;
+    let begun = tokio::time::Instant::now();
+    // It takes everything, and says nothing.
+    frames.0.read_to_end(&mut Vec::new()).await.unwrap();
+    holding.await.unwrap();
+    assert!(begun.elapsed() < Limits::default().idle);
 }
