@@ -1,11 +1,13 @@
 // Calls every method of the client that `cargo murmur clients` has made for page-traffic.
 //
 //	ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
-//	ask URL one           makes one call with a token; prints how it ended
+//	ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -82,7 +84,13 @@ func main() {
 	url, asked := os.Args[1], os.Args[2]
 	ctx := context.Background()
 	if asked == "one" {
-		asking := must(client.NewPageTrafficClient(url, client.WithToken("secret"), client.WithTimeout(patience)))
+		options := []client.Option{client.WithToken("secret"), client.WithTimeout(patience)}
+		if len(os.Args) > 3 {
+			authorities := x509.NewCertPool()
+			authorities.AppendCertsFromPEM(must(os.ReadFile(os.Args[3])))
+			options = append(options, client.WithTLS(&tls.Config{RootCAs: authorities}))
+		}
+		asking := must(client.NewPageTrafficClient(url, options...))
 		_, err := asking.Get(ctx, &client.PageTrafficKey{PageId: "/home"})
 		fmt.Println(string(must(json.Marshal(code(err)))))
 		return

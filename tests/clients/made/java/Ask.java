@@ -6,6 +6,8 @@ import com.google.protobuf.MessageOrBuilder;
 import com.google.protobuf.util.JsonFormat;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.TlsChannelCredentials;
+import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -28,7 +30,7 @@ import page_traffic.v1.murmur.SetOperation;
  *
  * <pre>
  * Ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
- * Ask URL one           makes one call with a token; prints how it ended
+ * Ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
  * </pre>
  */
 final class Ask {
@@ -72,9 +74,12 @@ final class Ask {
     return Instant.ofEpochSecond(seconds.getAsLong());
   }
 
-  public static void main(String[] arguments) {
+  public static void main(String[] arguments) throws java.io.IOException {
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     var builder = PageTrafficClient.builder(arguments[0]).timeout(PATIENCE);
+    if (arguments.length > 2) {
+      builder.credentials(TlsChannelCredentials.newBuilder().trustManager(new File(arguments[2])).build());
+    }
     if (arguments[1].equals("one")) {
       try (var client = builder.token(() -> "secret").build()) {
         out.println(new Gson().toJson(code(() -> client.get(key("/home")))));

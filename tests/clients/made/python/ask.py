@@ -1,7 +1,7 @@
 """Calls every method of the client that `cargo murmur clients` has made for page-traffic.
 
     ask.py URL QUESTION      prints a JSON object with all replies; QUESTION is one too
-    ask.py URL one           makes one call with a token; prints how it ended
+    ask.py URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
 """
 
 import json
@@ -21,7 +21,7 @@ from page_traffic.v1 import (
     SET_OPERATION_UNION,
 )
 
-url, asked = sys.argv[1:]
+url, asked, *authorities = sys.argv[1:]
 # Long, as a machine that is busy is no reason to fail.
 patience = timedelta(seconds=300)
 
@@ -35,7 +35,9 @@ def code(call):
 
 
 if asked == "one":
-    with PageTrafficClient(url, token=lambda: "secret", timeout=patience) as client:
+    read = [open(name, "rb").read() for name in authorities]
+    credentials = grpc.ssl_channel_credentials(*read) if read else None
+    with PageTrafficClient(url, token=lambda: "secret", timeout=patience, credentials=credentials) as client:
         print(json.dumps(code(lambda: client.get(PageTrafficKey(page_id="/home")))))
     sys.exit()
 

@@ -1,7 +1,7 @@
 //! Calls every method of the client that `cargo murmur clients` has made for page-traffic.
 //!
 //!     ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
-//!     ask URL one           makes one call with a token; prints how it ended
+//!     ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
 
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,7 @@ use page_traffic_client::{
     PageTrafficClient, PageTrafficEntry, PageTrafficKey, PageTrafficServiceSetOperand, Traffic,
 };
 use serde_json::{Value, json};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -71,7 +72,14 @@ fn at(seconds: &Value) -> SystemTime {
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let (url, asked) = (&arguments[1], &arguments[2]);
-    let client = PageTrafficClient::new(url)?.timeout(PATIENCE);
+    let client = match arguments.get(3) {
+        Some(authorities) => {
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(std::fs::read(authorities)?));
+            PageTrafficClient::over(Endpoint::from_shared(url.clone())?.tls_config(tls)?.connect_lazy())
+        }
+        None => PageTrafficClient::new(url)?,
+    };
+    let client = client.timeout(PATIENCE);
     if asked == "one" {
         let client = client.token("secret");
         // A task of its own, as servers have it: what a call is made of can be sent to another thread.

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
 
-use super::{assert_answers, assert_one_call, made, made_into};
+use super::{assert_answers, assert_by_tls, assert_one_call, made, made_into};
 
 /// A program that asks by the client, built with the checks that Go has for code.
 fn program() -> &'static Path {
@@ -38,6 +38,11 @@ fn the_client_in_go_asks_everything() {
 #[test]
 fn a_call_in_go_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| process::json(program(), &[url, "one"]));
+}
+
+#[test]
+fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_go() {
+    assert_by_tls(|url, authorities| process::json(program(), &[url, "one", authorities]));
 }
 
 /// In Go a program with two messages of one name ends when it starts.

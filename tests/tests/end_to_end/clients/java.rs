@@ -5,7 +5,7 @@ use murmur_tests::process::command;
 use murmur_tests::workspace;
 use serde_json::Value;
 
-use super::{assert_answers, assert_one_call, made};
+use super::{assert_answers, assert_by_tls, assert_one_call, made};
 
 /// The folder of what a program that asks by the client is run from.
 fn program() -> &'static Path {
@@ -31,11 +31,16 @@ fn program() -> &'static Path {
 }
 
 fn ask(url: &str, question: &str) -> Value {
+    ask_with(&[url, question])
+}
+
+fn ask_with(arguments: &[&str]) -> Value {
     let target = program();
     let path = format!("{0}/lib/*:{0}/classes", target.display());
     // Arguments are read by the locale, which a machine of CI may not have.
-    let question = question.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect::<String>();
-    let output = command("java", &["-cp", &path, "Ask", url, &question]).output().unwrap();
+    let plain = |text: &&str| text.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect();
+    let arguments: Vec<String> = arguments.iter().map(plain).collect();
+    let output = command("java", &["-cp", &path, "Ask"]).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -53,4 +58,9 @@ fn the_client_in_java_asks_everything() {
 #[test]
 fn a_call_in_java_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| ask(url, "one"));
+}
+
+#[test]
+fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_java() {
+    assert_by_tls(|url, authorities| ask_with(&[url, "one", authorities]));
 }

@@ -10,11 +10,12 @@ mod typescript;
 
 use std::path::{Path, PathBuf};
 
-use murmur_tests::process::{cargo_murmur, success, target};
-use murmur_tests::workspace;
+use murmur_tests::process::{Server, cargo_murmur, example, store as store_url, success, target};
+use murmur_tests::{certificates, workspace};
 use serde_json::{Value, json};
 
 use crate::foreign_clients::{Served, assert_reply, served, snake};
+use crate::page_views::Stream;
 use pretend::Pretend;
 
 /// A time zone whose day is not that of UTC.
@@ -96,6 +97,22 @@ fn assert_answers_of(served: &Served, ask: impl Fn(&str, &str) -> Value) {
     assert_eq!(answers["explained"], true);
     // No field of the example is a DistinctSet.
     assert_eq!(answers["combined"], "INVALID_ARGUMENT");
+}
+
+/// How one call of a client goes with a server by TLS, whose authority nobody knows who was not told. `one` has a URL and a file of
+/// authorities.
+fn assert_by_tls(one: impl Fn(&str, &str) -> Value) {
+    let stream = Stream::generate(100, 5, 6);
+    let store = stream.store("state");
+    stream.count_into(&store);
+    certificates::make(stream.folder.path());
+    let file = |name: &str| stream.folder.path().join(name).display().to_string();
+    let (store, certificate, key) = (store_url(&store), file("server.crt"), file("server.key"));
+    let arguments = ["serve", "--store", &store, "--tls-cert", &certificate, "--tls-key", &key];
+    let server = Server::start(example("page-traffic"), &arguments);
+    let url = format!("https://{}", server.address);
+    assert_eq!(one(&url, &file("ca.pem")), "OK");
+    assert_ne!(one(&url, &file("other.pem")), "OK");
 }
 
 /// How one call of a client, with a token, goes with a server that answers as it is told.

@@ -5,7 +5,7 @@ use murmur_tests::process::{cargo_murmur, command, success, target};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::{assert_answers, assert_one_call, made, made_of};
+use super::{assert_answers, assert_by_tls, assert_one_call, made, made_of};
 use crate::foreign_clients::served;
 
 /// Build a client as pip does, and put it into a folder.
@@ -28,9 +28,14 @@ fn client() -> &'static Path {
 }
 
 fn ask(client: &Path, url: &str, question: &str) -> Value {
+    ask_with(client, &[url, question])
+}
+
+fn ask_with(client: &Path, arguments: &[&str]) -> Value {
     let program = workspace().join("tests/clients/made/python/ask.py");
-    let output =
-        command(tools::client_python(), &[program.to_str().unwrap(), url, question]).env("PYTHONPATH", client).output();
+    let output = command(tools::client_python(), &[&[program.to_str().unwrap()], arguments].concat())
+        .env("PYTHONPATH", client)
+        .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -44,6 +49,11 @@ fn the_client_in_python_asks_everything() {
 #[test]
 fn a_call_in_python_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| ask(client(), url, "one"));
+}
+
+#[test]
+fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_python() {
+    assert_by_tls(|url, authorities| ask_with(client(), &[url, "one", authorities]));
 }
 
 /// The client is made from definitions that have one field more than the server knows.

@@ -5,7 +5,7 @@ use murmur_tests::process::{self, command};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::{assert_answers, assert_one_call, made};
+use super::{assert_answers, assert_by_tls, assert_one_call, made};
 
 /// The folder of the client, built as npm does it, with what asks by it.
 pub(super) fn built() -> &'static Path {
@@ -39,6 +39,16 @@ fn the_client_in_typescript_asks_everything() {
 #[test]
 fn a_call_in_typescript_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| ask(url, "one"));
+}
+
+#[test]
+fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_typescript() {
+    assert_by_tls(|url, authorities| {
+        let mut command = command("node", &[built().join("ask.mjs").to_str().unwrap(), url, "one"]);
+        let output = command.env("NODE_EXTRA_CA_CERTS", authorities).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    });
 }
 
 /// What is installed for the tests is what the package asks for.
