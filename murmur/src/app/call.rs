@@ -11,10 +11,9 @@ use tonic::client::{Grpc, GrpcService};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 
-use super::contracts::Contracts;
 use super::entry::Entry;
 use super::print::{self, Cell, Fields, Kind};
-use crate::grpc::{ClientTls, InProcess, Token, channel, status};
+use crate::grpc::{ClientTls, Contracts, InProcess, Token, channel, status};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 

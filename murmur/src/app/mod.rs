@@ -37,7 +37,6 @@ mod call;
 mod certificates;
 mod check;
 mod cli;
-mod contracts;
 mod dev;
 mod entry;
 mod exit;
@@ -63,7 +62,7 @@ mod token;
 mod top;
 mod units;
 
-pub use contracts::Contracts;
+pub use crate::grpc::Contracts;
 pub use generator::{Generate, Line};
 
 use cli::{Cli, PipelineArgs, TableArgs, TableVerb, Verb};

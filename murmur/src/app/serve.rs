@@ -5,7 +5,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::cli::{ListenArgs, PortArgs, ServeArgs};
-use super::contracts::Contracts;
 use super::entry::Entry;
 use super::exit::Exit;
 use super::limits::Limits;
@@ -187,8 +186,6 @@ pub(super) async fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InPro
 }
 
 fn builder(app: &App, entries: &[Entry], store: Arc<dyn Store>, cache: Option<&TileCache>) -> ServerBuilder {
-    let Contracts { descriptor, revision, served, .. } = app.contracts;
-    let server = crate::grpc::Server::builder().descriptor(descriptor);
-    let server = served.iter().fold(server, |server, (service, known)| server.contract(service, revision, known));
+    let server = crate::grpc::Server::builder().contracts(app.contracts);
     entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone(), cache))
 }

@@ -83,7 +83,7 @@ fn operand(entry: &Entry, service: &Service, text: &str, ask: &Ask) -> Result<Js
 mod tests {
     use super::*;
     use crate::app::call::Server;
-    use crate::app::contracts::Contracts;
+    use crate::grpc::Contracts;
     use crate::grpc::tests::DESCRIPTOR;
     use crate::grpc::tests::sets::{Visits, world};
 

@@ -20,7 +20,7 @@ const HEADER: &str = "murmur-contract";
 
 /// What the services of a server answer by.
 #[derive(Debug, Default)]
-pub(super) struct Contracts(HashMap<String, Known>);
+pub(super) struct Guards(HashMap<String, Known>);
 
 /// What one of them answers by.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +30,7 @@ struct Known {
     fingerprints: Vec<String>,
 }
 
-impl Contracts {
+impl Guards {
     pub(super) fn add(&mut self, service: &str, revision: u32, fingerprints: &[&str]) {
         let known = self.0.entry(service.to_owned()).or_default();
         known.revision = revision;

@@ -21,12 +21,13 @@ use tonic::service::Routes;
 use super::Tls;
 use super::Watching;
 use super::access::Access;
-use super::contract::Contracts;
+use super::contract::Guards;
 use super::cors::{Cors, Origin};
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
 use super::limits::{Limits, places};
+use super::made::Contracts;
 use super::pages::{Listing, Page, Pages};
 use super::port::Port;
 use super::protocol::Terms;
@@ -74,7 +75,7 @@ impl Server {
             cors: Cors::default(),
             #[cfg(feature = "tls")]
             tls: None,
-            contracts: Contracts::default(),
+            guards: Guards::default(),
             access: None,
         }
     }
@@ -142,7 +143,7 @@ pub struct ServerBuilder {
     cors: Cors,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
-    contracts: Contracts,
+    guards: Guards,
     access: Option<Access>,
 }
 
@@ -160,6 +161,19 @@ impl ServerBuilder {
     pub fn descriptor(mut self, encoded: &[u8]) -> Self {
         self.descriptors.push(encoded.to_vec());
         self
+    }
+
+    /// What the build step made of a package: its [`descriptor`](Self::descriptor), and whose clients its services answer, by the
+    /// lock ([`contract`](Self::contract)).
+    ///
+    /// ```text
+    /// Server::builder().contracts(include!(concat!(env!("OUT_DIR"), "/murmur/contracts.rs"))).pipeline(reader)
+    /// ```
+    #[must_use]
+    pub fn contracts(self, made: impl Into<Contracts>) -> Self {
+        let Contracts { descriptor, revision, served, .. } = made.into();
+        let server = self.descriptor(descriptor);
+        served.iter().fold(server, |server, (service, known)| server.contract(service, revision, known))
     }
 
     /// Serve a service of tonic beside the pipelines, in every protocol; [`descriptor`](Self::descriptor) has to be called
@@ -228,21 +242,6 @@ impl ServerBuilder {
         self
     }
 
-    #[cfg(feature = "app")]
-    pub(crate) fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Let pages of these origins ask, by a browser; none by default, so that only what the server's own origin has sent can. Who asks by
-    /// anything else than a browser is not kept out by it.
-    #[must_use]
-    pub fn cors(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
-        self.cors = Cors(origins.into_iter().collect());
-        self
-    }
-
-    /// Whether replies are compressed for callers who understand that; from 1 KiB on by default.
     /// How old a connection gets, give or take a tenth: then its client is told (`GOAWAY`) to begin another one, as it may be one of a
     /// server that was not there before. Calls that have begun have 30 seconds to end, and streams are cut off after that. As old as
     /// its client likes by default.
@@ -260,6 +259,21 @@ impl ServerBuilder {
         self
     }
 
+    #[cfg(feature = "app")]
+    pub(crate) fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Let pages of these origins ask, by a browser; none by default, so that only what the server's own origin has sent can. Who asks by
+    /// anything else than a browser is not kept out by it.
+    #[must_use]
+    pub fn cors(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        self.cors = Cors(origins.into_iter().collect());
+        self
+    }
+
+    /// Whether replies are compressed for callers who understand that; from 1 KiB on by default.
     #[must_use]
     pub fn compress(mut self, compress: Compress) -> Self {
         self.compress = compress;
@@ -276,10 +290,11 @@ impl ServerBuilder {
 
     /// Refuse calls of a service from clients that were made from another contract than these: their fingerprints, as
     /// `proto/murmur.lock` lists them, and the revision of Murmur's own messages. A client of `cargo murmur clients` says
-    /// which one it is made from in the header `murmur-contract`; who says none is answered.
+    /// which one it is made from in the header `murmur-contract`; who says none is answered. [`contracts`](Self::contracts) does it for all
+    /// services of a package; without either, every client is answered.
     #[must_use]
     pub fn contract(mut self, service: &str, revision: u32, fingerprints: &[&str]) -> Self {
-        self.contracts.add(service, revision, fingerprints);
+        self.guards.add(service, revision, fingerprints);
         self
     }
 
@@ -434,7 +449,7 @@ impl ServerBuilder {
         let generic = generic.map(|generic| Arc::new(generic) as Arc<dyn Rpc>);
         for rpc in served.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain(generic) {
             transcoder.check(rpc.name(), rpc.methods())?;
-            if let Some(other) = rpcs.insert(rpc.name().to_owned(), self.contracts.guard(rpc)) {
+            if let Some(other) = rpcs.insert(rpc.name().to_owned(), self.guards.guard(rpc)) {
                 let what = format!("two pipelines have the service `{}`; rename one of them", other.name());
                 return Err(Error::new(ErrorKind::Configuration, what));
             }

@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::http::{path, post, send};
 use super::*;
+use crate::grpc::Contracts;
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::codec::Transcoder;
 use crate::grpc::protocol::frame::frame;
@@ -101,6 +102,22 @@ async fn an_error_by_grpc_has_the_same_details_in_its_trailers_and_the_client_na
         let details: ErrorDetails = status.check_error_details().unwrap();
         assert_eq!(details.error_info().unwrap().reason, "FIELD_MISSING");
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "key");
+    }
+}
+
+#[tokio::test]
+async fn what_the_build_step_made_says_whose_clients_are_answered() {
+    let served: &[(&str, &[&str])] = &[(STOCK, &["aaaaaaaaaaaaaaaa"])];
+    let made = Contracts { descriptor: DESCRIPTOR.as_slice(), revision: 1, served, ..Contracts::default() };
+    let builder = Server::builder().pipeline(World::new().stock()).contracts(made);
+    let router = builder.build(Drain::never()).unwrap().0;
+    for (said, status) in [(None, 200), (Some("1-aaaaaaaaaaaaaaaa"), 200), (Some("1-bbbbbbbbbbbbbbbb"), 400)] {
+        let mut request = ::http::Request::post(path("Get")).header("content-type", "application/json");
+        if let Some(said) = said {
+            request = request.header("murmur-contract", said);
+        }
+        let reply = super::http::answer(router.clone(), request, r#"{"key": {"shop": 7}}"#).await;
+        assert_eq!(reply.status, status, "{said:?}");
     }
 }
 

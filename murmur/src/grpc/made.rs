@@ -1,4 +1,5 @@
-/// What the build step made of a package's definitions.
+/// What the build step made of a package's definitions. [`ServerBuilder::contracts`](super::ServerBuilder::contracts) takes it, and
+/// `murmur::main!` does so by itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Contracts {
     /// A serialized `google.protobuf.FileDescriptorSet`: the package's own file and everything it imports.
