@@ -1,10 +1,11 @@
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use metrics::Histogram;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -15,18 +16,37 @@ use crate::time::{Level, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// A store whose calls are measured, each with a span.
-struct Measured(Arc<dyn Store>);
+struct Measured {
+    store: Arc<dyn Store>,
+    durations: Durations,
+}
+
+/// How long calls took that ended well, for each of the [`OPS`]: looked up in the recorder once.
+#[derive(Default)]
+struct Durations([OnceLock<Histogram>; OPS.len()]);
+
+impl Durations {
+    fn record(&self, op: &'static str, outcome: &'static str, took: Duration) {
+        let histogram = || STORE_REQUEST_DURATION.histogram([op, outcome]);
+        match OPS.iter().position(|known| *known == op).filter(|_| outcome == OK) {
+            Some(at) => self.0[at].get_or_init(histogram).record(took),
+            None => histogram().record(took),
+        }
+    }
+}
 
 /// The same store, with its calls measured.
 pub(crate) fn measured(store: Arc<dyn Store>) -> Arc<dyn Store> {
     begin_at_zero();
-    Arc::new(Measured(store))
+    Arc::new(Measured { store, durations: Durations::default() })
 }
 
 /// Values of the label `op`.
 pub(crate) const OPS: [&str; 7] = [WRITE, "get", "range", "scan", "record", "records", "put_record"];
 const WRITE: &str = "write";
-/// Of the label `outcome`: repeating does not help.
+/// Of the label `outcome`.
+const OK: &str = "ok";
+/// The same: repeating does not help.
 const FAILED: &str = "failed";
 
 /// Show at once what one call alone may raise an alarm by. Of a series that begins with 1 Prometheus does not know that
@@ -50,7 +70,7 @@ fn outcome(error: &Error) -> &'static str {
 }
 
 fn ok<T>(answer: &Result<T>) -> &'static str {
-    answer.as_ref().map_or_else(outcome, |_| "ok")
+    answer.as_ref().map_or_else(outcome, |_| OK)
 }
 
 /// The worst of many: what could not be done at all says more than what was refused.
@@ -58,7 +78,7 @@ fn of_writes(answers: &[Result<Outcome>]) -> &'static str {
     if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
         return outcome(error);
     }
-    if answers.iter().any(|answer| matches!(answer, Ok(Outcome::Refused(_)))) { "refused" } else { "ok" }
+    if answers.iter().any(|answer| matches!(answer, Ok(Outcome::Refused(_)))) { "refused" } else { OK }
 }
 
 fn of_put(answer: &Result<RecordOutcome>) -> &'static str {
@@ -69,6 +89,7 @@ fn of_put(answer: &Result<RecordOutcome>) -> &'static str {
 }
 
 async fn call<T>(
+    durations: &Durations,
     op: &'static str,
     table: &str,
     tiles: usize,
@@ -85,7 +106,7 @@ async fn call<T>(
     };
     let outcome = outcome(&answer);
     span.record("outcome", outcome);
-    STORE_REQUEST_DURATION.histogram([op, outcome]).record(began.elapsed());
+    durations.record(op, outcome, began.elapsed());
     answer
 }
 
@@ -119,7 +140,7 @@ fn is_to_be_said() -> bool {
 
 impl Records for Measured {
     fn record<'a>(&'a self, shelf: &'a Shelf, record: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
-        call("record", shelf.name(), 0, self.0.record(shelf, record), ok).boxed()
+        call(&self.durations, "record", shelf.name(), 0, self.store.record(shelf, record), ok).boxed()
     }
 
     fn put_record<'a>(
@@ -129,17 +150,28 @@ impl Records for Measured {
         bytes: Vec<u8>,
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
-        call("put_record", shelf.name(), 0, self.0.put_record(shelf, record, bytes, expected), of_put).boxed()
+        call(
+            &self.durations,
+            "put_record",
+            shelf.name(),
+            0,
+            self.store.put_record(shelf, record, bytes, expected),
+            of_put,
+        )
+        .boxed()
     }
 
     fn records<'a>(&'a self, shelf: &'a Shelf, prefix: &'a str) -> BoxFuture<'a, Result<Vec<(String, Record)>>> {
-        call("records", shelf.name(), 0, self.0.records(shelf, prefix), ok).boxed()
+        call(&self.durations, "records", shelf.name(), 0, self.store.records(shelf, prefix), ok).boxed()
     }
 }
 
 impl Store for Measured {
     fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
-        call(WRITE, table.as_str(), writes.len(), self.0.write(table, writes), |answers| of_writes(answers)).boxed()
+        call(&self.durations, WRITE, table.as_str(), writes.len(), self.store.write(table, writes), |answers| {
+            of_writes(answers)
+        })
+        .boxed()
     }
 
     fn get<'a>(
@@ -148,7 +180,7 @@ impl Store for Measured {
         ids: &'a [TileId],
         consistency: Consistency,
     ) -> BoxFuture<'a, Result<Vec<Option<Item>>>> {
-        call("get", table.as_str(), ids.len(), self.0.get(table, ids, consistency), ok).boxed()
+        call(&self.durations, "get", table.as_str(), ids.len(), self.store.get(table, ids, consistency), ok).boxed()
     }
 
     fn range<'a>(
@@ -160,8 +192,8 @@ impl Store for Measured {
         limit: usize,
         consistency: Consistency,
     ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
-        let request = self.0.range(table, key, level, starts, limit, consistency);
-        call("range", table.as_str(), limit, request, ok).boxed()
+        let request = self.store.range(table, key, level, starts, limit, consistency);
+        call(&self.durations, "range", table.as_str(), limit, request, ok).boxed()
     }
 
     fn scan<'a>(
@@ -170,15 +202,15 @@ impl Store for Measured {
         after: Option<&'a TileId>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(TileId, Item)>>> {
-        call("scan", table.as_str(), limit, self.0.scan(table, after, limit), ok).boxed()
+        call(&self.durations, "scan", table.as_str(), limit, self.store.scan(table, after, limit), ok).boxed()
     }
 
     fn remove_expired<'a>(&'a self, table: &'a Table, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize>> {
-        self.0.remove_expired(table, now, limit)
+        self.store.remove_expired(table, now, limit)
     }
 
     fn ensure<'a>(&'a self, shelf: &'a Shelf, tags: &'a [(String, String)]) -> BoxFuture<'a, Result<Ensured>> {
-        self.0.ensure(shelf, tags)
+        self.store.ensure(shelf, tags)
     }
 }
 
@@ -197,8 +229,9 @@ mod tests {
         };
         let (answer, answered) = tokio::sync::oneshot::channel::<()>();
         let request = async { Ok(answered.await) };
-        let mut get = pin!(call("get", "likes", 1, request, ok));
-        let mut write = pin!(call("write", "likes", 1, std::future::pending::<Result<()>>(), ok));
+        let durations = Durations::default();
+        let mut get = pin!(call(&durations, "get", "likes", 1, request, ok));
+        let mut write = pin!(call(&durations, "write", "likes", 1, std::future::pending::<Result<()>>(), ok));
         let mut wait = async |seconds| {
             let both = async { tokio::join!(&mut get, &mut write) };
             tokio::time::timeout(Duration::from_secs(seconds), both).await.unwrap_err();

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -33,6 +35,8 @@ pub(super) type Items = Vec<(TileId, Item)>;
 
 /// Lets reads of the same thing that run at the same time share one call of the store.
 ///
+/// A call can be joined from when it waits; of two that begin at the same instant on two threads, each may read.
+///
 /// What is shared is the read of a tile or of a range of tiles, never a request as a whole, so that each caller keeps
 /// its own order of keys. A call lives as long as one caller waits for it: a caller that goes away takes nothing from
 /// the others, and when all have gone the call is dropped.
@@ -58,7 +62,8 @@ struct Joined {
     ticket: u64,
 }
 
-type Call = BoxFuture<'static, Result<Arc<Vec<Items>>, Arc<Error>>>;
+type Call = BoxFuture<'static, Outcome>;
+type Outcome = Result<Arc<Vec<Items>>, Arc<Error>>;
 
 impl Calls {
     fn by_read(&self) -> MutexGuard<'_, HashMap<Read, Joined>> {
@@ -70,14 +75,14 @@ impl Calls {
 /// Takes the reads of a call out of the map when it ends, and when it is dropped unfinished.
 struct Listed {
     calls: Arc<Calls>,
-    reads: Vec<Read>,
+    reads: Arc<Vec<Read>>,
     ticket: u64,
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut by_read = self.calls.by_read();
-        for read in &self.reads {
+        for read in self.reads.iter() {
             if by_read.get(read).is_some_and(|joined| joined.ticket == self.ticket) {
                 by_read.remove(read);
             }
@@ -96,6 +101,11 @@ impl Found {
     /// What a read of this tile alone would have found.
     pub(super) fn alone(id: TileId, item: Item) -> Self {
         Self { call: Arc::new(vec![vec![(id, item)]]), place: 0 }
+    }
+
+    /// The results of a call of so many reads.
+    fn all(call: &Arc<Vec<Items>>, reads: usize) -> Vec<Self> {
+        (0..reads).map(|place| Self { call: call.clone(), place }).collect()
     }
 }
 
@@ -131,61 +141,87 @@ impl Coalesce {
             if let Some(tally) = tally {
                 tally.tiles(&reads, &call, consistency, spent);
             }
-            return Ok((0..reads.len()).map(|place| Found { call: call.clone(), place }).collect());
+            return Ok(Found::all(&call, reads.len()));
         }
-        let mut found = Vec::with_capacity(reads.len());
-        for (call, place) in self.join(reads) {
-            let call = call.await.map_err(|error| Error::new(error.kind(), error.to_string()))?;
-            found.push(Found { call, place });
+        let Some(running) = self.running(&reads) else {
+            let count = reads.len();
+            return Ok(Found::all(&self.begin(reads).await.result().await?, count));
+        };
+        let fresh: Vec<Read> =
+            reads.into_iter().zip(&running).filter(|(_, running)| running.is_none()).map(|(read, _)| read).collect();
+        let fresh = match fresh.len() {
+            0 => Vec::new(),
+            count => {
+                let begun = self.begin(fresh).await;
+                (0..count).map(|place| (begun.clone(), place)).collect()
+            }
+        };
+        let mut fresh = fresh.into_iter();
+        let mut found = Vec::with_capacity(running.len());
+        for (begun, place) in running.into_iter().map_while(|running| running.or_else(|| fresh.next())) {
+            found.push(Found { call: begun.result().await?, place });
         }
         Ok(found)
     }
 
-    /// For each read the call that carries it out: one under way, or a new one for all that are not.
-    fn join(&self, reads: Vec<Read>) -> Vec<(Shared<Call>, usize)> {
-        let mut joined: Vec<Option<(Shared<Call>, usize)>> = Vec::with_capacity(reads.len());
-        let mut places = Vec::new();
+    /// For each read the call under way that carries it out, if there is one; `None` when there is none for any of them.
+    fn running(&self, reads: &[Read]) -> Option<Vec<Option<(Begun, usize)>>> {
+        let by_read = self.calls.by_read();
+        if by_read.is_empty() {
+            return None;
+        }
         // No `Shared` may be dropped under the lock: the last one drops its call, which locks.
-        let new = {
-            let mut by_read = self.calls.by_read();
-            let mut fresh: HashMap<Read, usize> = HashMap::new();
-            for read in reads {
-                let running = by_read.get(&read).and_then(|known| Some((known.call.upgrade()?, known.place)));
-                if running.is_none() {
-                    let next = fresh.len();
-                    places.push(*fresh.entry(read).or_insert(next));
-                }
-                joined.push(running);
-            }
-            (!fresh.is_empty()).then(|| self.start(&mut by_read, fresh))
-        };
-        let mut places = places.into_iter();
-        let filled = joined.into_iter().map(|running| match running {
-            Some(running) => Some(running),
-            None => Some((new.clone()?, places.next()?)),
-        });
-        filled.flatten().collect()
+        let running =
+            |read| by_read.get(read).and_then(|known| Some((Begun::Runs(known.call.upgrade()?), known.place)));
+        let running: Vec<_> = reads.iter().map(running).collect();
+        drop(by_read);
+        running.iter().any(Option::is_some).then_some(running)
     }
 
-    fn start(&self, by_read: &mut HashMap<Read, Joined>, fresh: HashMap<Read, usize>) -> Shared<Call> {
-        let mut reads: Vec<(Read, usize)> = fresh.into_iter().collect();
-        reads.sort_unstable_by_key(|(_, place)| *place);
-        let reads: Vec<Read> = reads.into_iter().map(|(read, _)| read).collect();
+    /// Begin a call. Others can join it once it turns out that it has to wait: what a store has at hand is there at once.
+    async fn begin(&self, reads: Vec<Read>) -> Begun {
+        let reads = Arc::new(reads);
+        let (store, table, wanted) = (self.store.clone(), self.table.clone(), reads.clone());
+        let mut call = async move {
+            let result = fetch(&*store, &table, &wanted, Consistency::Eventual).await;
+            result.map(Arc::new).map_err(Arc::new)
+        }
+        .boxed();
+        if let Poll::Ready(result) = poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
+            return Begun::Ended(result);
+        }
         let ticket = self.calls.next.fetch_add(1, Ordering::Relaxed);
         let listed = Listed { calls: self.calls.clone(), reads: reads.clone(), ticket };
-        let (store, table) = (self.store.clone(), self.table.clone());
         let call = async move {
-            let result = fetch(&*store, &table, &listed.reads, Consistency::Eventual).await;
+            let result = call.await;
             drop(listed);
-            result.map(Arc::new).map_err(Arc::new)
+            result
         };
         let call = call.boxed().shared();
         if let Some(weak) = call.downgrade() {
-            for (place, read) in reads.into_iter().enumerate() {
-                by_read.insert(read, Joined { call: weak.clone(), place, ticket });
+            let mut by_read = self.calls.by_read();
+            for (place, read) in reads.iter().enumerate() {
+                by_read.insert(read.clone(), Joined { call: weak.clone(), place, ticket });
             }
         }
-        call
+        Begun::Runs(call)
+    }
+}
+
+/// A call that was begun.
+#[derive(Clone)]
+enum Begun {
+    Ended(Outcome),
+    Runs(Shared<Call>),
+}
+
+impl Begun {
+    async fn result(self) -> Result<Arc<Vec<Items>>> {
+        let outcome = match self {
+            Self::Ended(outcome) => outcome,
+            Self::Runs(call) => call.await,
+        };
+        outcome.map_err(|error| Error::new(error.kind(), error.to_string()))
     }
 }
 

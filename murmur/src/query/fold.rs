@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -34,12 +36,12 @@ impl<A: Monoid> Fold<A> {
         Self { tiling, points, values: (0..count).map(|_| None).collect(), late: Vec::new(), known: false }
     }
 
-    /// Take in one slot of a tile that was rolled.
-    pub(super) fn take_rolled(&mut self, id: &TileId, slot: Slot, item: &Item) -> Result<()> {
+    /// Take in consecutive slots of a tile that were rolled.
+    pub(super) fn take_rolled(&mut self, id: &TileId, rolled: &Range<u16>, item: &Item) -> Result<()> {
         let mut slots: Slots<A> = SmallVec::new();
         let taken = match A::FORM {
-            Form::Add => numbers(item, |at| at == slot, &mut slots),
-            Form::Put => values(&item.values, |at| at == slot, &mut slots),
+            Form::Add => numbers(item, |at| rolled.contains(&at.0), &mut slots),
+            Form::Put => values(&item.values, |at| rolled.contains(&at.0), &mut slots),
         };
         taken.map_err(|(slot, error)| corrupt(id, slot, &error))?;
         // An empty one says nothing about the key.

@@ -23,14 +23,14 @@ use super::{Plan, Reader};
 use crate::aggregate::{Form, Monoid};
 use crate::pipeline::Pipeline;
 use crate::store::{Consistency, TileId};
-use crate::time::{Level, Slot, Tile, Tiling, TimeRange, Timestamp};
+use crate::time::{Level, Tile, Tiling, TimeRange, Timestamp};
 use crate::{Error, Result};
 
 /// Items that one call of the store may bring; bounds the memory of a request.
 const PAGE: usize = 1_024;
 
 /// Calls of one request that run at the same time.
-pub(super) const CALLS_AT_ONCE: usize = 32;
+const CALLS_AT_ONCE: usize = 32;
 
 /// Tiles of the finest level up to which nothing is gained by the levels above.
 const FEW: u64 = 4;
@@ -85,6 +85,24 @@ enum Part {
     Page(Step, Found),
 }
 
+impl Part {
+    /// Whether there is more behind what was read.
+    fn goes_on(&self) -> bool {
+        matches!(self, Self::Page(_, page) if complete(page, PAGE).1.is_some())
+    }
+
+    /// Fold what was read.
+    fn fold<A: Monoid>(&self, fold: &mut Fold<A>) -> Result<()> {
+        match self {
+            Self::Tiles(step, tiles) => tiles.iter().try_for_each(|tile| fold.take(step, tile)),
+            Self::Rolled(tile, slots) => tile.iter().try_for_each(|(id, item)| fold.take_rolled(id, slots, item)),
+            Self::Page(step, page) => fold.take(step, page),
+            // All that was wanted has been read.
+            Self::Wanted(_) => Ok(()),
+        }
+    }
+}
+
 /// Slots that are not rolled, of a key.
 type Missing = (Arc<str>, Level, TimeRange);
 
@@ -122,9 +140,15 @@ impl<P: Pipeline> Reader<P> {
         let mut parts: Vec<Vec<Part>> = keys.iter().map(|_| wanted()).collect();
         let mut missing = Vec::new();
         while self.read(how, keys, &mut parts, &mut missing).await? {}
-        let taken = keys.iter().zip(parts).zip(folds).map(|((key, parts), fold)| self.take(how, key, parts, fold));
         // Collected first: a stream over a borrowing iterator has a future that no thread may carry on.
-        let pages = stream::iter(taken.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<u64>>().await?;
+        let mut waiting = Vec::new();
+        for ((key, parts), fold) in keys.iter().zip(parts).zip(folds) {
+            match parts.iter().any(Part::goes_on) {
+                true => waiting.push(self.take(how, key, parts, fold)),
+                false => parts.iter().try_for_each(|part| part.fold(fold))?,
+            }
+        }
+        let pages = at_once(waiting).await?;
         how.budget.wait(pages.into_iter().max().unwrap_or(0));
         // The lower levels come first: those above are made of them.
         for (key, level, slots) in missing.iter().rev() {
@@ -180,9 +204,7 @@ impl<P: Pipeline> Reader<P> {
             how.budget.spend(complete(&page, PAGE).0)?;
             Ok::<_, Error>(page)
         });
-        let singles = stream::iter(singles.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
-        let pages = stream::iter(pages.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
-        let (singles, pages) = try_join(singles, pages).await?;
+        let (singles, pages) = try_join(at_once(singles.collect()), at_once(pages.collect())).await?;
         let (mut read, mut pages) = (singles.into_iter().flatten(), pages.into_iter());
         let mut singles =
             kept.into_iter().map_while(|kept| kept.or_else(|| read.next().inspect(|found| how.keep::<P>(found))));
@@ -230,7 +252,7 @@ impl<P: Pipeline> Reader<P> {
         cover(&P::tiling(), below, slots, Settled::ALL)
     }
 
-    /// Fold the parts of a key, in their order. How many pages had to be read for that.
+    /// Fold the parts of a key, in their order, where there is more to read. How many pages that was.
     async fn take(
         &self,
         how: &Gather<'_>,
@@ -241,15 +263,8 @@ impl<P: Pipeline> Reader<P> {
         let mut pages = 0;
         for part in parts {
             match part {
-                Part::Tiles(step, tiles) => tiles.iter().try_for_each(|tile| fold.take(&step, tile))?,
-                Part::Rolled(tile, slots) => {
-                    for (id, item) in tile.iter() {
-                        slots.clone().try_for_each(|slot| fold.take_rolled(id, Slot(slot), item))?;
-                    }
-                }
                 Part::Page(step, page) => pages += self.pages(how, key, &step, page, fold).await?,
-                // All that was wanted has been read.
-                Part::Wanted(_) => {}
+                part => part.fold(fold)?,
             }
         }
         Ok(pages)
@@ -283,6 +298,19 @@ impl<P: Pipeline> Reader<P> {
             items = self.inner.coalesce.one(page, how.consistency, how.budget.tally.as_ref()).await?;
             how.budget.spend(complete(&items, limit).0)?;
             read += 1;
+        }
+    }
+}
+
+/// What comes of all of these, in their order.
+pub(super) async fn at_once<T>(mut calls: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
+    // The most frequent ones by far need no queue.
+    match calls.pop() {
+        None => Ok(Vec::new()),
+        Some(only) if calls.is_empty() => Ok(vec![only.await?]),
+        Some(last) => {
+            calls.push(last);
+            stream::iter(calls).buffered(CALLS_AT_ONCE).try_collect().await
         }
     }
 }

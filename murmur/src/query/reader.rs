@@ -1,13 +1,13 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use metrics::Histogram;
 
 use super::budget::Budget;
 use super::coalesce::{Coalesce, Read};
 use super::fold::Folded;
-use super::gather::CALLS_AT_ONCE;
+use super::gather::at_once;
 use super::plan;
 use super::points::Points;
 use super::progress::{Progress, Seen};
@@ -57,6 +57,8 @@ pub(super) struct Inner {
     clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) rolls: Rolls,
+    /// Items that requests have read.
+    items: OnceLock<Histogram>,
 }
 
 impl<P> Clone for Reader<P> {
@@ -80,7 +82,8 @@ impl<P: Pipeline> Reader<P> {
     fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits, how: How) -> Self {
         let coalesce = Coalesce::new(store.clone(), table.clone());
         let progress = Progress::new(store.clone(), &table);
-        let inner = Inner { store, table, coalesce, progress, clock, limits, rolls: Rolls::default() };
+        let (rolls, items) = (Rolls::default(), OnceLock::new());
+        let inner = Inner { store, table, coalesce, progress, clock, limits, rolls, items };
         Self { inner: Arc::new(inner), how, pipeline: PhantomData }
     }
 
@@ -271,18 +274,7 @@ impl<P: Pipeline> Reader<P> {
         self.inner.limits.check_keys(keys.len())?;
         let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
-        // A key that is asked for twice is read once.
-        let mut places = HashMap::with_capacity(keys.len());
-        let mut distinct = Vec::with_capacity(keys.len());
-        let mut asked = Vec::with_capacity(keys.len());
-        for key in keys {
-            let key = encode(key)?;
-            asked.push(*places.entry(key).or_insert_with_key(|key| {
-                distinct.push(key.clone());
-                distinct.len() - 1
-            }));
-        }
-        let keys = distinct;
+        let (keys, asked) = distinct(keys)?;
         // Before the tiles: the answer then contains at least this.
         let budget = self.budget(keys.len());
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
@@ -312,7 +304,7 @@ impl<P: Pipeline> Reader<P> {
 
     /// What a request about so many different keys may read.
     pub(super) fn budget(&self, keys: usize) -> Budget {
-        let measured = QUERY_ITEMS.histogram([P::SPEC.name]);
+        let measured = self.inner.items.get_or_init(|| QUERY_ITEMS.histogram([P::SPEC.name])).clone();
         Budget::new(keys, self.inner.limits, self.how.explains.then(Tally::default), measured)
     }
 
@@ -333,6 +325,9 @@ impl<P: Pipeline> Reader<P> {
             () if plan.whole => Some(Presence::Absent),
             () => None,
         };
+        if let Some(known) = folded.iter().map(known).collect() {
+            return Ok(known);
+        }
         let tiling = P::tiling();
         let starts = plan::kept(&P::SPEC.window, &tiling, now);
         let looks =
@@ -349,7 +344,7 @@ impl<P: Pipeline> Reader<P> {
                 Ok::<_, Error>((Presence::Absent, 2))
             });
         // Collected first, as in `gather`.
-        let looks = stream::iter(looks.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>().await?;
+        let looks = at_once(looks.collect()).await?;
         budget.wait(looks.iter().map(|(_, reads)| *reads).max().unwrap_or(0));
         Ok(looks.into_iter().map(|(presence, _)| presence).collect())
     }
@@ -361,6 +356,24 @@ pub(crate) fn alone<P: Pipeline>(key: &P::Key, answer: Answer<Reply<P>>) -> Resu
         Some(problem) => Err(Error::new(ErrorKind::Overflow, format!("{}: {problem}", shown(key)))),
         None => Ok(answer),
     }
+}
+
+/// Keys as the store has them, each once, and for each key that was asked for its place among these.
+fn distinct<K: Key>(keys: &[K]) -> Result<(Vec<Arc<str>>, Vec<usize>)> {
+    if let [key] = keys {
+        return Ok((vec![encode(key)?], vec![0]));
+    }
+    let mut places = HashMap::with_capacity(keys.len());
+    let mut distinct = Vec::with_capacity(keys.len());
+    let mut asked = Vec::with_capacity(keys.len());
+    for key in keys {
+        let key = encode(key)?;
+        asked.push(*places.entry(key).or_insert_with_key(|key| {
+            distinct.push(key.clone());
+            distinct.len() - 1
+        }));
+    }
+    Ok((distinct, asked))
 }
 
 /// A key as the store has it.
