@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{StreamExt, TryStreamExt};
 use http::HeaderMap;
 use prost::Message;
@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::interval::{self, set};
 use super::messages::*;
-use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode, encode};
+use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode};
 use super::refusal::{self, Reason};
 use super::status;
 use super::truth::truth;
@@ -69,7 +69,7 @@ impl<P: Pipeline> Handler<P> {
         Self { name: service_name(&P::SPEC), reader, hub }
     }
 
-    async fn call(&self, at: usize, request: Bytes) -> Result<Vec<u8>, Status> {
+    async fn call(&self, at: usize, request: Bytes) -> Result<Answered, Status> {
         match METHODS.get(at).map(|method| &*method.name) {
             Some("Get") => {
                 let GetRequest { key, options } = decode::<GetRequest<P::Key>>(request)?;
@@ -114,20 +114,20 @@ impl<P: Pipeline> Handler<P> {
         Ok((reader, if strong { Consistency::Strong } else { Consistency::Eventual }))
     }
 
-    async fn value(&self, key: Option<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Vec<u8>, Status> {
+    async fn value(&self, key: Option<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Answered, Status> {
         let (reader, consistency) = self.how(options)?;
         let answer = reader.ask(&set(key, "key")?, ask, consistency).await;
-        encode(&value_response(answer.map_err(|e| status::of(&e))?))
+        Answered::of(&value_response(answer.map_err(|e| status::of(&e))?))
     }
 
-    async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Vec<u8>, Status> {
+    async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Answered, Status> {
         let (reader, consistency) = self.how(options)?;
         let answers = reader.ask_many(&keys, ask, consistency).await.map_err(|e| status::of(&e))?;
         let entries = keys.into_iter().zip(answers).map(|(key, answer)| {
             let ValueResponse { value, present, answer } = value_response(answer);
             Entry { key: Some(key), value, present, answer }
         });
-        encode(&EntriesResponse { entries: entries.collect() })
+        Answered::of(&EntriesResponse { entries: entries.collect() })
     }
 
     fn watch(&self, at: usize, request: Bytes) -> Result<Replies, Status> {
@@ -162,7 +162,7 @@ impl<P: Pipeline> Handler<P> {
         Ok(How::new(asked, ask, how))
     }
 
-    async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Vec<u8>, Status> {
+    async fn series(&self, request: SeriesRequest<P::Key>) -> Result<Answered, Status> {
         let SeriesRequest { key, start, end, step, options, calendar, calendar_step } = request;
         let key = set(key, "key")?;
         let (reader, consistency) = self.how(options)?;
@@ -177,7 +177,7 @@ impl<P: Pipeline> Handler<P> {
             present: point.present,
         });
         let answer = Some(truth(series.presence, series.interval, series.as_of, series.explanation));
-        encode(&SeriesResponse { points: points.collect(), answer })
+        Answered::of(&SeriesResponse { points: points.collect(), answer })
     }
 }
 
@@ -199,7 +199,7 @@ impl<P: Pipeline> Rpc for Handler<P> {
     }
 
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Answered, Status>> {
-        self.call(at, call.message).map_ok(Answered::from).boxed()
+        self.call(at, call.message).boxed()
     }
 
     fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>> {

@@ -11,8 +11,9 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
+use super::protocol::frame::{self, Framed};
+use super::protocol::metadata;
 use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc};
-use super::protocol::{frame, metadata};
 use super::server::HEALTH;
 
 /// A service behind its routes.
@@ -156,7 +157,7 @@ impl Rpc for Hosted {
             let Part::Trailers(trailers) = pieces.next().await? else {
                 return Err(Status::internal("a service gave two replies where one is allowed"));
             };
-            Ok(Reply { message, headers, trailers })
+            Ok(Reply { message: Framed::of(&message), headers, trailers })
         }
         .boxed()
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::access::Caller;
 use super::handler::AnyPipeline;
 use super::health::Readiness;
-use super::protocol::rpc::Rpc;
+use super::protocol::rpc::Served;
 use super::query_service;
 
 const JSON: &str = "application/json";
@@ -31,7 +31,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn of(pipelines: &[Arc<dyn AnyPipeline>], rpcs: &HashMap<String, Arc<dyn Rpc>>) -> Self {
+    pub(super) fn of(pipelines: &[Arc<dyn AnyPipeline>], rpcs: &HashMap<String, Served>) -> Self {
         let methods = |name: &str| -> Vec<String> {
             let methods = rpcs.get(name).map_or(&[][..], |rpc| rpc.methods());
             methods.iter().map(|method| format!("/{name}/{}", method.name)).collect()

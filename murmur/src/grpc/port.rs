@@ -186,11 +186,16 @@ fn service(
 > + Send
 + 'static {
     hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let (router, answering) = (router.clone(), busy.begin());
+        let answering = busy.begin();
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
+        // Some kilobytes, which hyper would move several times before it lets them rest.
+        let answered = (size(&request) <= headers).then(|| Box::pin(router.clone().answer(request)));
         async move {
-            let answer = if size(&request) > headers { too_large(headers) } else { router.answer(request).await };
+            let answer = match answered {
+                Some(answered) => answered.await,
+                None => too_large(headers),
+            };
             Ok(answer.map(|body| Answer::new(body, answering)))
         }
     })

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
+use futures_util::future::{BoxFuture, FutureExt};
 use tonic::Status;
 
 use super::access::Caller;
 use super::handler::AnyPipeline;
 use super::messages::{ListPipelinesRequest, ListPipelinesResponse, QueryRequest};
-use super::protocol::rpc::{Call, Method, Reads, Replies, Reply, Rpc, decode, encode};
+use super::protocol::rpc::{Call, Method, Reads, Replies, Reply, Rpc, decode};
 use super::refusal::{self, Reason};
 
 pub(super) struct QueryService {
@@ -21,11 +21,11 @@ pub(super) const NAME: &str = "murmur.v1.QueryService";
 const METHODS: &[Method] = &[Method::unary("ListPipelines"), Method::unary("Query")];
 
 impl QueryService {
-    async fn call(&self, at: usize, request: Bytes, caller: Option<Caller>) -> Result<Vec<u8>, Status> {
+    async fn call(&self, at: usize, request: Bytes, caller: Option<Caller>) -> Result<Reply, Status> {
         match METHODS.get(at).map(|method| &*method.name) {
             Some("ListPipelines") => {
                 decode::<ListPipelinesRequest>(request)?;
-                encode(&ListPipelinesResponse {
+                Reply::of(&ListPipelinesResponse {
                     pipelines: self.permitted(caller.as_ref()).map(|p| p.info()).collect(),
                 })
             }
@@ -34,7 +34,7 @@ impl QueryService {
                 let caller = caller.as_ref();
                 let pipeline = self.permitted(caller).find(|pipeline| pipeline.info().name == request.pipeline);
                 let pipeline = pipeline.ok_or_else(|| self.unknown(&request.pipeline, caller))?;
-                encode(&pipeline.query(request).await?)
+                Reply::of(&pipeline.query(request).await?)
             }
             _ => Err(Status::unimplemented("this method has not one reply")),
         }
@@ -72,7 +72,7 @@ impl Rpc for QueryService {
     }
 
     fn unary(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Reply, Status>> {
-        self.call(at, call.message, call.extensions.get().cloned()).map_ok(Reply::from).boxed()
+        self.call(at, call.message, call.extensions.get().cloned()).boxed()
     }
 
     fn stream(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Replies, Status>> {

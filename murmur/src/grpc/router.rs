@@ -22,14 +22,14 @@ use super::access::standing::{Standing, ended};
 use super::cors::{Asked, Cors};
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
-use super::protocol::rpc::{self, Part, Reads, Replies, Rpc, split_path};
+use super::protocol::rpc::{self, Part, Reads, Replies, Served, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native};
 use super::refusal;
 
 /// All services of a server.
 pub(super) struct Services {
     /// Those that every protocol reaches, by name.
-    pub(super) rpcs: HashMap<String, Arc<dyn Rpc>>,
+    pub(super) rpcs: HashMap<String, Served>,
     /// Those of tonic, with their methods that take a stream: by gRPC only.
     pub(super) routes: Routes,
     pub(super) terms: Terms,
@@ -49,11 +49,10 @@ impl Router {
     /// Answer a request, within the trace of its caller.
     pub(super) async fn answer(self, request: Request<Body>) -> Response<Body> {
         #[cfg(feature = "otlp")]
-        let trace = super::trace::of(request.headers());
-        let answered = self.opened(request);
-        #[cfg(feature = "otlp")]
-        let answered = opentelemetry::context::FutureExt::with_context(answered, trace);
-        answered.await
+        if let Some(trace) = super::trace::of(request.headers()) {
+            return opentelemetry::context::FutureExt::with_context(self.opened(request).boxed(), trace).await;
+        }
+        self.opened(request).await
     }
 
     /// Answer a request, so that a page that may read the answer can.
@@ -101,8 +100,8 @@ impl Services {
             return native::refuse(kind, &Status::unimplemented("the path is not `/<service>/<method>`"));
         };
         match self.rpcs.get(service) {
-            Some(rpc) if rpc::find(&**rpc, method).is_some() || !kind.is_native() || rpc.is_ours() => {
-                native::answer(rpc.clone(), method, kind, request, &self.terms).await
+            Some(rpc) if rpc.find(method).is_some() || !kind.is_native() || rpc.is_ours() => {
+                native::answer(rpc, method, kind, request, &self.terms).await
             }
             None if !kind.is_native() => {
                 frame::discard(request.into_body()).await;
@@ -142,7 +141,7 @@ impl Services {
             }
             Err(status) => {
                 if let Some((rpc, method)) = called
-                    && let Some((_, method)) = rpc::find(&**rpc, method)
+                    && let Some((_, method)) = rpc.find(method)
                 {
                     rpc::refused(&**rpc, method, began, &status);
                 }

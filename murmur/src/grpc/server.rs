@@ -33,7 +33,7 @@ use super::port::Port;
 use super::protocol::Terms;
 use super::protocol::codec::Transcoder;
 use super::protocol::compression::Compress;
-use super::protocol::rpc::Rpc;
+use super::protocol::rpc::{Rpc, Served};
 use super::query_service::QueryService;
 use super::router::{Drain, Router, Services};
 use super::watch::Shared;
@@ -445,11 +445,11 @@ impl ServerBuilder {
         let transcoder = Transcoder::new(descriptors)?;
         let served = if self.without_queries { Vec::new() } else { pipelines.clone() };
         let generic = (!served.is_empty()).then(|| QueryService { pipelines: served.clone() });
-        let mut rpcs: HashMap<String, Arc<dyn Rpc>> = HashMap::new();
+        let mut rpcs: HashMap<String, Served> = HashMap::new();
         let generic = generic.map(|generic| Arc::new(generic) as Arc<dyn Rpc>);
         for rpc in served.iter().map(|pipeline| pipeline.clone() as Arc<dyn Rpc>).chain(generic) {
             transcoder.check(rpc.name(), rpc.methods())?;
-            if let Some(other) = rpcs.insert(rpc.name().to_owned(), self.guards.guard(rpc)) {
+            if let Some(other) = rpcs.insert(rpc.name().to_owned(), Served::new(self.guards.guard(rpc))) {
                 let what = format!("two pipelines have the service `{}`; rename one of them", other.name());
                 return Err(Error::new(ErrorKind::Configuration, what));
             }
@@ -467,7 +467,7 @@ impl ServerBuilder {
                 return Err(Error::new(ErrorKind::Configuration, what));
             };
             let hosted = Hosted { name: name.to_owned(), methods, routes: routes.clone() };
-            let other = rpcs.insert(name.to_owned(), Arc::new(hosted));
+            let other = rpcs.insert(name.to_owned(), Served::new(Arc::new(hosted)));
             if other.is_some() || (name != HEALTH && OURS.contains(&name)) {
                 let what = format!("there are two services `{name}`; leave one of them out");
                 return Err(Error::new(ErrorKind::Configuration, what));

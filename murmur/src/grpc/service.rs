@@ -16,7 +16,7 @@ use tower::Service;
 use super::Watching;
 use super::handler::Handler;
 use super::limits::Limits;
-use super::protocol::rpc::split_path;
+use super::protocol::rpc::{Served, split_path};
 use super::protocol::{Terms, native};
 use super::refusal::explained;
 use super::router::Drain;
@@ -28,13 +28,14 @@ use crate::query::Reader;
 ///
 /// [`Server`](super::Server) serves it with all protocols, reflection and health; this is for adding it to a server
 /// that exists already: `tonic::transport::Server::builder().add_service(PipelineService::new(reader))`.
-pub struct PipelineService<P: Pipeline> {
-    handler: Arc<Handler<P>>,
+pub struct PipelineService<P> {
+    served: Served,
+    pipeline: PhantomData<fn() -> P>,
 }
 
 impl<P: Pipeline> Clone for PipelineService<P> {
     fn clone(&self) -> Self {
-        Self { handler: self.handler.clone() }
+        Self { served: self.served.clone(), pipeline: PhantomData }
     }
 }
 
@@ -47,7 +48,7 @@ impl<P: Pipeline> PipelineService<P> {
     /// The same, with the watched keys looked at differently.
     pub fn watching(reader: Reader<P>, watching: Watching) -> Self {
         let shared = Shared::new(watching, &Limits::default(), Drain::never());
-        Self { handler: Arc::new(Handler::new(reader, shared)) }
+        Self { served: Served::new(Arc::new(Handler::new(reader, shared))), pipeline: PhantomData }
     }
 }
 
@@ -65,13 +66,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let handler = self.handler.clone();
+        let served = self.served.clone();
         async move {
             let request = request.map(Body::new);
             let path = request.uri().path().to_owned();
             Ok(match (split_path(&path), native::Kind::of(request.headers())) {
                 (Some((_, method)), Some(Ok(kind))) => {
-                    native::answer(handler, method, kind, request, &Terms::alone()).await
+                    native::answer(&served, method, kind, request, &Terms::alone()).await
                 }
                 (Some(_), Some(Err(status))) => native::refuse_plainly(&explained(status)),
                 (Some(_), None) => {

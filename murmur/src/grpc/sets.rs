@@ -5,7 +5,7 @@ use tonic::Status;
 use super::handler::Handler;
 use super::interval::{self, set};
 use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
-use super::protocol::rpc::encode;
+use super::protocol::rpc::Reply;
 use super::refusal::Reason;
 use super::status;
 use super::truth::truth;
@@ -14,7 +14,7 @@ use crate::query::{Presence, SetOperation};
 use crate::wire::types;
 
 impl<P: Pipeline> Handler<P> {
-    pub(super) async fn combine_sets(&self, request: CombineSetsRequest<P::Key>) -> Result<Vec<u8>, Status> {
+    pub(super) async fn combine_sets(&self, request: CombineSetsRequest<P::Key>) -> Result<Reply, Status> {
         let CombineSetsRequest { sets, operation, field, options } = request;
         let (reader, consistency) = self.how(options)?;
         let operation = match operation {
@@ -38,6 +38,6 @@ impl<P: Pipeline> Handler<P> {
         let said =
             made.sets.into_iter().map(|set| (set.value, truth(set.presence, set.interval, set.as_of, set.explanation)));
         let (sets, answers) = said.unzip();
-        encode(&CombineSetsResponse { estimate: Some(made.estimate), present, sets, answers })
+        Reply::of(&CombineSetsResponse { estimate: Some(made.estimate), present, sets, answers })
     }
 }

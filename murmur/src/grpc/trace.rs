@@ -22,7 +22,8 @@ impl Extractor for Headers<'_> {
 }
 
 /// The trace that `traceparent` and `tracestate` name, as [Trace Context](https://www.w3.org/TR/trace-context/) has it:
-/// spans that are made in it are children of the caller's. Headers that are none of these, or not well-formed, name none.
-pub(super) fn of(headers: &HeaderMap) -> Context {
-    TraceContextPropagator::new().extract(&Headers(headers))
+/// spans that are made in it are children of the caller's. Headers that are not well-formed name none; `None` where there
+/// are none of these at all, as with most callers.
+pub(super) fn of(headers: &HeaderMap) -> Option<Context> {
+    headers.contains_key("traceparent").then(|| TraceContextPropagator::new().extract(&Headers(headers)))
 }

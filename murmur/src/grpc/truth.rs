@@ -1,5 +1,8 @@
 //! What an answer says about itself, as messages.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use crate::query::{self, LevelReads};
 use crate::wire::types::{self, Answer, AsOf, Edges, Explanation, NotRolled, PartitionProgress, Presence};
 
@@ -15,15 +18,32 @@ pub(super) fn truth(
         query::Presence::Empty => Presence::Empty,
         query::Presence::OutOfRetention => Presence::OutOfRetention,
     };
-    let partitions = as_of.partitions.iter().map(|known| PartitionProgress {
-        partition: known.partition.as_str().into(),
-        watermark: known.watermark,
-        offset: known.offset.map(|offset| offset.to_string()).unwrap_or_default(),
-    });
+    let partitions = partitions(&as_of.partitions);
     let query::Interval { start, end, start_exact, end_exact } = interval;
-    let as_of = AsOf { watermark: as_of.watermark, freshness: as_of.freshness, partitions: partitions.collect() };
+    let as_of = AsOf { watermark: as_of.watermark, freshness: as_of.freshness, partitions };
     let explanation = explanation.map(explained);
     Answer { presence, start, end, start_exact, end_exact, as_of: Some(as_of), explanation, ..Answer::default() }
+}
+
+/// The messages of partitions. All answers of about a second have the same ones.
+fn partitions(of: &Arc<[query::PartitionProgress]>) -> Arc<Vec<PartitionProgress>> {
+    type Last = (Arc<[query::PartitionProgress]>, Arc<Vec<PartitionProgress>>);
+    thread_local! {
+        static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((_, made)) = last.as_ref().filter(|(known, _)| Arc::ptr_eq(known, of)) {
+            return made.clone();
+        }
+        let made = of.iter().map(|known| PartitionProgress {
+            partition: known.partition.as_str().into(),
+            watermark: known.watermark,
+            offset: known.offset.map(|offset| offset.to_string()).unwrap_or_default(),
+        });
+        let made = Arc::new(made.collect::<Vec<_>>());
+        *last = Some((of.clone(), made.clone()));
+        made
+    })
 }
 
 fn explained(explanation: query::Explanation) -> Explanation {

@@ -1,5 +1,7 @@
 //! Messages as fields, and the macro that makes them.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut};
 use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType};
@@ -36,6 +38,32 @@ impl<M: WireMessage> WireValue for M {
 
     fn value_len(&self, number: u32) -> usize {
         self.field_len(number)
+    }
+}
+
+/// What several messages have in common, so that it is made once.
+impl<T: WireField> WireField for Arc<T> {
+    const PROTO: &'static str = T::PROTO;
+
+    fn encode_field(&self, number: u32, buf: &mut impl BufMut) {
+        T::encode_field(self, number, buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        Arc::make_mut(self).merge_field(wire_type, buf, context)
+    }
+
+    fn field_len(&self, number: u32) -> usize {
+        T::field_len(self, number)
+    }
+
+    fn is_absent(&self) -> bool {
+        T::is_absent(self)
     }
 }
 

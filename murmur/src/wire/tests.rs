@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use prost::Message;
@@ -150,8 +151,8 @@ prop_compose! {
         has_as_of in any::<bool>(), problem in any::<String>(), explanation in proptest::option::of(explanations()),
     ) -> Answer {
         let partitions = offsets.into_iter()
-            .map(|(partition, offset, watermark)| PartitionProgress { partition, watermark, offset })
-            .collect();
+            .map(|(partition, offset, watermark)| PartitionProgress { partition, watermark, offset });
+        let partitions = Arc::new(partitions.collect());
         let as_of = AsOf { watermark: start, freshness: freshness.map(Span::from_micros), partitions };
         Answer { presence, start, end, start_exact, end_exact, as_of: has_as_of.then_some(as_of), problem, explanation }
     }

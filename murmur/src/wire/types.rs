@@ -1,5 +1,7 @@
 //! The messages that services of all pipelines share: `murmur/v1/types.proto`.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut};
 use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType};
@@ -263,7 +265,7 @@ crate::message! {
         /// Now minus the newest event time that is visible.
         freshness: Option<Span> = 2,
         /// Each source partition.
-        partitions: Vec<PartitionProgress> = 3,
+        partitions: Arc<Vec<PartitionProgress>> = 3,
     }
 
     /// One source partition.

@@ -1,13 +1,19 @@
 //! JSON of the messages, by the descriptors that the build step emits: the proto3 mapping, where 64-bit integers are
 //! strings, and times and durations are texts.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions, Value,
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
+    ServiceDescriptor, Value,
 };
 use tonic::Status;
 
+use super::frame::Framed;
+use super::json::Plan;
 use super::rpc::Method;
 use crate::{Error, ErrorKind, Result};
 
@@ -22,6 +28,8 @@ pub(in crate::grpc) enum Encoding {
 #[derive(Clone)]
 pub(in crate::grpc) struct Transcoder {
     pool: DescriptorPool,
+    /// By the names of services, and of their methods.
+    json: Arc<HashMap<String, HashMap<String, Arc<Json>>>>,
 }
 
 impl Transcoder {
@@ -33,13 +41,17 @@ impl Transcoder {
                 Error::new(ErrorKind::Configuration, "a descriptor set does not decode").with_source(error)
             })?;
         }
-        Ok(Self { pool })
+        let methods = |service: ServiceDescriptor| {
+            service.methods().map(|method| (method.name().to_owned(), Arc::new(Json::of(&method)))).collect()
+        };
+        let json = pool.services().map(|service| (service.full_name().to_owned(), methods(service))).collect();
+        Ok(Self { pool, json: Arc::new(json) })
     }
 
     /// Refuse to serve what the descriptors do not describe.
     pub(in crate::grpc) fn check(&self, service: &str, methods: &[Method]) -> Result<()> {
         for method in methods {
-            if self.method(service, &method.name).is_none() {
+            if self.json(service, &method.name).is_none() {
                 let what = format!("the descriptor set does not describe `{service}.{}`", method.name);
                 return Err(Error::new(
                     ErrorKind::Configuration,
@@ -68,16 +80,47 @@ impl Transcoder {
         Ok(match encoding {
             Encoding::Proto => Codec::Proto,
             Encoding::Json => {
-                let method = self.method(service, method).ok_or_else(|| {
+                let json = self.json(service, method).ok_or_else(|| {
                     Status::unimplemented(format!("`{service}` has no method `{method}` in the descriptor set"))
                 })?;
-                Codec::Json { input: method.input(), output: method.output() }
+                Codec::Json(json.clone())
             }
         })
     }
 
-    fn method(&self, service: &str, method: &str) -> Option<MethodDescriptor> {
-        self.pool.get_service_by_name(service)?.methods().find(|known| known.name() == method)
+    fn json(&self, service: &str, method: &str) -> Option<&Arc<Json>> {
+        self.json.get(service)?.get(method)
+    }
+}
+
+/// The messages of a method.
+#[derive(Debug)]
+pub(in crate::grpc) struct Json {
+    input: MessageDescriptor,
+    output: MessageDescriptor,
+    /// How replies are written; `None` for a type that has something that few have.
+    plan: Option<Plan>,
+}
+
+impl Json {
+    fn of(method: &MethodDescriptor) -> Self {
+        let (input, output) = (method.input(), method.output());
+        let plan = Plan::of(&output);
+        Self { input, output, plan }
+    }
+
+    /// A reply in JSON, with room before it, by way of a value of it: for what no plan knows.
+    fn reflected(&self, message: &[u8]) -> Result<Vec<u8>, Status> {
+        let output = &self.output;
+        let broken = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, message = output.full_name(), "a reply does not fit its descriptor");
+            Status::internal("the reply does not fit its descriptor; the server's log has more")
+        };
+        let dynamic = DynamicMessage::decode(output.clone(), message).map_err(|error| broken(&error))?;
+        let mut json = serde_json::Serializer::new(Framed::room(message.len() * 4));
+        let options = SerializeOptions::new().skip_default_fields(false);
+        dynamic.serialize_with_options(&mut json, &options).map_err(|error| broken(&error))?;
+        Ok(json.into_inner())
     }
 }
 
@@ -92,13 +135,14 @@ fn has_no_side_effects(method: &MethodDescriptor) -> bool {
 #[derive(Debug, Clone)]
 pub(in crate::grpc) enum Codec {
     Proto,
-    Json { input: MessageDescriptor, output: MessageDescriptor },
+    Json(Arc<Json>),
 }
 
 impl Codec {
     /// The protobuf bytes of a request. JSON without anything is the empty message.
     pub(in crate::grpc) fn request(&self, message: Bytes) -> Result<Bytes, Status> {
-        let Self::Json { input, .. } = self else { return Ok(message) };
+        let Self::Json(known) = self else { return Ok(message) };
+        let input = &known.input;
         let json = if message.trim_ascii().is_empty() { b"{}" } else { &*message };
         let refused = |error: serde_json::Error| {
             Status::invalid_argument(format!("the request is not the JSON of a `{}`: {error}", input.name()))
@@ -111,17 +155,14 @@ impl Codec {
         Ok(message.encode_to_vec().into())
     }
 
-    /// What a caller is sent of a reply in protobuf bytes. Fields that have their default are written in JSON too.
-    pub(in crate::grpc) fn reply(&self, message: Bytes) -> Result<Bytes, Status> {
-        let Self::Json { output, .. } = self else { return Ok(message) };
-        let broken = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, message = output.full_name(), "a reply does not fit its descriptor");
-            Status::internal("the reply does not fit its descriptor; the server's log has more")
-        };
-        let dynamic = DynamicMessage::decode(output.clone(), &*message).map_err(|error| broken(&error))?;
-        let mut json = serde_json::Serializer::new(Vec::with_capacity(message.len() * 4));
-        let options = SerializeOptions::new().skip_default_fields(false);
-        dynamic.serialize_with_options(&mut json, &options).map_err(|error| broken(&error))?;
-        Ok(json.into_inner().into())
+    /// What a caller is sent of a reply in protobuf. Fields that have their default are written in JSON too.
+    pub(in crate::grpc) fn reply(&self, reply: Framed) -> Result<Framed, Status> {
+        let Self::Json(known) = self else { return Ok(reply) };
+        let message = reply.message();
+        let mut json = Framed::room(message.len() * 4);
+        if known.plan.as_ref().and_then(|plan| plan.write(message, &mut json)).is_none() {
+            json = known.reflected(message)?;
+        }
+        Ok(Framed::close(json))
     }
 }

@@ -140,8 +140,13 @@ pub(in crate::grpc) struct Wanted {
 }
 
 impl Wanted {
+    /// Whether a message of so many bytes is compressed.
+    pub(in crate::grpc) fn is_of(self, bytes: usize) -> bool {
+        self.by != Compression::Identity && bytes >= self.least
+    }
+
     pub(in crate::grpc) fn compress(self, bytes: Bytes) -> (Compression, Bytes) {
-        if bytes.len() < self.least { (Compression::Identity, bytes) } else { self.by.compress(bytes) }
+        if self.is_of(bytes.len()) { self.by.compress(bytes) } else { (Compression::Identity, bytes) }
     }
 }
 

@@ -21,20 +21,70 @@ pub(in crate::grpc) const HEADER: usize = 5;
 /// The flag of a compressed message.
 const COMPRESSED: u8 = 1;
 
-/// A message of a frame: its flags, and its bytes.
+/// A message in its frame: written behind room for the head, so that nobody has to copy it to put one before it.
+#[derive(Debug, Clone)]
+pub(in crate::grpc) struct Framed(Bytes);
+
+impl Framed {
+    /// For a message of about so many bytes: a buffer with room before it.
+    pub(in crate::grpc) fn room(bytes: usize) -> Vec<u8> {
+        let mut buffer = Vec::with_capacity(HEADER + bytes);
+        buffer.extend_from_slice(&[0; HEADER]);
+        buffer
+    }
+
+    /// Such a buffer, once the message is in it.
+    pub(in crate::grpc) fn close(mut buffer: Vec<u8>) -> Self {
+        let length = buffer.len().saturating_sub(HEADER) as u32;
+        if let Some(([_, head @ ..], _)) = buffer.split_first_chunk_mut::<HEADER>() {
+            *head = length.to_be_bytes();
+        }
+        Self(buffer.into())
+    }
+
+    /// Of a message that is there already.
+    pub(in crate::grpc) fn of(message: &[u8]) -> Self {
+        let mut buffer = Self::room(message.len());
+        buffer.extend_from_slice(message);
+        Self::close(buffer)
+    }
+
+    /// The message alone.
+    pub(in crate::grpc) fn message(&self) -> &[u8] {
+        &self.0[HEADER..]
+    }
+
+    /// The message alone, without its frame.
+    pub(in crate::grpc) fn into_message(mut self) -> Bytes {
+        self.0.advance(HEADER);
+        self.0
+    }
+
+    /// As a reply to a caller, compressed where that is worth it.
+    pub(in crate::grpc) fn reply(self, wanted: Wanted) -> Bytes {
+        if !wanted.is_of(self.message().len()) {
+            return self.0;
+        }
+        match wanted.compress(self.0.slice(HEADER..)) {
+            (Compression::Identity, _) => self.0,
+            (_, compressed) => frame(COMPRESSED, &compressed),
+        }
+    }
+}
+
+impl Default for Framed {
+    fn default() -> Self {
+        Self::of(&[])
+    }
+}
+
+/// A frame: its flags, and its message.
 pub(in crate::grpc) fn frame(flags: u8, message: &[u8]) -> Bytes {
     let mut framed = Vec::with_capacity(HEADER + message.len());
     framed.put_u8(flags);
     framed.put_u32(message.len() as u32);
     framed.put_slice(message);
     framed.into()
-}
-
-/// A message of a reply, compressed where that is worth it.
-pub(in crate::grpc) fn reply(message: Bytes, wanted: Wanted, flags: u8) -> Bytes {
-    let (by, bytes) = wanted.compress(message);
-    let compressed = if by == Compression::Identity { 0 } else { COMPRESSED };
-    frame(flags | compressed, &bytes)
 }
 
 /// The whole body, if it has at most `most` bytes.

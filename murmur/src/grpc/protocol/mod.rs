@@ -7,7 +7,7 @@
 //! | [`connect`] | Connect, and plain JSON with it |
 //! | [`frame`] | how messages stand in a body |
 //! | [`compression`] | gzip and zstd, of messages and of bodies |
-//! | [`codec`] | JSON in place of protobuf |
+//! | [`codec`] | JSON in place of protobuf, replies through [`json`] |
 //! | [`deadline`] | how long a call may take |
 //! | [`metadata`] | which headers are the caller's, and which the protocol's |
 
@@ -16,6 +16,7 @@ pub(super) mod compression;
 pub(super) mod connect;
 pub(super) mod deadline;
 pub(super) mod frame;
+mod json;
 pub(super) mod metadata;
 pub(super) mod native;
 pub(super) mod rpc;

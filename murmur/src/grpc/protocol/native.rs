@@ -1,6 +1,7 @@
 //! gRPC: one framed message in, framed messages and a status out, in the trailers; by gRPC-Web in the body.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -13,7 +14,8 @@ use tonic::body::Body;
 
 use super::codec::{Codec, Encoding};
 use super::compression::{ACCEPTED, Compression, Wanted};
-use super::rpc::{self, Call, Part, Replies, Reply, Rpc};
+use super::frame::Framed;
+use super::rpc::{Call, Part, Replies, Reply, Served};
 use super::{Read, Terms, frame, metadata, web};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -118,7 +120,7 @@ fn unknown(value: &HeaderValue) -> Status {
 
 /// Answer a call of a method by its name.
 pub(in crate::grpc) async fn answer(
-    rpc: Arc<dyn Rpc>,
+    rpc: &Served,
     method: &str,
     kind: Kind,
     request: Request<Body>,
@@ -135,11 +137,11 @@ pub(in crate::grpc) async fn answer(
     let answered = kind.answered(&head.headers);
     let wanted = terms.wanted(&head.headers, &ACCEPT_ENCODING);
     let most = terms.limits.request;
-    let found = rpc::find(&*rpc, method)
-        .ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())));
+    let found =
+        rpc.find(method).ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())));
     let read = match found {
         Ok((at, method)) => {
-            let read = terms.read(&*rpc, method, &mut head, body, kind.longest(most)).await;
+            let read = terms.read(&**rpc, method, &mut head, body, kind.longest(most)).await;
             read.map(|read| (at, method, read))
         }
         Err(status) => {
@@ -154,22 +156,35 @@ pub(in crate::grpc) async fn answer(
         let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
         let message = codec.request(frame::single(kind.body(body)?, compression, most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-        let replies = if method.streams {
-            rpc::stream(rpc.clone(), at, call, begun.standing, &terms.drain).await?
-        } else {
-            let Reply { message, headers, trailers } = rpc::unary(&*rpc, at, method, call).await?;
-            let parts = [Ok(Part::Message(message)), Ok(Part::Trailers(trailers))];
-            Replies { headers, parts: stream::iter(parts).boxed() }
-        };
-        Ok((replies, codec))
-    };
-    match called.await {
-        Ok((replies, codec)) => {
-            let Replies { headers, parts } = replies;
-            respond(answered, &headers, wanted.by, frames(answered, rpc, parts, codec, wanted))
+        if method.streams {
+            let Replies { headers, parts } = rpc.stream(at, call, begun.standing, &terms.drain).await?;
+            let body = Body::new(StreamBody::new(frames(answered, rpc.clone(), parts, codec, wanted)));
+            return Ok(respond(answered, &headers, wanted.by, body));
         }
-        // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
-        Err(status) => refuse(answered, &rpc.explain(status)),
+        let Reply { message, headers, trailers } = rpc.unary(at, call).await?;
+        let last = match codec.reply(message) {
+            Ok(message) => [Some(answered.data(message.reply(wanted))), Some(answered.trailers(ok(&trailers)))],
+            Err(status) => [None, Some(answered.trailers(self::trailers(&rpc.explain(status))))],
+        };
+        Ok(respond(answered, &headers, wanted.by, Body::new(Frames(last))))
+    };
+    // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
+    called.await.unwrap_or_else(|status| refuse(answered, &rpc.explain(status)))
+}
+
+/// A body that is all there: a message, and what comes behind it.
+struct Frames([Option<Frame<Bytes>>; 2]);
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(self.0.iter_mut().find_map(Option::take).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.iter().all(Option::is_none)
     }
 }
 
@@ -184,7 +199,7 @@ fn codec(terms: &Terms, encoding: Encoding, service: &str, method: &str) -> Resu
 /// The body: each message in a frame, and the trailers once, after the first error or after the last message.
 fn frames(
     kind: Kind,
-    rpc: Arc<dyn Rpc>,
+    rpc: Served,
     parts: stream::BoxStream<'static, Result<Part, Status>>,
     codec: Codec,
     wanted: Wanted,
@@ -194,7 +209,9 @@ fn frames(
         async move {
             let mut parts = parts?;
             let message = match parts.next().await {
-                Some(Ok(Part::Message(message))) => codec.reply(message).map_err(|status| rpc.explain(status)),
+                Some(Ok(Part::Message(message))) => {
+                    codec.reply(Framed::of(&message)).map_err(|status| rpc.explain(status))
+                }
                 Some(Ok(Part::Trailers(trailers))) => {
                     return Some((Ok(kind.trailers(ok(&trailers))), None));
                 }
@@ -202,7 +219,7 @@ fn frames(
                 None => return Some((Ok(kind.trailers(ok(&HeaderMap::new()))), None)),
             };
             Some(match message {
-                Ok(message) => (Ok(kind.data(frame::reply(message, wanted, 0))), Some(parts)),
+                Ok(message) => (Ok(kind.data(message.reply(wanted))), Some(parts)),
                 Err(status) => (Ok(kind.trailers(trailers(&status))), None),
             })
         }
@@ -250,11 +267,8 @@ pub(in crate::grpc) fn refuse(kind: Kind, status: &Status) -> Response<Body> {
     response
 }
 
-fn respond<S>(kind: Kind, headers: &HeaderMap, compression: Compression, frames: S) -> Response<Body>
-where
-    S: Stream<Item = Result<Frame<Bytes>, Status>> + Send + 'static,
-{
-    let mut response = Response::new(Body::new(StreamBody::new(frames)));
+fn respond(kind: Kind, headers: &HeaderMap, compression: Compression, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let to = response.headers_mut();
     metadata::add(to, headers);
     to.insert(CONTENT_TYPE, HeaderValue::from_static(kind.name));

@@ -1,13 +1,15 @@
 //! The one shape that all protocols call: a message and its metadata in, messages and their metadata out.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
+use metrics::Histogram;
 use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument;
@@ -18,6 +20,7 @@ use super::super::refusal::Reason;
 use super::super::router::Drain;
 use super::connect;
 use super::deadline::{Deadline, within};
+use super::frame::Framed;
 use crate::metrics::catalogue::QUERY_DURATION;
 
 /// Most bytes of a reply message.
@@ -82,14 +85,17 @@ pub(in crate::grpc) struct Call {
 /// A reply, and what stands beside it.
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct Reply {
-    pub(in crate::grpc) message: Bytes,
+    pub(in crate::grpc) message: Framed,
     pub(in crate::grpc) headers: HeaderMap,
     pub(in crate::grpc) trailers: HeaderMap,
 }
 
-impl From<Vec<u8>> for Reply {
-    fn from(message: Vec<u8>) -> Self {
-        Self { message: message.into(), ..Self::default() }
+impl Reply {
+    /// A message alone, if it is not too large.
+    pub(in crate::grpc) fn of(message: &impl prost::Message) -> Result<Self, Status> {
+        let mut buffer = Framed::room(length(message)?);
+        message.encode_raw(&mut buffer);
+        Ok(Self { message: Framed::close(buffer), ..Self::default() })
     }
 }
 
@@ -127,9 +133,72 @@ impl Method {
     }
 }
 
-/// The place of a method by its name.
-pub(in crate::grpc) fn find<'a>(rpc: &'a dyn Rpc, method: &str) -> Option<(usize, &'a Method)> {
-    rpc.methods().iter().enumerate().find(|(_, known)| known.name == method)
+/// A service as a server calls it: with what its calls are measured by.
+#[derive(Clone)]
+pub(in crate::grpc) struct Served {
+    rpc: Arc<dyn Rpc>,
+    /// Of each method, at its place.
+    measures: Arc<[Measure]>,
+}
+
+/// What the calls of a method are called, and how long those took that ended well: looked up in the recorder once.
+struct Measure {
+    name: String,
+    ok: OnceLock<Histogram>,
+}
+
+impl Served {
+    pub(in crate::grpc) fn new(rpc: Arc<dyn Rpc>) -> Self {
+        let measure = |method: &Method| Measure { name: name(&*rpc, method), ok: OnceLock::new() };
+        let measures = rpc.methods().iter().map(measure).collect();
+        Self { rpc, measures }
+    }
+
+    /// The place of a method by its name.
+    pub(in crate::grpc) fn find(&self, method: &str) -> Option<(usize, &Method)> {
+        self.methods().iter().enumerate().find(|(_, known)| known.name == method)
+    }
+
+    /// Call a method with one reply, within its time; measured.
+    pub(in crate::grpc) async fn unary(&self, at: usize, call: Call) -> Result<Reply, Status> {
+        let Measure { name, ok } = &self.measures[at];
+        let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
+        let began = Instant::now();
+        let reply = within(call.deadline.unary(), self.rpc.unary(at, call)).instrument(span.clone()).await;
+        let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
+        span.record("code", code);
+        let histogram = || QUERY_DURATION.histogram([name.clone(), code.to_owned()]);
+        let took = began.elapsed();
+        match reply {
+            Ok(_) => ok.get_or_init(histogram).record(took),
+            Err(_) => histogram().record(took),
+        }
+        reply
+    }
+
+    /// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline, the standing
+    /// of their caller, or the server.
+    pub(in crate::grpc) async fn stream(
+        &self,
+        at: usize,
+        call: Call,
+        standing: Option<Standing>,
+        drain: &Drain,
+    ) -> Result<Replies, Status> {
+        let deadline = call.deadline;
+        let replies = within(deadline.unary(), self.rpc.stream(at, call)).await?;
+        let Replies { headers, parts } = drain.guard(replies, deadline.stream(), ended(standing));
+        let rpc = self.rpc.clone();
+        Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
+    }
+}
+
+impl Deref for Served {
+    type Target = dyn Rpc;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.rpc
+    }
 }
 
 /// Whether a caller that is known may call a method, before anything of the message is read; and what a stream of it needs to end
@@ -165,33 +234,6 @@ fn name(rpc: &dyn Rpc, method: &Method) -> String {
     format!("{}/{}", rpc.name(), method.name)
 }
 
-/// Call a method with one reply, within its time; measured.
-pub(in crate::grpc) async fn unary(rpc: &dyn Rpc, at: usize, method: &Method, call: Call) -> Result<Reply, Status> {
-    let name = name(rpc, method);
-    let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
-    let began = Instant::now();
-    let reply = within(call.deadline.unary(), rpc.unary(at, call)).instrument(span.clone()).await;
-    let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
-    span.record("code", code);
-    QUERY_DURATION.histogram([name, code.to_owned()]).record(began.elapsed());
-    reply
-}
-
-/// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline, the standing
-/// of their caller, or the server.
-pub(in crate::grpc) async fn stream(
-    rpc: Arc<dyn Rpc>,
-    at: usize,
-    call: Call,
-    standing: Option<Standing>,
-    drain: &Drain,
-) -> Result<Replies, Status> {
-    let deadline = call.deadline;
-    let replies = within(deadline.unary(), rpc.stream(at, call)).await?;
-    let Replies { headers, parts } = drain.guard(replies, deadline.stream(), ended(standing));
-    Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
-}
-
 /// `(service, method)` of a path `/<service>/<method>`.
 pub(in crate::grpc) fn split_path(path: &str) -> Option<(&str, &str)> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
@@ -203,10 +245,17 @@ pub(in crate::grpc) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Resu
     M::decode(bytes).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-/// Write a reply message, if it is not too large.
+/// Write one of a stream of reply messages, if it is not too large.
 pub(in crate::grpc) fn encode(message: &impl prost::Message) -> Result<Vec<u8>, Status> {
-    check_length(message.encoded_len())?;
-    Ok(message.encode_to_vec())
+    let mut buffer = Vec::with_capacity(length(message)?);
+    message.encode_raw(&mut buffer);
+    Ok(buffer)
+}
+
+/// Bytes of a reply message that is not too large.
+fn length(message: &impl prost::Message) -> Result<usize, Status> {
+    let length = message.encoded_len();
+    check_length(length).map(|()| length)
 }
 
 /// Refuse to send a reply message of so many bytes, if it is too large.
@@ -228,8 +277,11 @@ mod tests {
         // As a message of one field: its tag, and four bytes of a length, before it.
         let reply = |bytes: usize| vec![7u8; bytes - 5];
         assert_eq!(encode(&reply(4 << 20)).unwrap().len(), 4 << 20);
-        let refused = encode(&reply((4 << 20) + 1)).unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
-        assert!(refused.message().contains("ask for fewer keys or a longer step"), "{refused}");
+        assert_eq!(Reply::of(&reply(4 << 20)).unwrap().message.message().len(), 4 << 20);
+        let too_large = reply((4 << 20) + 1);
+        for refused in [encode(&too_large).unwrap_err(), Reply::of(&too_large).unwrap_err()] {
+            assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+            assert!(refused.message().contains("ask for fewer keys or a longer step"), "{refused}");
+        }
     }
 }

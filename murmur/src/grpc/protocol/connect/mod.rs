@@ -7,8 +7,6 @@
 mod error;
 mod get;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::header::{
@@ -28,7 +26,8 @@ pub use self::get::ConnectGet;
 use super::codec::{Codec, Encoding};
 use super::compression::{ACCEPTED, Compression, Wanted};
 use super::deadline::Deadline;
-use super::rpc::{self, Call, Method, Part, Replies, Reply, Rpc};
+use super::frame::Framed;
+use super::rpc::{Call, Method, Part, Replies, Reply, Served};
 use super::{Read, Terms, frame, metadata};
 
 const STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
@@ -69,7 +68,7 @@ impl Kind {
 
 /// Which method of which service.
 struct Called<'a> {
-    rpc: &'a Arc<dyn Rpc>,
+    rpc: &'a Served,
     at: usize,
     method: &'a Method,
     terms: &'a Terms,
@@ -77,12 +76,12 @@ struct Called<'a> {
 
 /// Answer a call of a method by its name.
 pub(in crate::grpc) async fn answer(
-    rpc: &Arc<dyn Rpc>,
+    rpc: &Served,
     method: &str,
     request: Request<Body>,
     terms: &Terms,
 ) -> Response<Body> {
-    let Some((at, method)) = rpc::find(&**rpc, method) else {
+    let Some((at, method)) = rpc.find(method) else {
         frame::discard(request.into_body()).await;
         let what = format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name());
         return no_such(&rpc.explain(Status::unimplemented(what)));
@@ -152,7 +151,7 @@ impl Called<'_> {
         let codec = self.codec(encoding)?;
         let message = codec.request(message)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-        let reply = rpc::unary(&**self.rpc, self.at, self.method, call).await?;
+        let reply = self.rpc.unary(self.at, call).await?;
         Ok(Reply { message: codec.reply(reply.message)?, ..reply })
     }
 
@@ -165,7 +164,7 @@ impl Called<'_> {
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.limits.request)?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-            Ok((rpc::stream(self.rpc.clone(), self.at, call, begun.standing, &self.terms.drain).await?, codec))
+            Ok((self.rpc.stream(self.at, call, begun.standing, &self.terms.drain).await?, codec))
         };
         let (replies, codec) = replies.await.unwrap_or_else(|status| {
             let status = self.rpc.explain(status);
@@ -192,7 +191,7 @@ impl Called<'_> {
 
 /// The frames of a stream, with the one that ends it.
 fn frames(
-    rpc: Arc<dyn Rpc>,
+    rpc: Served,
     parts: BoxStream<'static, Result<Part, Status>>,
     codec: Codec,
     wanted: Wanted,
@@ -202,13 +201,15 @@ fn frames(
         async move {
             let mut parts = parts?;
             let message = match parts.next().await {
-                Some(Ok(Part::Message(message))) => codec.reply(message).map_err(|status| rpc.explain(status)),
+                Some(Ok(Part::Message(message))) => {
+                    codec.reply(Framed::of(&message)).map_err(|status| rpc.explain(status))
+                }
                 Some(Ok(Part::Trailers(trailers))) => return Some((Ok(Frame::data(end(None, &trailers))), None)),
                 Some(Err(status)) => Err(status),
                 None => return Some((Ok(Frame::data(end(None, &HeaderMap::new()))), None)),
             };
             Some(match message {
-                Ok(message) => (Ok(Frame::data(frame::reply(message, wanted, 0))), Some(parts)),
+                Ok(message) => (Ok(Frame::data(message.reply(wanted))), Some(parts)),
                 Err(status) => (Ok(Frame::data(end(Some(&status), status.metadata().as_ref()))), None),
             })
         }
@@ -247,7 +248,7 @@ fn reply(kind: Kind, wanted: Wanted, reply: Result<Reply, Status>) -> Response<B
         Ok(reply) => reply,
         Err(status) => return failed(&status),
     };
-    let (by, bytes) = wanted.compress(message);
+    let (by, bytes) = wanted.compress(message.into_message());
     let mut response = respond(StatusCode::OK, kind.name(), Body::new(Full::new(bytes)));
     let to = response.headers_mut();
     metadata::add(to, &headers);

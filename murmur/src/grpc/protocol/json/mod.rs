@@ -1,0 +1,192 @@
+//! JSON of a message from its bytes, without a value of it in between.
+//!
+//! What there is to know of a message type is put together when a server starts, as a [`Plan`]; then a reply is written in
+//! one pass over its bytes, field by field in the order of their numbers. A type with something that few have (a map, a
+//! oneof, an `Any`) has no plan, and bytes that are not what the plan expects are given up: prost-reflect writes these,
+//! or says what is wrong with them. What is written is the same, which tests show.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use prost::Message;
+
+pub(super) use self::plan::Plan;
+use self::plan::{Field, Kind, Presence, Shape};
+use self::wire::{Fields, Wire};
+
+/// How deep messages may lie in each other, which is as deep as prost reads them.
+const DEEPEST: usize = 100;
+
+/// What was found of a field.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Nothing,
+    /// The last value of one that is no list.
+    Value(Wire<'a>),
+    /// Of a list, the bytes from its first element on, and how many there are.
+    From(&'a [u8], usize),
+}
+
+impl Plan {
+    /// Append the JSON of a message; `None` where it is not as expected, and what was appended then is of no use.
+    pub(super) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        self.message(self.root(), message, DEEPEST, out)
+    }
+
+    fn message(&self, shape: &Shape, bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        let mut found = [Found::Nothing; Shape::MOST];
+        let found = found.get_mut(..shape.fields.len())?;
+        let mut fields = Fields(bytes);
+        while let Some((rest, number, value)) = fields.next()? {
+            let Some(at) = shape.place(number) else { continue };
+            found[at] = match (shape.fields[at].presence, found[at]) {
+                (Presence::List, Found::From(first, count)) => Found::From(first, count + 1),
+                (Presence::List, _) => Found::From(rest, 1),
+                // The second would have to be merged into the first.
+                (_, Found::Value(Wire::Bytes(_))) if matches!(shape.fields[at].kind, Kind::Message(_)) => return None,
+                _ => Found::Value(value),
+            };
+        }
+        out.push(b'{');
+        let mut is_first = true;
+        for (field, found) in shape.fields.iter().zip(found) {
+            if matches!((field.presence, &found), (Presence::Explicit, Found::Nothing)) {
+                continue;
+            }
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.name);
+            match (field.presence, *found) {
+                (Presence::List, Found::From(first, count)) => self.list(field, first, count, depth, out)?,
+                (Presence::List, _) => out.extend_from_slice(b"[]"),
+                (_, Found::Value(value)) => self.value(&field.kind, value, depth, out)?,
+                (_, _) => self.value(&field.kind, field.kind.zero(), depth, out)?,
+            }
+        }
+        out.push(b'}');
+        Some(())
+    }
+
+    /// The elements of a list, of which so many fields hold one each, or several that are packed.
+    fn list(&self, field: &Field, first: &[u8], count: usize, depth: usize, out: &mut Vec<u8>) -> Option<()> {
+        out.push(b'[');
+        let (mut fields, mut left) = (Fields(first), count);
+        let start = out.len();
+        while left > 0 {
+            let (_, number, value) = fields.next()??;
+            if number != field.number {
+                continue;
+            }
+            left -= 1;
+            match value {
+                Wire::Bytes(packed) if field.kind.is_packable() => {
+                    let mut packed = packed;
+                    while !packed.is_empty() {
+                        let value = field.kind.zero().read(&mut packed)?;
+                        comma(start, out);
+                        self.value(&field.kind, value, depth, out)?;
+                    }
+                }
+                value => {
+                    comma(start, out);
+                    self.value(&field.kind, value, depth, out)?;
+                }
+            }
+        }
+        out.push(b']');
+        Some(())
+    }
+
+    fn value(&self, kind: &Kind, value: Wire<'_>, depth: usize, out: &mut Vec<u8>) -> Option<()> {
+        match (kind, value) {
+            (Kind::Bool, Wire::Varint(n)) => out.extend_from_slice(if n == 0 { b"false" } else { b"true" }),
+            // Of a varint that is too long for its type the lower bits count.
+            (Kind::Int32, Wire::Varint(n)) => json(out, &(n as i32))?,
+            (Kind::Uint32, Wire::Varint(n)) => json(out, &(n as u32))?,
+            (Kind::Sint32, Wire::Varint(n)) => {
+                let n = n as u32;
+                json(out, &((n >> 1) as i32 ^ -((n & 1) as i32)))?;
+            }
+            (Kind::Int64, Wire::Varint(n)) => quoted(out, &(n as i64))?,
+            (Kind::Uint64, Wire::Varint(n)) => quoted(out, &n)?,
+            (Kind::Sint64, Wire::Varint(n)) => quoted(out, &((n >> 1) as i64 ^ -((n & 1) as i64)))?,
+            (Kind::Fixed32, Wire::Fixed32(n)) => json(out, &n)?,
+            (Kind::Sfixed32, Wire::Fixed32(n)) => json(out, &(n as i32))?,
+            (Kind::Float, Wire::Fixed32(n)) => match f32::from_bits(n) {
+                n if n.is_finite() => json(out, &n)?,
+                n => not_finite(out, n.into()),
+            },
+            (Kind::Fixed64, Wire::Fixed64(n)) => quoted(out, &n)?,
+            (Kind::Sfixed64, Wire::Fixed64(n)) => quoted(out, &(n as i64))?,
+            (Kind::Double, Wire::Fixed64(n)) => match f64::from_bits(n) {
+                n if n.is_finite() => json(out, &n)?,
+                n => not_finite(out, n),
+            },
+            (Kind::Text, Wire::Bytes(bytes)) => json(out, str::from_utf8(bytes).ok()?)?,
+            (Kind::Bytes, Wire::Bytes(bytes)) => {
+                out.push(b'"');
+                out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
+                out.push(b'"');
+            }
+            (Kind::Enum(names), Wire::Varint(n)) => {
+                let n = n as i32;
+                match names.get(&n) {
+                    Some(name) => out.extend_from_slice(name),
+                    None => json(out, &n)?,
+                }
+            }
+            (Kind::Timestamp, Wire::Bytes(bytes)) => {
+                let timestamp = prost_types::Timestamp::decode(bytes).ok()?;
+                if !plan::TIMESTAMPS.contains(&timestamp.seconds) {
+                    return None;
+                }
+                write!(out, "\"{timestamp}\"").ok()?;
+            }
+            (Kind::Duration, Wire::Bytes(bytes)) => {
+                let duration = prost_types::Duration::decode(bytes).ok()?;
+                if !plan::DURATIONS.contains(&duration.seconds) || duration.nanos.unsigned_abs() >= 1_000_000_000 {
+                    return None;
+                }
+                write!(out, "\"{duration}\"").ok()?;
+            }
+            (Kind::Message(shape), Wire::Bytes(bytes)) => self.message(self.shape(*shape)?, bytes, depth, out)?,
+            // Not of the type that it has to be.
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn comma(start: usize, out: &mut Vec<u8>) {
+    if out.len() > start {
+        out.push(b',');
+    }
+}
+
+fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Option<()> {
+    serde_json::to_writer(out, value).ok()
+}
+
+/// As JSON has integers of 64 bits, which are more than its numbers hold exactly.
+fn quoted<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) -> Option<()> {
+    out.push(b'"');
+    json(&mut *out, value)?;
+    out.push(b'"');
+    Some(())
+}
+
+fn not_finite(out: &mut Vec<u8>, value: f64) {
+    out.extend_from_slice(match value {
+        f64::INFINITY => b"\"Infinity\"",
+        f64::NEG_INFINITY => b"\"-Infinity\"",
+        _ => b"\"NaN\"",
+    });
+}
