@@ -97,7 +97,7 @@ async fn call<T>(
     outcome: fn(&T) -> &'static str,
 ) -> T {
     debug_assert!(OPS.contains(&op), "`{op}` does not begin at zero");
-    let span = tracing::info_span!("store", op, table, tiles, outcome = tracing::field::Empty);
+    let span = tracing::debug_span!("store", op, table, tiles, outcome = tracing::field::Empty);
     let began = Instant::now();
     let answer = match op {
         // A large flush may take long; each of its requests is given up, and said, as soon as others are said.

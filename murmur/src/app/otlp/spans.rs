@@ -5,9 +5,9 @@ use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Runtime;
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{Signal, refused, resource, runtime};
@@ -33,8 +33,13 @@ where
     let tracer = provider.tracer("murmur");
     // Verbs run one after the other, so nobody was faster.
     let _ = SENDING.set((provider, runtime));
-    let ours = Targets::new().with_target("murmur", LevelFilter::INFO);
-    Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours)))
+    Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(FilterFn::new(is_sent))))
+}
+
+/// All spans of Murmur's own, of each query and call of the store as well, and what is said in them at the level of the log.
+fn is_sent(what: &Metadata<'_>) -> bool {
+    let most = if what.is_span() { Level::DEBUG } else { Level::INFO };
+    what.target().split("::").next() == Some("murmur") && *what.level() <= most
 }
 
 /// To how many spans of its events the span of a flush is linked: as many as one looks through.

@@ -162,7 +162,7 @@ impl Served {
     /// Call a method with one reply, within its time; measured.
     pub(in crate::grpc) async fn unary(&self, at: usize, call: Call) -> Result<Reply, Status> {
         let Measure { name, ok } = &self.measures[at];
-        let span = tracing::info_span!("query", rpc = name, code = tracing::field::Empty);
+        let span = tracing::debug_span!("query", rpc = name, code = tracing::field::Empty);
         let began = Instant::now();
         let reply = within(call.deadline.unary(), self.rpc.unary(at, call)).instrument(span.clone()).await;
         let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
