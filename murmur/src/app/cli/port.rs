@@ -74,7 +74,7 @@ pub(in crate::app) struct PortLimitArgs {
 
 /// A length of time that is not nothing.
 fn some_time(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    let span: Span = text.parse()?;
     if span == Span::ZERO { Err("write a time that is longer than nothing".to_owned()) } else { Ok(span) }
 }
 
