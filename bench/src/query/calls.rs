@@ -11,10 +11,10 @@ use murmur::time::{Span, TimeRange};
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::pages::{PageTotalKey, PageWindowKey, Pages, Visited, Visits};
+use super::pages::{PageTotalKey, PageWindowKey, Pages, Stays, Visited};
 use super::{Method, Protocol, Result, hello, text};
 
-type Reply = <Visits as Monoid>::Reply;
+type Reply = <Stays as Monoid>::Reply;
 
 /// How many different requests there are at most.
 const DIFFERENT: usize = 20_000;

@@ -14,7 +14,7 @@ const MINUTES: i64 = 91 * 24 * 60;
 
 /// A visit to a page.
 #[murmur::event]
-pub(super) struct Visit {
+pub(super) struct Stay {
     page: String,
     millis: u32,
     #[murmur(time)]
@@ -23,21 +23,21 @@ pub(super) struct Visit {
 
 /// Visits, and how long they took.
 #[murmur::aggregate]
-pub(super) struct Visits {
+pub(super) struct Stays {
     visits: Count,
     millis: Sum<u64>,
 }
 
 /// All visits ever: one tile a page.
 #[murmur::pipeline(key = page)]
-pub(super) fn page_total(visit: &Visit) -> Visits {
-    Visits { visits: Count::one(), millis: Sum::of(u64::from(visit.millis)) }
+pub(super) fn page_total(visit: &Stay) -> Stays {
+    Stays { visits: Count::one(), millis: Sum::of(u64::from(visit.millis)) }
 }
 
 /// Visits over any window of up to 90 days, at edges of minutes.
 #[murmur::pipeline(key = page, window = sliding("90d", slot = "1m"))]
-pub(super) fn page_window(visit: &Visit) -> Visits {
-    Visits { visits: Count::one(), millis: Sum::of(u64::from(visit.millis)) }
+pub(super) fn page_window(visit: &Stay) -> Stays {
+    Stays { visits: Count::one(), millis: Sum::of(u64::from(visit.millis)) }
 }
 
 /// What a page was visited, as an answer says it.
@@ -48,13 +48,13 @@ pub(super) struct Visited {
 }
 
 impl Visited {
-    pub(super) fn of(reply: &<Visits as Monoid>::Reply) -> Self {
+    pub(super) fn of(reply: &<Stays as Monoid>::Reply) -> Self {
         Self { visits: reply.visits, millis: reply.millis }
     }
 
     /// The reply that says so.
-    pub(super) fn reply(self) -> Result<<Visits as Monoid>::Reply, String> {
-        let visits = Visits { visits: Count::of(self.visits), millis: Sum::of(self.millis) };
+    pub(super) fn reply(self) -> Result<<Stays as Monoid>::Reply, String> {
+        let visits = Stays { visits: Count::of(self.visits), millis: Sum::of(self.millis) };
         visits.reply(&Question::default()).map_err(|error| error.to_string())
     }
 }
@@ -164,11 +164,11 @@ fn pool(visits: impl Iterator<Item = (u32, u32, Timestamp)>, count: usize) -> Po
     Pool::new(bytes, ends, count as u64)
 }
 
-pub(super) fn decode(payload: &[u8]) -> Result<Visit, String> {
+pub(super) fn decode(payload: &[u8]) -> Result<Stay, String> {
     let (at, rest) = payload.split_first_chunk().ok_or("cut off")?;
     let (millis, page) = rest.split_first_chunk().ok_or("cut off")?;
     let page = str::from_utf8(page).map_err(|error| error.to_string())?.to_owned();
-    Ok(Visit { page, millis: u32::from_le_bytes(*millis), at: Timestamp::from_micros(i64::from_le_bytes(*at)) })
+    Ok(Stay { page, millis: u32::from_le_bytes(*millis), at: Timestamp::from_micros(i64::from_le_bytes(*at)) })
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use super::pages::{PageTotal, PageWindow, PageWindowKey, Pages, Visit, decode};
+use super::pages::{PageTotal, PageWindow, PageWindowKey, Pages, Stay, decode};
 use super::{Result, hello, text};
 use crate::pool::Pool;
 use crate::resources::{Meter, rss_mib};
@@ -146,7 +146,7 @@ pub(super) async fn fill(store: &Arc<dyn Store>, pages: &Pages) -> Result<()> {
 }
 
 /// Have a worker read all visits, with its options as they are.
-async fn work<P: Pipeline<Event = Visit>>(store: &Arc<dyn Store>, visits: Pool) -> Result<()> {
+async fn work<P: Pipeline<Event = Stay>>(store: &Arc<dyn Store>, visits: Pool) -> Result<()> {
     store.ensure(&Table::new(P::SPEC.name, 1).shelf(), &[]).await.map_err(text)?;
     let worker = Worker::builder(store.clone(), Box::new(visits), decode, Box::new(NoLetters));
     let worker = worker.options(Options::default()).pipeline::<P>().build();

@@ -14,7 +14,6 @@ pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The next field: the bytes from it on, its number and its value. The outer `None` is for bytes that are no message.
-    #[expect(clippy::type_complexity, reason = "it is read in two places")]
     pub(super) fn next(&mut self) -> Option<Option<(&'a [u8], u32, Wire<'a>)>> {
         let rest = self.0;
         if rest.is_empty() {
