@@ -159,7 +159,7 @@ fn those_who_may_not_ask_are_answered_as_the_document_says() {
     let ask = || http::get_with(&served.server.address, "/", &[("authorization", &bearer)]);
     let refused = std::iter::repeat_with(ask).find(|(status, _)| *status != 200).unwrap();
     let body: Value = serde_json::from_str(&refused.1).unwrap();
-    assert_eq!((refused.0, &body["details"][0]["debug"]["reason"]), (429, &json!("RATE_EXCEEDED")));
+    assert_eq!((refused.0, &body["code"]), (429, &json!("resource_exhausted")));
     answers.push(json!({ "path": "/", "verb": "get", "status": "429", "kind": "application/json", "body": body }));
     let long = format!("x-long: {}", "x".repeat(20_000));
     answers.push(call(

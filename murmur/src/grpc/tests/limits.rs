@@ -246,7 +246,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// The beginning of a call by gRPC.
 fn calling<'a>(path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "a")];
-    [&fields, &[("content-type", "application/grpc")], more].concat()
+    [&fields[..], &[("content-type", "application/grpc")], more].concat()
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
