@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::server::ServerBuilder;
+
 /// What a port takes and gives at most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -42,4 +44,77 @@ impl Default for Limits {
 /// Places of which there are so many.
 pub(super) fn places(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
+}
+
+/// What the port takes and gives at most.
+impl ServerBuilder {
+    /// Most bytes of the message of a request, decompressed; 1 MiB by default.
+    #[must_use]
+    pub fn max_request(mut self, bytes: usize) -> Self {
+        // Frames say a length of four bytes.
+        self.limits.request = bytes.min(u32::MAX as usize);
+        self
+    }
+
+    /// Most bytes of the headers of a request: names and values, and 32 for each; 16 KiB by default. More are answered with the
+    /// status 431.
+    #[must_use]
+    pub fn max_headers(mut self, bytes: usize) -> Self {
+        self.limits.headers = bytes;
+        self
+    }
+
+    /// Most streams that a connection by HTTP/2 may have open, calls with one reply among them; 256 by default. Clients are told,
+    /// and wait or open another connection; who does not gets `REFUSED_STREAM`.
+    #[must_use]
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.limits.streams = streams;
+        self
+    }
+
+    /// Most connections at a time; 1,024 by default. More wait until one of them ends.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.limits.connections = connections;
+        self
+    }
+
+    /// Most calls that are answered at the same time; 1,024 by default. More wait, with the body of their request, and get `UNAVAILABLE`
+    /// when there was no place within their deadline. A stream of replies is one until it has begun.
+    #[must_use]
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.limits.calls = calls;
+        self
+    }
+
+    /// Most keys that are watched at a time, each as often as streams watch it; 100,000 by default. A stream that would be over it is
+    /// refused with `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn max_watched(mut self, keys: usize) -> Self {
+        self.limits.watched = keys;
+        self
+    }
+
+    /// How old a connection gets, give or take a tenth: then its client is told (`GOAWAY`) to begin another one, as it may be one of a
+    /// server that was not there before. Calls that have begun have 30 seconds to end, and streams are cut off after that. As old as
+    /// its client likes by default.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.limits.age = Some(age);
+        self
+    }
+
+    /// How long a connection is there that nothing is asked by; 5 minutes by default. Its client is told, and begins another one when
+    /// it needs it.
+    #[must_use]
+    pub fn max_connection_idle(mut self, idle: Duration) -> Self {
+        self.limits.idle = idle;
+        self
+    }
+
+    #[cfg(feature = "app")]
+    pub(crate) fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
 }
