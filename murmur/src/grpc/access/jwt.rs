@@ -389,7 +389,6 @@ mod tests {
     /// `cargo test --release -p murmur-stream --lib --features jwt,tls -- --ignored --nocapture what_a_token`
     #[tokio::test]
     #[ignore = "it measures"]
-    #[expect(clippy::print_stdout, reason = "what was measured")]
     async fn what_a_token_costs_that_is_known() {
         let folder = tempfile::tempdir().unwrap();
         let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));

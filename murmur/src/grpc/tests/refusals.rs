@@ -13,8 +13,8 @@ use super::*;
 use crate::grpc::Contracts;
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::codec::Transcoder;
-use crate::grpc::protocol::frame::frame;
-use crate::grpc::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc};
+use crate::grpc::protocol::frame::{Framed, frame};
+use crate::grpc::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc, Served};
 use crate::grpc::protocol::{Terms, connect, native};
 use crate::grpc::refusal::explained;
 
@@ -143,7 +143,7 @@ impl Rpc for Garbled {
     }
 
     fn unary(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Reply, tonic::Status>> {
-        std::future::ready(Ok(Reply::from(vec![0xff]))).boxed()
+        std::future::ready(Ok(Reply { message: Framed::of(&[0xff]), ..Reply::default() })).boxed()
     }
 
     fn stream(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Replies, tonic::Status>> {
@@ -155,7 +155,7 @@ impl Rpc for Garbled {
 #[tokio::test]
 async fn a_reply_that_cannot_be_written_in_json_is_an_error_with_its_reason_in_every_protocol() {
     let terms = Terms { transcoder: Some(Transcoder::new([&**DESCRIPTOR].into_iter()).unwrap()), ..Terms::alone() };
-    let rpc: Arc<dyn Rpc> = Arc::new(Garbled);
+    let rpc = Served::new(Arc::new(Garbled));
     for (method, kind, framed) in [
         ("Get", "application/json", false),
         ("Watch", "application/connect+json", true),
@@ -168,7 +168,7 @@ async fn a_reply_that_cannot_be_written_in_json_is_an_error_with_its_reason_in_e
         let body = tonic::body::Body::new(http_body_util::Full::new(body));
         let request = ::http::Request::post(path(method)).header("content-type", kind).body(body).unwrap();
         let response = match native::Kind::of(request.headers()) {
-            Some(kind) => native::answer(rpc.clone(), method, kind.unwrap(), request, &terms).await,
+            Some(kind) => native::answer(&rpc, method, kind.unwrap(), request, &terms).await,
             None => connect::answer(&rpc, method, request, &terms).await,
         };
         let body = response.into_body().collect().await.unwrap();
