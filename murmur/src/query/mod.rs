@@ -9,8 +9,8 @@
 //!   before anything is planned; whoever prefers fewer reads has it cut at whole hours or days, see [`Edges`].
 //! - Slots are folded in the order of time, and within a slot the partitions in the order of their names.
 //! - Absent, empty and out of retention are three different answers, see [`Presence`].
-//! - Reads of the same tile that run at the same time share one call of the store; none of them can fail another. The keys
-//!   of one request are read together.
+//! - Reads of the same tile that run at the same time share one call of the store, once that waits; none of them can fail
+//!   another. The keys of one request are read together.
 //! - What cannot change any more may be kept in memory, see [`TileCache`]; answers are the same with it.
 //! - What an answer took is told on request, see [`Explanation`].
 
