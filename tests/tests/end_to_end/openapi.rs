@@ -161,7 +161,8 @@ fn those_who_may_not_ask_are_answered_as_the_document_says() {
     let body: Value = serde_json::from_str(&refused.1).unwrap();
     assert_eq!((refused.0, &body["code"]), (429, &json!("resource_exhausted")));
     answers.push(json!({ "path": "/", "verb": "get", "status": "429", "kind": "application/json", "body": body }));
-    let long = format!("x-long: {}", "x".repeat(20_000));
+    // Over the limit as HTTP/2 counts it; much longer ones are refused before there are words for it.
+    let long = format!("x-long: {}", "x".repeat(16_000));
     answers.push(call(
         "post",
         &path,
