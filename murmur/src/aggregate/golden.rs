@@ -6,6 +6,24 @@ use super::*;
 use crate::source::Offset;
 use crate::time::Timestamp;
 
+/// As tables hold it: fields with numbers, one that is retired among them.
+#[derive(Clone, Debug)]
+struct Page {
+    views: Count,
+    slowest: Max<u64>,
+    visitors: Distinct,
+}
+
+crate::aggregate_struct! {
+    impl Page;
+    struct PageReply: "test.v1.Page" {
+        views: Count = 1,
+        slowest: Max<u64> = 4,
+        visitors: Distinct = 300,
+    }
+    retired [2];
+}
+
 /// Each line is a name and the hexadecimal bytes of an [`envelope`].
 const LINES: &str = include_str!("golden/stored.txt");
 
@@ -90,6 +108,8 @@ fn stored_values_are_read_and_written_as_ever() {
     found.line("membership_none", &Membership::<100>::identity());
     found.line("membership_few", &fold(["a", "b", "a"].map(Membership::<100>::of)));
     found.line("membership_many", &fold((0..80u64).map(Membership::<100>::of)));
+    let page = |user: u64| Page { views: Count::one(), slowest: Max::of(user * 7), visitors: Distinct::of(user) };
+    found.line("struct", &fold((0..3).map(page)));
     let frequency = fold((0..500u64).map(Frequency::of));
     found.compare("frequency_many", include_bytes!("golden/frequency_many.bin"), &frequency, &Refused::default());
     let mut refused = Refused::default();
