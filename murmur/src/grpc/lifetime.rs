@@ -2,35 +2,69 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::CONNECTION;
+use http::{HeaderValue, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::watch;
 
+use super::drain::Drain;
 use super::limits::Limits;
 
-/// How many requests of a connection are being answered.
+/// The life of one connection: what of it is being answered, and whether it comes to its end.
 #[derive(Debug, Clone)]
-pub(super) struct Busy(watch::Sender<usize>);
+pub(super) struct Life(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Requests that are being answered.
+    answering: watch::Sender<usize>,
+    ending: watch::Sender<bool>,
+    /// Whether its requests come by HTTP/1, one after the other.
+    by_one: AtomicBool,
+}
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct Answering(watch::Sender<usize>);
+pub(super) struct Answering(Life);
 
-impl Busy {
+impl Life {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(0))
+        let (answering, ending) = (watch::Sender::new(0), watch::Sender::new(false));
+        Self(Arc::new(Inner { answering, ending, by_one: AtomicBool::new(false) }))
     }
 
-    pub(super) fn begin(&self) -> Answering {
-        self.0.send_modify(|requests| *requests += 1);
-        Answering(self.0.clone())
+    /// A request begins.
+    pub(super) fn begin(&self, version: Version) -> Answering {
+        self.0.answering.send_modify(|requests| *requests += 1);
+        if version < Version::HTTP_2 {
+            self.0.by_one.store(true, Ordering::Relaxed);
+        }
+        Answering(self.clone())
+    }
+
+    /// What tells the streams of the connection when it comes to its end.
+    pub(super) fn drain(&self) -> Drain {
+        Drain::new(self.0.ending.subscribe())
+    }
+
+    /// Its streams end, with a status that lets them be resumed elsewhere.
+    pub(super) fn end(&self) {
+        self.0.ending.send_replace(true);
+    }
+
+    /// Whether its client has to be told that no other request is taken, with this answer.
+    fn is_last(&self) -> bool {
+        self.0.by_one.load(Ordering::Relaxed) && *self.0.ending.borrow()
     }
 
     /// Ends when there was no request for so long.
     async fn idle(&self, patience: Duration) {
-        let mut requests = self.0.subscribe();
+        let mut requests = self.0.answering.subscribe();
         loop {
             // Its sender is here, so that it changes or does not.
             if *requests.borrow_and_update() > 0 {
@@ -48,6 +82,11 @@ impl Busy {
                 Some(age) => tokio::time::sleep(spread(age)).await,
                 None => std::future::pending().await,
             }
+            // By HTTP/1 a client may be sending its next request just now, so the next answer says that it is the last one.
+            if self.0.by_one.load(Ordering::Relaxed) {
+                self.end();
+                std::future::pending::<()>().await;
+            }
         };
         tokio::select! {
             () = aged => {}
@@ -56,9 +95,19 @@ impl Busy {
     }
 }
 
+impl Answering {
+    /// The answer as the connection gives it.
+    pub(super) fn answer<B>(self, mut answer: Response<B>) -> Response<Answer<B>> {
+        if self.0.is_last() {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer.map(|body| Answer { body, _answering: self })
+    }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.send_modify(|requests| *requests -= 1);
+        self.0.0.answering.send_modify(|requests| *requests -= 1);
     }
 }
 
@@ -73,12 +122,6 @@ fn spread(age: Duration) -> Duration {
 pub(super) struct Answer<B> {
     body: B,
     _answering: Answering,
-}
-
-impl<B> Answer<B> {
-    pub(super) fn new(body: B, answering: Answering) -> Self {
-        Self { body, _answering: answering }
-    }
 }
 
 impl<B: Body + Unpin> Body for Answer<B> {
@@ -106,26 +149,46 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_when_its_last_request_is_answered_and_no_other_comes() {
-        let busy = Busy::new();
-        let idle = async |after: Duration| tokio::time::timeout(after, busy.idle(MINUTE)).await.is_ok();
-        let first = busy.begin();
+        let life = Life::new();
+        let idle = async |after: Duration| tokio::time::timeout(after, life.idle(MINUTE)).await.is_ok();
+        let first = life.begin(Version::HTTP_2);
         assert!(!idle(10 * MINUTE).await);
-        let second = busy.begin();
+        let second = life.begin(Version::HTTP_2);
         drop(first);
         assert!(!idle(10 * MINUTE).await);
         drop(second);
         assert!(!idle(MINUTE / 2).await);
         assert!(idle(MINUTE).await);
         // One that has come and gone unseen is one.
-        let mut waiting = std::pin::pin!(busy.idle(MINUTE));
+        let mut waiting = std::pin::pin!(life.idle(MINUTE));
         tokio::select! {
             biased;
             () = &mut waiting => panic!("it is not idle yet"),
-            () = tokio::time::sleep(MINUTE / 2) => drop(busy.begin()),
+            () = tokio::time::sleep(MINUTE / 2) => drop(life.begin(Version::HTTP_2)),
         }
         let begun = tokio::time::Instant::now();
         waiting.await;
         assert_eq!(begun.elapsed(), MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn by_http_1_the_answer_after_the_age_is_the_last_one_and_the_connection_waits_for_it() {
+        let limits = Limits { age: Some(MINUTE), idle: 5 * MINUTE, ..Limits::default() };
+        for (version, said) in [(Version::HTTP_11, Some("close")), (Version::HTTP_2, None)] {
+            let life = Life::new();
+            let close = |answering: Answering| {
+                let answer = answering.answer(Response::new(String::new()));
+                answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap().to_owned())
+            };
+            assert_eq!(close(life.begin(version)), None);
+            let over = tokio::time::timeout(2 * MINUTE, life.over(&limits)).await;
+            assert_eq!(over.is_ok(), version == Version::HTTP_2);
+            let answering = life.begin(version);
+            if version == Version::HTTP_2 {
+                life.end();
+            }
+            assert_eq!(close(answering).as_deref(), said);
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod client;
 mod client_token;
 mod contract;
 mod cors;
+mod drain;
 mod handler;
 mod health;
 mod hosted;

@@ -12,6 +12,7 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as Http;
 use hyper_util::server::graceful::GracefulConnection;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -19,7 +20,7 @@ use tonic::body::Body;
 
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::lifetime::{Answer, Busy};
+use super::lifetime::{Answer, Life};
 use super::limits::{Limits, places};
 use super::opening::Opening;
 use super::protocol::connect;
@@ -61,8 +62,11 @@ impl Port {
         loop {
             match listener.accept().await {
                 Ok((socket, _)) => {
-                    if let Err(error) = socket.set_nodelay(true) {
-                        tracing::debug!(%error, "a socket without `nodelay`");
+                    // A client by HTTP/1.1 is asked by nobody else whether it is there.
+                    let alive = TcpKeepalive::new().with_time(PING).with_interval(PONG);
+                    let set = socket.set_nodelay(true).and_then(|()| SockRef::from(&socket).set_tcp_keepalive(&alive));
+                    if let Err(error) = set {
+                        tracing::debug!(%error, "a socket without `nodelay` or keep-alive");
                     }
                     return (socket, place);
                 }
@@ -121,15 +125,16 @@ impl Port {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, silent) = Opening::of(stream, PATIENCE);
-        let busy = Busy::new();
-        let mut connection = pin!(connection(&self.limits, TokioIo::new(stream), router, extensions, busy.clone()));
+        let life = Life::new();
+        let mut connection = pin!(connection(&self.limits, TokioIo::new(stream), router, extensions, life.clone()));
         tokio::select! {
             ended = connection.as_mut() => return log(ended),
             () = silent => return tracing::debug!("a connection was cut off that had not begun"),
             _ = stopping.wait_for(|stopping| *stopping) => {}
-            () = busy.over(&self.limits) => {}
+            () = life.over(&self.limits) => {}
         }
-        // Whoever is there is told to begin another one, and what is being answered is answered.
+        // Whoever is there is told to begin another one, and what is being answered is answered; streams can be resumed by another.
+        life.end();
         connection.as_mut().graceful_shutdown();
         match tokio::time::timeout(GRACE, connection).await {
             Ok(ended) => log(ended),
@@ -151,12 +156,12 @@ pub(super) fn connection<I>(
     io: I,
     router: Router,
     extensions: Extensions,
-    busy: Busy,
+    life: Life,
 ) -> impl GracefulConnection<Error = Box<dyn Error + Send + Sync>>
 where
     I: Read + Write + Unpin + Send + 'static,
 {
-    http(limits).serve_connection(io, service(router, extensions, limits.headers, busy)).into_owned()
+    http(limits).serve_connection(io, service(router, extensions, limits.headers, life)).into_owned()
 }
 
 fn http(limits: &Limits) -> Http<TokioExecutor> {
@@ -177,7 +182,7 @@ fn service(
     router: Router,
     extensions: Extensions,
     headers: usize,
-    busy: Busy,
+    life: Life,
 ) -> impl hyper::service::Service<
     http::Request<Incoming>,
     Response = http::Response<Answer<Body>>,
@@ -186,9 +191,10 @@ fn service(
 > + Send
 + 'static {
     hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let answering = busy.begin();
+        let answering = life.begin(request.version());
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
+        request.extensions_mut().insert(life.drain());
         // Some kilobytes, which hyper would move several times before it lets them rest.
         let answered = (size(&request) <= headers).then(|| Box::pin(router.clone().answer(request)));
         async move {
@@ -196,7 +202,7 @@ fn service(
                 Some(answered) => answered.await,
                 None => too_large(headers),
             };
-            Ok(answer.map(|body| Answer::new(body, answering)))
+            Ok(answering.answer(answer))
         }
     })
 }

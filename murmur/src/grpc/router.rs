@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::StreamExt;
 use http::{Method as Verb, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyStream, Full, StreamBody};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
@@ -18,11 +16,12 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use super::access::Caller;
-use super::access::standing::{Standing, ended};
+use super::access::standing::Standing;
 use super::cors::{Asked, Cors};
+use super::drain::Drain;
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
-use super::protocol::rpc::{self, Part, Reads, Replies, Served, split_path};
+use super::protocol::rpc::{self, Reads, Served, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native};
 use super::refusal;
 
@@ -109,10 +108,9 @@ impl Services {
             }
             // A stream of requests, or nothing that is known: tonic says which.
             _ => {
-                let standing = self.standing(&request);
+                let (standing, drain) = (self.standing(&request), self.terms.drain.of(request.extensions()));
                 let Ok(response) = self.routes.clone().oneshot(request).await;
-                let drain = self.terms.drain.clone();
-                response.map(|body| drain.cut(body, ended(standing)))
+                response.map(|body| cut(body, &drain, standing))
             }
         }
     }
@@ -193,98 +191,15 @@ impl Services {
     }
 }
 
-/// Knows when a server is stopping: calls with one reply finish, streams end.
-#[derive(Debug, Clone)]
-pub(super) struct Drain(Option<watch::Receiver<bool>>);
-
-impl Drain {
-    /// Of a server that has no drain of its own.
-    pub(super) fn never() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn new(stopping: watch::Receiver<bool>) -> Self {
-        Self(Some(stopping))
-    }
-
-    /// The replies, until the deadline passes, they have `ended` for whoever they are for, or the server stops. What a service has to
-    /// say of that itself, such as that it does not serve any more, is passed on before.
-    pub(super) fn guard(&self, replies: Replies, at: Option<Instant>, ended: BoxFuture<'static, Status>) -> Replies {
-        let Replies { headers, parts } = replies;
-        let guarded = Guarded { parts, drain: self.clone(), at, ended, stopping: false };
-        let parts = stream::unfold(Some(guarded), |guarded| async move {
-            let mut guarded = guarded?;
-            let part = guarded.next().await?;
-            let rest = part.is_ok().then_some(guarded);
-            Some((part, rest))
-        });
-        Replies { headers, parts: parts.boxed() }
-    }
-
-    /// A body of a stream that goes both ways, until it has `ended` for whoever it is for, or the server stops.
-    fn cut(self, body: Body, ended: BoxFuture<'static, Status>) -> Body {
-        let frames = stream::unfold(Some((BodyStream::new(body), self, ended)), |state| async move {
-            let (mut frames, mut drain, mut ended) = state?;
-            let status = tokio::select! {
-                biased;
-                status = &mut ended => status,
-                frame = frames.next() => return Some((frame?, Some((frames, drain, ended)))),
-                () = drain.stopping() => shutting_down(),
-            };
-            Some((Ok(Frame::trailers(native::trailers(&status))), None))
-        });
-        Body::new(StreamBody::new(frames))
-    }
-
-    pub(super) async fn stopping(&mut self) {
-        match &mut self.0 {
-            // An error: the server itself is gone.
-            Some(stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// A stream of replies that has an end.
-struct Guarded {
-    parts: BoxStream<'static, Result<Part, Status>>,
-    drain: Drain,
-    at: Option<Instant>,
-    ended: BoxFuture<'static, Status>,
-    stopping: bool,
-}
-
-impl Guarded {
-    async fn next(&mut self) -> Option<Result<Part, Status>> {
-        let Self { parts, drain, at, ended, stopping } = self;
-        if !*stopping {
-            tokio::select! {
-                biased;
-                () = drain.stopping() => *stopping = true,
-                () = sleep_until(*at) => return Some(Err(deadline::passed())),
-                status = ended => return Some(Err(status)),
-                part = parts.next() => return part,
-            }
-            if let Some(part) = parts.next().now_or_never() {
-                return part;
-            }
-        }
-        Some(Err(shutting_down()))
-    }
-}
-
 /// What is asked for is not there.
 fn absent(what: String) -> Status {
     Status::unimplemented(format!("{what}; `GET /` lists what there is"))
 }
 
-fn shutting_down() -> Status {
-    Status::unavailable("the server is shutting down; call again")
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+/// A body of a stream that goes both ways, until its caller has no standing any more, or the server stops.
+fn cut(body: Body, drain: &Drain, standing: Option<Standing>) -> Body {
+    let frames = drain.guard(BodyStream::new(body).boxed(), None, standing);
+    let frames =
+        frames.map(|frame| Ok::<_, Status>(frame.unwrap_or_else(|status| Frame::trailers(native::trailers(&status)))));
+    Body::new(StreamBody::new(frames))
 }

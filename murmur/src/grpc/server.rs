@@ -23,6 +23,7 @@ use super::Watching;
 use super::access::Access;
 use super::contract::Guards;
 use super::cors::{Cors, Origin};
+use super::drain::Drain;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
@@ -35,7 +36,7 @@ use super::protocol::codec::Transcoder;
 use super::protocol::compression::Compress;
 use super::protocol::rpc::{Rpc, Served};
 use super::query_service::QueryService;
-use super::router::{Drain, Router, Services};
+use super::router::{Router, Services};
 use super::watch::Shared;
 use crate::pipeline::Pipeline;
 use crate::query::Reader;
@@ -102,8 +103,8 @@ impl InProcess {
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         // That the other side does not speak HTTP is its own business.
-        let busy = super::lifetime::Busy::new();
-        drop(super::port::connection(&Limits::default(), io, self.0, http::Extensions::new(), busy).await);
+        let life = super::lifetime::Life::new();
+        drop(super::port::connection(&Limits::default(), io, self.0, http::Extensions::new(), life).await);
     }
 }
 
@@ -321,7 +322,7 @@ impl ServerBuilder {
         Ok(())
     }
 
-    /// The services without a socket, for callers in this process.
+    /// The services without a socket, for callers in this process. A file of who may ask what is read once.
     ///
     /// Errors as those of [`serve`](Self::serve).
     pub fn in_process(self) -> Result<InProcess> {
@@ -353,12 +354,13 @@ impl ServerBuilder {
     /// Errors as those of [`serve`](Self::serve).
     pub fn mount(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<InProcess> {
         let (stopping, seen) = watch::channel(false);
+        let access = self.access.clone();
         let (router, health) = self.build(Drain::new(seen))?;
         tokio::spawn(async move {
             health.look().await;
             tokio::select! {
                 () = stop => {}
-                () = health.watch() => {}
+                _ = async { tokio::join!(health.watch(), kept(access.as_ref())) } => {}
             }
             health.stop().await;
             stopping.send_replace(true);

@@ -14,12 +14,12 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::Watching;
+use super::drain::Drain;
 use super::handler::Handler;
 use super::limits::Limits;
 use super::protocol::rpc::{Served, split_path};
 use super::protocol::{Terms, native};
 use super::refusal::explained;
-use super::router::Drain;
 use super::watch::Shared;
 use crate::pipeline::{Pipeline, Spec};
 use crate::query::Reader;

@@ -38,9 +38,9 @@ use rpc::{Method, Rpc};
 
 use super::access::Access;
 use super::access::standing::Standing;
+use super::drain::Drain;
 use super::limits::Limits;
 use super::refusal::Reason;
-use super::router::Drain;
 
 /// What every call of a server goes through.
 #[derive(Clone)]

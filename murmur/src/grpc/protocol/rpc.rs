@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use tonic::Status;
 use tracing::Instrument;
 
-use super::super::access::standing::{Standing, ended};
+use super::super::access::standing::Standing;
 use super::super::access::{Access, Caller};
+use super::super::drain::Drain;
 use super::super::refusal::Reason;
-use super::super::router::Drain;
 use super::connect;
 use super::deadline::{Deadline, within};
 use super::frame::Framed;
@@ -186,8 +186,10 @@ impl Served {
         drain: &Drain,
     ) -> Result<Replies, Status> {
         let deadline = call.deadline;
+        let drain = drain.of(&call.extensions);
         let replies = within(deadline.unary(), self.rpc.stream(at, call)).await?;
-        let Replies { headers, parts } = drain.guard(replies, deadline.stream(), ended(standing));
+        let Replies { headers, parts } = replies;
+        let parts = drain.guard(parts, deadline.stream(), standing);
         let rpc = self.rpc.clone();
         Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
     }

@@ -29,7 +29,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
-use super::router::{Drain, Router};
+use super::drain::Drain;
+use super::router::Router;
 use super::{Client, Server, ServerBuilder};
 use crate::aggregate::{Column, Count, DecodeError, Form, Monoid, Number, Question, envelope};
 use crate::event::Event;

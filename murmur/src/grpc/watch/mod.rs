@@ -30,8 +30,8 @@ pub(super) use how::How;
 pub(super) use hub::Hub;
 pub(super) use replies::{of_many, of_one};
 
+use super::drain::Drain;
 use super::limits::{Limits, places};
-use super::router::Drain;
 use crate::store::Touched;
 
 /// When watched keys are looked at again.

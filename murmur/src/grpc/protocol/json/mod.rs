@@ -50,7 +50,7 @@ impl Plan {
                 (Presence::List, Found::From(first, count)) => Found::From(first, count + 1),
                 (Presence::List, _) => Found::From(rest, 1),
                 // The second would have to be merged into the first.
-                (_, Found::Value(Wire::Bytes(_))) if matches!(shape.fields[at].kind, Kind::Message(_)) => return None,
+                (_, Found::Value(Wire::Bytes(_))) if shape.fields[at].kind.is_message() => return None,
                 _ => Found::Value(value),
             };
         }

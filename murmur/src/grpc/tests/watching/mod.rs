@@ -15,9 +15,9 @@ use tonic::Status;
 
 use super::*;
 use crate::grpc::Watching;
+use crate::grpc::drain::Drain;
 use crate::grpc::limits::Limits;
 use crate::grpc::messages::{WatchManyResponse, WatchRequest, WatchResponse};
-use crate::grpc::router::Drain;
 use crate::grpc::watch::{How, Hub, Shared, of_many, of_one};
 use crate::query::Ask;
 use crate::store::Consistency;
