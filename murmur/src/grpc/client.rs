@@ -29,6 +29,10 @@ use crate::wire::types::{ReadOptions, SetOperation};
 const ATTEMPTS: u32 = 4;
 /// How long to wait before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The longest that a stream waits before it asks again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a stream goes on asking for a server that is away.
+const ABSENCE: Duration = Duration::from_secs(30);
 
 /// Asks the typed service of a pipeline over gRPC. Clones share the connection.
 ///
@@ -233,8 +237,8 @@ impl<P: Pipeline> Client<P> {
 
     /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes.
     ///
-    /// When the server stops, or the connection breaks, the stream goes on where it stood at a server that is there, with
-    /// the attempts of a call; the stream ends with an error.
+    /// When the server stops, or the connection breaks, the stream goes on where it stood at a server that is there: it
+    /// asks for one for 30 seconds, with pauses of up to 2. Then, and with every other error, it ends with that error.
     pub async fn watch(
         &self,
         key: P::Key,
@@ -343,10 +347,10 @@ struct Replies<P, M, R> {
     /// With what the last reply says of where the stream stands.
     request: M,
     stand: fn(&mut M, &R),
-    replies: Streaming<R>,
+    /// None while no server answers.
+    replies: Option<Streaming<R>>,
     began: Instant,
-    /// Times in a row that it could not go on for long.
-    failures: u32,
+    absence: Absence,
 }
 
 impl<P, M, R> Replies<P, M, R>
@@ -361,9 +365,9 @@ where
         request: M,
         stand: fn(&mut M, &R),
     ) -> Result<impl Stream<Item = Result<R>> + Send + use<P, M, R>> {
-        let replies = Self::open(client, method, &request).await?;
-        let client = client.clone();
-        let replies = Self { client, method, request, stand, replies, began: Instant::now(), failures: 0 };
+        let opened = client.retrying(|grpc, _| Self::open(client, grpc, method, &request)).await?;
+        let (client, replies, began) = (client.clone(), Some(opened), Instant::now());
+        let replies = Self { client, method, request, stand, replies, began, absence: Absence::default() };
         Ok(stream::unfold(Some(replies), |replies| async move {
             let mut replies = replies?;
             let next = replies.next().await?;
@@ -372,41 +376,74 @@ where
         }))
     }
 
-    async fn open(client: &Client<P>, method: &str, request: &M) -> Result<Streaming<R>> {
-        let open = client.retrying(|mut grpc, _| {
-            let (request, path) = (client.request(request.clone()), path::<P>(method));
-            async move {
-                ready(&mut grpc).await?;
-                grpc.server_streaming(request, path?, codec()).await
-            }
-        });
-        open.await
+    fn open(
+        client: &Client<P>,
+        mut grpc: Grpc<Channel>,
+        method: &str,
+        request: &M,
+    ) -> impl Future<Output = Result<tonic::Response<Streaming<R>>, Status>> + use<P, M, R> {
+        let (request, path) = (client.request(request.clone()), path::<P>(method));
+        async move {
+            ready(&mut grpc).await?;
+            grpc.server_streaming(request, path?, codec()).await
+        }
     }
 
     async fn next(&mut self) -> Option<Result<R>> {
         loop {
-            let status = match self.replies.next().await? {
-                Ok(reply) => {
-                    (self.stand)(&mut self.request, &reply);
-                    self.failures = 0;
-                    return Some(Ok(reply));
-                }
-                Err(status) => status,
+            let status = match &mut self.replies {
+                Some(replies) => match replies.next().await? {
+                    Ok(reply) => {
+                        (self.stand)(&mut self.request, &reply);
+                        self.absence = Absence::default();
+                        return Some(Ok(reply));
+                    }
+                    Err(status) => {
+                        // Where nothing changes a stream that stood for a while has no replies.
+                        if self.began.elapsed() > self.client.timeout {
+                            self.absence = Absence::default();
+                        }
+                        status
+                    }
+                },
+                None => match self.open_again().await {
+                    Ok(replies) => {
+                        (self.replies, self.began) = (Some(replies), Instant::now());
+                        continue;
+                    }
+                    Err(status) => status,
+                },
             };
-            // Where nothing changes a stream that stood for a while has no replies.
-            if self.began.elapsed() > self.client.timeout {
-                self.failures = 0;
-            }
-            self.failures += 1;
-            if !is_away(&status) || self.failures >= ATTEMPTS {
-                return Some(Err(status::error(status)));
-            }
-            tokio::time::sleep(PAUSE * (1 << self.failures)).await;
-            match Self::open(&self.client, self.method, &self.request).await {
-                Ok(replies) => (self.replies, self.began) = (replies, Instant::now()),
-                Err(error) => return Some(Err(error)),
+            self.replies = None;
+            match self.absence.pause() {
+                Some(pause) if is_away(&status) => tokio::time::sleep(pause).await,
+                _ => return Some(Err(status::error(status))),
             }
         }
+    }
+
+    async fn open_again(&self) -> Result<Streaming<R>, Status> {
+        let opening = Self::open(&self.client, self.client.grpc.clone(), self.method, &self.request);
+        let opened = tokio::time::timeout(self.client.timeout, opening).await;
+        Ok(opened.unwrap_or_else(|_| Err(Status::unavailable("the server does not begin to answer")))?.into_inner())
+    }
+}
+
+/// How long a server has been away from a stream.
+#[derive(Default)]
+struct Absence {
+    since: Option<Instant>,
+    /// Times in a row that the stream could not go on.
+    failures: u32,
+}
+
+impl Absence {
+    /// How long to wait after one more failure before a server is asked again; `None` when that is over.
+    fn pause(&mut self) -> Option<Duration> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.failures += 1;
+        let pause = PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+        (since.elapsed() < ABSENCE).then_some(pause)
     }
 }
 
@@ -426,4 +463,21 @@ async fn ready(grpc: &mut Grpc<Channel>) -> Result<(), Status> {
 fn path<P: Pipeline>(method: &str) -> Result<PathAndQuery, Status> {
     let path = format!("/{}/{method}", service_name(&P::SPEC));
     path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_asks_for_its_server_for_half_a_minute() {
+        let (began, mut absence, mut pauses) = (Instant::now(), Absence::default(), Vec::new());
+        while let Some(pause) = absence.pause() {
+            tokio::time::sleep(pause).await;
+            pauses.push(pause.as_millis());
+        }
+        assert_eq!(pauses[..6], [100, 200, 400, 800, 1_600, 2_000]);
+        assert_eq!(pauses.iter().max(), Some(&2_000));
+        assert!((ABSENCE..ABSENCE + LONGEST_PAUSE).contains(&began.elapsed()));
+    }
 }
