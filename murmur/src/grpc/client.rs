@@ -33,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a stream goes on asking for a server that is away.
 const ABSENCE: Duration = Duration::from_secs(30);
+/// How long a stream has stood that could go on, though it had no replies: longer than a server waits for its store.
+const STOOD: Duration = Duration::from_secs(10);
 
 /// Asks the typed service of a pipeline over gRPC. Clones share the connection.
 ///
@@ -399,8 +401,8 @@ where
                         return Some(Ok(reply));
                     }
                     Err(status) => {
-                        // Where nothing changes a stream that stood for a while has no replies.
-                        if self.began.elapsed() > self.client.timeout {
+                        // Where nothing changes there are no replies.
+                        if self.began.elapsed() > STOOD {
                             self.absence = Absence::default();
                         }
                         status
