@@ -99,5 +99,18 @@ fn example(field: &Field) -> Option<String> {
         "float" | "double" => "1.5",
         _ => "7",
     };
-    Some(format!("{}: {value}", murmur_spec::names::marker(&field.name)))
+    let name = murmur_spec::names::marker(&field.name);
+    // Names of methods that each message has.
+    let taken = [
+        "Reset",
+        "String",
+        "ProtoMessage",
+        "Marshal",
+        "Unmarshal",
+        "ExtensionRangeArray",
+        "ExtensionMap",
+        "Descriptor",
+    ];
+    let rest = if taken.contains(&name.as_str()) { "_" } else { "" };
+    Some(format!("{name}{rest}: {value}"))
 }

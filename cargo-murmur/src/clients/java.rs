@@ -51,11 +51,29 @@ fn example(field: &Field) -> Option<String> {
     let value = match field.shape.ty.name() {
         _ if !field.is_simple() || field.value.is_some() => return None,
         "string" => "\"...\"",
-        "bytes" => "ByteString.EMPTY",
+        "bytes" => "com.google.protobuf.ByteString.EMPTY",
         "bool" => "true",
         "float" => "1.5f",
         "double" => "1.5",
+        "int64" | "uint64" => "7L",
         _ => "7",
     };
-    Some(format!(".set{}({value})", murmur_spec::names::marker(&field.name)))
+    Some(format!(".set{}({value})", setter(&field.name)))
+}
+
+/// What a field is called in its setter. Names of methods that each message has get an underscore.
+fn setter(field: &str) -> String {
+    let name = murmur_spec::names::marker(field);
+    let taken = [
+        "Class",
+        "DefaultInstanceForType",
+        "ParserForType",
+        "SerializedSize",
+        "AllFields",
+        "DescriptorForType",
+        "InitializationErrorString",
+        "UnknownFields",
+        "CachedSize",
+    ];
+    if taken.contains(&name.as_str()) { name + "_" } else { name }
 }

@@ -33,7 +33,7 @@ pub(super) fn files(package: &Package) -> Result<Vec<Made>, Failure> {
         // The build looks for packages before it has made their modules.
         Made { path: format!("{source}/murmur/__init__.py"), text: String::new() },
     ];
-    files.extend(package.protos("proto"));
+    files.extend(package.protos("proto").map(with_docstrings));
     Ok(files)
 }
 
@@ -75,5 +75,21 @@ fn example(field: &Field) -> Option<String> {
         ("float" | "double", _) => "1.5".into(),
         _ => "7".into(),
     };
-    Some(format!("{}={value}", field.name))
+    // A keyword cannot name an argument.
+    let key = &field.name;
+    Some(if KEYWORDS.contains(&key.as_str()) { format!("**{{\"{key}\": {value}}}") } else { format!("{key}={value}") })
+}
+
+/// Those of Python that a field can be called.
+const KEYWORDS: [&str; 32] = [
+    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
+    "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
+    "return", "try", "while", "with", "yield",
+];
+
+/// A `.proto` with comments that docstrings can be made of: the generator of grpcio-tools takes them as they are.
+fn with_docstrings(proto: Made) -> Made {
+    let line =
+        |line: &str| if line.trim_start().starts_with("//") { in_docstring(line) } else { line.to_owned() } + "\n";
+    Made { text: proto.text.lines().map(line).collect(), ..proto }
 }

@@ -47,5 +47,14 @@ fn example(field: &Field) -> Option<String> {
         "float" | "double" => "1.5",
         _ => "7",
     };
-    Some(format!("{}: {value}", field.name))
+    Some(format!("{}: {value}", ident(&field.name)))
+}
+
+/// The name of a field as prost writes it.
+fn ident(name: &str) -> String {
+    match name {
+        "self" | "super" | "crate" => format!("{name}_"),
+        _ if syn::parse_str::<syn::Ident>(name).is_err() => format!("r#{name}"),
+        _ => name.to_owned(),
+    }
 }

@@ -61,6 +61,28 @@ fn packages_are_named_after_the_contract_and_every_blank_is_filled() {
 }
 
 #[test]
+fn the_first_call_of_a_readme_names_fields_as_its_language_does() {
+    let (_folder, project) = new_project();
+    edit(&project, "pub page_id: String", "pub class: String,\n    /// What it is.\n    pub r#type: u64");
+    edit(&project, "key = page_id", "key = (class, r#type)");
+    // Another key is another contract.
+    fs::remove_file(project.join("proto/murmur.lock")).unwrap();
+    let synced = murmur(&project, &["sync"]);
+    assert_eq!(synced.code, 0, "{}{}", synced.out, synced.err);
+    let made = murmur(&project, &["clients", "--lang", LANGUAGES, "--out", "clients"]);
+    assert_eq!(made.code, 0, "{}{}", made.out, made.err);
+    for (language, key) in [
+        ("java", r#".setClass_("...").setType(7L)"#),
+        ("python", r#"PageTrafficKey(**{"class": "..."}, type=7)"#),
+        ("rust", r##"{ class: "...".into(), r#type: 7 }"##),
+        ("typescript", r#"{ class: "...", type: 7n }"#),
+    ] {
+        let readme = fs::read_to_string(project.join("clients").join(language).join("README.md")).unwrap();
+        assert!(readme.contains(key), "{readme}");
+    }
+}
+
+#[test]
 fn a_client_is_made_of_a_contract_that_is_in_force() {
     let (_folder, project) = new_project();
     let python = ["clients", "--lang", "python", "--out", "clients"];
