@@ -2,6 +2,8 @@
 //
 //	ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
 //	ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
+//	ask URL brief         the same with a deadline of a second
+//	ask URL watch         prints the views in two replies, each when it comes
 package main
 
 import (
@@ -53,6 +55,7 @@ func code(err error) string {
 	names := map[codes.Code]string{
 		codes.OK: "OK", codes.Unavailable: "UNAVAILABLE", codes.Internal: "INTERNAL",
 		codes.ResourceExhausted: "RESOURCE_EXHAUSTED", codes.InvalidArgument: "INVALID_ARGUMENT",
+		codes.DeadlineExceeded: "DEADLINE_EXCEEDED",
 	}
 	if name, known := names[status.Code(err)]; known {
 		return name
@@ -83,8 +86,18 @@ func keys(pages []string) []*client.PageTrafficKey {
 func main() {
 	url, asked := os.Args[1], os.Args[2]
 	ctx := context.Background()
-	if asked == "one" {
-		options := []client.Option{client.WithToken("secret"), client.WithTimeout(patience)}
+	if asked == "watch" {
+		count := 0
+		for reply, err := range must(client.NewPageTrafficClient(url)).Watch(ctx, &client.PageTrafficKey{PageId: "/home"}, 0) {
+			fmt.Printf("\"%d\"\n", must(reply, err).GetValue().GetViews())
+			if count++; count == 2 {
+				return
+			}
+		}
+	}
+	if asked == "one" || asked == "brief" {
+		timeout := map[string]time.Duration{"one": patience, "brief": time.Second}[asked]
+		options := []client.Option{client.WithToken("secret"), client.WithTimeout(timeout)}
 		if len(os.Args) > 3 {
 			authorities := x509.NewCertPool()
 			authorities.AppendCertsFromPEM(must(os.ReadFile(os.Args[3])))

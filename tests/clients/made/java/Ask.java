@@ -31,6 +31,8 @@ import page_traffic.v1.murmur.SetOperation;
  * <pre>
  * Ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
  * Ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
+ * Ask URL brief         the same with a deadline of a second
+ * Ask URL watch         prints the views in two replies, each when it comes
  * </pre>
  */
 final class Ask {
@@ -80,7 +82,16 @@ final class Ask {
     if (arguments.length > 2) {
       builder.credentials(TlsChannelCredentials.newBuilder().trustManager(new File(arguments[2])).build());
     }
-    if (arguments[1].equals("one")) {
+    if (arguments[1].equals("watch")) {
+      try (var client = PageTrafficClient.of(arguments[0]); var watching = client.watch(key("/home"), null)) {
+        for (int count = 0; count < 2; count++) {
+          out.println(new Gson().toJson(Long.toUnsignedString(watching.next().getValue().getViews())));
+        }
+      }
+      return;
+    }
+    if (arguments[1].equals("brief")) builder.timeout(Duration.ofSeconds(1));
+    if (arguments[1].equals("one") || arguments[1].equals("brief")) {
       try (var client = builder.token(() -> "secret").build()) {
         out.println(new Gson().toJson(code(() -> client.get(key("/home")))));
       }

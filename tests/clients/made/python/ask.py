@@ -2,6 +2,8 @@
 
     ask.py URL QUESTION      prints a JSON object with all replies; QUESTION is one too
     ask.py URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
+    ask.py URL brief         the same with a deadline of a second
+    ask.py URL watch         prints the views in two replies, each when it comes
 """
 
 import json
@@ -34,11 +36,20 @@ def code(call):
         return error.code().name
 
 
-if asked == "one":
+if asked in ("one", "brief"):
+    patience = timedelta(seconds=1) if asked == "brief" else patience
     read = [open(name, "rb").read() for name in authorities]
     credentials = grpc.ssl_channel_credentials(*read) if read else None
     with PageTrafficClient(url, token=lambda: "secret", timeout=patience, credentials=credentials) as client:
         print(json.dumps(code(lambda: client.get(PageTrafficKey(page_id="/home")))))
+    sys.exit()
+
+if asked == "watch":
+    with PageTrafficClient(url) as client:
+        watching = client.watch(PageTrafficKey(page_id="/home"))
+        for _ in range(2):
+            print(json.dumps(str(next(watching).value.views)), flush=True)
+        watching.cancel()
     sys.exit()
 
 question = json.loads(asked)

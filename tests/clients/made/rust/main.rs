@@ -2,6 +2,11 @@
 //!
 //!     ask URL QUESTION      prints a JSON object with all replies; QUESTION is one too
 //!     ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
+//!     ask URL brief         the same with a deadline of a second
+//!     ask URL watch         prints the views in two replies, each when it comes
+//!     ask URL first         runs what the README of the client begins with
+
+mod first;
 
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +30,7 @@ fn code<T>(ended: std::result::Result<T, Status>) -> String {
         Err(Code::Internal) => "INTERNAL".into(),
         Err(Code::ResourceExhausted) => "RESOURCE_EXHAUSTED".into(),
         Err(Code::InvalidArgument) => "INVALID_ARGUMENT".into(),
+        Err(Code::DeadlineExceeded) => "DEADLINE_EXCEEDED".into(),
         Err(other) => format!("{other:?}"),
     }
 }
@@ -79,8 +85,19 @@ async fn main() -> Result<()> {
         }
         None => PageTrafficClient::new(url)?,
     };
-    let client = client.timeout(PATIENCE);
-    if asked == "one" {
+    if asked == "first" {
+        return first::ask().await;
+    }
+    if asked == "watch" {
+        let mut watching = client.watch(PageTrafficKey { page_id: "/home".into() }, None).await?;
+        for _ in 0..2 {
+            let reply = watching.message().await?.ok_or("the stream ended")?;
+            println!("{}", json!(reply.value.unwrap_or_default().views.to_string()));
+        }
+        return Ok(());
+    }
+    let client = client.timeout(if asked == "brief" { Duration::from_secs(1) } else { PATIENCE });
+    if asked == "one" || asked == "brief" {
         let client = client.token("secret");
         // A task of its own, as servers have it: what a call is made of can be sent to another thread.
         let ended = tokio::spawn(async move { client.get(PageTrafficKey { page_id: "/home".into() }).await }).await?;

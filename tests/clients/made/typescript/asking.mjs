@@ -28,6 +28,15 @@ export async function one(url, settings = {}) {
   return await code(() => client.get({ pageId: "/home" }));
 }
 
+/** The views in two replies of a stream, each when it comes. */
+export async function* views(url, settings = {}) {
+  let count = 0;
+  for await (const reply of new made.PageTrafficClient(url, settings).watch({ pageId: "/home" })) {
+    yield String(reply.value.views);
+    if (++count === 2) return;
+  }
+}
+
 /** Calls every method; all replies. */
 export async function everything(url, question, settings = {}) {
   const keys = question.pages.map((pageId) => ({ pageId }));

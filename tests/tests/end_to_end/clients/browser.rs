@@ -144,6 +144,7 @@ fn a_page_of_an_origin_that_is_not_named_is_refused_by_the_browser() {
     let served = served_for(&named);
     for by in ["connect", "grpc-web"] {
         let told = [&named, &other].map(|site| site.told(&served.server.url(), "one", by));
-        assert_eq!(told, ["OK", "UNKNOWN"], "{by}");
+        // What a browser keeps from a page is as if no server had answered.
+        assert_eq!(told, ["OK", "UNAVAILABLE"], "{by}");
     }
 }

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
 
-use super::{assert_answers, assert_by_tls, assert_one_call, made, made_into};
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_into};
+use crate::foreign_clients::served;
 
 /// A program that asks by the client, built with the checks that Go has for code.
 fn program() -> &'static Path {
@@ -43,6 +45,31 @@ fn a_call_in_go_is_tried_again_while_the_server_is_not_available() {
 #[test]
 fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_go() {
     assert_by_tls(|url, authorities| process::json(program(), &[url, "one", authorities]));
+}
+
+#[test]
+fn a_call_in_go_ends_as_it_should_where_no_server_answers() {
+    assert_ends_without_a_server(|arguments| process::json(program(), arguments), None);
+}
+
+#[test]
+fn what_is_watched_in_go_goes_on_when_the_server_was_killed() {
+    assert_watches_on(|arguments| command(program(), arguments));
+}
+
+#[test]
+fn the_readme_in_go_begins_with_a_call() {
+    program();
+    let package = target().join("tmp/clients/page-traffic/go");
+    let served = served();
+    let first = first(&package, "go", &format!("{:?}", served.server.url()));
+    std::fs::create_dir_all(package.join("first")).unwrap();
+    std::fs::write(package.join("first/main.go"), first).unwrap();
+    let mut command = command("go", &["run", "./first"]);
+    command.current_dir(&package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.starts_with(b"false "), "{output:?}");
 }
 
 /// In Go a program with two messages of one name ends when it starts.

@@ -1,5 +1,6 @@
 //! The packages that `cargo murmur clients` makes, built by the tools of their languages, ask the running example.
 
+mod away;
 mod browser;
 mod go;
 mod java;
@@ -39,6 +40,18 @@ fn made_into(project: &Path, language: &str, out: &Path) -> PathBuf {
 fn made(language: &str) -> PathBuf {
     made_of(&workspace().join("examples/page-traffic"), language, "page-traffic")
 }
+
+/// The first program of the README of a client in its language, which asks at `url` and not where the README does.
+fn first(package: &Path, language: &str, url: &str) -> String {
+    let readme = std::fs::read_to_string(package.join("README.md")).unwrap();
+    let (_, from) = readme.split_once(&format!("```{language}\n")).unwrap();
+    let (program, _) = from.split_once("```").unwrap();
+    assert!(program.contains(README_URL), "{program}");
+    program.replace(README_URL, url)
+}
+
+/// Where the READMEs ask, as all these languages write a text.
+const README_URL: &str = "\"http://127.0.0.1:50051\"";
 
 /// What every client is asked to ask.
 fn question(served: &Served) -> String {

@@ -1,11 +1,13 @@
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use murmur_tests::process::{cargo_murmur, command, success, target};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::{assert_answers, assert_by_tls, assert_one_call, made, made_of};
+use super::away::{Port, assert_ends_without_a_server, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_of};
 use crate::foreign_clients::served;
 
 /// Build a client as pip does, and put it into a folder.
@@ -32,13 +34,22 @@ fn ask(client: &Path, url: &str, question: &str) -> Value {
 }
 
 fn ask_with(client: &Path, arguments: &[&str]) -> Value {
-    let program = workspace().join("tests/clients/made/python/ask.py");
-    let output = command(tools::client_python(), &[&[program.to_str().unwrap()], arguments].concat())
-        .env("PYTHONPATH", client)
-        .output();
-    let output = output.unwrap();
+    let output = asking(client, arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The program that asks by a client.
+fn asking(client: &Path, arguments: &[&str]) -> Command {
+    let program = workspace().join("tests/clients/made/python/ask.py");
+    python(client, &[&[program.to_str().unwrap()], arguments].concat())
+}
+
+/// Python with a client.
+fn python(client: &Path, arguments: &[&str]) -> Command {
+    let mut python = command(tools::client_python(), arguments);
+    python.env("PYTHONPATH", client);
+    python
 }
 
 #[test]
@@ -56,20 +67,74 @@ fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_python() {
     assert_by_tls(|url, authorities| ask_with(client(), &[url, "one", authorities]));
 }
 
-/// The client is made from definitions that have one field more than the server knows.
 #[test]
-fn a_client_of_another_contract_is_told_so() {
-    let project = target().join("tmp/clients/ahead");
+fn a_call_in_python_ends_as_it_should_where_no_server_answers() {
+    assert_ends_without_a_server(|arguments| ask_with(client(), arguments), None);
+}
+
+#[test]
+fn what_is_watched_in_python_goes_on_when_the_server_was_killed() {
+    assert_watches_on(|arguments| asking(client(), arguments));
+}
+
+#[test]
+fn the_readme_in_python_begins_with_a_call() {
+    let served = served();
+    let first = first(&made("python"), "python", &format!("{:?}", served.server.url()));
+    let output = python(client(), &["-c", &first]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The definitions of page-traffic in a folder of their own; it, and its manifest.
+fn copied(name: &str) -> (PathBuf, String) {
+    let project = target().join("tmp/clients").join(name);
     for file in ["Cargo.toml", "build.rs", "src/main.rs", "src/generator.rs", "proto/murmur.lock"] {
         let to = project.join(file);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(workspace().join("examples/page-traffic").join(file), to).unwrap();
     }
+    let manifest = project.join("Cargo.toml").display().to_string();
+    (project, manifest)
+}
+
+/// The generator of grpcio-tools takes comments for docstrings as they are.
+#[test]
+fn a_client_in_python_has_the_comments_and_fields_that_its_source_has() {
+    let (project, manifest) = copied("written");
+    // Another key is another contract.
+    std::fs::remove_file(project.join("proto/murmur.lock")).unwrap();
+    let source = project.join("src/main.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    // The last line of it is what generators write an end to.
+    let text = text
+        .replace("/// Traffic per page,", "/// Of C:\\users\\new, \"\"\"quoted\"\"\" and \\\n/// Traffic per page,");
+    let text = text.replace("pub page_id: String", "/// A \\N{name}, \"\"\".\n    pub class: String");
+    std::fs::write(&source, text.replace("key = page_id", "key = class")).unwrap();
+    success(cargo_murmur(), &["murmur", "sync", "--manifest-path", &manifest]);
+    let package = made_of(&project, "python", "made-written");
+    let client = installed(&package, "python-written");
+    let proto = std::fs::read_to_string(project.join("proto/page_traffic/v1/page_traffic.proto")).unwrap();
+    assert!(proto.contains("// Of C:\\users\\new, \"\"\"quoted\"\"\" and \\\n"), "{proto}");
+    let services = "from page_traffic.v1 import page_traffic_pb2_grpc as made, client; \
+                    print(made.PageTrafficServiceServicer.__doc__, client.PageTrafficClient.__doc__)";
+    let output = python(&client, &["-c", services]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.matches("Of C:\\users\\new, \"\"\"quoted\"\"\" and \\\n").count(), 2, "{said}");
+    // The field is a keyword. Nobody answers, and that is how it ends.
+    let first = first(&package, "python", &format!("{:?}", Port::closed()));
+    let output = python(&client, &["-c", &first]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("UNAVAILABLE"), "{output:?}");
+}
+
+/// The client is made from definitions that have one field more than the server knows.
+#[test]
+fn a_client_of_another_contract_is_told_so() {
+    let (project, manifest) = copied("ahead");
     let source = project.join("src/main.rs");
     let text = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, text.replace("pub views: Count,", "pub views: Count, pub bounces: Count,")).unwrap();
-    let manifest = project.join("Cargo.toml");
-    success(cargo_murmur(), &["murmur", "sync", "--manifest-path", manifest.to_str().unwrap()]);
+    success(cargo_murmur(), &["murmur", "sync", "--manifest-path", &manifest]);
 
     let ahead = installed(&made_of(&project, "python", "made-ahead"), "python-ahead");
     let served = served();

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
 
-use super::{assert_answers, assert_by_tls, assert_one_call, made_into};
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made_into};
+use crate::foreign_clients::served;
 
 /// A program that asks by the client, with what the workspace has of crates already.
 fn program() -> &'static Path {
@@ -19,6 +21,10 @@ fn program() -> &'static Path {
         let manifest = std::fs::read_to_string(kept.join("Cargo.toml.in")).unwrap();
         std::fs::write(ask.join("Cargo.toml"), manifest.replace("CLIENT", client.to_str().unwrap())).unwrap();
         std::fs::copy(kept.join("main.rs"), ask.join("src/main.rs")).unwrap();
+        // What it asks is known when it runs.
+        let url = "&std::env::args().nth(1).unwrap_or_default()";
+        let first = first(&client, "rust", url).replace("async fn", "pub async fn");
+        std::fs::write(ask.join("src/first.rs"), first).unwrap();
         std::fs::copy(workspace().join("Cargo.lock"), ask.join("Cargo.lock")).unwrap();
         // Beside those of the workspace, and not in them: other features make other files of the same names there.
         let built = target().join("tmp/clients/rust-target");
@@ -45,4 +51,19 @@ fn a_call_in_rust_is_tried_again_while_the_server_is_not_available() {
 #[test]
 fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_rust() {
     assert_by_tls(|url, authorities| process::json(program(), &[url, "one", authorities]));
+}
+
+#[test]
+fn a_call_in_rust_ends_as_it_should_where_no_server_answers() {
+    assert_ends_without_a_server(|arguments| process::json(program(), arguments), Some(4));
+}
+
+#[test]
+fn what_is_watched_in_rust_goes_on_when_the_server_was_killed() {
+    assert_watches_on(|arguments| command(program(), arguments));
+}
+
+#[test]
+fn the_readme_in_rust_begins_with_a_call() {
+    assert!(process::success(program(), &[&served().server.url(), "first"]).starts_with("false "));
 }

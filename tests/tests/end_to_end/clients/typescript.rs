@@ -1,11 +1,14 @@
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use murmur_tests::process::{self, command};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::{assert_answers, assert_by_tls, assert_one_call, made};
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made};
+use crate::foreign_clients::served;
 
 /// The folder of the client, built as npm does it, with what asks by it.
 pub(super) fn built() -> &'static Path {
@@ -27,8 +30,17 @@ pub(super) fn built() -> &'static Path {
     })
 }
 
+/// The program that asks by the client.
+fn asking(arguments: &[&str]) -> Command {
+    command("node", &[&[built().join("ask.mjs").to_str().unwrap()], arguments].concat())
+}
+
+fn ask_with(arguments: &[&str]) -> Value {
+    process::json("node", &[&[built().join("ask.mjs").to_str().unwrap()], arguments].concat())
+}
+
 fn ask(url: &str, question: &str) -> Value {
-    process::json("node", &[built().join("ask.mjs").to_str().unwrap(), url, question])
+    ask_with(&[url, question])
 }
 
 #[test]
@@ -44,11 +56,30 @@ fn a_call_in_typescript_is_tried_again_while_the_server_is_not_available() {
 #[test]
 fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_typescript() {
     assert_by_tls(|url, authorities| {
-        let mut command = command("node", &[built().join("ask.mjs").to_str().unwrap(), url, "one"]);
-        let output = command.env("NODE_EXTRA_CA_CERTS", authorities).output().unwrap();
+        let output = asking(&[url, "one"]).env("NODE_EXTRA_CA_CERTS", authorities).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     });
+}
+
+#[test]
+fn a_call_in_typescript_ends_as_it_should_where_no_server_answers() {
+    assert_ends_without_a_server(ask_with, Some(4));
+}
+
+#[test]
+fn what_is_watched_in_typescript_goes_on_when_the_server_was_killed() {
+    assert_watches_on(asking);
+}
+
+#[test]
+fn the_readme_in_typescript_begins_with_a_call() {
+    let served = served();
+    let first = first(built(), "ts", &format!("{:?}", served.server.url()));
+    // Within the package, whose name it imports.
+    let program = built().join("first.mjs");
+    std::fs::write(&program, first).unwrap();
+    assert!(process::success("node", &[program.to_str().unwrap()]).starts_with("false "));
 }
 
 /// What is installed for the tests is what the package asks for.
