@@ -1,6 +1,7 @@
 //! How a client reaches a server: by `http://`, or by `https://` with certificates.
 
 use std::fmt;
+use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -57,6 +58,9 @@ pub(crate) async fn connect(uri: &str, tls: &ClientTls) -> Result<Channel> {
         return Err(Error::new(ErrorKind::Configuration, what));
     }
     let endpoint = if by_tls { secured::endpoint(endpoint, tls)? } else { endpoint };
+    // A server that went without a word is noticed while it is waited for.
+    let endpoint =
+        endpoint.http2_keep_alive_interval(Duration::from_secs(30)).keep_alive_timeout(Duration::from_secs(20));
     endpoint.connect().await.map_err(|error| {
         secured::refused(uri, &error).unwrap_or_else(|| {
             Error::new(ErrorKind::Unavailable, format!("`{uri}` cannot be reached")).with_source(error)
