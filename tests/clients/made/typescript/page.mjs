@@ -3,20 +3,25 @@
 //
 //     ?url=URL&asked=QUESTION&by=connect|grpc-web
 //     ?url=URL&asked=one&by=connect|grpc-web
+//     ?url=URL&asked=watch&by=connect|grpc-web       the views in two replies, each told when it comes
 
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
-import { everything, one } from "./asking.mjs";
+import { everything, one, views } from "./asking.mjs";
 
-async function answers({ url, asked, by }) {
+async function* answers({ url, asked, by }) {
   const settings = by === "grpc-web" ? { transport: createGrpcWebTransport({ baseUrl: url }) } : {};
-  return asked === "one" ? await one(url, settings) : await everything(url, JSON.parse(asked), settings);
+  if (asked === "watch") yield* views(url, settings);
+  else yield asked === "one" ? await one(url, settings) : await everything(url, JSON.parse(asked), settings);
 }
 
-const told = { browser: navigator.userAgent };
-try {
-  told.answers = await answers(Object.fromEntries(new URLSearchParams(location.search)));
-} catch (error) {
-  told.failed = String(error?.stack ?? error);
+async function tell(what) {
+  const body = JSON.stringify({ browser: navigator.userAgent, ...what });
+  await fetch("/told", { method: "POST", body });
 }
-await fetch("/told", { method: "POST", body: JSON.stringify(told) });
+
+try {
+  for await (const answer of answers(Object.fromEntries(new URLSearchParams(location.search)))) await tell({ answers: answer });
+} catch (error) {
+  await tell({ failed: String(error?.stack ?? error) });
+}

@@ -96,6 +96,16 @@ impl Drop for Watcher {
 
 /// A stream whose server is killed goes on at the one that comes after, at the same port.
 pub(super) fn assert_watches_on(ask: impl Fn(&[&str]) -> Command) {
+    let mut watcher = assert_watch_goes_on(&[], |url| Watcher::start(ask(&[url, "watch"])), Watcher::next);
+    assert!(watcher.child.wait().unwrap().success());
+}
+
+/// The same of whoever is told of views in another way, with more arguments for the servers.
+pub(super) fn assert_watch_goes_on<W>(
+    more: &[&str],
+    watch: impl FnOnce(&str) -> W,
+    next: impl Fn(&mut W) -> Value,
+) -> W {
     let now = jiff::Timestamp::now().to_string();
     let views = |count: usize| {
         let view = json!({ "page_id": "/home", "user_id": "somebody", "dwell_ms": 1, "viewed_at": now });
@@ -106,13 +116,17 @@ pub(super) fn assert_watches_on(ask: impl Fn(&[&str]) -> Command) {
     };
     // Before anything is watched, so that the server is not away for longer than it takes to start one.
     let (before, after) = (views(1), views(2));
-    let server = Server::start(example("page-traffic"), &["serve", "--store", &before.0]);
+    let serve = |store: &str, listen: &str| {
+        let arguments = ["serve", "--store", store, "--listen", listen];
+        Server::listening(example("page-traffic"), &[&arguments, more].concat())
+    };
+    let server = serve(&before.0, "127.0.0.1:0");
     let address = server.address.clone();
-    let mut watcher = Watcher::start(ask(&[&server.url(), "watch"]));
-    assert_eq!(watcher.next(), "1");
+    let mut watcher = watch(&server.url());
+    assert_eq!(next(&mut watcher), "1");
     // By SIGKILL.
     drop(server);
-    let _next = Server::listening(example("page-traffic"), &["serve", "--store", &after.0, "--listen", &address]);
-    assert_eq!(watcher.next(), "2");
-    assert!(watcher.child.wait().unwrap().success());
+    let _next = serve(&after.0, &address);
+    assert_eq!(next(&mut watcher), "2");
+    watcher
 }

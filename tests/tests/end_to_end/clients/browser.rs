@@ -11,6 +11,7 @@ use murmur_tests::tools;
 use serde_json::Value;
 
 use super::assert_answers_of;
+use super::away::{Port, assert_watch_goes_on};
 use super::typescript::built;
 use crate::foreign_clients::Served;
 
@@ -53,23 +54,48 @@ impl Site {
 
     /// What the page tells of a call of the server by a protocol.
     fn told(&self, url: &str, asked: &str, by: &str) -> Value {
+        let mut page = self.open(url, asked, by);
+        let told = page.told();
+        page.close();
+        told
+    }
+
+    /// The page in a browser.
+    fn open(&self, url: &str, asked: &str, by: &str) -> Page<'_> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let page =
             format!("{}/?{}", self.origin, query.extend_pairs([("url", url), ("asked", asked), ("by", by)]).finish());
         let folder = tempfile::tempdir().unwrap();
         let profile = format!("--user-data-dir={}", folder.path().display());
-        let mut browser = Process::start(tools::chromium(), &[FLAGS, &[&*profile, &*page]].concat());
+        let browser = Process::start(tools::chromium(), &[FLAGS, &[&*profile, &*page]].concat());
+        Page { site: self, browser, _profile: folder }
+    }
+}
+
+/// A page that is open.
+struct Page<'a> {
+    site: &'a Site,
+    browser: Process,
+    _profile: tempfile::TempDir,
+}
+
+impl Page<'_> {
+    /// In good order, so that nothing writes to its profile any more.
+    fn close(self) {
+        self.browser.terminate();
+        self.browser.wait();
+    }
+
+    /// What it tells next.
+    fn told(&mut self) -> Value {
         let begun = Instant::now();
         let told = loop {
             assert!(begun.elapsed() < PATIENCE, "the page tells nothing");
-            match self.told.recv_timeout(Duration::from_secs(1)) {
+            match self.site.told.recv_timeout(Duration::from_secs(1)) {
                 Ok(told) => break told,
-                Err(_) if browser.ended().is_none() => {}
-                Err(_) => panic!("the browser has ended: {:?}", browser.wait()),
+                Err(_) => assert!(self.browser.ended().is_none(), "the browser has ended"),
             }
         };
-        browser.terminate();
-        browser.wait();
         let told: Value = serde_json::from_str(&told).unwrap();
         assert!(told["browser"].as_str().unwrap().contains("Chrome/"), "{told}");
         assert!(told.get("failed").is_none(), "{told}");
@@ -146,5 +172,15 @@ fn a_page_of_an_origin_that_is_not_named_is_refused_by_the_browser() {
         let told = [&named, &other].map(|site| site.told(&served.server.url(), "one", by));
         // What a browser keeps from a page is as if no server had answered.
         assert_eq!(told, ["OK", "UNAVAILABLE"], "{by}");
+    }
+}
+
+#[test]
+fn a_page_is_told_that_no_server_answers_and_watches_on_when_one_was_killed() {
+    let site = Site::new();
+    for by in ["connect", "grpc-web"] {
+        assert_eq!(site.told(&Port::closed(), "one", by), "UNAVAILABLE", "{by}");
+        assert_watch_goes_on(&["--cors-origin", &site.origin], |url| site.open(url, "watch", by), |page| page.told())
+            .close();
     }
 }
