@@ -9,6 +9,7 @@ mod kinds;
 pub(crate) use editions::{Edited, Editions, EditionsNext, EditionsOther};
 pub(crate) use kinds::Kinds;
 use murmur::aggregate::{Column, Count, DecodeError, Form, Last, Max, Monoid, Number, Question, Sum};
+use murmur::engine::Unreadable;
 use murmur::event::Event;
 use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use murmur::time::{Span, Timestamp, Window};
@@ -27,7 +28,7 @@ impl Tick {
     }
 }
 
-pub(crate) fn decode(payload: &[u8]) -> Result<Tick, String> {
+pub(crate) fn decode(payload: &[u8]) -> Result<Tick, Unreadable> {
     let text = std::str::from_utf8(payload).map_err(|error| error.to_string())?;
     let (at, rest) = text.split_once(' ').ok_or("cut off")?;
     let (amount, key) = rest.split_once(' ').ok_or("cut off")?;

@@ -97,7 +97,7 @@ pub(super) fn run<C: Case>(draws: &Draws) -> Result<(Used, bool), String> {
     Ok((used, C::is_right(&value, draws)))
 }
 
-fn decode(payload: &[u8]) -> Result<Draw, String> {
+fn decode(payload: &[u8]) -> Result<Draw, murmur::engine::Unreadable> {
     let (n, element) = payload.split_first_chunk().ok_or("cut off")?;
     let element = u32::from_le_bytes(element.try_into().map_err(|_| "cut off")?);
     // Whoever decodes a text has it at hand afterwards, in the processor's cache.

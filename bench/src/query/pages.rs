@@ -1,5 +1,6 @@
 //! What is asked about: pages, each visited once, and a few that are visited every minute of three months.
 
+use murmur::engine::Unreadable;
 use murmur::prelude::*;
 use murmur::time::TimeRange;
 
@@ -164,7 +165,7 @@ fn pool(visits: impl Iterator<Item = (u32, u32, Timestamp)>, count: usize) -> Po
     Pool::new(bytes, ends, count as u64)
 }
 
-pub(super) fn decode(payload: &[u8]) -> Result<Stay, String> {
+pub(super) fn decode(payload: &[u8]) -> Result<Stay, Unreadable> {
     let (at, rest) = payload.split_first_chunk().ok_or("cut off")?;
     let (millis, page) = rest.split_first_chunk().ok_or("cut off")?;
     let page = str::from_utf8(page).map_err(|error| error.to_string())?.to_owned();

@@ -88,7 +88,7 @@ pub(super) struct Truth {
     pub(super) visitors: HashSet<u32>,
 }
 
-pub(super) fn decode(payload: &[u8]) -> Result<Visit, String> {
+pub(super) fn decode(payload: &[u8]) -> Result<Visit, murmur::engine::Unreadable> {
     let (page, rest) = payload.split_first_chunk().ok_or("cut off")?;
     let (who, rest) = rest.split_first_chunk().ok_or("cut off")?;
     let at = i64::from_le_bytes(rest.try_into().map_err(|_| "cut off")?);

@@ -111,7 +111,7 @@ impl Monoid for Average {
     fn add_number(&mut self, field: u32, column: Column, number: Number) -> Result<(), DecodeError> {
         if column == (Column { field, part: 1 }) {
             let added = FloatTotal::from_number(number)
-                .ok_or_else(|| DecodeError(format!("the sum of an average is a float, not {number:?}")))?;
+                .ok_or_else(|| DecodeError("the sum of an average is a float, and this is none".into()))?;
             self.sum = self.sum.plus(added);
         }
         self.count.add_number(field, column, number)

@@ -62,7 +62,7 @@ impl Monoid for Count {
             return Ok(());
         }
         let Number::Int(n @ 0..) = number else {
-            return Err(DecodeError(format!("a count is stored as a whole number, not as {number:?}")));
+            return Err(DecodeError("a count is stored as a whole number, and this is none, or a negative one".into()));
         };
         // What does not fit shows in the reply.
         self.0 = self.0.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));

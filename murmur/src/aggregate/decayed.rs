@@ -95,7 +95,7 @@ impl<const HALF_LIFE: u32> Monoid for Decayed<HALF_LIFE> {
         let (period, value) = (i64::from_le_bytes(*period), value.try_into().map_err(|_| wrong())?);
         let possible = Self::period(Timestamp::MIN).0..=Self::period(Timestamp::MAX).0;
         if !possible.contains(&period) {
-            return Err(DecodeError(format!("the half-life number {period} lies outside the years 1 to 9999")));
+            return Err(DecodeError("the half-life of a score lies outside the years 1 to 9999".into()));
         }
         Ok(Self(Some(Score { period, value: FloatTotal::from_bytes(value) })))
     }

@@ -128,13 +128,14 @@ impl<K: MapKey, A: Monoid, const N: u32> Monoid for Map<K, A, N> {
             }
             let key = K::decode(key)?;
             if entries.last_key_value().is_some_and(|(last, _)| *last >= key) {
-                return Err(DecodeError(format!("the key {key:?} is out of order")));
+                return Err(DecodeError(format!("key {} is out of order", entries.len() + 1)));
             }
             if entries.len() == N as usize {
                 return Err(DecodeError(format!("there are more keys than {N}")));
             }
             let value = fields::read_sized(&mut rest, "a value")?;
-            let value = A::decode(value).map_err(|error| DecodeError(format!("of the key {key:?}, {error}")))?;
+            let value =
+                A::decode(value).map_err(|error| DecodeError(format!("of key {}, {error}", entries.len() + 1)))?;
             entries.insert(key, value);
         }
         if truncated && entries.len() < N as usize {
@@ -380,9 +381,9 @@ mod tests {
         assert!(refusal(&[]).contains("a byte at least"));
         assert!(refusal(&[2]).contains("0 or 1, not 2"));
         assert!(refusal(&[1]).contains("0 keys out of 2 is not truncated"));
-        assert!(refusal(&[[0].as_slice(), &entry(3), &entry(3)].concat()).contains("the key 3 is out of order"));
+        assert!(refusal(&[[0].as_slice(), &entry(3), &entry(3)].concat()).contains("key 2 is out of order"));
         assert!(refusal(&[[0].as_slice(), &entry(1), &entry(2), &entry(3)].concat()).contains("more keys than 2"));
-        assert!(refusal(&[0, 4, 1, 0, 0, 0, 2, 7, 7]).contains("of the key 1, a kept value begins with 1"));
+        assert!(refusal(&[0, 4, 1, 0, 0, 0, 2, 7, 7]).contains("of key 1, a kept value begins with 1"));
         assert!(refusal(&[0, 4, 1]).contains("a key has 4 bytes, but 1 are left"));
     }
 

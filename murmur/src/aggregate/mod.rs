@@ -49,7 +49,7 @@ mod sum;
 mod timed;
 mod topk;
 mod value;
-mod xxhash;
+pub(crate) mod xxhash;
 
 pub use average::{Average, Term};
 pub use count::Count;

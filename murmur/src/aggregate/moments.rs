@@ -79,7 +79,7 @@ impl Monoid for Moments {
             _ => return self.count.add_number(field, column, number),
         };
         let added = FloatTotal::from_number(number)
-            .ok_or_else(|| DecodeError(format!("a sum of moments is a float, not {number:?}")))?;
+            .ok_or_else(|| DecodeError("a sum of moments is a float, and this is none".into()))?;
         *total = total.plus(added);
         Ok(())
     }

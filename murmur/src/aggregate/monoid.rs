@@ -22,7 +22,7 @@ impl Form {
     }
 }
 
-/// Bytes that are not what they should be.
+/// Bytes that are not what they should be. The error of a worker or server says it, so it has nothing of what was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError(pub String);
 

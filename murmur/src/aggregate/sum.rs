@@ -267,7 +267,7 @@ impl<T: Addend> Monoid for Sum<T> {
             return Ok(());
         }
         let added = T::Total::from_number(number).ok_or_else(|| {
-            DecodeError(format!("a sum of {} is stored as another kind of number than {number:?}", T::name()))
+            DecodeError(format!("a sum of {} is stored as another kind of number than this one", T::name()))
         })?;
         self.0 = self.0.plus(added);
         Ok(())

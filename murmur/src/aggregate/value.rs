@@ -102,7 +102,7 @@ impl Value for bool {
         match bytes {
             [0] => Ok(false),
             [1] => Ok(true),
-            _ => Err(DecodeError(format!("{bytes:?} is not a bool"))),
+            _ => Err(DecodeError(format!("{} bytes that are no bool", bytes.len()))),
         }
     }
 
@@ -125,7 +125,7 @@ impl Value for Timestamp {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let micros = i64::decode(bytes)?;
-        Self::exactly(micros).ok_or_else(|| DecodeError(format!("{micros} us are outside the years 1 to 9999")))
+        Self::exactly(micros).ok_or_else(|| DecodeError("a kept time is outside the years 1 to 9999".into()))
     }
 
     fn timed(&self, at: Timestamp) -> Self::Timed {

@@ -1,8 +1,8 @@
 //! xxHash64, by Yann Collet ("xxHash fast digest algorithm", version 0.1.1): the hash of the Bloom filters of the
-//! DataSketches.
+//! DataSketches, and of the marks of keys.
 
 /// The hash of bytes of any length.
-pub(super) fn hash(bytes: &[u8], seed: u64) -> u64 {
+pub(crate) fn hash(bytes: &[u8], seed: u64) -> u64 {
     const P: [u64; 5] = [
         0x9e37_79b1_85eb_ca87,
         0xc2b2_ae3d_27d4_eb4f,

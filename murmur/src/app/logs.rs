@@ -1,4 +1,6 @@
 use std::io::IsTerminal;
+use std::sync::Once;
+use std::{panic, thread};
 
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt;
@@ -6,6 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use super::cli::LogArgs;
+use super::team;
 use crate::{Error, ErrorKind, Result};
 
 /// The form of the log.
@@ -36,11 +39,50 @@ pub(super) fn start(args: &LogArgs, program: &'static str) -> Result<()> {
     let _ = program;
     // An error says that there is a subscriber already.
     let _ = subscriber.try_init();
+    keep_panics_of_workers_silent();
     Ok(())
+}
+
+/// A panic on the thread of a worker is nearly always one of the user's function, and its message may quote the event. It is
+/// in the dead letter; the log says where it was.
+fn keep_panics_of_workers_silent() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let other = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let thread = thread::current();
+            match thread.name().filter(|name| name.starts_with(team::NAME)) {
+                Some(thread) => {
+                    let at = panic.location().map(ToString::to_string);
+                    tracing::error!(thread, at, "a panic; its message may quote an event, and is in the dead letters");
+                }
+                None => other(panic),
+            }
+        }));
+    });
 }
 
 /// Send what is left.
 pub(super) fn finish() {
     #[cfg(feature = "otlp")]
     super::otlp::flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::tests::lines::Lines;
+
+    #[test]
+    fn a_panic_on_the_thread_of_a_worker_is_logged_with_its_place_and_without_its_words() {
+        keep_panics_of_workers_silent();
+        let work = || {
+            let lines = Lines::keep();
+            let panicked = panic::catch_unwind(|| panic!("at hunter2"));
+            (lines.text(), panicked.is_err())
+        };
+        let worker = thread::Builder::new().name(format!("{}7", team::NAME)).spawn(work).unwrap();
+        let (log, panicked) = worker.join().unwrap();
+        assert!(panicked && log.contains("logs.rs:") && !log.contains("hunter2"), "{log}");
+    }
 }

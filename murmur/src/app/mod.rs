@@ -203,7 +203,7 @@ mod tests {
 
     impl Format<Nothing> for Never {
         fn decoder() -> Result<Decoder<Nothing>> {
-            Ok(Box::new(|_| Err("nothing is read".to_owned())))
+            Ok(Box::new(|_| Err("nothing is read".into())))
         }
     }
 

@@ -14,6 +14,9 @@ use crate::source::{DeadLetters, Source};
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
+/// How the threads of workers are called, with their number behind it.
+pub(super) const NAME: &str = "worker-";
+
 /// Makes what one worker has to itself, on its own thread; the number is the worker's.
 pub(super) type Equip<T> = Arc<dyn Fn(u32) -> BoxFuture<'static, Result<T>> + Send + Sync>;
 
@@ -77,7 +80,7 @@ impl Team {
                 };
                 entry::worker(&entries, parts)?.run(asked, gauge).await
             };
-            thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            thread::Builder::new().name(format!("{NAME}{number}")).spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 let summary = runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(work()));
                 // Whoever waited for it may be gone with the process.
@@ -135,7 +138,7 @@ mod tests {
 
     impl Format<Nothing> for GoodOrBad {
         fn decoder() -> Result<Decoder<Nothing>> {
-            Ok(Box::new(|payload| if payload == b"good" { Ok(Nothing) } else { Err("bad".to_owned()) }))
+            Ok(Box::new(|payload| if payload == b"good" { Ok(Nothing) } else { Err("bad".into()) }))
         }
     }
 

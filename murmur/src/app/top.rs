@@ -54,7 +54,7 @@ pub(super) async fn top(
                 break;
             }
             let key = (entry.decode_key)(&id.key);
-            keys.push(key.map_err(|error| Error::new(ErrorKind::Corrupt, format!("key `{:?}`: {error}", id.key)))?);
+            keys.push(key.map_err(|error| Error::new(ErrorKind::Corrupt, format!("{id}: {error}")))?);
             seen.insert(id.key);
             if keys.len() == CALL {
                 best.take(ask_many(service, ask, &keys).await?, |row| service.size(row, by));

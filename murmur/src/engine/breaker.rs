@@ -74,21 +74,24 @@ pub(super) struct Breaker {
     trusted: u64,
     /// Since when nothing has come.
     quiet: Option<Instant>,
+    /// Where the newest one stands and why it is bad, without anything of it.
+    newest: String,
 }
 
 impl Breaker {
     pub(super) fn new(limit: DeadLetterLimit) -> Self {
         let ring = vec![0; DeadLetterLimit::WINDOW.div_ceil(64)];
-        Self { limit, ring, at: 0, dead: 0, seen: 0, waited: 0, trusted: 0, quiet: None }
+        Self { limit, ring, at: 0, dead: 0, seen: 0, waited: 0, trusted: 0, quiet: None, newest: String::new() }
     }
 
-    /// One payload more.
-    pub(super) fn note(&mut self, dead: bool) {
+    /// One payload more; of a bad one, where it stands and why it is bad, without anything of it.
+    pub(super) fn note(&mut self, dead: Option<String>) {
         let (word, bit) = (&mut self.ring[self.at / 64], 1 << (self.at % 64));
         self.dead -= usize::from(*word & bit != 0);
-        if dead {
+        if let Some(why) = dead {
             *word |= bit;
             self.dead += 1;
+            self.newest = why;
         } else {
             *word &= !bit;
         }
@@ -131,14 +134,14 @@ impl Breaker {
         !self.is_over() || (self.seen < DeadLetterLimit::AT_THE_END && quiet >= AT_REST)
     }
 
-    /// An error when too many of the last payloads were dead letters. `reason` is that of the newest.
-    pub(super) fn check(&self, reason: &str) -> Result<()> {
-        if self.seen < DeadLetterLimit::WINDOW { Ok(()) } else { self.judge(reason) }
+    /// An error when too many of the last payloads were dead letters.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.seen < DeadLetterLimit::WINDOW { Ok(()) } else { self.judge() }
     }
 
     /// The same when nothing more comes: fewer payloads will do.
-    pub(super) fn check_at_the_end(&self, reason: &str) -> Result<()> {
-        if self.seen < DeadLetterLimit::AT_THE_END { Ok(()) } else { self.judge(reason) }
+    pub(super) fn check_at_the_end(&self) -> Result<()> {
+        if self.seen < DeadLetterLimit::AT_THE_END { Ok(()) } else { self.judge() }
     }
 
     /// Whether there are enough good ones to let letters go as they come.
@@ -147,14 +150,15 @@ impl Breaker {
         percent == 100 || (self.seen >= DeadLetterLimit::AT_THE_END && self.dead * 200 <= self.seen * percent)
     }
 
-    fn judge(&self, reason: &str) -> Result<()> {
+    fn judge(&self) -> Result<()> {
         if !self.is_over() {
             return Ok(());
         }
         let context = format!(
             "stopped: {} of the last {} payloads could not be counted, more than {}. Is this the right source, in the \
-             right format? Nothing is lost: they are read again from the last commit. The newest says: {reason}",
-            self.dead, self.seen, self.limit
+             right format? Nothing is lost: they are read again from the last commit. The newest stands at {}. Dead letters say why in full, and there are \
+             some with `--dead-letter-limit 100%`",
+            self.dead, self.seen, self.limit, self.newest
         );
         Err(Error::new(ErrorKind::ResourceExhausted, context))
     }
@@ -164,19 +168,23 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    fn note(breaker: &mut Breaker, dead: bool) {
+        breaker.note(dead.then(|| "line 7: no JSON".to_owned()));
+    }
+
     fn after(limit: u8, payloads: impl IntoIterator<Item = bool>) -> Result<()> {
         let mut breaker = Breaker::new(DeadLetterLimit { percent: limit });
-        payloads.into_iter().for_each(|dead| breaker.note(dead));
-        breaker.check("no JSON")
+        payloads.into_iter().for_each(|dead| note(&mut breaker, dead));
+        breaker.check()
     }
 
     #[test]
     fn at_the_end_fewer_payloads_will_do() {
         let few = |seen: usize, dead: usize| {
             let mut breaker = Breaker::new(DeadLetterLimit::default());
-            (0..seen).for_each(|n| breaker.note(n < dead));
-            breaker.check("no JSON").unwrap();
-            breaker.check_at_the_end("no JSON")
+            (0..seen).for_each(|n| note(&mut breaker, n < dead));
+            breaker.check().unwrap();
+            breaker.check_at_the_end()
         };
         few(DeadLetterLimit::AT_THE_END, 50).unwrap();
         few(DeadLetterLimit::AT_THE_END - 1, 99).unwrap();
@@ -190,7 +198,7 @@ mod tests {
         let error = after(50, (0..window).map(|n| n % 2 == 0 || n == 1)).unwrap_err();
         assert!(!error.is_retryable());
         assert!(
-            error.to_string().contains("1001 of the last 2000") && error.to_string().contains("no JSON"),
+            error.to_string().contains("1001 of the last 2000") && error.to_string().contains("line 7: no JSON"),
             "{error}"
         );
     }
@@ -216,7 +224,7 @@ mod tests {
     fn letters_wait_in_the_beginning_and_above_half_of_the_limit() {
         let after = |payloads: &mut dyn Iterator<Item = bool>| {
             let mut breaker = Breaker::new(DeadLetterLimit::default());
-            payloads.for_each(|dead| breaker.note(dead));
+            payloads.for_each(|dead| note(&mut breaker, dead));
             breaker
         };
         let (few, window) = (DeadLetterLimit::AT_THE_END, DeadLetterLimit::WINDOW);
@@ -227,7 +235,7 @@ mod tests {
         assert!(!storm(window / 4).holds());
         assert!(storm(window / 4 + 1).holds());
         let mut never = Breaker::new(DeadLetterLimit { percent: 100 });
-        never.note(true);
+        note(&mut never, true);
         assert!(!never.holds());
     }
 
@@ -237,14 +245,14 @@ mod tests {
         let mut n = 0;
         let mut two_fifths = |breaker: &mut Breaker, payloads: usize| {
             for _ in 0..payloads {
-                breaker.note(n % 5 < 2);
+                note(breaker, n % 5 < 2);
                 n += 1;
             }
         };
         two_fifths(&mut breaker, DeadLetterLimit::WINDOW - 1);
         assert!(breaker.holds() && !breaker.has_judged());
         two_fifths(&mut breaker, 1);
-        breaker.check("no JSON").unwrap();
+        breaker.check().unwrap();
         assert!(breaker.has_judged());
         breaker.release();
         assert!(breaker.holds() && !breaker.has_judged());
@@ -259,7 +267,7 @@ mod tests {
         let begun = Instant::now();
         let go = |seen: usize, dead: usize, after: Duration| {
             let mut breaker = Breaker::new(DeadLetterLimit::default());
-            (0..seen).for_each(|n| breaker.note(n < dead));
+            (0..seen).for_each(|n| note(&mut breaker, n < dead));
             breaker.may_go_at(begun);
             breaker.may_go_at(begun + after)
         };

@@ -14,6 +14,7 @@ use super::options::Options;
 use super::progress::Progress;
 use super::publish::KnownEnds;
 use super::rolling::{Part, Rolling};
+use super::unreadable::Unreadable;
 use super::worker::Worker;
 use crate::Result;
 use crate::event::Event;
@@ -35,7 +36,7 @@ impl<E: Event> Worker<E> {
     pub fn builder(
         store: Arc<dyn Store>,
         source: Box<dyn Source>,
-        decode: impl Fn(&[u8]) -> Result<E, String> + Send + 'static,
+        decode: impl Fn(&[u8]) -> Result<E, Unreadable> + Send + 'static,
         dead_letters: Box<dyn DeadLetters>,
     ) -> WorkerBuilder<E> {
         let worker = Self {

@@ -1,6 +1,7 @@
 use std::marker::PhantomData;
 
 use super::decode::{Decoder, Format};
+use super::unreadable::Unreadable;
 use crate::Result;
 use crate::event::Event;
 
@@ -23,7 +24,11 @@ impl<E: Event, F: Format<E>> Format<E> for Confluent<F> {
         let decode = F::decoder()?;
         Ok(Box::new(move |payload| {
             let rest = after_prefix(payload, F::HAS_INDEXES);
-            decode(rest.map_err(|why| format!("not a `{}` behind a prefix of Confluent: {why}", E::NAME))?)
+            decode(
+                rest.map_err(|why| {
+                    Unreadable::plain(format!("not a `{}` behind a prefix of Confluent: {why}", E::NAME))
+                })?,
+            )
         }))
     }
 }

@@ -3,31 +3,40 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
+use super::unreadable::Unreadable;
 use crate::event::Event;
 
 /// From a payload to an event. Deterministic; the error is the reason that the dead letter carries.
-pub type Decode<E> = fn(&[u8]) -> Result<E, String>;
+pub type Decode<E> = fn(&[u8]) -> Result<E, Unreadable>;
 
 /// One JSON object per payload. Fields that the event does not have are skipped without being built.
-pub fn json<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, String> {
+pub fn json<E: Event + DeserializeOwned>(payload: &[u8]) -> Result<E, Unreadable> {
     // Checking the payload as a whole is cheaper than checking every string in it.
-    let text = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8: {error}"))?;
-    serde_json::from_str(text).map_err(|error| format!("not a `{}` in JSON: {error}", E::NAME))
+    let text = std::str::from_utf8(payload).map_err(|error| Unreadable::plain(format!("not UTF-8: {error}")))?;
+    serde_json::from_str(text).map_err(|error| Unreadable::by_serde_json(E::NAME, E::FIELDS, &error))
 }
 
 /// One protobuf message per payload: `M` is the message as prost made it, from which the event is made by `Into`, or by
 /// `TryInto` where a message can be no event.
-pub fn protobuf<M, E>(payload: &[u8]) -> Result<E, String>
+pub fn protobuf<M, E>(payload: &[u8]) -> Result<E, Unreadable>
 where
     M: prost::Message + Default + TryInto<E, Error: fmt::Display>,
     E: Event,
 {
-    let message = M::decode(payload).map_err(|error| format!("not a `{}` in protobuf: {error}", E::NAME))?;
-    message.try_into().map_err(|error| format!("not a `{}`: {error}", E::NAME))
+    let message = M::decode(payload).map_err(|error| no_protobuf(E::NAME, &error))?;
+    message.try_into().map_err(|error| {
+        let outline = format!("not a `{}`, though a message of its type", E::NAME);
+        Unreadable::new(format!("not a `{}`: {error}", E::NAME), outline)
+    })
+}
+
+/// What prost says of bytes: names of fields and kinds of encoding, nothing of their values.
+pub(super) fn no_protobuf(event: &str, error: &prost::DecodeError) -> Unreadable {
+    Unreadable::plain(format!("not a `{event}` in protobuf: {error}"))
 }
 
 /// As [`Decode`], with what was made for it at the start.
-pub type Decoder<E> = Box<dyn Fn(&[u8]) -> Result<E, String> + Send>;
+pub type Decoder<E> = Box<dyn Fn(&[u8]) -> Result<E, Unreadable> + Send>;
 
 /// How payloads are written, as a type: what a binary is told of its pipelines.
 ///
@@ -125,8 +134,8 @@ mod tests {
         let decode = <Protobuf<Wire> as Format<View>>::decoder().unwrap();
         let bytes = Wire { page: "/".to_owned(), millis: 7 }.encode_to_vec();
         assert_eq!(decode(&bytes), Ok(View { page: "/".to_owned(), at: Timestamp::from_millis(7) }));
-        assert_eq!(decode(&Wire::default().encode_to_vec()).unwrap_err(), "not a `View`: it has no page");
-        let torn = decode(&bytes[..bytes.len() - 1]).unwrap_err();
+        assert_eq!(decode(&Wire::default().encode_to_vec()).unwrap_err().into_full(), "not a `View`: it has no page");
+        let torn = decode(&bytes[..bytes.len() - 1]).unwrap_err().to_string();
         assert!(torn.starts_with("not a `View` in protobuf: "), "{torn}");
     }
 }

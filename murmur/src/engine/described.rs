@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde::de::DeserializeOwned;
 
-use super::decode::{Decoder, Format};
+use super::decode::{Decoder, Format, no_protobuf};
+use super::unreadable::Unreadable;
 use crate::event::Event;
 use crate::{Error, ErrorKind, Result};
 
@@ -46,9 +47,9 @@ impl<D: Description, E: Event + DeserializeOwned> Format<E> for Described<D> {
         let message = message(D::DESCRIPTORS, D::MESSAGE)
             .map_err(|error| error.while_doing(format!("finding out how `{}` is written", E::NAME)))?;
         Ok(Box::new(move |payload| {
-            let read = DynamicMessage::decode(message.clone(), payload)
-                .map_err(|error| format!("not a `{}` in protobuf: {error}", E::NAME))?;
-            E::deserialize(value::Message(&read)).map_err(|error| format!("not a `{}`: {error}", E::NAME))
+            let read =
+                DynamicMessage::decode(message.clone(), payload).map_err(|error| no_protobuf(E::NAME, &error))?;
+            E::deserialize(value::Message(&read)).map_err(|error| Unreadable::by_serde(E::NAME, E::FIELDS, &error))
         }))
     }
 }

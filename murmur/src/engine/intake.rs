@@ -8,9 +8,10 @@ use super::flush::read_all;
 use super::fold::{At, Fate, Staged};
 use super::lane::Lane;
 use super::partition::{Ledger, Owned};
+use super::unreadable::Unreadable;
 use super::worker::Worker;
 use crate::event::{BesideField, Event, Place};
-use crate::source::{Batch, Envelope, Letter, Offset};
+use crate::source::{Batch, Envelope, Letter, Offset, PartitionId};
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -24,7 +25,7 @@ const AHEAD: Span = Span::from_seconds(3_600);
 struct Refused {
     pipelines: Vec<&'static str>,
     at: Option<Timestamp>,
-    reason: String,
+    reason: Unreadable,
 }
 
 /// Where a payload stands.
@@ -52,7 +53,7 @@ impl<E: Event> Worker<E> {
             }
             let bytes = &batch.buffer[payload.bytes.clone()];
             let event = match &payload.broken {
-                Some(reason) => Err(reason.to_string()),
+                Some(reason) => Err(Unreadable::plain(&**reason)),
                 None => self.read(bytes, &batch.envelope(n)),
             };
             if is_old {
@@ -65,7 +66,8 @@ impl<E: Event> Worker<E> {
                 self.link(&batch, n, at, offset);
             }
             let refused = self.stage(event, Spot { at, offset, position }, now);
-            self.breaker.note(!refused.is_empty());
+            let newest = refused.first().map(|refused| self.locate(partition, offset, &refused.reason));
+            self.breaker.note(newest);
             if refused.is_empty() {
                 self.progress.applied += 1;
             } else {
@@ -84,8 +86,8 @@ impl<E: Event> Worker<E> {
                 }
             }
         }
-        if let Some(newest) = letters.last().or(self.letters.waiting.last()) {
-            self.breaker.check(&newest.reason)?;
+        if !letters.is_empty() || !self.letters.waiting.is_empty() {
+            self.breaker.check()?;
         }
         self.settle(&batch, &mut letters).await?;
         self.add_letters(&mut letters);
@@ -101,6 +103,13 @@ impl<E: Event> Worker<E> {
         Ok(())
     }
 
+    /// Where a payload stands, and why it is bad, for an error.
+    fn locate(&self, partition: &PartitionId, offset: Offset, reason: &Unreadable) -> String {
+        let place = self.source.place(partition, offset);
+        let place = place.unwrap_or_else(|| format!("offset {offset} of `{partition}`"));
+        format!("{place}: {reason}")
+    }
+
     /// The letter of a batch's payload.
     fn letter(&self, batch: &Batch, n: usize, Refused { pipelines, at, reason }: Refused) -> Option<Letter> {
         let (partition, payload) = (batch.partition.clone()?, batch.payloads.get(n)?);
@@ -108,7 +117,7 @@ impl<E: Event> Worker<E> {
             offset: payload.offset,
             pipelines,
             place: self.source.place(&partition, payload.offset),
-            reason,
+            reason: reason.into_full(),
             at,
             payload: batch.buffer[payload.bytes.clone()].to_vec(),
             metadata: batch.metadata(n),
@@ -117,10 +126,13 @@ impl<E: Event> Worker<E> {
     }
 
     /// From a payload and what stands beside it to an event.
-    fn read(&self, bytes: &[u8], envelope: &Envelope<'_>) -> std::result::Result<E, String> {
+    fn read(&self, bytes: &[u8], envelope: &Envelope<'_>) -> std::result::Result<E, Unreadable> {
         let mut event = (self.decode)(bytes)?;
         if !E::BESIDE.is_empty() {
-            event.fill(envelope).map_err(|why| format!("not a `{}`: {why}", E::NAME))?;
+            event.fill(envelope).map_err(|why| {
+                let outline = format!("not a `{}`, by what stands beside the payload", E::NAME);
+                Unreadable::new(format!("not a `{}`: {why}", E::NAME), outline)
+            })?;
         }
         Ok(event)
     }
@@ -136,7 +148,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// Stage an event in every pipeline that lacks it; which ones refuse it.
-    fn stage(&mut self, event: std::result::Result<E, String>, place: Spot, now: Timestamp) -> Vec<Refused> {
+    fn stage(&mut self, event: std::result::Result<E, Unreadable>, place: Spot, now: Timestamp) -> Vec<Refused> {
         let Spot { at, offset, position } = place;
         let event = match event {
             Ok(event) => event,
@@ -174,7 +186,9 @@ impl<E: Event> Worker<E> {
                     tally.late += late;
                 }
                 Err(refusal) => {
-                    refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason: refusal.0 });
+                    let outline = format!("`{}` does not take it", fold.pipeline());
+                    let reason = Unreadable::new(refusal.0, outline);
+                    refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason });
                 }
             }
         }
@@ -209,7 +223,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// No pipeline can count a payload that is no event. Those that had it durable have their letter.
-    fn refuse_everywhere(&self, at: usize, offset: Offset, reason: String) -> Vec<Refused> {
+    fn refuse_everywhere(&self, at: usize, offset: Offset, reason: Unreadable) -> Vec<Refused> {
         let lanes = self.lanes.iter().zip(&self.owned[at].ledgers);
         let pipelines: Vec<_> =
             lanes.filter(|(_, ledger)| !ledger.has(offset)).map(|(lane, _)| lane.fold.pipeline()).collect();
@@ -257,7 +271,7 @@ impl<E: Event> Worker<E> {
             }
             let bytes = &batch.buffer[batch.payloads[n].bytes.clone()];
             let at = self.read(bytes, &batch.envelope(n)).ok().and_then(|event| event.time());
-            letters.extend(self.letter(batch, n, Refused { pipelines: vec![pipeline], at, reason }));
+            letters.extend(self.letter(batch, n, Refused { pipelines: vec![pipeline], at, reason: reason.into() }));
         }
         letters.sort_by_key(|letter| letter.offset);
         Ok(())

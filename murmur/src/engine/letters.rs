@@ -31,7 +31,7 @@ impl Letters {
         }
     }
 
-    /// Keep the newest, which says why.
+    /// Keep the newest, so that it is known that some wait.
     pub(super) fn spill(&mut self) {
         self.waiting.drain(..self.waiting.len().saturating_sub(1));
         (self.bytes, self.spilled) = (0, true);
@@ -53,8 +53,7 @@ impl<E: Event> Worker<E> {
 
     /// Nothing comes that could say more.
     pub(super) fn judge_at_the_end(&mut self) -> Result<()> {
-        let newest = self.letters.waiting.last().map_or("see the dead letters", |letter| &letter.reason);
-        self.breaker.check_at_the_end(newest)?;
+        self.breaker.check_at_the_end()?;
         self.release();
         Ok(())
     }

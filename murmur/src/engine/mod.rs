@@ -41,6 +41,7 @@ mod progress;
 mod publish;
 mod record;
 mod rolling;
+mod unreadable;
 mod worker;
 
 #[cfg(test)]
@@ -61,4 +62,5 @@ pub use options::Options;
 pub use ownership::readable;
 pub use progress::{Contact, PartitionStatus, Progress, Summary};
 pub use record::{PartitionRecord, Standing};
+pub use unreadable::Unreadable;
 pub use worker::Worker;

@@ -17,6 +17,7 @@ mod measured;
 mod memory;
 mod one_key;
 mod rolling;
+mod silent;
 mod sums;
 mod together;
 
@@ -51,12 +52,12 @@ impl Event for Word {
 }
 
 /// `text` or `text@seconds`; `!` does not decode.
-fn decode(payload: &[u8]) -> Result<Word, String> {
+fn decode(payload: &[u8]) -> Result<Word, Unreadable> {
     let text = String::from_utf8_lossy(payload).into_owned();
     match text.split_once('@') {
         _ if text == "!" => Err("an exclamation".into()),
         Some((text, seconds)) => {
-            let seconds = seconds.parse().map_err(|_| "not a time".to_owned())?;
+            let seconds = seconds.parse().map_err(|_| format!("`{seconds}` is not a time"))?;
             Ok(Word { text: text.into(), at: Some(Timestamp::from_seconds(seconds)) })
         }
         None => Ok(Word { text, at: None }),

@@ -114,7 +114,7 @@ reasons! {
         "Call again after the time of `RetryInfo`; another server answers, or the one that takes its place";
     STORED_VALUE_CORRUPT: DataLoss,
         "A stored value does not decode",
-        "The server's log names its tile; nothing was made up for it";
+        "The server's log names its table, its tile and the mark of its key ([how to find it](observe/README.md#what-logs-do-not-say)); nothing was made up for it";
     INTERNAL: Internal,
         "A defect of the server",
         "The server's log has more";

@@ -8,7 +8,7 @@ use super::refusal::Reason;
 use crate::{Error, ErrorKind};
 
 /// The status of an error. Errors that are not the caller's say only their reason; the log has the rest, since the
-/// context may carry keys and paths.
+/// context may carry paths, tables and addresses.
 pub(super) fn of(error: &Error) -> Status {
     let reason = match error.kind() {
         ErrorKind::InvalidArgument => Reason::FIELD_INVALID,

@@ -26,10 +26,12 @@ use crate::wire::{WireMessage, WireValue};
 
 mod field;
 mod make;
+mod mark;
 mod part;
 #[cfg(test)]
 mod tests;
 
+pub use mark::Mark;
 pub use part::{Part, PartField, decode, encode, parse, show};
 
 /// Most bytes that an encoded key may have.

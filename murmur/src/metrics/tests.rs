@@ -1,5 +1,6 @@
 pub(crate) mod alerts;
 mod dashboard;
+pub(crate) mod lines;
 pub(crate) mod promql;
 #[cfg(feature = "otlp")]
 pub(crate) mod spans;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::plan::Step;
 use super::points::Points;
 use crate::aggregate::{DecodeError, Form, Monoid, envelope};
-use crate::store::{Item, TileId};
+use crate::store::{Item, Table, TileId};
 use crate::time::{Level, Slot, Tile, Tiling};
 use crate::{Error, ErrorKind, Result};
 
@@ -15,6 +15,7 @@ use crate::{Error, ErrorKind, Result};
 /// What came late is folded apart, and behind all that came in time: so a value does not depend on whether finished tiles
 /// have been rolled, in which what came late is not.
 pub(super) struct Fold<A> {
+    table: Table,
     tiling: Tiling,
     points: Option<Points>,
     values: Vec<Option<A>>,
@@ -31,9 +32,10 @@ pub(super) struct Folded<A> {
 }
 
 impl<A: Monoid> Fold<A> {
-    pub(super) fn new(tiling: Tiling, points: Option<Points>) -> Self {
+    pub(super) fn new(table: &Table, tiling: Tiling, points: Option<Points>) -> Self {
         let count = points.as_ref().map_or(1, |points| points.count() as usize);
-        Self { tiling, points, values: (0..count).map(|_| None).collect(), late: Vec::new(), known: false }
+        let values = (0..count).map(|_| None).collect();
+        Self { table: table.clone(), tiling, points, values, late: Vec::new(), known: false }
     }
 
     /// Take in consecutive slots of a tile that were rolled.
@@ -43,7 +45,7 @@ impl<A: Monoid> Fold<A> {
             Form::Add => numbers(item, |at| rolled.contains(&at.0), &mut slots),
             Form::Put => values(&item.values, |at| rolled.contains(&at.0), &mut slots),
         };
-        taken.map_err(|(slot, error)| corrupt(id, slot, &error))?;
+        taken.map_err(|(slot, error)| self.corrupt(id, slot, &error))?;
         // An empty one says nothing about the key.
         self.known |= !slots.is_empty();
         slots.into_iter().for_each(|(slot, value)| self.add(id.tile, slot, value));
@@ -84,7 +86,7 @@ impl<A: Monoid> Fold<A> {
                 Form::Add => numbers(item, inside, &mut slots),
                 Form::Put => values(&item.values, inside, &mut slots),
             };
-            taken.map_err(|(slot, error)| corrupt(id, slot, &error))?;
+            taken.map_err(|(slot, error)| self.corrupt(id, slot, &error))?;
         }
         if parts.len() > 1 {
             // Stable: within a slot the parts stay in the order of their partitions.
@@ -93,6 +95,11 @@ impl<A: Monoid> Fold<A> {
         let Some(((id, _), _)) = parts.split_first() else { return Ok(()) };
         slots.into_iter().for_each(|(slot, value)| self.add(id.tile, slot, value));
         Ok(())
+    }
+
+    fn corrupt(&self, id: &TileId, slot: Slot, error: &DecodeError) -> Error {
+        let context = format!("table `{}`, {id}, slot {}: {error}", self.table.as_str(), slot.0);
+        Error::new(ErrorKind::Corrupt, context)
     }
 
     pub(super) fn finish(mut self) -> Folded<A> {
@@ -138,8 +145,4 @@ fn values<A: Monoid>(
         out.push((*slot, value));
     }
     Ok(())
-}
-
-fn corrupt(id: &TileId, slot: Slot, error: &DecodeError) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("tile {id:?}, slot {}: {error}", slot.0))
 }

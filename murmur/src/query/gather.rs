@@ -123,7 +123,7 @@ impl<P: Pipeline> Reader<P> {
         let keeping = self.how.keeps.as_ref().filter(|_| consistency == Consistency::Eventual);
         let sealed = keeping.map(|keeping| keeping.sealed(seen.seal, self.now()));
         let how = Gather { budget, consistency, parents: &parents, sealed };
-        let mut folds: Vec<_> = keys.iter().map(|_| Fold::new(tiling, points.cloned())).collect();
+        let mut folds: Vec<_> = keys.iter().map(|_| Fold::new(&self.inner.table, tiling, points.cloned())).collect();
         self.gather(&how, keys, &steps(&tiling, plan, &parents, seen.settled), &mut folds).await?;
         Ok(folds.into_iter().map(Fold::finish).collect())
     }

@@ -215,7 +215,7 @@ impl<P: Pipeline> Reader<P> {
             let part = TimeRange::new(at, tiling.tile_range(tile).end.min(slots.end));
             let count = part.end.since(at).as_micros() / unit.as_micros();
             let points = Points::Even { first: at, step: unit, cut: part, count: count as u64 };
-            let mut fold = Fold::new(tiling, Some(points.clone()));
+            let mut fold = Fold::new(&self.inner.table, tiling, Some(points.clone()));
             let steps = cover(&tiling, how.parents, part, Settled::ALL);
             self.gather(&how, std::slice::from_ref(key), &steps, std::slice::from_mut(&mut fold)).await?;
             let folded = fold.finish().values;

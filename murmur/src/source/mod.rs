@@ -104,7 +104,7 @@ pub struct Payload {
     /// Its bytes within [`Batch::buffer`].
     pub bytes: Range<usize>,
     /// Why the source itself cannot hand this one over whole (a line over the size limit, broken compression); it
-    /// goes to the dead letters with this reason.
+    /// goes to the dead letters with this reason. An error of a worker says it too, so it has nothing of the payload.
     pub broken: Option<Box<str>>,
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::key::Mark;
 use crate::source::{Offset, PartitionId, Shelf};
 use crate::time::{Slot, Tile, Timestamp};
 
@@ -36,7 +37,10 @@ impl fmt::Debug for Table {
 }
 
 /// The primary key of an item: `pk` = key, `sk` = `<level>#<start>[#<partition>]`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Shown, it has a [`Mark`] in place of its key: this is what logs and errors name a tile by. Dead letters, which have
+/// the key anyhow, say [`in_full`](Self::in_full).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TileId {
     /// The encoded key, see [`KeyBuf`](crate::key::KeyBuf).
     pub key: Arc<str>,
@@ -46,14 +50,27 @@ pub struct TileId {
     pub part: Option<PartitionId>,
 }
 
+impl TileId {
+    /// With its key, without the control characters between its fields, in front.
+    pub fn in_full(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| write!(f, "`{}`, {self}", self.key.escape_debug()))
+    }
+}
+
 impl fmt::Display for TileId {
-    /// As an error names it: the key without its separators' control characters, and the sort key.
+    /// The mark of the key, and the sort key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tile `{}` {}#{}", self.key.escape_debug(), self.tile.level.letter(), self.tile.start)?;
+        write!(f, "tile {} {}#{}", Mark::of(&*self.key), self.tile.level.letter(), self.tile.start)?;
         match &self.part {
             Some(part) => write!(f, "#{part}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for TileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

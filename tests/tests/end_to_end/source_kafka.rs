@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use murmur::aggregate::{Count, Number};
-use murmur::engine::{DeadLetterLimit, Options, Progress, Summary, Worker, WorkerBuilder};
+use murmur::engine::{DeadLetterLimit, Options, Progress, Summary, Unreadable, Worker, WorkerBuilder};
 use murmur::event::Event;
 use murmur::pipeline::{Emissions, Pipeline, Spec};
 use murmur::source::kafka::{self, KafkaConfig};
@@ -37,17 +37,17 @@ impl Event for Word {
 }
 
 /// Every text but `!`. A text that begins with `stall` takes [`STALL`] when it comes first.
-fn decode(payload: &[u8]) -> Result<Word, String> {
+fn decode(payload: &[u8]) -> Result<Word, Unreadable> {
     static STALLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     match std::str::from_utf8(payload) {
-        Ok("!") => Err("an exclamation".to_owned()),
+        Ok("!") => Err("an exclamation".into()),
         Ok(text) => {
             if text.starts_with("stall") && STALLED.lock().unwrap().insert(text.to_owned()) {
                 std::thread::sleep(STALL);
             }
             Ok(Word(text.to_owned()))
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.to_string().into()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use murmur::aggregate::Number;
 use murmur::engine::{Clock, SystemClock};
+use murmur::key::Mark;
 use murmur::pipeline::{Emissions, Pipeline};
 use murmur::query::Reader;
 use murmur::source::{Offset, PartitionId};
@@ -131,13 +132,15 @@ pub(super) async fn damaged(settings: Settings) -> Result<Finding, Failure> {
     trial.leave(worker);
     let ended = trial.worker(worker).wait(PATIENCE);
     let errors = trial.worker(worker).errors();
-    let named = errors.contains("k5") && errors.contains("checksum");
+    let mark = Mark::of("=k5").to_string();
+    let is_named = |said: &str| said.contains(&mark) && !said.contains("k5");
+    let named = is_named(&errors) && errors.contains("checksum");
     let refused = ended.is_some_and(|ended| ended.code() == Some(1)) && named;
     let config = DynamoConfig { prefix: trial.prefix(), endpoint: Some(trial.endpoint.clone()), ..DynamoConfig::new() };
     let reader = Reader::<Trails>::new(Arc::new(DynamoStore::open(&config).await?), 1);
     let answer = reader.get(&TickKey { key: "k5".to_owned() }, Consistency::Strong).await;
     let is_told =
-        answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupt && error.to_string().contains("k5"));
+        answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupt && is_named(&error.to_string()));
     let damaged = trial.dynamo.tally().damaged;
     // As it was: nothing was put in the place of what could not be read.
     trial.dynamo.set(Troubles::default());

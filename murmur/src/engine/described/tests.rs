@@ -274,13 +274,13 @@ fn a_format_decodes_or_says_why_not() {
     let decode = <Described<Orders> as Format<Placed>>::decoder().unwrap();
     let payload = payload(r#"{"orderId": "not described", "cents": "7"}"#);
     assert_eq!(decode(&payload), Ok(Placed { cents: 7 }));
-    let torn = decode(&payload[..3]).unwrap_err();
+    let torn = decode(&payload[..3]).unwrap_err().to_string();
     assert!(torn.starts_with("not a `Placed` in protobuf: "), "{torn}");
 
     let decode = <Confluent<Described<Orders>> as Format<Placed>>::decoder().unwrap();
     assert_eq!(decode(&[&[0, 0, 0, 0, 9, 0], payload.as_slice()].concat()), Ok(Placed { cents: 7 }));
     let error = decode(&payload).unwrap_err();
-    assert_eq!(error, "not a `Placed` behind a prefix of Confluent: it does not begin with a zero byte");
+    assert_eq!(error.to_string(), "not a `Placed` behind a prefix of Confluent: it does not begin with a zero byte");
 }
 
 #[test]

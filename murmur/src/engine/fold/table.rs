@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -100,7 +101,7 @@ impl<P: Pipeline> FoldTable<P> {
         // A defect of the user's function costs its event, not the worker: the payload is kept with the reason.
         let refusal = match catch_unwind(AssertUnwindSafe(|| P::apply(event, &mut self.emissions))) {
             Ok(()) => self.emissions.refusal().cloned(),
-            Err(_) => Some(Refusal("the aggregate function panicked".into())),
+            Err(panic) => Some(Refusal(panicked(&*panic))),
         };
         refusal.map_or(Ok(()), |refusal| {
             self.emissions.truncate(before);
@@ -168,6 +169,7 @@ impl<P: Pipeline> FoldTable<P> {
     /// Why an emission into this entry is not counted.
     fn shut_out(&self, entry: &Entry<P::Aggregate>, why: &ShutOut, owned: &[Owned]) -> String {
         let id = self.id(entry, owned);
+        let id = id.in_full();
         let why = match why {
             ShutOut::Closed(from) => {
                 format!(
@@ -186,6 +188,12 @@ impl<P: Pipeline> FoldTable<P> {
     }
 }
 
+/// What a panic of the user's function said, for the dead letter.
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.map_or("the aggregate function panicked".into(), |text| format!("the aggregate function panicked: {text}"))
+}
+
 /// Why an emission belongs to the dead letters.
 enum ShutOut {
     Closed(Offset),
@@ -193,13 +201,13 @@ enum ShutOut {
 }
 
 /// Form B: go on from what the store holds.
-fn base<A: Monoid>(entry: &mut Entry<A>, item: &Item) -> Result<()> {
+fn base<A: Monoid>(entry: &mut Entry<A>, item: &Item, table: &Table) -> Result<()> {
     let (mut slots, mut all_refused) = (Slots::new(), Vec::new());
     for (slot, bytes) in &item.values {
         let opened = envelope::unseal_with(bytes).and_then(|(value, refused)| Ok((A::decode(value)?, refused)));
         let (value, refused) = opened.map_err(|error| {
-            let at = format!("tile {:?} of key {:?}, slot {}", entry.tile, entry.text(), slot.0);
-            Error::new(ErrorKind::Corrupt, format!("{at}: {error}"))
+            let id = TileId { key: entry.text().into(), tile: entry.tile, part: None };
+            Error::new(ErrorKind::Corrupt, format!("table `{}`, {id}, slot {}: {error}", table.as_str(), slot.0))
         })?;
         slots.push((*slot, value));
         if !refused.is_empty() {
@@ -289,7 +297,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 Some(partition) => {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
                     if let Some(item) = &item {
-                        base(entry, item)?;
+                        base(entry, item, &self.table)?;
                         let bytes = item.values.iter().map(|(_, value)| value.len()).sum();
                         self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
                     }

@@ -18,7 +18,7 @@ async fn what_cannot_be_counted_is_a_dead_letter_and_the_rest_is_counted() {
     let letters = letters.0.lock().unwrap();
     let why: Vec<(u64, &str)> = letters.iter().map(|l| (l.offset.words()[3], l.reason.as_str())).collect();
     assert_eq!(why[0], (2, "an exclamation"));
-    assert_eq!(why[1], (3, "the aggregate function panicked"));
+    assert_eq!(why[1], (3, "the aggregate function panicked: as asked"));
     assert!(letters.iter().all(|letter| letter.pipelines == ["words"]));
     assert!(why[2].1.contains("5001 bytes"), "{}", why[2].1);
     assert_eq!(letters[2].payload.len(), 5_000);

@@ -34,7 +34,7 @@ impl Source for Named {
 }
 
 /// The last time of each word, which no store can add up.
-struct Lasts;
+pub(super) struct Lasts;
 
 impl Pipeline for Lasts {
     type Event = Word;

@@ -84,8 +84,8 @@ async fn an_event_that_a_sum_does_not_take_is_a_dead_letter_whenever_the_worker_
             letters.iter().map(|letter| (letter.offset.words()[3], letter.payload.as_slice())).collect();
         assert_eq!(dead, [(2, b"4".as_slice()), (5, b"3")], "killed after {killed}");
         for letter in letters.iter() {
-            let why = "`accounts`: tile `=all` a#1970-01-01T00:00:00Z#list does not take the event: in `cents`, the sum \
-                       would leave the range of `int64`; what the event adds to other tiles is counted";
+            let why = "`accounts`: `=all`, tile key~551e6a1345f0cbfd a#1970-01-01T00:00:00Z#list does not take the event: \
+                       in `cents`, the sum would leave the range of `int64`; what the event adds to other tiles is counted";
             assert_eq!(letter.reason, why);
             assert_eq!(letter.pipelines, ["accounts"]);
         }
@@ -93,7 +93,7 @@ async fn an_event_that_a_sum_does_not_take_is_a_dead_letter_whenever_the_worker_
 }
 
 /// Sums of floats, which the store adds up.
-struct Floats;
+pub(super) struct Floats;
 
 impl Pipeline for Floats {
     type Event = Word;

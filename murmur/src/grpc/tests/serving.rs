@@ -16,6 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::*;
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::frame::frame;
+use crate::metrics::tests::lines::Lines;
 
 /// The answer to one gRPC request, without sockets: HTTP status, gRPC status and message.
 async fn grpc(router: Router, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, String, String) {
@@ -237,17 +238,20 @@ async fn requests_that_are_none_get_a_fitting_status() {
 }
 
 #[tokio::test]
-async fn what_a_damaged_store_says_stays_in_the_log() {
-    let world = World::new();
+async fn what_a_damaged_store_says_stays_in_the_log_and_that_has_no_key() {
+    let (world, lines) = (World::new(), Lines::keep());
     let (tile, slot) = Notes::tiling().locate(Timestamp::EPOCH);
     let id = TileId { key: text_of(&note("secret")), tile, part: Some(PartitionId::new("p")) };
-    let values = vec![(slot, b"damaged".to_vec().into())];
+    let named = id.to_string();
+    let values = vec![(slot, b"damaged secret".to_vec().into())];
     world.write("notes", Write::Put { id, values, first: Offset::ZERO, last: Offset::ZERO, expires: None }).await;
     let request = GetRequest { key: Some(note("secret")), options: None };
     let body = frame(0, &prost::Message::encode_to_vec(&request)).to_vec();
     let (_, status, message) = grpc(world.router(), &format!("/{NOTES}/Get"), &[], body).await;
     assert_eq!(status, "15");
     assert!(!message.contains("secret"), "{message}");
+    let log = lines.text();
+    assert!(!log.contains("secret") && log.contains(&named) && log.contains("`notes_v1`"), "{log}");
 }
 
 #[tokio::test]

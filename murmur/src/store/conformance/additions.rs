@@ -102,7 +102,9 @@ pub(super) async fn overflow_names_the_tile_and_changes_nothing(subject: Subject
             Ok(outcome) => panic!("adding {a:?} and {b:?} cannot be {outcome:?}"),
         };
         assert_eq!(error.kind(), ErrorKind::Overflow, "{error}");
-        assert!(error.to_string().contains("the-full-one"), "the message names the tile: {error}");
+        let said = error.to_string();
+        assert!(said.contains(&id.to_string()), "the message names the tile: {said}");
+        assert!(!said.contains("the-full-one"), "and not its key: {said}");
         assert!(!error.is_retryable());
         assert_eq!(subject.get(&id).await, stands, "nothing has changed, neither numbers nor offsets");
     }

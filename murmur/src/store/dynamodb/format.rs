@@ -28,6 +28,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 
 use crate::aggregate::{Column, Number};
+use crate::key::Mark;
 use crate::source::{Offset, PartitionId, Record, Version};
 use crate::store::{Item, TileId};
 use crate::time::{Level, Slot, Tile, Timestamp};
@@ -124,7 +125,7 @@ pub(super) fn decode_id(attributes: &Attributes) -> Result<Option<TileId>> {
     }
     let id = decode_key(partition).zip(decode_place(sort));
     let id = id.map(|(key, (tile, part))| TileId { key: key.into(), tile, part });
-    let of = || format!("the item `{}` `{}`", partition.escape_debug(), sort.escape_debug());
+    let of = || format!("the item {} `{}`", Mark::of(partition), sort.escape_debug());
     id.map(Some).ok_or_else(|| corrupt(&of(), "this is no key of a tile"))
 }
 
@@ -472,7 +473,8 @@ mod tests {
             stored.insert(name.to_owned(), value);
             let error = decode_item(&id, stored).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}");
-            assert!(error.to_string().contains("=page") && error.to_string().contains(name), "{error}");
+            let said = error.to_string();
+            assert!(said.contains(&id.to_string()) && said.contains(name) && !said.contains("=page"), "{said}");
         }
     }
 

@@ -121,7 +121,7 @@ impl Inner {
             }
             Answer::Refused(refusal) if refusal.is_too_large() => Err(too_large(id, None)),
             Answer::Refused(refusal) if refusal.is_invalid() => {
-                tracing::debug!(%id, ?refusal, "writing as a whole what the table cannot update");
+                tracing::debug!(%id, refusal.message, "writing as a whole what the table cannot update");
                 Ok(None)
             }
             answer => Err(write_failure(answer, table, &self.place)),

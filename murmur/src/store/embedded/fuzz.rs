@@ -11,7 +11,7 @@ fn tile(key: &str, level: Level, part: Option<&str>) -> TileId {
     TileId { key: key.into(), tile: Tile { level, start: Timestamp::EPOCH }, part: part.map(PartitionId::new) }
 }
 
-/// Errors name the row, with escapes of four bytes, in a text that doubles as it grows.
+/// Errors name the row by its mark, in a text that doubles as it grows.
 const PER_BYTE_OF_ROW: usize = 32;
 /// A number takes four bytes and becomes 64; nothing else grows as much.
 const PER_BYTE_OF_ITEM: usize = 48;

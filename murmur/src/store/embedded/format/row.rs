@@ -4,6 +4,7 @@ use bytes::{Buf, BufMut};
 
 use super::corrupt;
 use crate::Result;
+use crate::key::Mark;
 use crate::source::PartitionId;
 use crate::store::TileId;
 use crate::time::{Level, Tile, Timestamp};
@@ -44,7 +45,7 @@ fn push_prefix(key: &str, level: Level, out: &mut Vec<u8>) {
 
 /// Read what [`encode_row`] wrote.
 pub(in crate::store::embedded) fn decode_row(row: &[u8]) -> Result<TileId> {
-    row_parts(row).ok_or_else(|| corrupt(&format!("the row `{}`", row.escape_ascii())))
+    row_parts(row).ok_or_else(|| corrupt(&format!("the row {} of {} bytes", Mark::of(row), row.len())))
 }
 
 pub(super) fn row_parts(row: &[u8]) -> Option<TileId> {

@@ -10,6 +10,7 @@ use super::format::{self, Names};
 use super::*;
 use crate::ErrorKind;
 use crate::aggregate::{Column, Number};
+use crate::key::Mark;
 use crate::source::{Offset, PartitionId, Records, Shelf};
 use crate::store::{Applied, Consistency, Outcome, Store, Table, TileId, Write, conformance};
 use crate::time::{Level, Slot, Tile, TimeRange, Timestamp};
@@ -94,20 +95,22 @@ async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
     }
 
     let store = open(folder.path()).unwrap();
-    let named = |error: crate::Error| {
+    let named = |name: &str, error: crate::Error| {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-        assert!(error.to_string().contains("damaged"), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
     };
-    named(store.get(&table(), &[tile("good"), tile("damaged")], Consistency::Strong).await.unwrap_err());
-    named(store.scan(&table(), None, 10).await.unwrap_err());
+    let of_tile = |error| named(&Mark::of(&*tile("damaged").key).to_string(), error);
+    let of_record = |error| named("`damaged record`", error);
+    of_tile(store.get(&table(), &[tile("good"), tile("damaged")], Consistency::Strong).await.unwrap_err());
+    of_tile(store.scan(&table(), None, 10).await.unwrap_err());
     let all = TimeRange::new(Timestamp::MIN, Timestamp::MAX);
-    named(store.range(&table(), "damaged", Level::Hour, all, 10, Consistency::Strong).await.unwrap_err());
-    named(store.record(&Shelf::Sources, "damaged record").await.unwrap_err());
-    named(store.records(&Shelf::Sources, "").await.unwrap_err());
-    named(store.put_record(&Shelf::Sources, "damaged record", Vec::new(), None).await.unwrap_err());
+    of_tile(store.range(&table(), "damaged", Level::Hour, all, 10, Consistency::Strong).await.unwrap_err());
+    of_record(store.record(&Shelf::Sources, "damaged record").await.unwrap_err());
+    of_record(store.records(&Shelf::Sources, "").await.unwrap_err());
+    of_record(store.put_record(&Shelf::Sources, "damaged record", Vec::new(), None).await.unwrap_err());
     let mut outcomes = store.write(&table(), &[one("damaged", "p", 2), one("good", "p", 2)]).await;
     assert!(matches!(outcomes.remove(1), Ok(Outcome::Applied)), "its neighbour is written");
-    named(outcomes.remove(0).unwrap_err());
+    of_tile(outcomes.remove(0).unwrap_err());
     drop(store);
     assert_eq!(stored(), damaged);
 }
