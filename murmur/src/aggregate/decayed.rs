@@ -119,13 +119,13 @@ impl<const HALF_LIFE: u32> Monoid for Decayed<HALF_LIFE> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::aggregate::laws;
 
-    type Hourly = Decayed<3600>;
+    pub(in crate::aggregate) type Hourly = Decayed<3600>;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
@@ -148,7 +148,7 @@ mod tests {
     }
 
     /// One unit in the last place of the largest part: sums may lie on the two sides of a tie.
-    fn same(a: &Hourly, b: &Hourly) -> bool {
+    pub(in crate::aggregate) fn same(a: &Hourly, b: &Hourly) -> bool {
         let of = |score: &Hourly| score.0.map(|score| (score.period, score.value.get()));
         match (of(a), of(b)) {
             (Some((a, Some(x))), Some((b, Some(y)))) => a == b && (x - y).abs() <= f64::EPSILON * x.abs() + 1e-18,

@@ -79,4 +79,6 @@ pub use value::{MAX_TEXT_BYTES, Value};
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;

@@ -6,16 +6,16 @@ use crate::source::Offset;
 use crate::time::Timestamp;
 
 #[derive(Clone, Debug)]
-struct Traffic {
-    views: Count,
-    slowest: Max<u64>,
-    last: Last<String>,
-    mean: Average,
+pub(super) struct Traffic {
+    pub(super) views: Count,
+    pub(super) slowest: Max<u64>,
+    pub(super) last: Last<String>,
+    pub(super) mean: Average,
 }
 
 crate::aggregate_struct! {
     impl Traffic;
-    struct TrafficReply: "test.v1.Traffic" {
+    pub(super) struct TrafficReply: "test.v1.Traffic" {
         views: Count = 1,
         slowest: Max<u64> = 4,
         last: Last<String> = 3,
@@ -82,11 +82,13 @@ fn sums_keep_the_laws() {
 #[test]
 fn float_sums_keep_the_laws_to_the_last_digit() {
     let values = [0.1, 1e16, -1e16, 3.3e-9, -0.7, 1e9, 2.5].map(Sum::<f64>::of);
-    laws::check_by(&values, |a, b| {
-        let (a, b) = (a.reply(&Question::default()).unwrap(), b.reply(&Question::default()).unwrap());
-        // Two sums may lie on the two sides of a tie: one unit in the last place.
-        (a - b).abs() <= f64::EPSILON * a.abs() + 1e-15
-    });
+    laws::check_by(&values, same_sum);
+}
+
+/// Two sums may lie on the two sides of a tie: one unit in the last place.
+pub(super) fn same_sum(a: &Sum<f64>, b: &Sum<f64>) -> bool {
+    let (a, b) = (a.reply(&Question::default()).unwrap(), b.reply(&Question::default()).unwrap());
+    (a - b).abs() <= f64::EPSILON * a.abs() + 1e-15
 }
 
 #[test]
@@ -120,16 +122,18 @@ fn first_and_last_keep_the_laws() {
 fn moments_keep_the_laws() {
     laws::check(&[Moments::of(3u64), Moments::of(-2i64), Moments::of(Some(0.25f32)), Moments::of(None::<i32>)]);
     let values = [0.1, 1e8, -1e8, 3.3e-9, -0.7, 1e9, 2.5].map(Moments::of);
-    laws::check_by(&values, |a, b| {
-        let (Ok(a), Ok(b)) = (a.reply(&Question::default()), b.reply(&Question::default())) else {
-            // Made of damaged bytes: both are out of range, or neither is.
-            return a.reply(&Question::default()).is_err() && b.reply(&Question::default()).is_err();
-        };
-        let near = |a: Option<f64>, b: Option<f64>| {
-            a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * a.abs() + 1e-9)
-        };
-        a.count == b.count && near(a.mean, b.mean) && near(a.variance, b.variance)
-    });
+    laws::check_by(&values, same_moments);
+}
+
+pub(super) fn same_moments(a: &Moments, b: &Moments) -> bool {
+    let (Ok(a), Ok(b)) = (a.reply(&Question::default()), b.reply(&Question::default())) else {
+        // Made of damaged bytes: both are out of range, or neither is.
+        return a.reply(&Question::default()).is_err() && b.reply(&Question::default()).is_err();
+    };
+    let near = |a: Option<f64>, b: Option<f64>| {
+        a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 4.0 * f64::EPSILON * a.abs() + 1e-9)
+    };
+    a.count == b.count && near(a.mean, b.mean) && near(a.variance, b.variance)
 }
 
 #[test]

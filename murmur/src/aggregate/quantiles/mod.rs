@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind};
 mod image;
 mod sketch;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use sketch::{RANK_ERROR, Sketch, View};
 

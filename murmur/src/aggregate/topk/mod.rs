@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind};
 mod image;
 mod item;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use item::Item;
 
