@@ -1,6 +1,5 @@
 //! A server that knows its callers: by tokens, and by what an issuer has signed.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -12,55 +11,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use murmur_tests::process::{self, Server, example};
 use murmur_tests::tools;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::page_views::Stream;
+use crate::place::Place;
 
 pub(crate) const TOKEN: &str = "5d0c1f7e-example-token";
 
-/// A store, and a server of it that knows its callers.
-struct Place {
-    stream: Stream,
-    store: String,
-    folder: TempDir,
+/// A server that knows its callers.
+fn serve(place: &Place, access: &str) -> Server {
+    let file = place.write("access.toml", access);
+    place.serve(&["--access", &file])
 }
 
-impl Place {
-    fn new() -> Self {
-        let stream = Stream::generate(2_000, 20, 6);
-        let store = stream.store("state");
-        stream.count_into(&store);
-        Self { store: process::store(&store), stream, folder: TempDir::new().unwrap() }
+/// Ask for a page, with this token in the environment.
+fn ask(place: &Place, server: &Server, token: Option<&str>) -> Output {
+    let mut command = place.query(&format!("http://{}", server.address), &[]);
+    if let Some(token) = token {
+        command.env("MURMUR_TOKEN", token);
     }
-
-    /// Write a file, and give its path.
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.display().to_string()
-    }
-
-    fn serve(&self, access: &str) -> Server {
-        let file = self.write("access.toml", access);
-        Server::start(example("page-traffic"), &["serve", "--store", &self.store, "--access", &file])
-    }
-
-    /// Ask for a page, with this token in the environment.
-    fn ask(&self, server: &Server, token: Option<&str>) -> Output {
-        let at = format!("http://{}", server.address);
-        let mut command =
-            process::command(example("page-traffic"), &["query", "page_traffic", "/home", "--at", &at, "-o", "json"]);
-        if let Some(token) = token {
-            command.env("MURMUR_TOKEN", token);
-        }
-        command.output().unwrap()
-    }
-
-    fn assert_right(&self, answer: &Output) {
-        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-        let row: Value = serde_json::from_slice(&answer.stdout).unwrap();
-        self.stream.views.whole_truth()["/home"].compare(&row["value"]).unwrap();
-    }
+    command.output().unwrap()
 }
 
 fn refused(answer: &Output, why: &str) {
@@ -88,16 +56,19 @@ pub(crate) fn hashed(token: &str) -> String {
 fn a_token_of_the_file_opens_its_pipelines_to_query_curl_and_grpcurl() {
     let place = Place::new();
     let other = "another-token";
-    let server = place.serve(&format!(
-        "[caller.dashboards]\ntokens = [\"{}\"]\npipelines = [\"page_traffic\"]\n\
+    let server = serve(
+        &place,
+        &format!(
+            "[caller.dashboards]\ntokens = [\"{}\"]\npipelines = [\"page_traffic\"]\n\
          [caller.others]\ntokens = [\"{}\"]\npipelines = [\"likes\"]\n",
-        hashed(TOKEN),
-        hashed(other)
-    ));
-    place.assert_right(&place.ask(&server, Some(TOKEN)));
-    refused(&place.ask(&server, None), "send a token");
-    refused(&place.ask(&server, Some("wrong-token")), "not one that this server knows");
-    refused(&place.ask(&server, Some(other)), "`others` may not read `page_traffic`");
+            hashed(TOKEN),
+            hashed(other)
+        ),
+    );
+    place.assert_right(&ask(&place, &server, Some(TOKEN)));
+    refused(&ask(&place, &server, None), "send a token");
+    refused(&ask(&place, &server, Some("wrong-token")), "not one that this server knows");
+    refused(&ask(&place, &server, Some(other)), "`others` may not read `page_traffic`");
     let (at, file) = (format!("http://{}", server.address), place.write("token", &format!("{TOKEN}\n")));
     let by_file = ["query", "page_traffic", "/home", "--at", &at, "-o", "json", "--token-file", &file];
     place.assert_right(&process::output(example("page-traffic"), &by_file));
@@ -120,7 +91,7 @@ fn a_token_of_the_file_opens_its_pipelines_to_query_curl_and_grpcurl() {
 fn a_stream_ends_when_its_token_is_taken_out_of_the_file() {
     let place = Place::new();
     let caller = |token: &str| format!("[caller.a]\ntokens = [\"{}\"]\npipelines = [\"*\"]\n", hashed(token));
-    let server = place.serve(&caller(TOKEN));
+    let server = serve(&place, &caller(TOKEN));
     let request = r#"{"key": {"page_id": "/home"}}"#;
     let request = place.write("request", &format!("\0\0\0\0{}{request}", char::from(request.len() as u8)));
     let url = format!("http://{}/page_traffic.v1.PageTrafficService/Watch", server.address);
@@ -210,26 +181,29 @@ fn publish(body: String) -> String {
 #[test]
 fn a_token_that_an_issuer_signed_says_who_asks_and_what_it_may_read() {
     let place = Place::new();
-    let issuer = Issuer(place.folder.path());
-    let server = place.serve(&format!(
-        "[jwt]\nissuer = \"https://login.example\"\naudience = \"counts\"\nkeys = \"{}\"\n",
-        publish(issuer.keys())
-    ));
+    let issuer = Issuer(place.folder());
+    let server = serve(
+        &place,
+        &format!(
+            "[jwt]\nissuer = \"https://login.example\"\naudience = \"counts\"\nkeys = \"{}\"\n",
+            publish(issuer.keys())
+        ),
+    );
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({
         "iss": "https://login.example", "aud": "counts", "sub": "dashboards", "exp": now + 3_600,
         "scope": "openid query:page_traffic",
     });
-    place.assert_right(&place.ask(&server, Some(&issuer.token(&claims))));
+    place.assert_right(&ask(&place, &server, Some(&issuer.token(&claims))));
     let with = |name: &str, value: Value| {
         let mut other = claims.clone();
         other[name] = value;
         issuer.token(&other)
     };
-    refused(&place.ask(&server, Some(&with("exp", json!(now - 3_600)))), "it has expired");
-    refused(&place.ask(&server, Some(&with("aud", json!("others")))), "another audience");
+    refused(&ask(&place, &server, Some(&with("exp", json!(now - 3_600)))), "it has expired");
+    refused(&ask(&place, &server, Some(&with("aud", json!("others")))), "another audience");
     refused(
-        &place.ask(&server, Some(&with("scope", json!("query:likes")))),
+        &ask(&place, &server, Some(&with("scope", json!("query:likes")))),
         "`jwt:dashboards` may not read `page_traffic`",
     );
     let forged = issuer.token(&claims).replace(&URL_SAFE_NO_PAD.encode(claims.to_string()), &{
@@ -237,5 +211,5 @@ fn a_token_that_an_issuer_signed_says_who_asks_and_what_it_may_read() {
         other["sub"] = json!("root");
         URL_SAFE_NO_PAD.encode(other.to_string())
     });
-    refused(&place.ask(&server, Some(&forged)), "its signature is wrong");
+    refused(&ask(&place, &server, Some(&forged)), "its signature is wrong");
 }

@@ -20,6 +20,7 @@ mod observed;
 mod openapi;
 mod otlp;
 mod page_views;
+mod place;
 mod readiness_kafka;
 mod rolled_days;
 mod rust_client;

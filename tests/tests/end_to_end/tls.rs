@@ -5,52 +5,28 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use murmur_tests::process::{self, Server, example, output, success};
+use murmur_tests::process::{Server, example, output, success};
 use murmur_tests::{certificates, tools};
 use tempfile::TempDir;
 
-use crate::page_views::Stream;
+use crate::place::Place;
 
-/// A store, what it counts, and certificates.
-struct Place {
-    stream: Stream,
-    store: String,
-    folder: TempDir,
+/// A place with certificates: of the server by `ca.pem`, and of a client by `other.pem`.
+fn place() -> Place {
+    let place = Place::new();
+    certificates::make(place.folder());
+    certificates::by(place.folder(), "other", "client");
+    place
 }
 
-impl Place {
-    fn new() -> Self {
-        let stream = Stream::generate(2_000, 20, 6);
-        let store = stream.store("state");
-        stream.count_into(&store);
-        let folder = TempDir::new().unwrap();
-        certificates::make(folder.path());
-        certificates::by(folder.path(), "other", "client");
-        Self { store: process::store(&store), stream, folder }
-    }
+fn serve(place: &Place, more: &[&str]) -> Server {
+    let (certificate, key) = (place.file("server.crt"), place.file("server.key"));
+    place.serve(&[&["--tls-cert", &certificate, "--tls-key", &key], more].concat())
+}
 
-    fn file(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    fn serve(&self, more: &[&str]) -> Server {
-        let (certificate, key) = (self.file("server.crt"), self.file("server.key"));
-        let arguments = ["serve", "--store", &self.store, "--tls-cert", &certificate, "--tls-key", &key];
-        Server::start(example("page-traffic"), &[&arguments, more].concat())
-    }
-
-    /// Ask for a page.
-    fn ask(&self, server: &Server, more: &[&str]) -> Output {
-        let url = format!("https://{}", server.address);
-        let arguments = ["query", "page_traffic", "/home", "--at", &url, "-o", "json"];
-        output(example("page-traffic"), &[&arguments, more].concat())
-    }
-
-    fn assert_right(&self, answer: &Output) {
-        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-        let row: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
-        self.stream.views.whole_truth()["/home"].compare(&row["value"]).unwrap();
-    }
+/// Ask for a page.
+fn ask(place: &Place, server: &Server, more: &[&str]) -> Output {
+    place.query(&format!("https://{}", server.address), more).output().unwrap()
 }
 
 /// How a program failed: its exit code and what it said.
@@ -60,15 +36,15 @@ fn failed(output: &Output) -> (Option<i32>, String) {
 
 #[test]
 fn a_server_is_asked_by_tls_by_our_client_by_curl_and_by_grpcurl() {
-    let place = Place::new();
-    let server = place.serve(&[]);
+    let place = place();
+    let server = serve(&place, &[]);
     let ca = place.file("ca.pem");
-    place.assert_right(&place.ask(&server, &["--tls-ca", &ca]));
-    let (code, said) = failed(&place.ask(&server, &["--tls-ca", &place.file("other.pem")]));
+    place.assert_right(&ask(&place, &server, &["--tls-ca", &ca]));
+    let (code, said) = failed(&ask(&place, &server, &["--tls-ca", &place.file("other.pem")]));
     assert!(code == Some(1) && said.contains("(`--tls-ca`)"), "{said}");
 
     let url = format!("https://{}/page_traffic.v1.PageTrafficService/Get", server.address);
-    let views = place.stream.views.whole_truth()["/home"].views.to_string();
+    let views = place.views().to_string();
     for version in ["--http1.1", "--http2"] {
         let arguments = ["-sS", version, "--cacert", &ca, "--json", r#"{"key": {"page_id": "/home"}}"#, &url];
         let reply: serde_json::Value = serde_json::from_str(&success("curl", &arguments)).unwrap();
@@ -80,19 +56,19 @@ fn a_server_is_asked_by_tls_by_our_client_by_curl_and_by_grpcurl() {
 
 #[test]
 fn a_server_that_asks_for_certificates_answers_nobody_without_one() {
-    let place = Place::new();
+    let place = place();
     let clients = place.file("other.pem");
-    let server = place.serve(&["--tls-client-ca", &clients]);
+    let server = serve(&place, &["--tls-client-ca", &clients]);
     let ca = place.file("ca.pem");
     let own = |name: &str| (place.file(&format!("{name}.crt")), place.file(&format!("{name}.key")));
     let (certificate, key) = own("client");
-    place.assert_right(&place.ask(&server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key]));
-    let (code, said) = failed(&place.ask(&server, &["--tls-ca", &ca]));
+    place.assert_right(&ask(&place, &server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key]));
+    let (code, said) = failed(&ask(&place, &server, &["--tls-ca", &ca]));
     // The server may be gone before its reason is read.
     assert!(matches!(code, Some(1 | 4)), "{code:?} {said}");
     assert!(said.contains("`--client-cert`") || said.contains("the connection to the server broke"), "{said}");
     let (certificate, key) = own("server");
-    let by_another = place.ask(&server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key]);
+    let by_another = ask(&place, &server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key]);
     assert!(matches!(by_another.status.code(), Some(1 | 4)), "{by_another:?}");
 
     // It may be reached by other machines: none of them is let in without a certificate.
@@ -109,19 +85,19 @@ fn a_server_that_asks_for_certificates_answers_nobody_without_one() {
 
 #[test]
 fn new_certificates_are_taken_while_it_serves() {
-    let place = Place::new();
-    let server = place.serve(&[]);
-    let known_by = |authority: &str| place.ask(&server, &["--tls-ca", &place.file(authority)]);
+    let place = place();
+    let server = serve(&place, &[]);
+    let known_by = |authority: &str| ask(&place, &server, &["--tls-ca", &place.file(authority)]);
     place.assert_right(&known_by("ca.pem"));
     assert!(!known_by("other.pem").status.success());
     // Made elsewhere, and moved into their places.
     let made = TempDir::new().unwrap();
     for name in ["other.pem", "other.key"] {
-        fs::copy(place.folder.path().join(name), made.path().join(name)).unwrap();
+        fs::copy(place.folder().join(name), made.path().join(name)).unwrap();
     }
     certificates::by(made.path(), "other", "server");
     for name in ["server.crt", "server.key"] {
-        moved(&made.path().join(name), &place.folder.path().join(name));
+        moved(&made.path().join(name), &place.folder().join(name));
     }
     let begun = Instant::now();
     let mut answer = known_by("other.pem");
@@ -141,7 +117,7 @@ fn moved(from: &Path, to: &Path) {
 
 #[test]
 fn certificates_that_cannot_be_used_are_errors_at_the_start() {
-    let place = Place::new();
+    let place = place();
     let (certificate, key, client) = (place.file("server.crt"), place.file("server.key"), place.file("client.key"));
     let serve = |more: &[&str]| {
         let arguments = ["serve", "--store", &place.store, "--listen", "127.0.0.1:0"];
