@@ -21,9 +21,15 @@ fn authority(folder: &Path, name: &str) {
 
 /// `NAME.crt` and `NAME.key` for 127.0.0.1, by the authority `CA.pem`; the subject's common name is NAME.
 pub fn by(folder: &Path, ca: &str, name: &str) {
+    named(folder, ca, name, "IP:127.0.0.1");
+}
+
+/// The same with another alternative name, as `openssl` writes it: `URI:spiffe://shop.example/web`.
+pub fn named(folder: &Path, ca: &str, name: &str, alternative: &str) {
     openssl(folder, &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"));
     let extensions = format!("{name}.ext");
-    fs::write(folder.join(&extensions), "subjectAltName=IP:127.0.0.1\n").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(folder.join(&extensions), format!("subjectAltName={alternative}\n"))
+        .unwrap_or_else(|error| panic!("{error}"));
     openssl(
         folder,
         &format!(

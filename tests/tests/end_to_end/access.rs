@@ -31,13 +31,13 @@ fn ask(place: &Place, server: &Server, token: Option<&str>) -> Output {
     command.output().unwrap()
 }
 
-fn refused(answer: &Output, why: &str) {
+pub(crate) fn refused(answer: &Output, why: &str) {
     let said = String::from_utf8_lossy(&answer.stderr);
     assert!(answer.status.code() == Some(1) && said.contains(why), "{said}");
 }
 
 /// What `curl` is answered: the HTTP status, and the body.
-fn curl(url: &str, more: &[&str]) -> (String, Value) {
+pub(crate) fn curl(url: &str, more: &[&str]) -> (String, Value) {
     let arguments = ["-sS", "-w", "\n%{http_code}", "--json", r#"{"key": {"page_id": "/home"}}"#, url];
     let said = process::success("curl", &[&arguments, more].concat());
     let (body, status) = said.rsplit_once('\n').unwrap();

@@ -9,6 +9,7 @@ use murmur_tests::process::{Server, example, output, success};
 use murmur_tests::{certificates, tools};
 use tempfile::TempDir;
 
+use crate::access::{curl, refused};
 use crate::place::Place;
 
 /// A place with certificates: of the server by `ca.pem`, and of a client by `other.pem`.
@@ -81,6 +82,64 @@ fn a_server_that_asks_for_certificates_answers_nobody_without_one() {
     assert!(code == Some(2) && said.contains("`--tls-client-ca`"), "{said}");
     let asking = [&arguments[..], &everywhere, &["--tls-client-ca", &clients]].concat();
     drop(Server::listening(example("page-traffic"), &asking));
+}
+
+#[test]
+fn what_a_certificate_says_of_its_client_is_what_it_may_read() {
+    let place = place();
+    let names = [
+        ("dashboards", "URI:spiffe://shop.example/dashboards"),
+        ("others", "DNS:others.shop.example"),
+        ("stranger", "URI:spiffe://shop.example/stranger"),
+    ];
+    for (client, name) in names {
+        certificates::named(place.folder(), "other", client, name);
+    }
+    let access = place.write(
+        "access.toml",
+        "[caller.dashboards]\ncertificates = [\"uri:spiffe://shop.example/dashboards\"]\npipelines = [\"page_traffic\"]\n\
+         [caller.others]\ncertificates = [\"dns:others.shop.example\"]\npipelines = [\"likes\"]\n",
+    );
+    let server = serve(&place, &["--tls-client-ca", &place.file("other.pem"), "--access", &access]);
+    let ca = place.file("ca.pem");
+    let own = |client: &str| (place.file(&format!("{client}.crt")), place.file(&format!("{client}.key")));
+
+    let by_query = |client: &str| {
+        let (certificate, key) = own(client);
+        ask(&place, &server, &["--tls-ca", &ca, "--client-cert", &certificate, "--client-key", &key])
+    };
+    place.assert_right(&by_query("dashboards"));
+    refused(&by_query("others"), "`others` may not read `page_traffic`");
+    refused(&by_query("stranger"), "no name that this server knows");
+
+    let url = format!("https://{}/page_traffic.v1.PageTrafficService/Get", server.address);
+    let by_curl = |client: &str| {
+        let (certificate, key) = own(client);
+        curl(&url, &["--cacert", &ca, "--cert", &certificate, "--key", &key])
+    };
+    let (status, reply) = by_curl("dashboards");
+    assert_eq!((status.as_str(), &reply["value"]["views"]), ("200", &place.views().to_string().into()));
+    for (client, status, reason) in [("others", "403", "PIPELINE_FORBIDDEN"), ("stranger", "401", "CALLER_UNKNOWN")] {
+        let (said, error) = by_curl(client);
+        assert_eq!((said.as_str(), &error["details"][0]["debug"]["reason"]), (status, &reason.into()), "{error}");
+        assert!(error.get("value").is_none(), "{error}");
+    }
+
+    let by_grpcurl = |client: &str| {
+        let (certificate, key) = own(client);
+        let call = ["-d", r#"{"key": {"page_id": "/home"}}"#, &server.address];
+        let method = ["page_traffic.v1.PageTrafficService/Get"];
+        let secured = ["-cacert", &ca, "-cert", &certificate, "-key", &key];
+        output(tools::grpcurl(), &[&secured[..], &call, &method].concat())
+    };
+    let answer = by_grpcurl("dashboards");
+    let reply: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(reply["value"]["views"], place.views().to_string(), "{answer:?}");
+    for (client, code) in [("others", "PermissionDenied"), ("stranger", "Unauthenticated")] {
+        let answer = by_grpcurl(client);
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(!answer.status.success() && answer.stdout.is_empty() && said.contains(code), "{client}: {said}");
+    }
 }
 
 #[test]
