@@ -1,7 +1,5 @@
 //! The laws of every aggregate on random values, in random order, split and merged at random.
 
-use std::fmt::Debug;
-
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
@@ -148,6 +146,6 @@ fn near() -> impl Strategy<Value = Timestamp> {
 }
 
 /// Up to so many elements in a row, so that every form of a sketch meets every other one.
-fn elements(most: u32) -> impl Strategy<Value = std::ops::Range<u32>> + Debug {
+fn elements(most: u32) -> impl Strategy<Value = std::ops::Range<u32>> {
     (0..most * 4, 0..=most).prop_map(|(first, count)| first..first + count)
 }
