@@ -386,24 +386,6 @@ mod tests {
         assert!(SystemTime::now() >= until);
     }
 
-    /// `cargo test --release -p murmur-stream --lib --features jwt,tls -- --ignored --nocapture what_a_token`
-    #[tokio::test]
-    #[ignore = "it measures"]
-    async fn what_a_token_costs_that_is_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let (keys, signer) = (folder.path().join("keys.json"), Signer::new("one"));
-        publish(&keys, &[&signer]);
-        let jwt = by(&keys);
-        let tokens: Vec<String> = (0..1_000).map(|n| signer.token(json!({"sub": format!("caller-{n}")}))).collect();
-        for what in ["new", "known"] {
-            let begun = std::time::Instant::now();
-            for token in &tokens {
-                jwt.caller(token).await.unwrap();
-            }
-            println!("a token that is {what}: {:?} each", begun.elapsed() / 1_000);
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn keys_that_cannot_be_had_are_no_refusal_and_those_known_so_far_count_for_a_day() {
         let folder = tempfile::tempdir().unwrap();
