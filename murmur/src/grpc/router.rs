@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use futures_util::stream::StreamExt;
 use http::{Method as Verb, Request, Response, Version};
 use http_body::Frame;
@@ -49,7 +48,7 @@ impl Router {
     pub(super) async fn answer(self, request: Request<Body>) -> Response<Body> {
         #[cfg(feature = "otlp")]
         if let Some(trace) = super::trace::of(request.headers()) {
-            return opentelemetry::context::FutureExt::with_context(self.opened(request).boxed(), trace).await;
+            return opentelemetry::context::FutureExt::with_context(Box::pin(self.opened(request)), trace).await;
         }
         self.opened(request).await
     }
