@@ -116,10 +116,10 @@ async fn run(kind: Kind, endpoint: &str, writes: u64, tiles: u64) -> murmur::Res
     let rounds = writes.div_ceil(tiles);
     let round = |round: u64| (0..tiles).map(|tile| kind.write(tile, round)).collect::<Vec<_>>();
     // The first round makes the items, and warms the connections.
-    let mut applied = all_applied(&store.write(&table, &round(1)).await);
+    let mut applied = all_applied(&store.write(&table, round(1).into()).await);
     let meter = Meter::start();
     for n in 2..rounds + 2 {
-        applied &= all_applied(&store.write(&table, &round(n)).await);
+        applied &= all_applied(&store.write(&table, round(n).into()).await);
     }
     let used = meter.used();
     finish(kind, &*store, kind.variant().to_owned(), (rounds, tiles), applied, used).await

@@ -21,7 +21,7 @@ pub(super) async fn per_second(store: &Arc<dyn Store>, name: &str) -> Result<f64
     store.ensure(&table.shelf(), &[]).await.map_err(text)?;
     let writes: Vec<Write> = (0..WRITES).map(update).collect();
     let began = Instant::now();
-    let outcomes = store.write(&table, &writes).await;
+    let outcomes = store.write(&table, writes.into()).await;
     let seconds = began.elapsed().as_secs_f64();
     for outcome in outcomes {
         if let Outcome::Refused(_) = outcome.map_err(text)? {

@@ -173,7 +173,7 @@ async fn write(store: &dyn Store, keys: u64, changes: u64) -> Result<Value> {
             }
         });
         let writes: Vec<Write> = writes.collect();
-        for outcome in store.write(&table, &writes).await {
+        for outcome in store.write(&table, writes.into()).await {
             if outcome.map_err(|error| error.to_string())? != Outcome::Applied {
                 return Err("a write was refused".into());
             }

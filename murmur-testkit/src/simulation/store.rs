@@ -9,7 +9,7 @@ use murmur::aggregate::{Monoid, envelope};
 use murmur::engine::PartitionRecord;
 use murmur::pipeline::Pipeline;
 use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Shelf, Version};
-use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
+use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write, Writes};
 use murmur::time::{Level, TimeRange, Timestamp};
 use murmur::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
@@ -194,10 +194,10 @@ impl FaultyStore {
                         return Err(Error::new(ErrorKind::Oversize, format!("{} is full", write.id())));
                     }
                 }
-                let outcome = inner.write(&table, std::slice::from_ref(&write)).await.into_iter().next();
+                let outcome = inner.write(&table, write.clone().into()).await.into_iter().next();
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(800)).await;
-                    stale.write(&table, &[write]).await
+                    stale.write(&table, write.into()).await
                 });
                 outcome.unwrap_or_else(|| Err(lost()))
             }
@@ -294,17 +294,20 @@ impl Records for FaultyStore {
 }
 
 impl Store for FaultyStore {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         if self.defect == Some(Defect::EndWithoutFlush) && self.at_end.load(Ordering::Relaxed) {
-            return Box::pin(async { writes.iter().map(|_| Ok(Outcome::Applied)).collect() });
+            return Box::pin(async move { writes.iter().map(|_| Ok(Outcome::Applied)).collect() });
         }
-        Box::pin(join_all(writes.iter().enumerate().map(move |(at, write)| async move {
-            // Its process died before it came to the others.
-            if self.defect == Some(Defect::AckWithFirstTile) && at > 0 && lock(&self.rng).u8(..20) == 0 {
-                return Ok(Outcome::Applied);
-            }
-            self.write_one(table, write).await
-        })))
+        Box::pin(async move {
+            let answers = writes.iter().enumerate().map(|(at, write)| async move {
+                // Its process died before it came to the others.
+                if self.defect == Some(Defect::AckWithFirstTile) && at > 0 && lock(&self.rng).u8(..20) == 0 {
+                    return Ok(Outcome::Applied);
+                }
+                self.write_one(table, write).await
+            });
+            join_all(answers).await
+        })
     }
 
     fn get<'a>(

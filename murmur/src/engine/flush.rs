@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::{Error, ErrorKind, Result};
 
 /// Most tiles asked for in one read.
@@ -162,20 +162,21 @@ pub(super) async fn write_all(
         let (mut again, mut closing) = (Vec::new(), Vec::new());
         let mut conflict = false;
         // All of them in one call, so that a store whose transactions cost by the pages they touch touches each once.
-        let outcomes = store.write(table, &writes).await;
-        if outcomes.len() != writes.len() {
+        let asked = Writes::from(writes);
+        let outcomes = store.write(table, asked.clone()).await;
+        if outcomes.len() != asked.len() {
             return Err(Error::new(ErrorKind::Internal, "the store answered fewer writes than it was given"));
         }
-        for (write, outcome) in writes.into_iter().zip(outcomes) {
+        for (write, outcome) in asked.iter().zip(outcomes) {
             match outcome {
                 Ok(Outcome::Applied) => {}
-                Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, &write),
+                Ok(Outcome::Refused(standing)) => conflict |= !holds(&standing, write),
                 Err(error) if can_pass(&error) => {
                     if again.is_empty() {
                         backoff.say(&error);
                     }
                     ambiguous += u64::from(error.kind() == ErrorKind::Ambiguous);
-                    again.push(write);
+                    again.push(write.clone());
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Oversize | ErrorKind::Overflow) => {
                     match write.closing() {

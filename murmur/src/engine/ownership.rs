@@ -321,7 +321,7 @@ mod tests {
             applied: vec![Applied { partition: PartitionId::new("p"), first, last }],
             expires: None,
         };
-        store.write(&table, &[write]).await.pop().unwrap().unwrap();
+        store.write(&table, [write].into()).await.pop().unwrap().unwrap();
         refused(
             &owner(&[], &[]).claim(&store, &table, &Patience::new(1)).await,
             "it holds items, and no record of a pipeline",

@@ -134,7 +134,7 @@ async fn count(store: &dyn Store) {
         applied: vec![Applied { partition: PartitionId::new("p"), first: Offset::ZERO, last: Offset::ZERO }],
         expires: None,
     };
-    for outcome in store.write(&Table::new("places", 1), &[write]).await {
+    for outcome in store.write(&Table::new("places", 1), [write].into()).await {
         must(outcome, "a tile");
     }
 }

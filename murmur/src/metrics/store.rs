@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::catalogue::{STORE_OVERDUE, STORE_REQUEST_DURATION};
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -167,8 +167,9 @@ impl Records for Measured {
 }
 
 impl Store for Measured {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
-        call(&self.durations, WRITE, table.as_str(), writes.len(), self.store.write(table, writes), |answers| {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+        let count = writes.len();
+        call(&self.durations, WRITE, table.as_str(), count, self.store.write(table, writes), |answers| {
             of_writes(answers)
         })
         .boxed()

@@ -238,7 +238,7 @@ impl<P: Pipeline> Reader<P> {
             }
             let count = filled.len() as u64;
             let write = Write::Roll { id, slots: filled, numbers, values, expires: tiling.expiry(tile, window) };
-            let (mut outcomes, spent) = spent::count(self.inner.store.write(&self.inner.table, &[write])).await;
+            let (mut outcomes, spent) = spent::count(self.inner.store.write(&self.inner.table, [write].into())).await;
             let units = spent.map_or(0.0, |spent| spent.write_units);
             ROLL_WRITE_UNITS.counter([P::SPEC.name, trigger.label()]).increment(units.round() as u64);
             match outcomes.pop() {

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::condition::apply;
-use super::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use super::{Consistency, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::time::{Level, Tile, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -145,7 +145,7 @@ impl State {
 }
 
 impl Store for MemoryStore {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
             let mut state = self.state();
             let tiles = state.tables.entry_ref(table).or_default();

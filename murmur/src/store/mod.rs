@@ -30,7 +30,7 @@ pub(crate) use size::stored_bytes;
 pub(crate) use touched::Listen;
 #[cfg(feature = "grpc")]
 pub use touched::Touched;
-pub use write::{Applied, Outcome, Write};
+pub use write::{Applied, Outcome, Write, Writes};
 
 use crate::Result;
 pub use crate::aggregate::{Column, Number};
@@ -74,7 +74,9 @@ pub struct Unset {
 pub trait Store: Records + 'static {
     /// Carry out writes; one result per write, in their order. Writes of one call are independent:
     /// some may be applied and others not; each is of another tile. What is `Ok` is durable when the future completes.
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>>;
+    ///
+    /// They are shared, as a store may carry them out in another thread, and who asks keeps them for another try.
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>>;
 
     /// Read single items; one result per id, in their order, `None` when there is no such item.
     fn get<'a>(

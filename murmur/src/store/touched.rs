@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use futures_util::future::BoxFuture;
 
-use super::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write};
+use super::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
 use crate::time::{Level, TimeRange, Timestamp};
 use crate::{ErrorKind, Result};
@@ -86,10 +86,10 @@ struct Telling {
 }
 
 impl Store for Telling {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         Box::pin(async move {
-            let outcomes = self.inner.write(table, writes).await;
-            self.touched.wrote(table, writes, &outcomes);
+            let outcomes = self.inner.write(table, writes.clone()).await;
+            self.touched.wrote(table, &writes, &outcomes);
             outcomes
         })
     }

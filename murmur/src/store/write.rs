@@ -1,3 +1,6 @@
+use std::ops::Deref;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::item::{Item, TileId};
@@ -114,6 +117,36 @@ impl Write {
             Self::Roll { .. } => return None,
         };
         Some(Self::Add { id: self.id().clone(), numbers: Vec::new(), applied, expires })
+    }
+}
+
+/// Writes of one call. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Writes(Arc<Vec<Write>>);
+
+impl Deref for Writes {
+    type Target = [Write];
+
+    fn deref(&self) -> &[Write] {
+        &self.0
+    }
+}
+
+impl From<Vec<Write>> for Writes {
+    fn from(writes: Vec<Write>) -> Self {
+        Self(Arc::new(writes))
+    }
+}
+
+impl From<Write> for Writes {
+    fn from(write: Write) -> Self {
+        vec![write].into()
+    }
+}
+
+impl<const N: usize> From<[Write; N]> for Writes {
+    fn from(writes: [Write; N]) -> Self {
+        Vec::from(writes).into()
     }
 }
 

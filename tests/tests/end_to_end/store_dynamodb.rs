@@ -74,7 +74,7 @@ async fn an_item_that_the_server_finds_full_is_closed_by_its_mark() {
     };
     let mut rounds = 0;
     let error = loop {
-        match store.write(&table, &[add(rounds)]).await.remove(0) {
+        match store.write(&table, [add(rounds)].into()).await.remove(0) {
             Ok(outcome) => assert_eq!(outcome, Outcome::Applied),
             Err(error) => break error,
         }
@@ -83,7 +83,7 @@ async fn an_item_that_the_server_finds_full_is_closed_by_its_mark() {
     assert_eq!(error.kind(), ErrorKind::Oversize);
     assert!(rounds > 50 && error.to_string().contains(&id.to_string()), "{rounds} rounds: {error}");
     let close = add(rounds).closing().unwrap();
-    assert_eq!(store.write(&table, &[close]).await.remove(0).unwrap(), Outcome::Applied);
+    assert_eq!(store.write(&table, [close].into()).await.remove(0).unwrap(), Outcome::Applied);
     let item = store.get(&table, std::slice::from_ref(&id), Consistency::Strong).await.unwrap().remove(0).unwrap();
     assert_eq!(item.numbers.len() as u64, rounds * 240);
     assert!(item.holds(&partition, Offset::from_u64(rounds - 1)) && !item.holds(&partition, Offset::from_u64(rounds)));
@@ -94,7 +94,7 @@ async fn an_item_that_the_server_finds_full_is_closed_by_its_mark() {
         applied: vec![Applied { partition, first: Offset::from_u64(rounds), last: Offset::from_u64(rounds) }],
         expires: None,
     };
-    assert_eq!(store.write(&table, &[small]).await.remove(0).unwrap(), Outcome::Refused(item));
+    assert_eq!(store.write(&table, [small].into()).await.remove(0).unwrap(), Outcome::Refused(item));
 }
 
 #[tokio::test]
@@ -110,8 +110,8 @@ async fn a_roll_into_an_item_that_the_server_finds_full_is_said() {
         values: vec![(Slot(slot), vec![0; 250_000].into())],
         expires: None,
     };
-    assert_eq!(store.write(&table, &[roll(0)]).await.remove(0).unwrap(), Outcome::Applied);
-    let error = store.write(&table, &[roll(1)]).await.remove(0).unwrap_err();
+    assert_eq!(store.write(&table, [roll(0)].into()).await.remove(0).unwrap(), Outcome::Applied);
+    let error = store.write(&table, [roll(1)].into()).await.remove(0).unwrap_err();
     assert!(error.kind() == ErrorKind::Oversize && error.to_string().contains(&id.to_string()), "{error}");
     let item = store.get(&table, std::slice::from_ref(&id), Consistency::Strong).await.unwrap().remove(0).unwrap();
     assert_eq!((item.rolled, item.values.len()), (vec![Slot(0)], 1));
@@ -130,7 +130,7 @@ async fn a_table_that_holds_what_no_pipeline_wrote_is_left_alone() {
         values: Vec::new(),
         expires: None,
     };
-    assert_eq!(store.write(&table, &[roll]).await.remove(0).unwrap(), Outcome::Applied);
+    assert_eq!(store.write(&table, [roll].into()).await.remove(0).unwrap(), Outcome::Applied);
     let stream = Stream::generate(10, 2, 3);
     let run =
         ["run", "--until-end", "--source", &stream.source(), "--store", &url, "--dead-letters", &letters(&stream)];

@@ -80,7 +80,7 @@ async fn read_own_writes(store: Arc<DynamoStore>, rounds: u64) -> murmur::Result
             applied: vec![Applied { partition: PartitionId::new("own"), first: offset, last: offset }],
             expires: None,
         };
-        if store.write(&table, &[write]).await.remove(0)? != Outcome::Applied {
+        if store.write(&table, [write].into()).await.remove(0)? != Outcome::Applied {
             return Ok(Err(format!("write {round} was refused")));
         }
         let count = async |consistency| {

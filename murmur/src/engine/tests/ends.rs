@@ -210,7 +210,7 @@ async fn a_conflict_that_is_found_with_the_loss_of_the_partition_is_no_error() {
     let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
     let table = Table::new("words", 1);
     Ownership::of::<Words>(1).claim(&*store, &table, &Patience::new(1)).await.unwrap();
-    assert!(store.write(&table, &[write]).await.remove(0).is_ok());
+    assert!(store.write(&table, [write].into()).await.remove(0).is_ok());
     let options = Options { flush_interval: Span::from_micros(0), ..Options::default() };
     let source = Box::new(Losing { step: 0, gone: false });
     let builder = Worker::builder(store.clone(), source, decode, Box::new(letters)).options(options);

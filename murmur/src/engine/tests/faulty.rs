@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Item, Outcome, Write};
+use crate::store::{Item, Outcome, Write, Writes};
 use crate::time::{Level, TimeRange};
 
 /// Writes that fail.
@@ -104,17 +104,17 @@ impl Records for Faulty {
 }
 
 impl Store for Faulty {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         Box::pin(async move {
             self.answers().await;
             tokio::time::sleep(self.takes).await;
             let mut outcomes = Vec::with_capacity(writes.len());
-            for write in writes {
+            for write in writes.iter() {
                 self.writes.fetch_add(1, Ordering::SeqCst);
                 let fault = self.fails(table, write);
                 let done = match fault {
                     Some(Fault { carried_out: false, .. }) => None,
-                    _ => self.inner.write(table, std::slice::from_ref(write)).await.pop(),
+                    _ => self.inner.write(table, write.clone().into()).await.pop(),
                 };
                 outcomes.push(match fault {
                     Some(Fault { kind, .. }) => Err(Error::new(kind, "as asked")),

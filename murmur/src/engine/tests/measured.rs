@@ -61,7 +61,7 @@ pub(super) async fn written_by_someone_else(store: &MemoryStore) {
     let applied = vec![crate::store::Applied { partition: partition(), first, last }];
     Ownership::of::<Words>(1).claim(store, &table, &Patience::new(1)).await.unwrap();
     let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
-    store.write(&table, &[write]).await.remove(0).unwrap();
+    store.write(&table, [write].into()).await.remove(0).unwrap();
 }
 
 async fn a_conflict() {

@@ -49,7 +49,7 @@ async fn a_worker_that_stops_at_a_damaged_tile_names_it_without_its_key() {
     let values = vec![(slot, b"hunter2".to_vec().into())];
     let last = Offset::from_u64(2);
     let damaged = Write::Put { id, values, first: last, last, expires: None };
-    assert_eq!(store.write(&Table::new("lasts", 1), &[damaged]).await.pop().unwrap().unwrap(), Outcome::Applied);
+    assert_eq!(store.write(&Table::new("lasts", 1), [damaged].into()).await.pop().unwrap().unwrap(), Outcome::Applied);
     let (_stop, stopped) = watch::channel(false);
     let worker = worker(&store, &["hunter2@1", "hunter2@2"], &letters).pipeline::<Lasts>().build();
     let error = worker.run(stopped).await.unwrap_err();

@@ -61,7 +61,7 @@ async fn without_records(store: &MemoryStore) -> Arc<MemoryStore> {
     for (id, item) in store.scan(&table, None, 10).await.unwrap() {
         let last = item.offsets[0].1;
         let put = Write::Put { id, values: item.values, first: last, last, expires: item.expires };
-        killed.write(&table, &[put]).await.remove(0).unwrap();
+        killed.write(&table, [put].into()).await.remove(0).unwrap();
     }
     Arc::new(killed)
 }

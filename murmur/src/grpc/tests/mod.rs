@@ -293,7 +293,7 @@ impl World {
 
     async fn write(&self, pipeline: &str, write: Write) {
         let store = self.touched.store(self.store.clone());
-        let outcomes = store.write(&Table::new(pipeline, 1), &[write]).await;
+        let outcomes = store.write(&Table::new(pipeline, 1), [write].into()).await;
         assert_eq!(outcomes.into_iter().next().unwrap().unwrap(), Outcome::Applied);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -45,9 +45,9 @@ fn refused() -> Error {
 }
 
 impl Store for Apart {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         let writes: Vec<Write> = writes.iter().map(|write| self.write_of(write)).collect();
-        Box::pin(async move { self.inner.write(table, &writes).await })
+        Box::pin(async move { self.inner.write(table, writes.into()).await })
     }
 
     fn get<'a>(

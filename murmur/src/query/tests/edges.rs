@@ -181,7 +181,7 @@ async fn a_tile_with_more_parts_than_a_page_is_folded_whole() {
         expires: None,
     };
     let writes: Vec<Write> = (0..2_500).map(part).collect();
-    store.write(&Table::new("test", 1), &writes).await;
+    store.write(&Table::new("test", 1), writes.into()).await;
     let reader = Reader::<Test<AllTime, Alone>>::new(Arc::new(store), 1);
     assert_eq!(reader.get(&id("a"), Eventual).await.unwrap().value.len(), 2_500);
 }
@@ -200,7 +200,7 @@ async fn a_value_that_does_not_decode_is_an_error_that_names_its_tile() {
         last: Offset::ZERO,
         expires: None,
     };
-    store.write(&Table::new("test", 1), &[write]).await;
+    store.write(&Table::new("test", 1), [write].into()).await;
     let reader = Reader::<Test<Minutes, Alone>>::new(Arc::new(store), 1).clock(Arc::new(Standing(now())));
     let error = reader.get(&id("a"), Eventual).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -222,7 +222,7 @@ async fn a_value_that_leaves_its_reply_is_an_error_and_never_a_number() {
     let applied =
         vec![Applied { partition: PartitionId::new("other"), first: Offset::from_u64(9), last: Offset::from_u64(9) }];
     let write = Write::Add { id: TileId { key: key_text("a"), tile, part: None }, numbers, applied, expires: None };
-    store.write(&Table::new("test", 1), &[write]).await;
+    store.write(&Table::new("test", 1), [write].into()).await;
     let reader = Reader::<Test<Minutes, Count>>::new(Arc::new(store), 1).clock(Arc::new(Standing(now())));
     let error = reader.get(&id("a"), Eventual).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overflow);

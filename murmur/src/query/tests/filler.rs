@@ -101,7 +101,7 @@ where
             }
         });
         let writes: Vec<Write> = writes.collect();
-        for outcome in self.store.write(&self.table, &writes).await {
+        for outcome in self.store.write(&self.table, writes.into()).await {
             assert_eq!(outcome.unwrap(), Outcome::Applied);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
 use crate::{Error, ErrorKind};
 
@@ -39,16 +39,16 @@ pub(crate) struct Hooked<H> {
 }
 
 impl<H: Hook> Store for Hooked<H> {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<crate::Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<crate::Result<Outcome>>> {
         Box::pin(async move {
-            let dies = self.hook.writing(writes);
+            let dies = self.hook.writing(&writes);
             let dead = || writes.iter().map(|_| Err(Error::new(ErrorKind::Ambiguous, "nobody is left"))).collect();
             match dies {
-                None => self.inner.write(table, writes).await,
+                None => self.inner.write(table, writes.clone()).await,
                 Some(Death::Before) => dead(),
                 Some(Death::Never(kind)) => writes.iter().map(|_| Err(Error::new(kind, "as asked"))).collect(),
                 Some(Death::After) => {
-                    self.inner.write(table, writes).await;
+                    self.inner.write(table, writes.clone()).await;
                     dead()
                 }
             }

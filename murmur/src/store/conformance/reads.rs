@@ -115,7 +115,7 @@ pub(super) async fn tables_never_mix(subject: Subject) {
     for (n, table) in tables.iter().enumerate() {
         must(subject.store.ensure(&table.shelf(), &[]).await);
         let writes = [add(&id, n as i128 + 1, &[applied("p", 1, 1)])];
-        let outcomes = subject.store.write(table, &writes).await;
+        let outcomes = subject.store.write(table, writes.into()).await;
         assert!(matches!(outcomes[..], [Ok(Outcome::Applied)]), "{outcomes:?}");
     }
     for (n, table) in tables.into_iter().enumerate() {

@@ -32,7 +32,7 @@ impl Subject {
     }
 
     pub(super) async fn write_all(&self, writes: &[Write]) -> Vec<Result<Outcome>> {
-        let outcomes = self.store.write(&self.table, writes).await;
+        let outcomes = self.store.write(&self.table, writes.to_vec().into()).await;
         assert_eq!(outcomes.len(), writes.len(), "one result for each write");
         outcomes
     }

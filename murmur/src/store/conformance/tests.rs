@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::{random, run};
 use crate::Result;
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write};
+use crate::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
 
 /// What a store may get wrong.
@@ -71,7 +71,7 @@ impl Defective {
 }
 
 impl Store for Defective {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
             let mut writes: Vec<Write> = writes.iter().map(|write| self.change(write)).collect();
             if self.1 == Defect::AddsRolls {
@@ -81,7 +81,7 @@ impl Store for Defective {
                     }
                 }
             }
-            let mut outcomes = self.0.write(table, &writes).await;
+            let mut outcomes = self.0.write(table, writes.into()).await;
             if self.1 == Defect::HidesRefusals {
                 outcomes.iter_mut().flatten().for_each(|outcome| *outcome = Outcome::Applied);
             }

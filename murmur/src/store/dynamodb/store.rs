@@ -11,7 +11,7 @@ use super::limiter::Limiter;
 use super::meter::Meter;
 use crate::Result;
 use crate::source::Shelf;
-use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
 
 /// The store on DynamoDB. Clones share its connections and what it has learned about how much the tables take.
@@ -66,7 +66,7 @@ impl Inner {
 }
 
 impl Store for DynamoStore {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
             let name = self.0.table_name(table);
             let name = name.as_str();

@@ -15,7 +15,7 @@ use super::format::{self, Names, PartitionNames, ShelfName};
 use super::rows::Rows;
 use super::writer::{Expiry, Job, RecordWrite, Request, TileWrites, Writer};
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write};
+use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -108,10 +108,10 @@ impl Inner {
 }
 
 impl Store for EmbeddedStore {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
             let rows = Rows::of(writes.iter().map(Write::id));
-            let ask = TileWrites { table: table.clone(), rows, writes: writes.to_vec() };
+            let ask = TileWrites { table: table.clone(), rows, writes: writes.clone() };
             match self.0.ask(ask, Job::Tiles).await {
                 Ok(outcomes) => outcomes,
                 Err(error) => writes.iter().map(|_| Err(error.again())).collect(),

@@ -10,7 +10,7 @@ use super::format::{self, Names, PartitionNames, ShelfName};
 use super::rows::Rows;
 use crate::source::{RecordOutcome, Shelf, Version};
 use crate::store::condition::apply;
-use crate::store::{Item, Outcome, Table, Write};
+use crate::store::{Item, Outcome, Table, Write, Writes};
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
@@ -25,7 +25,7 @@ pub(super) enum Job {
 pub(super) struct TileWrites {
     pub(super) table: Table,
     pub(super) rows: Rows,
-    pub(super) writes: Vec<Write>,
+    pub(super) writes: Writes,
 }
 
 /// A conditional write of a record.

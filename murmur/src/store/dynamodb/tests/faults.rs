@@ -164,7 +164,7 @@ fn roll(number: Number) -> Write {
 }
 
 async fn write(store: &DynamoStore, write: Write) -> Result<Outcome> {
-    store.write(&Table::new("views", 1), &[write]).await.remove(0)
+    store.write(&Table::new("views", 1), [write].into()).await.remove(0)
 }
 
 fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {

@@ -44,7 +44,7 @@ async fn what_the_offsets_of_many_partitions_cost() {
         for from in (0..partitions).step_by(50) {
             let applied = (from..partitions.min(from + 50)).map(|number| applied(number, AT)).collect();
             let write = Write::Add { id: id.clone(), numbers: numbers(), applied, expires: None };
-            assert_eq!(store.write(&table, &[write]).await.remove(0).unwrap(), Outcome::Applied);
+            assert_eq!(store.write(&table, [write].into()).await.remove(0).unwrap(), Outcome::Applied);
         }
         // One event of one partition, which is what most flushes of a key have that is spread over all of them.
         let one = Expression::add(&numbers()[..1], &[applied(0, AT + 1)], None).unwrap();

@@ -40,7 +40,7 @@ async fn killed_writer() {
         loop {
             round += 1;
             let writes: Vec<_> = (0..KEYS).map(|n| one(&key(n), name, round)).collect();
-            let outcomes = store.write(&table(), &writes).await;
+            let outcomes = store.write(&table(), writes.into()).await;
             assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))), "{outcomes:?}");
             let stands = store.record(&table().shelf(), name).await.unwrap().map(|record| record.version);
             let put = store.put_record(&table().shelf(), name, round.to_string().into_bytes(), stands).await.unwrap();

@@ -69,7 +69,7 @@ async fn a_folder_in_use_is_refused_by_name_and_free_after_the_last_handle() {
 async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
-    let outcomes = store.write(&table(), &[one("good", "p", 1), one("damaged", "p", 1)]).await;
+    let outcomes = store.write(&table(), [one("good", "p", 1), one("damaged", "p", 1)].into()).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))));
     store.put_record(&Shelf::Sources, "damaged record", b"bytes".to_vec(), None).await.unwrap();
     drop(store);
@@ -108,7 +108,7 @@ async fn a_damaged_tile_is_an_error_with_its_name_and_stays_as_it_is() {
     of_record(store.record(&Shelf::Sources, "damaged record").await.unwrap_err());
     of_record(store.records(&Shelf::Sources, "").await.unwrap_err());
     of_record(store.put_record(&Shelf::Sources, "damaged record", Vec::new(), None).await.unwrap_err());
-    let mut outcomes = store.write(&table(), &[one("damaged", "p", 2), one("good", "p", 2)]).await;
+    let mut outcomes = store.write(&table(), [one("damaged", "p", 2), one("good", "p", 2)].into()).await;
     assert!(matches!(outcomes.remove(1), Ok(Outcome::Applied)), "its neighbour is written");
     of_tile(outcomes.remove(0).unwrap_err());
     drop(store);
@@ -120,7 +120,7 @@ async fn a_damaged_file_is_an_error_and_not_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
     let writes: Vec<Write> = (0..500).map(|n| one(&format!("key {n}"), "p", 1)).collect();
-    assert!(store.write(&table(), &writes).await.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))));
+    assert!(store.write(&table(), writes.into()).await.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied))));
     drop(store);
     let file = folder.path().join("tiles.redb");
     let whole = std::fs::read(&file).unwrap();

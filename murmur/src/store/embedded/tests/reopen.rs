@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::open;
 use crate::Result;
 use crate::source::{Record, RecordOutcome, Records, Shelf, Version};
-use crate::store::{Consistency, EmbeddedStore, Item, Outcome, Store, Table, TileId, Write, conformance};
+use crate::store::{Consistency, EmbeddedStore, Item, Outcome, Store, Table, TileId, Writes, conformance};
 use crate::time::{Level, TimeRange, Timestamp};
 
 /// A store that is closed and opened again after every write. Reads meet what the write before them has left on disk.
@@ -41,7 +41,7 @@ impl Reopened {
 }
 
 impl Store for Reopened {
-    fn write<'a>(&'a self, table: &'a Table, writes: &'a [Write]) -> BoxFuture<'a, Vec<Result<Outcome>>> {
+    fn write<'a>(&'a self, table: &'a Table, writes: Writes) -> BoxFuture<'a, Vec<Result<Outcome>>> {
         async move {
             let store = self.store();
             let outcomes = store.write(table, writes).await;
