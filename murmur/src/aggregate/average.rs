@@ -4,6 +4,9 @@ use crate::wire::types;
 use crate::{Error, ErrorKind};
 
 /// The mean of integers or floats, as their sum and count.
+///
+/// The sum is kept with what rounding lost of it, as in [`Sum`](super::Sum) of `f64`, and integers of 64 bits are added with
+/// all their digits, so that only the quotient is rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Average {
     count: Count,

@@ -6,8 +6,8 @@ use crate::{Error, ErrorKind};
 /// The sum of `i64`, `u64`, `f64` or [`Decimal`](super::Decimal).
 ///
 /// Whole numbers are added in 128 bits, which no stream can overflow; a sum that does not fit its type shows in the
-/// reply, as an error. Floats are added with what rounding lost beside them (about 106 bits), so that the order of
-/// additions does not show; infinities and NaN are refused. Beside a sketch, an extreme, a first or a last value, an
+/// reply, as an error. Floats are added with what rounding lost beside them (about 106 bits; Knuth's two-sum, "The Art
+/// of Computer Programming" 2, 4.2.2), so that the order of additions does not show; infinities and NaN are refused. Beside a sketch, an extreme, a first or a last value, an
 /// event that would take the stored sum of its slot and partition out of its type is refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sum<T: Addend>(T::Total);

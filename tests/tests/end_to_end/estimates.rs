@@ -22,16 +22,16 @@ struct Call {
 }
 
 /// A filled store, and what it was filled with.
-struct World {
+pub(crate) struct World {
     _folder: TempDir,
-    store: String,
+    pub(crate) store: String,
     calls: Vec<Call>,
     /// The beginning of the hour that the first calls lie in; the second ones lie two hours later.
     begin: Timestamp,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Timestamp::now().as_second();
         let begin = Timestamp::from_second(now - now % 3_600 - 4 * 3_600).unwrap();
         let mut calls = Vec::new();

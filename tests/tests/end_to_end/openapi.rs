@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use murmur_tests::process::{self, success, target};
+use murmur_tests::process::{self, Server, example, success, target};
 use murmur_tests::{http, tools, workspace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::access::{TOKEN, hashed};
+use crate::estimates::World;
 use crate::foreign_clients::{SERVICE, Served, requests, served, stream};
 
 fn checker() -> String {
@@ -40,14 +41,11 @@ fn the_documents_are_valid() {
 
 /// A tester that makes requests up from the document: none is answered with a failure of the server, or otherwise than the
 /// document says.
-#[test]
-fn made_up_requests_are_answered_as_the_document_says() {
-    let served = served();
-    let folder = target().join("tmp/schemathesis");
+fn make_requests_up(example: &str, url: &str) {
+    let folder = target().join("tmp/schemathesis").join(example);
     std::fs::create_dir_all(&folder).unwrap();
     let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
-    let url = served.server.url();
-    let asked = ["run", &document("page-traffic"), "--url", &url, "--checks", checks, "--phases", "coverage,fuzzing"];
+    let asked = ["run", &document(example), "--url", url, "--checks", checks, "--phases", "coverage,fuzzing"];
     // One worker, as it is by default: several make hypothesis stumble over itself. The same requests each time, and the longest deadline for each: with less, being late is no failure.
     let how = ["--seed", "7", "--max-examples", "10", "--request-timeout", "300"];
     let header = ["--header", "Connect-Timeout-Ms: 30000", "--no-color"];
@@ -59,6 +57,19 @@ fn made_up_requests_are_answered_as_the_document_says() {
     // All there is was tried.
     let methods = 2 * 10 + 2 + 3;
     assert!(said.contains(&format!("Tested: {methods}")), "{said}");
+}
+
+#[test]
+fn made_up_requests_are_answered_as_the_document_says() {
+    make_requests_up("page-traffic", &served().server.url());
+}
+
+/// Estimates, whose answers depend on what is asked of them, and an aggregate of the user's own.
+#[test]
+fn made_up_questions_to_estimates_are_answered_as_the_document_says() {
+    let world = World::new();
+    let server = Server::start(example("service-health"), &["serve", "--store", &world.store]);
+    make_requests_up("service-health", &server.url());
 }
 
 /// What came of a call, as the checker reads it.

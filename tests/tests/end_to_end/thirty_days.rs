@@ -29,7 +29,7 @@ struct Visit {
     at: Timestamp,
 }
 
-/// Visits and different visitors, in a store that adds.
+/// Visits and the numbers of their visitors added up, in a store that adds.
 #[murmur::aggregate]
 struct Visits {
     visits: Count,

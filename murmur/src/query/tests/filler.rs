@@ -100,9 +100,25 @@ where
                 }
             }
         });
-        let writes: Vec<Write> = writes.collect();
-        for outcome in self.store.write(&self.table, writes.into()).await {
-            assert_eq!(outcome.unwrap(), Outcome::Applied);
+        let mut writes: Vec<Write> = writes.collect();
+        // Again as they were, where a server that has much to do does not say what became of them.
+        for again in [false, true, true] {
+            let asked = Writes::from(writes);
+            let outcomes = self.store.write(&self.table, asked.clone()).await;
+            let is_in_doubt = |outcome: Result<Outcome>| match outcome {
+                Err(error) if error.kind() == ErrorKind::Ambiguous => true,
+                outcome => {
+                    assert!(again || matches!(outcome, Ok(Outcome::Applied)), "{outcome:?}");
+                    false
+                }
+            };
+            let doubtful =
+                asked.iter().zip(outcomes).filter_map(|(write, outcome)| is_in_doubt(outcome).then_some(write));
+            writes = doubtful.cloned().collect();
+            if writes.is_empty() {
+                break;
+            }
         }
+        assert!(writes.is_empty(), "{} writes are in doubt", writes.len());
     }
 }
