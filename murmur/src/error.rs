@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Ambiguous,
     /// A limit was reached (bytes, items, streams).
     ResourceExhausted,
-    /// An item would be larger than its store takes. Nothing was written.
+    /// An item would be larger than its store takes, and nothing was written; or an answer than one reply may be.
     Oversize,
     /// A number left the range of its type.
     Overflow,

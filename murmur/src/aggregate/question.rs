@@ -53,6 +53,9 @@ impl Question {
     /// The most quantiles, ranks or elements that one request may ask for, each.
     pub const MOST: usize = 100;
 
+    /// The most bytes of a text to look up: every answer says it again, once for each key or step.
+    pub const LONGEST: usize = 1 << 10;
+
     /// Nothing but the instant.
     pub fn at(as_of: Timestamp) -> Self {
         Self { as_of, ..Self::default() }
@@ -70,6 +73,18 @@ impl Question {
             let most = Self::MOST;
             let why = format!("{field}: {asked} are asked for, {most} at most are possible; split the request");
             return Err(refused(path, why));
+        }
+        let lengths = elements.iter().map(|element| match element {
+            Probe::Text(text) => text.len(),
+            Probe::Integer(_) => 0,
+        });
+        if let Some(length) = lengths.into_iter().find(|length| *length > Self::LONGEST) {
+            let most = Self::LONGEST;
+            let why = format!(
+                "`texts` has one of {length} bytes, {most} at most can be looked up; count a short form of what is long, \
+                 such as a hash, and ask for that"
+            );
+            return Err(refused("options.question.texts", why));
         }
         if let Some(share) = quantiles.iter().find(|share| !(0.0..=1.0).contains(*share)) {
             let why = format!("`quantiles` has {share}; a quantile is a share from 0 to 1, such as 0.99");
@@ -111,6 +126,14 @@ mod tests {
         assert!(elements(Question::MOST + 1).unwrap_err().to_string().contains("`texts` and `integers`: 101 are"));
         assert!(quantiles(vec![0.5; 101]).unwrap_err().to_string().contains("`quantiles`: 101 are"));
         assert!(ranks(vec![0.5; 101]).unwrap_err().to_string().contains("`ranks`: 101 are"));
+        let text = |bytes| {
+            let elements = vec![Probe::from(7), Probe::from(&*"x".repeat(bytes))];
+            Question { elements, ..Question::default() }.check()
+        };
+        assert!(text(Question::LONGEST).is_ok());
+        let error = text(Question::LONGEST + 1).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("options.question.texts")));
+        assert!(error.to_string().contains("one of 1025 bytes, 1024 at most"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The descriptors of `shop.proto`, and of the service over its keys.
+//! The descriptors of `shop.proto`, and of the services over its keys.
 
 /// A `FileDescriptorSet`.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!("shop.binpb");
@@ -13,17 +13,19 @@ mod tests {
     fn the_descriptors_are_those_of_the_proto() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let templates = here.join("../proto-templates");
+        let template = std::fs::read_to_string(templates.join("pipeline.proto.template")).unwrap();
         let mut text = include_str!("shop.proto").to_owned();
-        text.push_str(&std::fs::read_to_string(templates.join("pipeline.proto.template")).unwrap());
-        let filled = [
-            ("{{about}}", "Places."),
-            ("{{service}}", "PlacesService"),
-            ("{{key}}", "PlaceKey"),
-            ("{{value}}", "uint64"),
-            ("{{entry}}", "PlacesEntry"),
-            ("{{point}}", "PlacesPoint"),
-        ];
-        let text = filled.iter().fold(text, |text, (name, value)| text.replace(name, value));
+        for (stem, value) in [("Places", "uint64"), ("Tastes", "murmur.v1.Frequencies")] {
+            let filled = [
+                ("{{about}}", format!("{stem}.")),
+                ("{{service}}", format!("{stem}Service")),
+                ("{{key}}", "PlaceKey".to_owned()),
+                ("{{value}}", value.to_owned()),
+                ("{{entry}}", format!("{stem}Entry")),
+                ("{{point}}", format!("{stem}Point")),
+            ];
+            text.push_str(&filled.iter().fold(template.clone(), |text, (name, value)| text.replace(name, value)));
+        }
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("shop.proto"), text).unwrap();
         let mut compiler = protox::Compiler::new([folder.path(), &templates]).unwrap();

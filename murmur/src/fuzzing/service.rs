@@ -1,4 +1,4 @@
-//! Requests to the typed service and to the services beside it, in every protocol, as far as they are in this process.
+//! Requests to the typed services and to those beside them, in every protocol, as far as they are in this process.
 //!
 //! ```text
 //! 1 byte   the path, a place in [`PATHS`]
@@ -20,7 +20,7 @@ use tower::Service;
 use super::keys::PlaceKey;
 use super::must;
 use super::schema::DESCRIPTORS;
-use crate::aggregate::{Column, Count, Number};
+use crate::aggregate::{Column, Count, Frequency, Monoid, Number, envelope};
 use crate::engine::Clock;
 use crate::event::Event;
 use crate::grpc::{InProcess, Server};
@@ -29,9 +29,9 @@ use crate::pipeline::{Emissions, Pipeline, Spec};
 use crate::query::Reader;
 use crate::source::{Offset, PartitionId};
 use crate::store::{Applied, MemoryStore, Store, Table, TileId, Write};
-use crate::time::{Span, Timestamp, Window};
+use crate::time::{Span, Tiling, Timestamp, Window};
 
-/// Nothing is applied: there is one tile.
+/// Nothing is applied: there is one tile of each pipeline.
 struct Nothing;
 
 impl Event for Nothing {
@@ -62,6 +62,25 @@ impl Pipeline for Places {
     fn apply(_: &Nothing, _: &mut Emissions<Count>) {}
 }
 
+/// How often each thing was bought, for those that a request asks for; over up to two days.
+struct Tastes;
+
+impl Pipeline for Tastes {
+    type Event = Nothing;
+    type Key = PlaceKey;
+    type Aggregate = Frequency;
+    const SPEC: Spec = Spec {
+        name: "tastes",
+        package: "shop.v1",
+        service: "TastesService",
+        about: "Tastes.",
+        window: Window::Sliding { span: Span::from_seconds(2 * 86_400), slot: Span::from_seconds(3_600) },
+        fingerprint: 0,
+    };
+
+    fn apply(_: &Nothing, _: &mut Emissions<Frequency>) {}
+}
+
 /// It is always the same time.
 struct Noon;
 
@@ -71,7 +90,7 @@ impl Clock for Noon {
     }
 }
 
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 18] = [
     "/shop.v1.PlacesService/Get",
     "/shop.v1.PlacesService/GetMany",
     "/shop.v1.PlacesService/GetWindow",
@@ -87,6 +106,9 @@ const PATHS: [&str; 15] = [
     "/",
     "/shop.v1.PlacesService/CombineSets",
     "/shop.v1.PlacesService/WatchMany",
+    "/shop.v1.TastesService/GetMany",
+    "/shop.v1.TastesService/Series",
+    "/shop.v1.TastesService/WatchMany",
 ];
 
 /// Nothing is a `GET` by Connect.
@@ -116,26 +138,38 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = must(runtime, "a runtime");
         let store = Arc::new(MemoryStore::new());
-        runtime.block_on(count(&*store));
-        let reader = Reader::<Places>::new(store, 1).clock(Arc::new(Noon));
-        let services = Server::builder().pipeline(reader).descriptor(DESCRIPTORS).in_process();
+        runtime.block_on(fill(&*store));
+        let places = Reader::<Places>::new(store.clone(), 1).clock(Arc::new(Noon));
+        let tastes = Reader::<Tastes>::new(store, 1).clock(Arc::new(Noon));
+        let services = Server::builder().pipeline(places).pipeline(tastes).descriptor(DESCRIPTORS).in_process();
         Self { runtime, services: must(services, "the services") }
     }
 }
 
 /// Three events of one key, an hour ago.
-async fn count(store: &dyn Store) {
+async fn fill(store: &dyn Store) {
     let mut buffer = KeyBuf::default();
     let place = must(Key::encode(&PlaceKey { shop: 1, sku: "tea".into(), shelf: 0 }, &mut buffer), "a key");
-    let (tile, slot) = Places::tiling().locate(Noon.now().saturating_sub(Span::from_seconds(3_600)));
-    let write = Write::Add {
-        id: TileId { key: buffer.slice(place).into(), tile, part: None },
+    let key: Arc<str> = buffer.slice(place).into();
+    let (first, last) = (Offset::ZERO, Offset::ZERO);
+    let at = |tiling: Tiling| tiling.locate(Noon.now().saturating_sub(Span::from_seconds(3_600)));
+    let (tile, slot) = at(Places::tiling());
+    let count = Write::Add {
+        id: TileId { key: key.clone(), tile, part: None },
         numbers: vec![((slot, Column { field: 0, part: 0 }), Number::Int(3))],
-        applied: vec![Applied { partition: PartitionId::new("p"), first: Offset::ZERO, last: Offset::ZERO }],
+        applied: vec![Applied { partition: PartitionId::new("p"), first, last }],
         expires: None,
     };
-    for outcome in store.write(&Table::new("places", 1), [write].into()).await {
-        must(outcome, "a tile");
+    let mut bought = Frequency::of("mint");
+    ["mint", "fennel"].into_iter().for_each(|tea| bought.combine(Frequency::of(tea)));
+    let (tile, slot) = at(Tastes::tiling());
+    let values = vec![(slot, envelope::seal(&bought).into())];
+    let id = TileId { key, tile, part: Some(PartitionId::new("p")) };
+    let taste = Write::Put { id, values, first, last, expires: None };
+    for (table, write) in [("places", count), ("tastes", taste)] {
+        for outcome in store.write(&Table::new(table, 1), write.into()).await {
+            must(outcome, "a tile");
+        }
     }
 }
 
@@ -235,6 +269,18 @@ pub(super) fn calls() -> Vec<Vec<u8>> {
                 r#"{{"sets":[{{"key":{{{key}}},"window":"7200s"}},{{"key":{{{key}}},"calendar":{{"days":1}}}}],"operation":"SET_OPERATION_INTERSECTION"}}"#
             ),
         ),
+        (
+            15,
+            format!(
+                r#"{{"keys":[{{{key}}},{{}}],"options":{{"question":{{"texts":["mint","","none"],"integers":[1]}}}}}}"#
+            ),
+        ),
+        (
+            16,
+            format!(
+                r#"{{"key":{{{key}}},"start":"2026-05-16T01:00:00Z","options":{{"question":{{"texts":["mint"]}}}}}}"#
+            ),
+        ),
         (8, String::new()),
         (9, r#"{"pipeline":"places","key":["1","tea","shelf=0"],"window":"3600s"}"#.to_owned()),
         (9, r#"{"pipeline":"places","key":["1","tea"],"calendar":{"days":1,"zone":"UTC"}}"#.to_owned()),
@@ -249,6 +295,7 @@ pub(super) fn calls() -> Vec<Vec<u8>> {
     calls.push([b"\x02\x06", text.as_bytes()].concat());
     calls.push([b"\x07\x02", framed(texts[0].1.as_bytes()).as_slice()].concat());
     calls.push([b"\x07\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea").as_slice()].concat());
+    calls.push([b"\x11\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea\x1a\x08\x12\x06\x1a\x04mint").as_slice()].concat());
     calls.push([b"\x0e\x03", framed(b"\x0a\x07\x08\x01\x12\x03tea\x22\x09\x0112345678").as_slice()].concat());
     calls.push(b"\x00\x07encoding=json&message=%7B%22key%22:%7B%7D%7D&connect=v1".to_vec());
     calls.push(b"\x00\x07encoding=proto&base64=1&message=CgcIARIDdGVh".to_vec());

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::interval::{self, set};
 use super::messages::*;
-use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode};
+use super::protocol::rpc::{Call, MAX_REPLY, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode};
 use super::refusal::{self, Reason};
 use super::status;
 use super::truth::truth;
@@ -122,7 +122,7 @@ impl<P: Pipeline> Handler<P> {
 
     async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Answered, Status> {
         let (reader, consistency) = self.how(options)?;
-        let answers = reader.ask_many(&keys, ask, consistency).await.map_err(|e| status::of(&e))?;
+        let answers = reader.within(MAX_REPLY).ask_many(&keys, ask, consistency).await.map_err(|e| status::of(&e))?;
         let entries = keys.into_iter().zip(answers).map(|(key, answer)| {
             let ValueResponse { value, present, answer } = value_response(answer);
             Entry { key: Some(key), value, present, answer }
@@ -168,7 +168,7 @@ impl<P: Pipeline> Handler<P> {
         let (reader, consistency) = self.how(options)?;
         let ask = interval::of_series(start, calendar.as_ref(), end, reader.now())?;
         let every = interval::steps(step, calendar_step, calendar.as_ref())?;
-        let series = reader.series_of(&key, ask, every, consistency).await;
+        let series = reader.within(MAX_REPLY).series_of(&key, ask, every, consistency).await;
         let series = series.map_err(|e| status::of(&e))?;
         let points = series.points.into_iter().map(|point| Point {
             start: Some(point.range.start),

@@ -18,7 +18,7 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Calls that are answered at the same time; more wait.
     pub(crate) calls: usize,
-    /// Keys that are watched, each as often as streams watch it; more are refused.
+    /// Keys that are watched, each as often as streams watch it, and once more for each KiB of what is asked of it; more are refused.
     pub(crate) watched: usize,
     /// How old a connection gets, give or take a tenth; as old as its client likes without.
     pub(crate) age: Option<Duration>,
@@ -87,8 +87,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Most keys that are watched at a time, each as often as streams watch it; 100,000 by default. A stream that would be over it is
-    /// refused with `RESOURCE_EXHAUSTED`.
+    /// Most keys that are watched at a time, each as often as streams watch it, and once more for each KiB of what is asked of it (the
+    /// elements to look up); 100,000 by default. A stream that would be over it is refused with `RESOURCE_EXHAUSTED`.
     #[must_use]
     pub fn max_watched(mut self, keys: usize) -> Self {
         self.limits.watched = keys;

@@ -14,6 +14,7 @@ pub(super) fn of(error: &Error) -> Status {
         ErrorKind::InvalidArgument => Reason::FIELD_INVALID,
         ErrorKind::NotFound => Reason::STATE_MISSING,
         ErrorKind::ResourceExhausted => Reason::READS_EXHAUSTED,
+        ErrorKind::Oversize => Reason::REPLY_TOO_LARGE,
         ErrorKind::Overflow => Reason::NUMBER_OVERFLOW,
         ErrorKind::DeadlineExceeded => Reason::DEADLINE_PASSED,
         ErrorKind::Unavailable | ErrorKind::Ambiguous => Reason::STORE_UNAVAILABLE,

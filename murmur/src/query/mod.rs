@@ -30,6 +30,7 @@ mod progress;
 mod reader;
 mod roll;
 mod roll_busy;
+mod room;
 mod sealed;
 mod sets;
 mod tally;

@@ -12,6 +12,7 @@ use super::plan;
 use super::points::Points;
 use super::progress::{Progress, Seen};
 use super::roll::Rolls;
+use super::room::Room;
 use super::sealed::{Keeping, TileCache};
 use super::tally::Tally;
 use super::{Answer, Ask, Edges, Every, Limits, Plan, Point, Presence, Series};
@@ -45,6 +46,8 @@ pub(super) struct How {
     question: Arc<Question>,
     pub(super) edges: Edges,
     explains: bool,
+    /// Bytes of one answer.
+    room: Room,
     pub(super) is_rolling: bool,
     pub(super) keeps: Option<Keeping>,
 }
@@ -142,6 +145,14 @@ impl<P: Pipeline> Reader<P> {
         Ok(asking)
     }
 
+    /// The same for one message of so many bytes: values that do not fit into it are [`Oversize`](ErrorKind::Oversize), as soon as
+    /// that is seen.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn within(mut self, bytes: usize) -> Self {
+        self.how.room = Room::of(bytes);
+        self
+    }
+
     /// The value as it stands now, see [`Ask::Retention`].
     pub async fn get(&self, key: &P::Key, consistency: Consistency) -> Result<Answer<Reply<P>>> {
         self.ask(key, Ask::Retention, consistency).await
@@ -225,11 +236,13 @@ impl<P: Pipeline> Reader<P> {
             self.presences(keys, &plan, std::slice::from_ref(&folded), now, consistency, &budget).await?.pop();
         let presence = presence.unwrap_or(Presence::Absent);
         let mut question = Question::clone(&self.how.question);
+        let mut room = self.how.room;
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
             let present = value.is_some();
             question.as_of = range.end.min(now);
             let value = reply::<P>(value, &question)
                 .map_err(|error| error.while_doing(format_args!("{asked}, {}", range.start)))?;
+            room.take(&value, 1)?;
             Ok(Point { range, value, present })
         });
         let explanation = budget.tally.as_ref().map(Tally::explain);
@@ -281,7 +294,10 @@ impl<P: Pipeline> Reader<P> {
         let folded = self.folds(&keys, &plan, &seen, None, consistency, &budget).await?;
         let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
         let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.how.question) };
-        let answers = folded.into_iter().zip(presences).map(|(folded, presence)| {
+        let mut times = vec![0; keys.len()];
+        asked.iter().for_each(|at| times[*at] += 1);
+        let mut room = self.how.room;
+        let answers = folded.into_iter().zip(presences).zip(times).map(|((folded, presence), times)| {
             let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), &question) {
                 Ok(value) => (value, None),
                 Err(error) if error.kind() == ErrorKind::Overflow => {
@@ -289,6 +305,7 @@ impl<P: Pipeline> Reader<P> {
                 }
                 Err(error) => return Err(error),
             };
+            room.take(&value, times)?;
             let as_of = seen.as_of.clone();
             Ok(Answer { value, problem, presence, interval: plan.interval, as_of, explanation: None })
         });

@@ -32,6 +32,12 @@ impl<P: Pipeline> How<P> {
         Self { question, reader, ask, consistency, explains }
     }
 
+    /// Places that a key takes among those that are watched: one, and one more for each KiB of its question, which its value may say
+    /// again.
+    pub(super) fn places(&self) -> usize {
+        1 + (self.question.len() >> 10)
+    }
+
     /// What stands for an answer about a key: another value, presence or problem, another key or question has another one.
     /// It is the same on every server, so that a stream can be resumed at any.
     ///

@@ -47,7 +47,7 @@ impl<P: Pipeline> Hub<P> {
     /// Watch these keys, which may repeat.
     pub(super) fn subscribe(self: &Arc<Self>, how: How<P>, keys: Vec<P::Key>) -> Result<Subscription<P>, Status> {
         let texts = keys.iter().map(query::encode).collect::<crate::Result<Vec<_>>>().map_err(|e| status::of(&e))?;
-        let place = u32::try_from(keys.len())
+        let place = u32::try_from(keys.len().saturating_mul(how.places()))
             .ok()
             .and_then(|keys| self.shared.places.clone().try_acquire_many_owned(keys).ok());
         let place = place.ok_or_else(|| {

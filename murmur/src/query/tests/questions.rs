@@ -1,9 +1,16 @@
 //! Questions to estimates: whose answer they reach, and as of when.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::ErrorKind;
 use crate::store::Consistency::Eventual;
 use crate::time::TimeRange;
+
+thread_local! {
+    /// Replies that this thread has made.
+    static MADE: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Answers with what it was asked.
 #[derive(Debug, Clone)]
@@ -27,6 +34,7 @@ impl Monoid for Echo {
     }
 
     fn reply(&self, question: &Question) -> crate::Result<String> {
+        MADE.set(MADE.get() + 1);
         Ok(format!("{:?} at {}", question.quantiles, question.as_of))
     }
 }
@@ -77,4 +85,35 @@ async fn a_question_is_of_the_reader_that_asks_it() {
     let later = half.clock(Arc::new(Standing(time("2026-03-02T00:00:00Z"))));
     assert_eq!(later.get(&id, Eventual).await.unwrap().value, "[0.5] at 2026-03-02T00:00:00Z");
     assert_eq!(asking(2.0).map(drop).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[cfg(feature = "grpc")]
+#[tokio::test]
+async fn values_that_one_message_has_no_room_for_are_not_made() {
+    // The text of one value, its tag and its length.
+    let each = "[] at 2026-03-01T12:30:00Z".len() + 2;
+    let (fits, lacks) = (reader().await.within(3 * each), reader().await.within(3 * each - 1));
+    let count = async |asked: &Reader<Test<Hours, Echo>>, ids: &[Id]| {
+        let before = MADE.get();
+        let answers = asked.get_many(ids, Eventual).await.map(|answers| answers.len());
+        (answers.map_err(|error| error.kind()), MADE.get() - before)
+    };
+    let ids: Vec<Id> = (0..100).map(|n| Id::new(n.to_string())).collect();
+    let refused = Err(ErrorKind::Oversize);
+    assert_eq!(count(&fits, &ids[..3]).await, (Ok(3), 3));
+    assert_eq!(count(&lacks, &ids[..3]).await, (refused, 3));
+    assert_eq!(count(&fits, &ids).await, (refused, 4));
+    // A key that is asked for again is in the answer again.
+    let same = vec![Id::new("a"); 4];
+    assert_eq!(count(&fits, &same[..3]).await, (Ok(3), 1));
+    assert_eq!(count(&fits, &same).await, (refused, 1));
+
+    let points = async |asked: &Reader<Test<Hours, Echo>>, start: &str| {
+        let before = MADE.get();
+        let series = asked.series(&same[0], time(start), None, None, Eventual).await;
+        (series.map(|series| series.points.len()).map_err(|error| error.kind()), MADE.get() - before)
+    };
+    assert_eq!(points(&fits, "2026-03-01T10:00:00Z").await, (Ok(3), 3));
+    assert_eq!(points(&lacks, "2026-03-01T10:00:00Z").await, (refused, 3));
+    assert_eq!(points(&fits, "2026-03-01T00:00:00Z").await, (refused, 4));
 }

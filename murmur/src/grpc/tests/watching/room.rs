@@ -26,6 +26,19 @@ async fn as_many_keys_are_watched_as_there_is_room_for() {
 }
 
 #[tokio::test]
+async fn a_key_with_a_long_question_takes_more_of_the_room() {
+    let world = World::new();
+    let server = Running::start(world.builder().max_watched(3)).await;
+    let plain = server.client::<Notes>().await;
+    let elements = vec!["x".repeat(Question::LONGEST).as_str().into()];
+    let asking = plain.clone().asking(Question { elements, ..Question::default() });
+    let long = asking.watch(note("a"), None).await.unwrap();
+    assert_eq!(asking.watch(note("b"), None).await.err().unwrap().kind(), ErrorKind::ResourceExhausted);
+    let short = plain.watch(note("b"), None).await.unwrap();
+    drop((long, short));
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_streams_that_are_gone() {
     let world = World::new();
     let watched = Watched::told(&world);
