@@ -23,6 +23,7 @@ pub(super) mod rpc;
 mod web;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use codec::Transcoder;
@@ -31,16 +32,20 @@ use deadline::{Deadline, within};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
-use rpc::{Method, Rpc};
+use rpc::{Method, Reads, Rpc};
 
 use super::access::Access;
 use super::access::standing::Standing;
 use super::drain::Drain;
 use super::limits::Limits;
 use super::refusal::Reason;
+
+/// Most bytes of the message of a call that anybody may make, and how long its body may take.
+const OF_A_STRANGER: (usize, Duration) = (1 << 10, Duration::from_secs(1));
 
 /// What every call of a server goes through.
 #[derive(Clone)]
@@ -84,12 +89,22 @@ impl Terms {
         }
     }
 
-    /// Begin a call of whoever may call, when there is a place for it.
+    /// Most bytes of the message of a call.
+    fn most(&self, rpc: &dyn Rpc) -> usize {
+        match rpc.reads() {
+            Reads::Health => self.limits.request.min(OF_A_STRANGER.0),
+            Reads::Nothing | Reads::Pipeline(_) => self.limits.request,
+        }
+    }
+
+    /// Begin a call of whoever may call, when there is a place for it. One that strangers may make needs none, so that they cannot take
+    /// those of others.
     async fn begin(&self, rpc: &dyn Rpc, method: &Method, head: &mut Parts) -> Result<Begun, Status> {
         // That of a caller who had to be known runs since then.
         let deadline = head.extensions.remove().map_or_else(|| Deadline::of(&head.headers), Ok)?;
         let standing = rpc::permit(rpc, method, head, self.access.as_ref())?;
-        let Some(places) = &self.places else { return Ok(Begun { deadline, standing, place: None }) };
+        let places = self.places.as_ref().filter(|_| rpc.reads() != Reads::Health);
+        let Some(places) = places else { return Ok(Begun { deadline, standing, place: None }) };
         let place = tokio::time::timeout_at(deadline.unary(), places.clone().acquire_owned()).await;
         // Only a closed semaphore fails otherwise, and this one is never closed.
         let Ok(Ok(place)) = place else {
@@ -112,7 +127,11 @@ impl Terms {
     ) -> Result<Read, Status> {
         match self.begin(rpc, method, head).await {
             Ok(begun) => {
-                let body = within(begun.deadline.unary(), frame::whole(body, most)).await?;
+                let mut at = begun.deadline.unary();
+                if rpc.reads() == Reads::Health {
+                    at = at.min(Instant::now() + OF_A_STRANGER.1);
+                }
+                let body = within(at, frame::whole(body, most)).await?;
                 Ok(Read { begun, body })
             }
             Err(status) => {

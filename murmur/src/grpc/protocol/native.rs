@@ -136,7 +136,7 @@ pub(in crate::grpc) async fn answer(
     let (mut head, body) = request.into_parts();
     let answered = kind.answered(&head.headers);
     let wanted = terms.wanted(&head.headers, &ACCEPT_ENCODING);
-    let most = terms.limits.request;
+    let most = terms.most(&**rpc);
     let found =
         rpc.find(method).ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())));
     let read = match found {

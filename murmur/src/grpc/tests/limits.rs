@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
+use tonic::body::Body;
 
-use super::http::{answer, path, raw};
+use super::http::{answer, path, post_to, raw};
 use super::*;
 use crate::grpc::limits::Limits;
 use crate::grpc::port::Port;
@@ -227,6 +230,31 @@ async fn calls_up_to_the_limit_are_answered_and_one_more_waits_until_its_deadlin
     for call in [first, second, third] {
         assert_eq!(call.await.unwrap().status, 200);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_health_takes_no_place_and_has_a_second_for_a_kibibyte() {
+    let router = World::new().builder().max_calls(1).build(Drain::never()).unwrap().0;
+    let health = |body: Body| {
+        let request = ::http::Request::post("/grpc.health.v1.Health/Check").header("content-type", "application/json");
+        router.clone().answer(request.version(::http::Version::HTTP_2).body(body).unwrap())
+    };
+    let never = futures_util::stream::pending::<Result<::http_body::Frame<bytes::Bytes>, tonic::Status>>();
+    let began = tokio::time::Instant::now();
+    let mut slow = std::pin::pin!(health(Body::new(http_body_util::StreamBody::new(never))));
+    assert!((&mut slow).now_or_never().is_none());
+    assert_eq!(post_to(router.clone(), &path("Get"), json!({"key": {"shop": 7}})).await.status, 200);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(slow.await.status(), 504);
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+
+    let ask = async |bytes: usize| {
+        let (open, close) = (r#"{"service": ""#, r#""}"#);
+        let body = format!("{open}{}{close}", "x".repeat(bytes - open.len() - close.len()));
+        health(Body::new(http_body_util::Full::new(bytes::Bytes::from(body)))).await.status()
+    };
+    // There is no such service.
+    assert_eq!((ask(1_024).await, ask(1_025).await), (::http::StatusCode::NOT_FOUND, ::http::StatusCode::TOO_MANY_REQUESTS));
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ impl Called<'_> {
             frame::discard(body).await;
             return unsupported(self.method);
         };
-        let most = self.terms.limits.request;
+        let most = self.terms.most(&**self.rpc);
         let longest = if kind.streams { most + frame::HEADER } else { most };
         let read = match check_version(&head.headers) {
             Ok(()) => self.terms.read(&**self.rpc, self.method, &mut head, body, longest).await,
@@ -131,7 +131,7 @@ impl Called<'_> {
         let wanted = self.terms.wanted(&head.headers, &ACCEPT_ENCODING);
         let called = async {
             let begun = self.terms.begin(&**self.rpc, self.method, &mut head).await?;
-            let (encoding, message) = get::read(&head.uri, self.terms.limits.request)?;
+            let (encoding, message) = get::read(&head.uri, self.terms.most(&**self.rpc))?;
             head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
             Ok((encoding, self.unary(encoding, message, begun.deadline, head).await?))
         };
@@ -162,7 +162,7 @@ impl Called<'_> {
             let deadline = begun.deadline;
             let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
             let codec = self.codec(kind.encoding)?;
-            let message = codec.request(frame::single(body, compression, self.terms.limits.request)?)?;
+            let message = codec.request(frame::single(body, compression, self.terms.most(&**self.rpc))?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
             Ok((self.rpc.stream(self.at, call, begun.standing, &self.terms.drain).await?, codec))
         };
