@@ -21,7 +21,7 @@ pub(super) struct Life(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Requests that are being answered.
+    /// Requests that are being answered, and are a use of the connection.
     answering: watch::Sender<usize>,
     ending: watch::Sender<bool>,
     /// Whether its requests come by HTTP/1, one after the other.
@@ -30,7 +30,23 @@ struct Inner {
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct Answering(Life);
+pub(super) struct Answering(Use);
+
+/// Whether a request is a use of its connection. One of a stranger is not, or strangers could hold all connections.
+#[derive(Debug, Clone)]
+pub(super) struct Use {
+    life: Life,
+    counts: Arc<AtomicBool>,
+}
+
+impl Use {
+    /// Who asks may ask: the connection is not idle before the answer is over.
+    pub(super) fn count(&self) {
+        if !self.counts.swap(true, Ordering::Relaxed) {
+            self.life.0.answering.send_modify(|requests| *requests += 1);
+        }
+    }
+}
 
 impl Life {
     pub(super) fn new() -> Self {
@@ -40,11 +56,10 @@ impl Life {
 
     /// A request begins.
     pub(super) fn begin(&self, version: Version) -> Answering {
-        self.0.answering.send_modify(|requests| *requests += 1);
         if version < Version::HTTP_2 {
             self.0.by_one.store(true, Ordering::Relaxed);
         }
-        Answering(self.clone())
+        Answering(Use { life: self.clone(), counts: Arc::new(AtomicBool::new(false)) })
     }
 
     /// What tells the streams of the connection when it comes to its end.
@@ -62,7 +77,7 @@ impl Life {
         self.0.by_one.load(Ordering::Relaxed) && *self.0.ending.borrow()
     }
 
-    /// Ends when there was no request for so long.
+    /// Ends when it was not used for so long.
     async fn idle(&self, patience: Duration) {
         let mut requests = self.0.answering.subscribe();
         loop {
@@ -96,9 +111,14 @@ impl Life {
 }
 
 impl Answering {
+    /// For whoever finds out who asks.
+    pub(super) fn as_use(&self) -> Use {
+        self.0.clone()
+    }
+
     /// The answer as the connection gives it.
     pub(super) fn answer<B>(self, mut answer: Response<B>) -> Response<Answer<B>> {
-        if self.0.is_last() {
+        if self.0.life.is_last() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer.map(|body| Answer { body, _answering: self })
@@ -107,7 +127,10 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.answering.send_modify(|requests| *requests -= 1);
+        let Use { life, counts } = &self.0;
+        if counts.load(Ordering::Relaxed) {
+            life.0.answering.send_modify(|requests| *requests -= 1);
+        }
     }
 }
 
@@ -147,16 +170,26 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
+    /// A request of one who may ask.
+    fn used(life: &Life) -> Answering {
+        let answering = life.begin(Version::HTTP_2);
+        answering.as_use().count();
+        answering.as_use().count();
+        answering
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_when_its_last_request_is_answered_and_no_other_comes() {
         let life = Life::new();
         let idle = async |after: Duration| tokio::time::timeout(after, life.idle(MINUTE)).await.is_ok();
-        let first = life.begin(Version::HTTP_2);
+        let first = used(&life);
         assert!(!idle(10 * MINUTE).await);
-        let second = life.begin(Version::HTTP_2);
+        let second = used(&life);
         drop(first);
         assert!(!idle(10 * MINUTE).await);
         drop(second);
+        // One that nobody counts holds nothing up.
+        let _of_a_stranger = life.begin(Version::HTTP_2);
         assert!(!idle(MINUTE / 2).await);
         assert!(idle(MINUTE).await);
         // One that has come and gone unseen is one.
@@ -164,7 +197,7 @@ mod tests {
         tokio::select! {
             biased;
             () = &mut waiting => panic!("it is not idle yet"),
-            () = tokio::time::sleep(MINUTE / 2) => drop(life.begin(Version::HTTP_2)),
+            () = tokio::time::sleep(MINUTE / 2) => drop(used(&life)),
         }
         let begun = tokio::time::Instant::now();
         waiting.await;

@@ -105,7 +105,7 @@ impl ServerBuilder {
     }
 
     /// How long a connection is there that nothing is asked by; 5 minutes by default. Its client is told, and begins another one when
-    /// it needs it.
+    /// it needs it. With [`access`](ServerBuilder::access), what a stranger asks is as nothing, health too.
     #[must_use]
     pub fn max_connection_idle(mut self, idle: Duration) -> Self {
         self.limits.idle = idle;

@@ -195,6 +195,7 @@ fn service(
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
         request.extensions_mut().insert(life.drain());
+        request.extensions_mut().insert(answering.as_use());
         // Some kilobytes, which hyper would move several times before it lets them rest.
         let answered = (size(&request) <= headers).then(|| Box::pin(router.clone().answer(request)));
         async move {

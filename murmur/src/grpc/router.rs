@@ -18,6 +18,7 @@ use super::access::Caller;
 use super::access::standing::Standing;
 use super::cors::{Asked, Cors};
 use super::drain::Drain;
+use super::lifetime::Use;
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
 use super::protocol::rpc::{self, Reads, Served, split_path};
@@ -117,7 +118,10 @@ impl Services {
     /// Let in whoever is known, before anything shows what there is at a path: a stranger gets one answer everywhere, but for health.
     /// Whoever answers finds the [`Caller`] in the extensions, and the deadline that has begun.
     async fn admit(&self, path: &str, request: &mut Request<Body>) -> Result<(), Status> {
-        let Some(access) = &self.terms.access else { return Ok(()) };
+        let Some(access) = &self.terms.access else {
+            used(request);
+            return Ok(());
+        };
         let called = split_path(path).and_then(|(service, method)| Some((self.rpcs.get(service)?, method)));
         if Pages::OPEN.contains(&path) || called.is_some_and(|(rpc, _)| rpc.reads() == Reads::Health) {
             return Ok(());
@@ -134,6 +138,7 @@ impl Services {
             Ok((deadline, caller)) => {
                 request.extensions_mut().insert(deadline);
                 request.extensions_mut().insert(caller);
+                used(request);
                 Ok(())
             }
             Err(status) => {
@@ -188,6 +193,11 @@ impl Services {
         };
         connect::answer(rpc, method, request, &self.terms).await
     }
+}
+
+/// The connection of a request serves somebody.
+fn used(request: &Request<Body>) {
+    request.extensions().get().into_iter().for_each(Use::count);
 }
 
 /// What is asked for is not there.

@@ -20,7 +20,7 @@ use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::frame::frame;
 
 /// Knows each caller by a token that is its name: `all` reads everything, others the pipeline of their name.
-struct Named;
+pub(super) struct Named;
 
 impl Identify for Named {
     fn caller<'a>(&'a self, headers: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {

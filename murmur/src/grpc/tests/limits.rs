@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::net::TcpStream;
 use tonic::body::Body;
 
+use super::access::Named;
 use super::http::{answer, path, post_to, raw};
 use super::*;
+use crate::grpc::access::Access;
 use crate::grpc::limits::Limits;
 use crate::grpc::port::Port;
 
@@ -100,8 +102,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
 /// A connection in memory, which a port with these limits holds, and whether it still does.
 fn held(limits: Limits) -> (DuplexStream, JoinHandle<()>) {
+    held_by(World::new().builder(), limits)
+}
+
+fn held_by(builder: ServerBuilder, limits: Limits) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = tokio::io::duplex(64 << 10);
-    let router = World::new().router();
+    let router = builder.build(Drain::never()).unwrap().0;
     let (stopping, stops) = watch::channel(false);
     let holding = tokio::spawn(async move {
         let _stopping = stopping;
@@ -285,7 +291,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
     /// A stream that goes on.
     async fn watch(&mut self, stream: u8) {
-        self.ask(stream, &calling("/grpc.health.v1.Health/Watch", &[]), false).await;
+        self.watch_as(stream, &[]).await;
+    }
+
+    async fn watch_as(&mut self, stream: u8, more: &[(&str, &str)]) {
+        self.ask(stream, &calling("/grpc.health.v1.Health/Watch", more), false).await;
         self.message(stream).await;
         assert_eq!(self.next(stream).await.0, HEADERS);
     }
@@ -311,6 +321,31 @@ async fn a_connection_that_nothing_is_asked_by_any_more_is_ended_in_good_order()
     assert!(begun.elapsed() < Limits::default().idle);
     while frames.any().await.is_some() {}
     holding.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_ended_that_only_strangers_ask_by_whatever_they_ask() {
+    let (client, holding) = held_by(World::new().builder().access(Access::by(Named)), Limits::default());
+    let idle = Limits::default().idle;
+    let mut frames = Frames::over(client).await;
+    frames.watch(1).await;
+    frames.take(idle * 3 / 4).await;
+    frames.ask(3, &lives(&[]), true).await;
+    assert_eq!(frames.next(3).await.1[0], FINE);
+    assert_eq!(tokio::time::timeout(idle / 2, frames.goes_away()).await, Ok(true));
+    // The stream is told, so that it does not have to be cut off.
+    let begun = tokio::time::Instant::now();
+    while frames.any().await.is_some() {}
+    holding.await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_with_a_stream_of_one_who_is_known_is_not_idle() {
+    let (client, _holding) = held_by(World::new().builder().access(Access::by(Named)), Limits::default());
+    let mut frames = Frames::over(client).await;
+    frames.watch_as(1, &[("authorization", "Bearer all")]).await;
+    frames.take(2 * Limits::default().idle).await;
 }
 
 #[tokio::test(start_paused = true)]
