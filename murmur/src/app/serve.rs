@@ -127,7 +127,7 @@ pub(super) async fn spawn(
     Ok(start(server, listener, stop))
 }
 
-/// Start a server for metrics and health alone. It may be reached by other machines: it says nothing about keys.
+/// Start a server for metrics and health alone. It may be reached by other machines: it says nothing about keys and counts.
 pub(super) async fn spawn_observed(
     app: &App,
     entries: &[Entry],

@@ -36,9 +36,15 @@ pub(super) struct Readiness(Vec<Hindrance>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Hindrance {
-    /// A pipeline's, unless it is about all of them.
-    service: Option<String>,
+    /// Unless it is about all pipelines.
+    of: Option<Of>,
     reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Of {
+    pipeline: String,
+    service: String,
 }
 
 impl Readiness {
@@ -48,17 +54,18 @@ impl Readiness {
     }
 
     fn of_all(reason: &str) -> Self {
-        Self(vec![Hindrance { service: None, reason: reason.to_owned() }])
+        Self(vec![Hindrance { of: None, reason: reason.to_owned() }])
     }
 
     pub(super) fn is_ready(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// As JSON, with all reasons.
-    pub(super) fn json(&self) -> String {
-        let reasons = self.0.iter().map(|Hindrance { service, reason }| match service {
-            Some(service) => json!({ "service": service, "reason": reason }),
+    /// As JSON, with the reasons that are about all pipelines or about one that `may` be known of.
+    pub(super) fn json(&self, may: impl Fn(Option<&str>) -> bool) -> String {
+        let told = self.0.iter().filter(|hindrance| may(hindrance.of.as_ref().map(|of| &*of.pipeline)));
+        let reasons = told.map(|Hindrance { of, reason }| match of {
+            Some(Of { service, .. }) => json!({ "service": service, "reason": reason }),
             None => json!({ "reason": reason }),
         });
         json!({ "ready": self.is_ready(), "reasons": reasons.collect::<Vec<_>>() }).to_string()
@@ -79,8 +86,9 @@ impl Health {
     /// Look once.
     pub(super) async fn look(&self) {
         let hindrances = join_all(self.pipelines.iter().map(|pipeline| async move {
+            let name = pipeline.info().name;
             let reason = match tokio::time::timeout(PATIENCE, pipeline.check()).await {
-                Ok(Ok(())) => (self.gate)(&pipeline.info().name),
+                Ok(Ok(())) => (self.gate)(&name),
                 Ok(Err(error)) => {
                     tracing::warn!(service = pipeline.name(), %error, "the store cannot be reached");
                     Some(format!("{}; the log says more", in_words(&error)))
@@ -90,7 +98,8 @@ impl Health {
                     Some(format!("the store does not answer within {} s", PATIENCE.as_secs()))
                 }
             };
-            reason.map(|reason| Hindrance { service: Some(pipeline.name().to_owned()), reason })
+            let of = Of { pipeline: name, service: pipeline.name().to_owned() };
+            reason.map(|reason| Hindrance { of: Some(of), reason })
         }));
         let hindrances = hindrances.await;
         for (pipeline, hindrance) in self.pipelines.iter().zip(&hindrances) {

@@ -18,7 +18,7 @@
 //! | gRPC-Web, HTTP/1.1 or 2 | the same | the same, or base64 of it, with trailers in the body |
 //! | Connect, HTTP/1.1 or 2 | the same; `GET ...?connect=v1&encoding=..&message=..` for reads | protobuf or JSON |
 //! | plain HTTP | `POST` as Connect; `GET /` lists what there is | JSON |
-//! | health | `grpc.health.v1` per service; `GET /healthz`: it lives; `GET /readyz`: it serves, or 503 with the reasons | JSON |
+//! | health | `grpc.health.v1` per service; `GET /healthz`: it lives; `GET /readyz`: it serves, or 503 with the reasons, to strangers without | JSON |
 
 mod access;
 pub(crate) mod channel;
@@ -38,6 +38,7 @@ pub mod messages;
 mod opening;
 mod pages;
 mod port;
+mod probe;
 mod protocol;
 mod query_service;
 mod refusal;

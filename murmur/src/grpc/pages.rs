@@ -22,6 +22,8 @@ pub(super) struct Pages {
     /// At `/readyz`.
     pub(super) readiness: watch::Receiver<Readiness>,
     pub(super) others: Vec<Page>,
+    /// Whether a caller that nobody names is a stranger.
+    pub(super) knows_callers: bool,
 }
 
 /// The pipelines of a server, with what can be asked about them.
@@ -68,7 +70,7 @@ pub(super) struct Page {
 }
 
 impl Pages {
-    /// Those that everybody may see: an orchestrator has no token.
+    /// Those that everybody may see: an orchestrator has no token. Reasons are for callers.
     pub(super) const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
     /// Whether there is a page at a path.
@@ -85,7 +87,11 @@ impl Pages {
             "/readyz" => {
                 let readiness = self.readiness.borrow();
                 let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                (status, JSON, readiness.json())
+                let may = |pipeline: Option<&str>| match caller {
+                    Some(caller) => pipeline.is_none_or(|pipeline| caller.pipelines.contains(pipeline)),
+                    None => !self.knows_callers,
+                };
+                (status, JSON, readiness.json(may))
             }
             _ => {
                 let page = self.others.iter().find(|page| page.path == path)?;

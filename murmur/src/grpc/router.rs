@@ -14,8 +14,8 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
-use super::access::Caller;
 use super::access::standing::Standing;
+use super::access::{Access, Caller};
 use super::cors::{Asked, Cors};
 use super::drain::Drain;
 use super::lifetime::Use;
@@ -124,6 +124,7 @@ impl Services {
         };
         let called = split_path(path).and_then(|(service, method)| Some((self.rpcs.get(service)?, method)));
         if Pages::OPEN.contains(&path) || called.is_some_and(|(rpc, _)| rpc.reads() == Reads::Health) {
+            self.recognise(access, request).await;
             return Ok(());
         }
         let began = Instant::now();
@@ -149,6 +150,19 @@ impl Services {
                 }
                 Err(refusal::explained(status))
             }
+        }
+    }
+
+    /// Who asks for health, where it is one who is known: more is told to these.
+    async fn recognise(&self, access: &Access, request: &mut Request<Body>) {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let known = async {
+            let deadline = Deadline::of(headers)?;
+            deadline::within(deadline.unary(), access.caller(headers, extensions)).await
+        };
+        if let Ok(caller) = known.await {
+            request.extensions_mut().insert(caller);
+            used(request);
         }
     }
 

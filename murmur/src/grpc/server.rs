@@ -31,6 +31,7 @@ use super::limits::{Limits, places};
 use super::made::Contracts;
 use super::pages::{Listing, Page, Pages};
 use super::port::Port;
+use super::probe::Probe;
 use super::protocol::Terms;
 use super::protocol::codec::Transcoder;
 use super::protocol::compression::Compress;
@@ -229,8 +230,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Who may ask what; without it, everybody may ask everything. Health (`/healthz`, `/readyz`, `grpc.health.v1`) is for everybody
-    /// all the same.
+    /// Who may ask what; without it, everybody may ask everything. The health of the server as a whole (`/healthz`, `/readyz` without
+    /// reasons, `grpc.health.v1` without a service) is for everybody all the same.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Some(access);
@@ -392,14 +393,21 @@ impl ServerBuilder {
         let described = if self.without_queries { &[][..] } else { &self.descriptors };
         let routes = reflection(self.routes.add_service(health), described, names)?;
         let (readiness, looked) = watch::channel(Readiness::unknown());
-        let pages = Pages { listing: Listing::of(&served, &rpcs), readiness: looked, others: self.pages };
+        let (listing, knows_callers) = (Listing::of(&served, &rpcs), self.access.is_some());
+        let pages = Pages { listing, readiness: looked, others: self.pages, knows_callers };
         for name in self.hosted.into_iter().chain([HEALTH]) {
             let Some(methods) = transcoder.methods(name) else {
                 let what = format!("no descriptor set describes the service `{name}`; give the server one that does");
                 return Err(Error::new(ErrorKind::Configuration, what));
             };
             let hosted = Hosted { name: name.to_owned(), methods, routes: routes.clone() };
-            let other = rpcs.insert(name.to_owned(), Served::new(Arc::new(hosted)));
+            let hosted: Arc<dyn Rpc> = if name == HEALTH && knows_callers {
+                let names = pipelines.iter().map(|pipeline| (pipeline.name().to_owned(), pipeline.info().name));
+                Arc::new(Probe { health: hosted, pipelines: names.collect() })
+            } else {
+                Arc::new(hosted)
+            };
+            let other = rpcs.insert(name.to_owned(), Served::new(hosted));
             if other.is_some() || (name != HEALTH && OURS.contains(&name)) {
                 let what = format!("there are two services `{name}`; leave one of them out");
                 return Err(Error::new(ErrorKind::Configuration, what));

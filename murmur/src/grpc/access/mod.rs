@@ -171,8 +171,8 @@ impl Access {
         Ok(caller)
     }
 
-    /// Who has sent this.
-    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Status> {
+    /// Who has sent this; it does not count as a call.
+    pub(super) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Status> {
         let mut refused: Option<Error> = None;
         for way in &self.ways {
             match way.caller(headers, extensions).await {

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use ::http::{Extensions, HeaderMap};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::json;
+use tonic_health::pb::HealthCheckRequest;
 use tonic_types::StatusExt;
 
 use super::http::{Reply, path};
@@ -18,6 +21,7 @@ use crate::grpc::Watching;
 use crate::grpc::access::{Access, Caller, Identify, Pipelines, Rate, bearer};
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::frame::frame;
+use crate::grpc::server::HEALTH;
 
 /// Knows each caller by a token that is its name: `all` reads everything, others the pipeline of their name.
 pub(super) struct Named;
@@ -62,6 +66,23 @@ impl Guarded {
         let request = GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec();
         let reply = self.send("POST", &path("Get"), kind, token, frame(0, &request).to_vec()).await;
         tonic::Status::from_header_map(&reply.headers).unwrap_or_else(|| tonic::Status::ok(""))
+    }
+
+    /// A stranger gets one answer to all these requests, and one whose token is wrong another one.
+    async fn is_refused_alike(&self, verb: &str, kind: &str, requests: impl Iterator<Item = (String, Vec<u8>)>) {
+        let mut answers = Vec::new();
+        for (path, body) in requests {
+            for token in [None, Some("nobody")] {
+                let Reply { status, headers, body } = self.send(verb, &path, kind, token, body.clone()).await;
+                let unauthenticated = status == 401 || format!("{headers:?}").contains("\"grpc-status\": \"16\"");
+                let in_stream = kind.contains("connect+") && String::from_utf8_lossy(&body).contains("unauthenticated");
+                assert!(unauthenticated || in_stream, "{verb} {path} {kind}: {status} {headers:?}");
+                answers.push((token, status, format!("{headers:?}"), body));
+            }
+        }
+        answers.sort();
+        answers.dedup();
+        assert_eq!(answers.len(), 2, "{verb} {kind}: {answers:#?}");
     }
 
     async fn json(&self, path: &str, token: Option<&str>) -> Reply {
@@ -111,14 +132,52 @@ async fn health_is_for_everybody_and_nothing_else_is() {
         assert_eq!(server.send("GET", path, "", None, vec![]).await.status, stranger, "{path}");
         assert_eq!(server.send("GET", path, "", Some("notes"), vec![]).await.status, known, "{path}");
     }
-    let health = server.send("POST", "/grpc.health.v1.Health/Check", "application/json", None, b"{}".to_vec()).await;
-    assert_eq!(health.status, 200);
+    let check = format!("/{HEALTH}/Check");
+    for token in [None, Some("nobody"), Some("later"), Some("notes")] {
+        assert_eq!(
+            server.send("POST", &check, "application/json", token, b"{}".to_vec()).await.status,
+            200,
+            "{token:?}"
+        );
+    }
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let asked = frame(0, b"\x3a\x00").to_vec();
     let refused = server.send("POST", path, "application/grpc", None, asked.clone()).await;
     assert_eq!(tonic::Status::from_header_map(&refused.headers).unwrap().code(), tonic::Code::Unauthenticated);
     let answered = server.send("POST", path, "application/grpc", Some("notes"), asked).await;
     assert!(tonic::Status::from_header_map(&answered.headers).is_none_or(|status| status.code() == tonic::Code::Ok));
+}
+
+#[tokio::test]
+async fn a_caller_gets_to_know_of_the_health_of_what_it_may_read() {
+    let world = World::new();
+    let (router, health) = world.builder().access(Access::by(Named)).build(Drain::never()).unwrap();
+    let server = Guarded { router };
+    health.look().await;
+    let check = format!("/{HEALTH}/Check");
+    for (service, token, status) in [
+        ("", None, 200),
+        (STOCK, None, 401),
+        (STOCK, Some("nobody"), 401),
+        (STOCK, Some("notes"), 403),
+        (STOCK, Some(STOCK_NAME), 200),
+        (STOCK, Some("all"), 200),
+        ("none", Some("all"), 404),
+    ] {
+        let reply = server.send("POST", &check, "application/json", token, asked("application/json", service)).await;
+        assert_eq!(reply.status, status, "{service} {token:?}");
+    }
+    world.moody.mood.send_replace(Mood::Down);
+    health.look().await;
+    for (token, told) in
+        [(None, &[][..]), (Some("nobody"), &[]), (Some("notes"), &[NOTES]), (Some("all"), &[STOCK, NOTES])]
+    {
+        let reply = server.send("GET", "/readyz", "", token, vec![]).await;
+        assert_eq!((reply.status, &reply.json()["ready"]), (503, &json!(false)));
+        let reasons = reply.json()["reasons"].as_array().unwrap().clone();
+        let services: Vec<_> = reasons.iter().map(|reason| reason["service"].as_str().unwrap()).collect();
+        assert_eq!(services, told, "{token:?}");
+    }
 }
 
 #[tokio::test]
@@ -172,10 +231,25 @@ async fn where_a_way_knows_nobody_the_next_one_is_asked() {
     assert_eq!(server.json(&path("Get"), Some("all")).await.status, 200);
 }
 
+/// A request for the health of a service.
+fn asked(kind: &str, service: &str) -> Vec<u8> {
+    let message = match kind.ends_with("json") {
+        true => json!({"service": service}).to_string().into_bytes(),
+        false => HealthCheckRequest { service: service.into() }.encode_to_vec(),
+    };
+    match kind {
+        "application/json" | "application/proto" => message,
+        "application/grpc-web-text" => BASE64_STANDARD.encode(frame(0, &message)).into_bytes(),
+        _ => frame(0, &message).to_vec(),
+    }
+}
+
 /// Whatever a stranger asks for, the answer does not show whether it is there.
 #[tokio::test]
 async fn a_stranger_cannot_tell_what_there_is_from_what_there_is_not() {
-    let server = Guarded::new(Access::by(Named));
+    let (router, health) = World::new().builder().access(Access::by(Named)).build(Drain::never()).unwrap();
+    let server = Guarded { router };
+    health.look().await;
     let reflection = "grpc.reflection.v1.ServerReflection";
     let services = [STOCK, "murmur.v1.QueryService", reflection, "none.v1.Service"];
     let methods = ["Get", "Watch", "Query", "ServerReflectionInfo", "None"];
@@ -185,20 +259,15 @@ async fn a_stranger_cannot_tell_what_there_is_from_what_there_is_not() {
     let connect = ["application/json", "application/proto", "application/connect+json", "application/connect+proto"];
     for kind in grpc.into_iter().chain(connect).chain(["text/xml", ""]) {
         for verb in ["POST", "GET", "PUT"] {
-            let mut answers = Vec::new();
-            for path in &paths {
-                for token in [None, Some("nobody")] {
-                    let Reply { status, headers, body } = server.send(verb, path, kind, token, b"{}".to_vec()).await;
-                    let unauthenticated = status == 401 || format!("{headers:?}").contains("\"grpc-status\": \"16\"");
-                    let in_stream =
-                        kind.contains("connect+") && String::from_utf8_lossy(&body).contains("unauthenticated");
-                    assert!(unauthenticated || in_stream, "{verb} {path} {kind}: {status} {headers:?}");
-                    answers.push((token, status, format!("{headers:?}"), body));
-                }
+            server.is_refused_alike(verb, kind, paths.iter().map(|path| (path.clone(), b"{}".to_vec()))).await;
+        }
+        for method in ["Check", "Watch"] {
+            let streams = kind.contains("connect+");
+            // The other way a method is not called, whoever asks.
+            if kind.contains("application/grpc") || (connect.contains(&kind) && streams == (method == "Watch")) {
+                let of = |service| (format!("/{HEALTH}/{method}"), asked(kind, service));
+                server.is_refused_alike("POST", kind, services.into_iter().chain([NOTES, HEALTH]).map(of)).await;
             }
-            answers.sort();
-            answers.dedup();
-            assert_eq!(answers.len(), 2, "{verb} {kind}: {answers:#?}");
         }
     }
     // Whoever is known is told.
