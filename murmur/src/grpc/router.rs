@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use http::{Method as Verb, Request, Response, Version};
 use http_body::Frame;
-use http_body_util::{BodyStream, Full, StreamBody};
+use http_body_util::{BodyStream, StreamBody};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
@@ -22,7 +21,7 @@ use super::lifetime::Use;
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
 use super::protocol::rpc::{self, Reads, Served, split_path};
-use super::protocol::{Terms, connect, deadline, frame, native};
+use super::protocol::{Terms, connect, deadline, frame, native, written};
 use super::refusal;
 
 /// All services of a server.
@@ -178,7 +177,7 @@ impl Services {
         match head.method {
             Verb::GET | Verb::HEAD => match self.pages.find(path, head.extensions.get()) {
                 Some((status, kind, content)) => {
-                    connect::respond(status, kind, Body::new(Full::new(Bytes::from(content))))
+                    connect::respond(status, kind, written::body(content.into(), None, ()))
                 }
                 None => connect::no_such(&absent(format!("there is nothing at `{path}`"))),
             },

@@ -9,6 +9,7 @@
 //! | [`compression`] | gzip and zstd, of messages and of bodies |
 //! | [`codec`] | JSON in place of protobuf, replies through [`json`] |
 //! | [`deadline`] | how long a call may take |
+//! | [`written`] | an answer until its caller has taken it |
 //! | [`metadata`] | which headers are the caller's, and which the protocol's |
 
 pub(super) mod codec;
@@ -21,6 +22,7 @@ pub(super) mod metadata;
 pub(super) mod native;
 pub(super) mod rpc;
 mod web;
+pub(super) mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,8 +68,8 @@ pub(super) struct Begun {
     pub(super) deadline: Deadline,
     /// Of the caller of a stream, where one has to be known.
     pub(super) standing: Option<Standing>,
-    #[expect(dead_code, reason = "it is held")]
-    place: Option<OwnedSemaphorePermit>,
+    /// Until the reply is [written](written::body), or the stream has begun.
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// A call with the whole body of its request.

@@ -1,8 +1,5 @@
 //! gRPC: one framed message in, framed messages and a status out, in the trailers; by gRPC-Web in the body.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName};
@@ -16,7 +13,7 @@ use super::codec::{Codec, Encoding};
 use super::compression::{ACCEPTED, Compression, Wanted};
 use super::frame::Framed;
 use super::rpc::{Call, Part, Replies, Reply, Served};
-use super::{Read, Terms, frame, metadata, web};
+use super::{Read, Terms, frame, metadata, web, written};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -98,11 +95,16 @@ impl Kind {
         }
     }
 
-    fn data(self, bytes: Bytes) -> Frame<Bytes> {
-        Frame::data(match self.carrier {
+    /// As a caller wants to read them.
+    fn bytes(self, bytes: Bytes) -> Bytes {
+        match self.carrier {
             Carrier::Grpc | Carrier::Web => bytes,
             Carrier::WebText => web::text(&bytes),
-        })
+        }
+    }
+
+    fn data(self, bytes: Bytes) -> Frame<Bytes> {
+        Frame::data(self.bytes(bytes))
     }
 
     fn trailers(self, trailers: HeaderMap) -> Frame<Bytes> {
@@ -162,30 +164,12 @@ pub(in crate::grpc) async fn answer(
             return Ok(respond(answered, &headers, wanted.by, body));
         }
         let Reply { message, headers, trailers } = rpc.unary(at, call).await?;
-        let last = match codec.reply(message) {
-            Ok(message) => [Some(answered.data(message.reply(wanted))), Some(answered.trailers(ok(&trailers)))],
-            Err(status) => [None, Some(answered.trailers(self::trailers(&rpc.explain(status))))],
-        };
-        Ok(respond(answered, &headers, wanted.by, Body::new(Frames(last))))
+        let message = answered.bytes(codec.reply(message)?.reply(wanted));
+        let body = written::body(message, Some(answered.trailers(ok(&trailers))), begun.place);
+        Ok(respond(answered, &headers, wanted.by, body))
     };
     // Nothing was sent yet: the status goes into the headers, which is the shortest of all answers.
     called.await.unwrap_or_else(|status| refuse(answered, &rpc.explain(status)))
-}
-
-/// A body that is all there: a message, and what comes behind it.
-struct Frames([Option<Frame<Bytes>>; 2]);
-
-impl http_body::Body for Frames {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Poll::Ready(self.0.iter_mut().find_map(Option::take).map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.iter().all(Option::is_none)
-    }
 }
 
 fn codec(terms: &Terms, encoding: Encoding, service: &str, method: &str) -> Result<Codec, Status> {

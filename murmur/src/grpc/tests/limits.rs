@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use prost::Message;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
@@ -13,7 +14,9 @@ use super::http::{answer, path, post_to, raw};
 use super::*;
 use crate::grpc::access::Access;
 use crate::grpc::limits::Limits;
+use crate::grpc::messages::GetRequest;
 use crate::grpc::port::Port;
+use crate::grpc::protocol::frame::frame;
 
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
@@ -286,7 +289,19 @@ fn calling<'a>(path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a 
 impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// The only message of a call, which is empty.
     async fn message(&mut self, stream: u8) {
-        self.0.write_all(&[0, 0, 5, 0, 1, 0, 0, 0, stream, 0, 0, 0, 0, 0]).await.unwrap();
+        self.message_of(stream, &[]).await;
+    }
+
+    async fn message_of(&mut self, stream: u8, message: &[u8]) {
+        let framed = frame(0, message);
+        let head = [0, 0, framed.len() as u8, 0, 1, 0, 0, 0, stream];
+        self.0.write_all(&[&head, &framed[..]].concat()).await.unwrap();
+    }
+
+    /// From now on there is no room for what streams send.
+    async fn has_no_room(&mut self) {
+        let initial_window = 4;
+        self.0.write_all(&[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, initial_window, 0, 0, 0, 0]).await.unwrap();
     }
 
     /// A stream that goes on.
@@ -371,6 +386,26 @@ async fn a_call_that_has_begun_is_answered_though_its_connection_is_too_old() {
     assert_eq!(frames.next(1).await.0, HEADERS);
     while frames.any().await.is_some() {}
     holding.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_its_caller_does_not_take_keeps_its_place_for_half_a_minute() {
+    let world = World::new();
+    world.note(&note("a"), 1, &"x".repeat(1 << 20)).await;
+    let (client, _holding) = held_by(world.builder().max_calls(1), Limits::default());
+    let mut frames = Frames::over(client).await;
+    frames.has_no_room().await;
+    let request = GetRequest { key: Some(note("a")), options: None }.encode_to_vec();
+    let path = format!("/{NOTES}/Get");
+    frames.ask(1, &calling(&path, &[]), false).await;
+    frames.message_of(1, &request).await;
+    assert_eq!(frames.next(1).await.0, HEADERS);
+    let begun = tokio::time::Instant::now();
+    frames.take(Duration::from_secs(10)).await;
+    frames.ask(3, &calling(&path, &[("grpc-timeout", "30S")]), false).await;
+    frames.message_of(3, &request).await;
+    assert_eq!(frames.next(3).await.0, HEADERS);
+    assert_eq!(begun.elapsed().as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]

@@ -171,7 +171,8 @@ async fn a_reply_that_cannot_be_written_in_json_is_an_error_with_its_reason_in_e
             Some(kind) => native::answer(&rpc, method, kind.unwrap(), request, &terms).await,
             None => connect::answer(&rpc, method, request, &terms).await,
         };
-        let body = response.into_body().collect().await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap();
         let trailers = body.trailers().cloned().unwrap_or_default();
         let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         let status = match text.split_once("grpc-status-details-bin: ") {
@@ -180,6 +181,8 @@ async fn a_reply_that_cannot_be_written_in_json_is_an_error_with_its_reason_in_e
                 let named = [("grpc-status", "13".parse().unwrap()), ("grpc-status-details-bin", details)];
                 named.map(|(name, value)| (name.parse().unwrap(), value)).into_iter().collect()
             }
+            // Nothing was sent before it.
+            None if head.headers.contains_key("grpc-status") => head.headers,
             None => trailers,
         };
         let by_grpc = tonic::Status::from_header_map(&status).and_then(|status| status.get_details_error_info());

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -28,7 +29,7 @@ use super::compression::{ACCEPTED, Compression, Wanted};
 use super::deadline::Deadline;
 use super::frame::Framed;
 use super::rpc::{Call, Method, Part, Replies, Reply, Served};
-use super::{Read, Terms, frame, metadata};
+use super::{Read, Terms, frame, metadata, written};
 
 const STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
 const STREAM_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
@@ -122,7 +123,7 @@ impl Called<'_> {
             let Read { begun, body } = read?;
             let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
             let message = compression.decompress(body, most)?;
-            self.unary(kind.encoding, message, begun.deadline, head).await
+            Ok((self.unary(kind.encoding, message, begun.deadline, head).await?, begun.place))
         };
         reply(kind, wanted, called.await.map_err(|status| self.rpc.explain(status)))
     }
@@ -133,10 +134,10 @@ impl Called<'_> {
             let begun = self.terms.begin(&**self.rpc, self.method, &mut head).await?;
             let (encoding, message) = get::read(&head.uri, self.terms.most(&**self.rpc))?;
             head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
-            Ok((encoding, self.unary(encoding, message, begun.deadline, head).await?))
+            Ok((encoding, self.unary(encoding, message, begun.deadline, head).await?, begun.place))
         };
         match called.await {
-            Ok((encoding, answer)) => reply(Kind { streams: false, encoding }, wanted, Ok(answer)),
+            Ok((encoding, answer, place)) => reply(Kind { streams: false, encoding }, wanted, Ok((answer, place))),
             Err(status) => failed(&self.rpc.explain(status)),
         }
     }
@@ -243,13 +244,18 @@ fn check_version(headers: &HeaderMap) -> Result<(), Status> {
     Ok(())
 }
 
-fn reply(kind: Kind, wanted: Wanted, reply: Result<Reply, Status>) -> Response<Body> {
-    let Reply { message, headers, trailers } = match reply {
+/// A reply, with the place of its call.
+fn reply(
+    kind: Kind,
+    wanted: Wanted,
+    reply: Result<(Reply, Option<OwnedSemaphorePermit>), Status>,
+) -> Response<Body> {
+    let (Reply { message, headers, trailers }, place) = match reply {
         Ok(reply) => reply,
         Err(status) => return failed(&status),
     };
     let (by, bytes) = wanted.compress(message.into_message());
-    let mut response = respond(StatusCode::OK, kind.name(), Body::new(Full::new(bytes)));
+    let mut response = respond(StatusCode::OK, kind.name(), written::body(bytes, None, place));
     let to = response.headers_mut();
     metadata::add(to, &headers);
     let mut of_service = HeaderMap::new();
