@@ -1,6 +1,8 @@
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
-use std::{panic, thread};
+use std::thread;
 
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt;
@@ -8,7 +10,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use super::cli::LogArgs;
-use super::team;
 use crate::{Error, ErrorKind, Result};
 
 /// The form of the log.
@@ -39,27 +40,31 @@ pub(super) fn start(args: &LogArgs, program: &'static str) -> Result<()> {
     let _ = program;
     // An error says that there is a subscriber already.
     let _ = subscriber.try_init();
-    keep_panics_of_workers_silent();
+    // A test says by its panic what is wrong.
+    if !cfg!(test) {
+        keep_panics_silent();
+    }
     Ok(())
 }
 
-/// A panic on the thread of a worker is nearly always one of the user's function, and its message may quote the event. It is
-/// in the dead letter; the log says where it was.
-fn keep_panics_of_workers_silent() {
+/// The message of a panic may quote an event or a key: one of the user's own code nearly always does. The log says where it was, and how it
+/// came to be there where `RUST_BACKTRACE` asks for that.
+fn keep_panics_silent() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let other = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            let thread = thread::current();
-            match thread.name().filter(|name| name.starts_with(team::NAME)) {
-                Some(thread) => {
-                    let at = panic.location().map(ToString::to_string);
-                    tracing::error!(thread, at, "a panic; its message may quote an event, and is in the dead letters");
-                }
-                None => other(panic),
-            }
-        }));
-    });
+    ONCE.call_once(|| panic::set_hook(Box::new(report)));
+}
+
+fn report(panic: &PanicHookInfo<'_>) {
+    let thread = thread::current();
+    let at = panic.location().map(ToString::to_string);
+    let trace = Backtrace::capture();
+    let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+    tracing::error!(
+        thread = thread.name(),
+        at,
+        trace,
+        "a panic; its message may quote an event or a key, and is not logged: that of a worker is in the dead letters"
+    );
 }
 
 /// Send what is left.
@@ -74,15 +79,20 @@ mod tests {
     use crate::metrics::tests::lines::Lines;
 
     #[test]
-    fn a_panic_on_the_thread_of_a_worker_is_logged_with_its_place_and_without_its_words() {
-        keep_panics_of_workers_silent();
+    fn a_panic_is_logged_with_its_place_and_without_its_words_whatever_thread_it_is_on() {
+        const HERE: &str = "a thread of this test";
+        let other = panic::take_hook();
+        // Other tests of this process have something to say.
+        panic::set_hook(Box::new(move |panic| match thread::current().name() {
+            Some(HERE) => report(panic),
+            _ => other(panic),
+        }));
         let work = || {
             let lines = Lines::keep();
             let panicked = panic::catch_unwind(|| panic!("at hunter2"));
             (lines.text(), panicked.is_err())
         };
-        let worker = thread::Builder::new().name(format!("{}7", team::NAME)).spawn(work).unwrap();
-        let (log, panicked) = worker.join().unwrap();
-        assert!(panicked && log.contains("logs.rs:") && !log.contains("hunter2"), "{log}");
+        let (log, panicked) = thread::Builder::new().name(HERE.to_owned()).spawn(work).unwrap().join().unwrap();
+        assert!(panicked && log.contains("logs.rs:") && log.contains(HERE) && !log.contains("hunter2"), "{log}");
     }
 }

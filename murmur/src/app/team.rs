@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
 /// How the threads of workers are called, with their number behind it.
-pub(super) const NAME: &str = "worker-";
+const NAME: &str = "worker-";
 
 /// Makes what one worker has to itself, on its own thread; the number is the worker's.
 pub(super) type Equip<T> = Arc<dyn Fn(u32) -> BoxFuture<'static, Result<T>> + Send + Sync>;

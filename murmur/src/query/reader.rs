@@ -18,7 +18,7 @@ use super::tally::Tally;
 use super::{Answer, Ask, Edges, Every, Limits, Plan, Point, Presence, Series};
 use crate::aggregate::{Monoid, Question};
 use crate::engine::{Clock, SystemClock};
-use crate::key::{Key, KeyBuf};
+use crate::key::{Key, KeyBuf, Mark};
 use crate::metrics::catalogue::QUERY_ITEMS;
 use crate::metrics::measured;
 use crate::pipeline::Pipeline;
@@ -228,8 +228,8 @@ impl<P: Pipeline> Reader<P> {
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
         let budget = self.budget(1);
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
-        let (asked, key) = (shown(key), encode(key)?);
-        let keys = std::slice::from_ref(&key);
+        let text = encode(key)?;
+        let keys = std::slice::from_ref(&text);
         let folded = self.folds(keys, &plan, &seen, Some(&points), consistency, &budget).await?.pop();
         let folded = folded.ok_or_else(|| Error::new(ErrorKind::Internal, "a key without a fold"))?;
         let presence =
@@ -240,8 +240,10 @@ impl<P: Pipeline> Reader<P> {
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
             let present = value.is_some();
             question.as_of = range.end.min(now);
-            let value = reply::<P>(value, &question)
-                .map_err(|error| error.while_doing(format_args!("{asked}, {}", range.start)))?;
+            let value = reply::<P>(value, &question).map_err(|error| {
+                let named = named(key, &text, &error);
+                error.while_doing(format_args!("{named}, {}", range.start))
+            })?;
             room.take(&value, 1)?;
             Ok(Point { range, value, present })
         });
@@ -402,7 +404,15 @@ pub(crate) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
     }
 }
 
-/// A key as an error names it.
+/// A key as an error about its value names it: by its mark, where the error is for the log and not for who asked.
+fn named<K: Key>(key: &K, text: &Arc<str>, error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Overflow => shown(key),
+        _ => Mark::of(&**text).to_string(),
+    }
+}
+
+/// A key as whoever asked about it is told.
 fn shown<K: Key>(key: &K) -> String {
     let fields = key.show().into_iter().map(|(name, value)| format!("{name} {value:?}"));
     match fields.collect::<Vec<_>>() {

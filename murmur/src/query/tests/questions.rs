@@ -35,6 +35,9 @@ impl Monoid for Echo {
 
     fn reply(&self, question: &Question) -> crate::Result<String> {
         MADE.set(MADE.get() + 1);
+        if question.ranks == [13.0] {
+            return Err(crate::Error::new(ErrorKind::Internal, "it is broken"));
+        }
         Ok(format!("{:?} at {}", question.quantiles, question.as_of))
     }
 }
@@ -116,4 +119,14 @@ async fn values_that_one_message_has_no_room_for_are_not_made() {
     assert_eq!(points(&fits, "2026-03-01T10:00:00Z").await, (Ok(3), 3));
     assert_eq!(points(&lacks, "2026-03-01T10:00:00Z").await, (refused, 3));
     assert_eq!(points(&fits, "2026-03-01T00:00:00Z").await, (refused, 4));
+}
+
+#[tokio::test]
+async fn an_error_that_is_for_the_log_names_a_key_by_its_mark() {
+    let broken = reader().await.asking(Question { ranks: vec![13.0], ..Question::default() }).unwrap();
+    let error =
+        broken.series(&Id::new("hunter2"), time("2026-03-01T11:00:00Z"), None, None, Eventual).await.unwrap_err();
+    let said = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(said.starts_with("key~") && said.ends_with("it is broken") && !said.contains("hunter2"), "{said}");
 }
