@@ -79,7 +79,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Most calls that are answered at the same time; 1,024 by default. More wait, with the body of their request, and get `UNAVAILABLE`
+    /// Most calls that are answered at the same time, and half as many of one caller who is [known](ServerBuilder::access); 1,024 by
+    /// default. More wait, with the body of their request, and get `UNAVAILABLE`
     /// when there was no place within their deadline. A stream of replies is one until it has begun.
     #[must_use]
     pub fn max_calls(mut self, calls: usize) -> Self {

@@ -27,7 +27,7 @@ use super::drain::Drain;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
 use super::hosted::Hosted;
-use super::limits::{Limits, places};
+use super::limits::Limits;
 use super::made::Contracts;
 use super::pages::{Listing, Page, Pages};
 use super::port::Port;
@@ -35,6 +35,7 @@ use super::probe::Probe;
 use super::protocol::Terms;
 use super::protocol::codec::Transcoder;
 use super::protocol::compression::Compress;
+use super::protocol::place::Places;
 use super::protocol::rpc::{Rpc, Served};
 use super::query_service::QueryService;
 use super::router::{Router, Services};
@@ -414,7 +415,7 @@ impl ServerBuilder {
             }
         }
         let (limits, compress) = (self.limits, self.compress);
-        let places = Some(places(limits.calls));
+        let places = Some(Places::new(limits.calls));
         let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, limits, compress, places };
         let router = Router::new(Services { rpcs, routes, terms, pages, cors: self.cors });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))

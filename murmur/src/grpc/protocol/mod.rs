@@ -9,6 +9,7 @@
 //! | [`compression`] | gzip and zstd, of messages and of bodies |
 //! | [`codec`] | JSON in place of protobuf, replies through [`json`] |
 //! | [`deadline`] | how long a call may take |
+//! | [`place`] | how many calls are answered at a time |
 //! | [`written`] | an answer until its caller has taken it |
 //! | [`metadata`] | which headers are the caller's, and which the protocol's |
 
@@ -20,6 +21,7 @@ pub(super) mod frame;
 mod json;
 pub(super) mod metadata;
 pub(super) mod native;
+pub(super) mod place;
 pub(super) mod rpc;
 mod web;
 pub(super) mod written;
@@ -33,21 +35,23 @@ use compression::{Compress, Compression, Wanted};
 use deadline::{Deadline, within};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
+use place::{Place, Places};
 use rpc::{Method, Reads, Rpc};
 
-use super::access::Access;
 use super::access::standing::Standing;
+use super::access::{Access, Caller};
 use super::drain::Drain;
 use super::limits::Limits;
 use super::refusal::Reason;
 
 /// Most bytes of the message of a call that anybody may make, and how long its body may take.
 const OF_A_STRANGER: (usize, Duration) = (1 << 10, Duration::from_secs(1));
+
+/// How long the body of any other call may take: it has its place by then.
+const BODY: Duration = Duration::from_secs(10);
 
 /// What every call of a server goes through.
 #[derive(Clone)]
@@ -60,7 +64,7 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
     pub(super) compress: Compress,
     /// For calls that are answered; `None` where somebody else counts them.
-    pub(super) places: Option<Arc<Semaphore>>,
+    pub(super) places: Option<Arc<Places>>,
 }
 
 /// A call that has begun: when it has to end, and its place among those that are answered.
@@ -69,7 +73,7 @@ pub(super) struct Begun {
     /// Of the caller of a stream, where one has to be known.
     pub(super) standing: Option<Standing>,
     /// Until the reply is [written](written::body), or the stream has begun.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) place: Option<Place>,
 }
 
 /// A call with the whole body of its request.
@@ -107,14 +111,16 @@ impl Terms {
         let standing = rpc::permit(rpc, method, head, self.access.as_ref())?;
         let places = self.places.as_ref().filter(|_| rpc.reads() != Reads::Health);
         let Some(places) = places else { return Ok(Begun { deadline, standing, place: None }) };
-        let place = tokio::time::timeout_at(deadline.unary(), places.clone().acquire_owned()).await;
-        // Only a closed semaphore fails otherwise, and this one is never closed.
-        let Ok(Ok(place)) = place else {
-            let calls = self.limits.calls;
-            return Err(Reason::SERVER_BUSY
-                .status(format!("the server answers {calls} calls already, and takes no more; call again")));
-        };
-        Ok(Begun { deadline, standing, place: Some(place) })
+        let caller = head.extensions.get::<Caller>().map(|caller| &caller.name);
+        match tokio::time::timeout_at(deadline.unary(), places.take(caller)).await {
+            Ok(place) => Ok(Begun { deadline, standing, place: Some(place) }),
+            Err(_) => {
+                let calls = self.limits.calls;
+                Err(Reason::SERVER_BUSY.status(format!(
+                    "the server answers {calls} calls already, or half as many of this caller, and takes no more; call again"
+                )))
+            }
+        }
     }
 
     /// Begin a call and read its body. Whatever is wrong with the rest of the request, this comes first: see
@@ -129,11 +135,12 @@ impl Terms {
     ) -> Result<Read, Status> {
         match self.begin(rpc, method, head).await {
             Ok(begun) => {
-                let mut at = begun.deadline.unary();
-                if rpc.reads() == Reads::Health {
-                    at = at.min(Instant::now() + OF_A_STRANGER.1);
-                }
-                let body = within(at, frame::whole(body, most)).await?;
+                let patience = if rpc.reads() == Reads::Health { OF_A_STRANGER.1 } else { BODY };
+                let body = within(begun.deadline.unary(), frame::whole(body, most));
+                let body = tokio::time::timeout(patience, body).await.unwrap_or_else(|_| {
+                    let seconds = patience.as_secs();
+                    Err(Status::deadline_exceeded(format!("the body of the request was not there within {seconds} s")))
+                })?;
                 Ok(Read { begun, body })
             }
             Err(status) => {

@@ -263,7 +263,40 @@ async fn a_call_of_health_takes_no_place_and_has_a_second_for_a_kibibyte() {
         health(Body::new(http_body_util::Full::new(bytes::Bytes::from(body)))).await.status()
     };
     // There is no such service.
-    assert_eq!((ask(1_024).await, ask(1_025).await), (::http::StatusCode::NOT_FOUND, ::http::StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(
+        (ask(1_024).await, ask(1_025).await),
+        (::http::StatusCode::NOT_FOUND, ::http::StatusCode::TOO_MANY_REQUESTS)
+    );
+}
+
+#[tokio::test]
+async fn one_caller_takes_no_more_than_half_of_the_places() {
+    let world = World::new();
+    let router = world.builder().max_calls(2).access(Access::by(Named)).build(Drain::never()).unwrap().0;
+    world.moody.mood.send_replace(Mood::Hanging);
+    let get = |caller: &str, millis: &str| {
+        let request = ::http::Request::post(path("Get")).header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {caller}")).header("connect-timeout-ms", millis);
+        answer(router.clone(), request, r#"{"key": {"shop": 7}}"#)
+    };
+    let first = tokio::spawn(get("all", "30000"));
+    world.moody.reads(1).await;
+    assert_eq!(get("all", "1").await.error().1, "unavailable");
+    // This one has a place, and waits for the store.
+    assert_eq!(get(Stock::SPEC.name, "1").await.error().1, "deadline_exceeded");
+    world.moody.mood.send_replace(Mood::Fine);
+    assert_eq!(first.await.unwrap().status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_gives_its_place_back() {
+    let router = World::new().builder().max_calls(1).build(Drain::never()).unwrap().0;
+    let never = futures_util::stream::pending::<Result<::http_body::Frame<bytes::Bytes>, tonic::Status>>();
+    let request = ::http::Request::post(path("Get")).header("content-type", "application/json");
+    let request = request.header("connect-timeout-ms", "30000").body(Body::new(http_body_util::StreamBody::new(never)));
+    let began = tokio::time::Instant::now();
+    assert_eq!(router.answer(request.unwrap()).await.status(), 504);
+    assert_eq!(began.elapsed(), Duration::from_secs(10));
 }
 
 #[tokio::test]
@@ -378,7 +411,7 @@ async fn a_connection_with_a_stream_is_not_idle_and_has_an_end_when_it_is_too_ol
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_has_begun_is_answered_though_its_connection_is_too_old() {
-    let (client, holding) = held(Limits { age: Some(Duration::from_secs(10)), ..Limits::default() });
+    let (client, holding) = held(Limits { age: Some(Duration::from_secs(5)), ..Limits::default() });
     let mut frames = Frames::over(client).await;
     frames.ask(1, &calling(&path("Get"), &[("grpc-timeout", "30S")]), false).await;
     assert!(frames.goes_away().await);

@@ -17,7 +17,6 @@ use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use serde_json::{Map, Value};
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -28,6 +27,7 @@ use super::codec::{Codec, Encoding};
 use super::compression::{ACCEPTED, Compression, Wanted};
 use super::deadline::Deadline;
 use super::frame::Framed;
+use super::place::Place;
 use super::rpc::{Call, Method, Part, Replies, Reply, Served};
 use super::{Read, Terms, frame, metadata, written};
 
@@ -245,11 +245,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), Status> {
 }
 
 /// A reply, with the place of its call.
-fn reply(
-    kind: Kind,
-    wanted: Wanted,
-    reply: Result<(Reply, Option<OwnedSemaphorePermit>), Status>,
-) -> Response<Body> {
+fn reply(kind: Kind, wanted: Wanted, reply: Result<(Reply, Option<Place>), Status>) -> Response<Body> {
     let (Reply { message, headers, trailers }, place) = match reply {
         Ok(reply) => reply,
         Err(status) => return failed(&status),
