@@ -158,10 +158,12 @@ impl Ring {
         if !begins {
             return;
         }
-        let ring = self.clone();
+        let (ring, mut reading) = (self.clone(), Reading(Some(self.clone())));
         tokio::spawn(async move {
             let read = ring.keys.read().await;
             let now = Instant::now();
+            // Another one may begin as soon as this one has ended.
+            drop(reading.0.take());
             ring.known.send_modify(|known| {
                 known.reading = false;
                 known.tried = Some((now, read.is_err()));
@@ -177,5 +179,42 @@ impl Ring {
     #[cfg(test)]
     pub(super) async fn settled(&self) {
         let _ = self.known.subscribe().wait_for(|known| !known.reading).await;
+    }
+}
+
+/// The keys are being read. A reading that has no end of its own, because it panics or its runtime stops, has failed.
+struct Reading(Option<Arc<Ring>>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(ring) = &self.0 {
+            ring.known.send_modify(|known| {
+                known.reading = false;
+                known.tried = Some((Instant::now(), true));
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_that_is_cut_off_has_failed_and_nobody_waits_for_it() {
+        // It takes connections, and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ring = Ring::of(Keys::at(&format!("http://{}/keys", silent.local_addr().unwrap())).unwrap());
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let first = runtime();
+        first.block_on(async {
+            ring.refresh();
+            tokio::task::yield_now().await;
+        });
+        assert!(ring.known.borrow().reading);
+        drop(first);
+        assert!(!ring.known.borrow().reading);
+        let found = runtime().block_on(ring.find(|_| None::<()>));
+        assert_eq!(found.unwrap_err().kind(), ErrorKind::Unavailable);
     }
 }
