@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::cli::{ListenArgs, PortArgs, ServeArgs};
+use super::cli::{ListenArgs, ServeArgs};
 use super::entry::Entry;
 use super::exit::Exit;
 use super::limits::Limits;
@@ -30,9 +30,8 @@ pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
 
 /// Nobody serves to other machines by accident.
 fn allow(args: &ListenArgs) -> Result<()> {
-    let ListenArgs { listen: address, port: PortArgs { exposure, tls, .. } } = args;
-    let known = exposure.access.is_some() || tls.tls_client_ca.is_some();
-    if !address.ip().is_loopback() && !exposure.insecure_no_auth && !known {
+    let ListenArgs { listen: address, port } = args;
+    if !address.ip().is_loopback() && port.is_local() {
         let context = format!(
             "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, or \
              give `--access` (who may ask what), `--tls-client-ca` (whose certificates count), or `--insecure-no-auth` \
@@ -124,6 +123,7 @@ pub(super) async fn spawn(
         Some(access) => server.access(access),
         None => server,
     };
+    let server = if port.is_local() { server.local() } else { server };
     Ok(start(server, listener, stop))
 }
 

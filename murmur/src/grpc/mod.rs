@@ -29,6 +29,7 @@ mod cors;
 mod drain;
 mod handler;
 mod health;
+mod host;
 mod hosted;
 mod interval;
 mod lifetime;

@@ -100,6 +100,9 @@ reasons! {
     PIPELINE_FORBIDDEN: PermissionDenied,
         "The caller may not read this pipeline",
         "Whoever runs the server can permit it";
+    HOST_FORBIDDEN: PermissionDenied,
+        "The server is for its own machine alone, and the request calls it by another name than `localhost` or an address, as a page does whose name was led to this machine",
+        "Call it as `localhost` or by its address; whoever runs the server can say who may ask (`--access`), or that all may (`--insecure-no-auth`)";
     RATE_EXCEEDED: ResourceExhausted,
         "The caller calls more often than it may",
         "Call again after the time of `RetryInfo`, and less often";

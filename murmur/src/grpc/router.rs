@@ -17,6 +17,7 @@ use super::access::standing::Standing;
 use super::access::{Access, Caller};
 use super::cors::{Asked, Cors};
 use super::drain::Drain;
+use super::host;
 use super::lifetime::Use;
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
@@ -33,6 +34,8 @@ pub(super) struct Services {
     pub(super) terms: Terms,
     pub(super) pages: Pages,
     pub(super) cors: Cors,
+    /// Whether it is for this machine alone.
+    pub(super) is_local: bool,
 }
 
 /// Answers every request of a server, whatever it speaks.
@@ -117,6 +120,9 @@ impl Services {
     /// Let in whoever is known, before anything shows what there is at a path: a stranger gets one answer everywhere, but for health.
     /// Whoever answers finds the [`Caller`] in the extensions, and the deadline that has begun.
     async fn admit(&self, path: &str, request: &mut Request<Body>) -> Result<(), Status> {
+        if self.is_local {
+            host::check(request)?;
+        }
         let Some(access) = &self.terms.access else {
             used(request);
             return Ok(());

@@ -80,6 +80,7 @@ impl Server {
             tls: None,
             guards: Guards::default(),
             access: None,
+            is_local: false,
         }
     }
 }
@@ -148,6 +149,7 @@ pub struct ServerBuilder {
     tls: Option<Tls>,
     guards: Guards,
     access: Option<Access>,
+    is_local: bool,
 }
 
 impl ServerBuilder {
@@ -236,6 +238,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Some(access);
+        self
+    }
+
+    /// Answer this machine alone, by the names that are its own: see [`host`](super::host).
+    #[cfg(any(test, feature = "app"))]
+    #[must_use]
+    pub(crate) fn local(mut self) -> Self {
+        self.is_local = true;
         self
     }
 
@@ -417,7 +427,7 @@ impl ServerBuilder {
         let (limits, compress) = (self.limits, self.compress);
         let places = Some(Places::new(limits.calls));
         let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, limits, compress, places };
-        let router = Router::new(Services { rpcs, routes, terms, pages, cors: self.cors });
+        let router = Router::new(Services { rpcs, routes, terms, pages, cors: self.cors, is_local: self.is_local });
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }
 }

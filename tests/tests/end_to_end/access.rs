@@ -88,6 +88,16 @@ fn a_token_of_the_file_opens_its_pipelines_to_query_curl_and_grpcurl() {
 }
 
 #[test]
+fn a_name_that_is_led_to_this_machine_opens_nothing() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let url = format!("http://{}/page_traffic.v1.PageTrafficService/Get", server.address);
+    assert_eq!(curl(&url, &[]).0, "200");
+    let (status, error) = curl(&url, &["-H", "host: evil.example"]);
+    assert_eq!((status.as_str(), &error["details"][0]["debug"]["reason"]), ("403", &json!("HOST_FORBIDDEN")));
+}
+
+#[test]
 fn a_stream_ends_when_its_token_is_taken_out_of_the_file() {
     let place = Place::new();
     let caller = |token: &str| format!("[caller.a]\ntokens = [\"{}\"]\npipelines = [\"*\"]\n", hashed(token));

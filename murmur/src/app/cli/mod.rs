@@ -14,7 +14,7 @@ use crate::location::Location;
 use crate::time::Timestamp;
 
 pub(super) use ask::{ClientTlsArgs, CutAt, IntervalArgs, QueryArgs, QuestionArgs, SetArgs};
-pub(super) use port::{ListenArgs, PortArgs, TlsArgs};
+pub(super) use port::{ListenArgs, TlsArgs};
 pub(super) use tools::{CheckArgs, EnsureArgs, GenerateArgs, SchemaArgs, SchemaKind, TableArgs, TableVerb};
 pub(super) use work::{DevArgs, FlushInterval, LimitArgs, Roll, RunArgs, ServeArgs, WorkerArgs};
 

@@ -43,6 +43,18 @@ pub(in crate::app) struct PortArgs {
     pub(in crate::app) cors_origin: Vec<Origin>,
 }
 
+impl PortArgs {
+    /// Whether it is known who asks.
+    pub(in crate::app) fn knows_callers(&self) -> bool {
+        self.exposure.access.is_some() || self.tls.tls_client_ca.is_some()
+    }
+
+    /// Whether only this machine may ask: nobody is known, and nobody has said that all may.
+    pub(in crate::app) fn is_local(&self) -> bool {
+        !self.knows_callers() && !self.exposure.insecure_no_auth
+    }
+}
+
 /// What a port takes at most.
 #[derive(Debug, Clone, Copy, Args)]
 pub(in crate::app) struct PortLimitArgs {
@@ -122,7 +134,7 @@ pub(in crate::app) struct ExposureArgs {
     /// Answer only those whom this file names, each what it may read: tokens, certificates, an issuer of JWT (docs/access.md)
     #[arg(long, env = "MURMUR_ACCESS", value_name = "FILE", conflicts_with = "insecure_no_auth")]
     pub(in crate::app) access: Option<PathBuf>,
-    /// Listen on an address that other machines can reach, though everyone there can ask everything
+    /// Listen on an address that other machines can reach, and answer to any name, though everyone there can ask everything
     #[arg(long, env = "MURMUR_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub(in crate::app) insecure_no_auth: bool,
 }

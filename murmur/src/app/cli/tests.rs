@@ -103,6 +103,19 @@ fn limits_of_a_port_are_flags() {
 }
 
 #[test]
+fn a_port_is_for_this_machine_until_something_says_who_may_ask() {
+    let is_local = |flags: &[&str]| {
+        let cli = Cli::try_parse_from([&["shop", "serve", "--store=s"], flags].concat()).unwrap();
+        let Verb::Serve(ServeArgs { listen, .. }) = cli.verb else { panic!("another verb") };
+        listen.port.is_local()
+    };
+    let tls = ["--tls-cert=c", "--tls-key=k"];
+    assert!(is_local(&[]) && is_local(&tls));
+    assert!(!is_local(&["--access=a"]) && !is_local(&["--insecure-no-auth"]));
+    assert!(!is_local(&[&tls[..], &["--tls-client-ca=a"]].concat()));
+}
+
+#[test]
 fn a_flush_interval_is_of_all_pipelines_or_of_one() {
     let interval = |pipeline: Option<&str>, seconds| FlushInterval {
         pipeline: pipeline.map(str::to_owned),

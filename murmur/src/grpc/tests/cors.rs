@@ -82,3 +82,26 @@ async fn without_origins_no_page_of_another_one_may_ask() {
     let options = ::http::Request::options(path("Get"));
     assert_eq!(answer(open(&world), options, "").await.status, 405);
 }
+
+#[tokio::test]
+async fn a_page_whose_name_was_led_to_this_machine_gets_nothing_from_a_server_that_is_for_it_alone() {
+    let world = World::new();
+    let router = || world.builder().local().build(Drain::never()).unwrap().0;
+    let key = json!({"key": {"shop": 7}}).to_string();
+    let by = |host: &'static str| [JSON[0], ("host", host)];
+    assert_eq!(call(router(), &by("localhost:50051"), &key).await.status, 200);
+    let refused = call(router(), &by("evil.example:50051"), &key).await;
+    assert_eq!(
+        (refused.status, refused.json()["details"][0]["debug"]["reason"].as_str()),
+        (403, Some("HOST_FORBIDDEN"))
+    );
+    for page in ["http://evil.example/", "http://evil.example/healthz"] {
+        assert_eq!(answer(router(), ::http::Request::get(page), "").await.status, 403, "{page}");
+    }
+    let grpc =
+        ::http::Request::post(format!("http://evil.example{}", path("Get"))).header("content-type", "application/grpc");
+    let refused = tonic::Status::from_header_map(&answer(router(), grpc, "").await.headers).unwrap();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    // Where it is known who asks, or all may, a server has names.
+    assert_eq!(call(world.router(), &by("counts.example"), &key).await.status, 200);
+}
