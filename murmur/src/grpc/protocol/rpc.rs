@@ -147,6 +147,20 @@ struct Measure {
     ok: OnceLock<Histogram>,
 }
 
+impl Measure {
+    /// Measure a call that ends with this, or a stream that begins with it; its code.
+    fn record<T>(&self, began: Instant, result: &Result<T, Status>) -> &'static str {
+        let code = result.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
+        let histogram = || QUERY_DURATION.histogram([self.name.clone(), code.to_owned()]);
+        let took = began.elapsed();
+        match result {
+            Ok(_) => self.ok.get_or_init(histogram).record(took),
+            Err(_) => histogram().record(took),
+        }
+        code
+    }
+}
+
 impl Served {
     pub(in crate::grpc) fn new(rpc: Arc<dyn Rpc>) -> Self {
         let measure = |method: &Method| Measure { name: name(&*rpc, method), ok: OnceLock::new() };
@@ -161,23 +175,15 @@ impl Served {
 
     /// Call a method with one reply, within its time; measured.
     pub(in crate::grpc) async fn unary(&self, at: usize, call: Call) -> Result<Reply, Status> {
-        let Measure { name, ok } = &self.measures[at];
-        let span = tracing::debug_span!("query", rpc = name, code = tracing::field::Empty);
+        let span = tracing::debug_span!("query", rpc = self.measures[at].name, code = tracing::field::Empty);
         let began = Instant::now();
         let reply = within(call.deadline.unary(), self.rpc.unary(at, call)).instrument(span.clone()).await;
-        let code = reply.as_ref().map_or_else(|status| connect::code(status.code()).0, |_| "ok");
-        span.record("code", code);
-        let histogram = || QUERY_DURATION.histogram([name.clone(), code.to_owned()]);
-        let took = began.elapsed();
-        match reply {
-            Ok(_) => ok.get_or_init(histogram).record(took),
-            Err(_) => histogram().record(took),
-        }
+        span.record("code", self.measures[at].record(began, &reply));
         reply
     }
 
     /// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline, the standing
-    /// of their caller, or the server.
+    /// of their caller, or the server. What is measured is how they begin.
     pub(in crate::grpc) async fn stream(
         &self,
         at: usize,
@@ -185,10 +191,11 @@ impl Served {
         standing: Option<Standing>,
         drain: &Drain,
     ) -> Result<Replies, Status> {
-        let deadline = call.deadline;
+        let (began, deadline) = (Instant::now(), call.deadline);
         let drain = drain.of(&call.extensions);
-        let replies = within(deadline.unary(), self.rpc.stream(at, call)).await?;
-        let Replies { headers, parts } = replies;
+        let replies = within(deadline.unary(), self.rpc.stream(at, call)).await;
+        self.measures[at].record(began, &replies);
+        let Replies { headers, parts } = replies?;
         let parts = drain.guard(parts, deadline.stream(), standing);
         let rpc = self.rpc.clone();
         Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
