@@ -107,11 +107,10 @@ pub(super) async fn spawn(
     let ByteSize(bytes) = port.cache.tile_cache;
     let cache = (bytes > 0).then(|| TileCache::new(bytes as u64));
     let server = builder(app, &app.entries, store, cache.as_ref());
+    let watching = Watching::every(port.watch_interval.to_std());
     let server = match work {
-        Some(Work { limits, touched }) => {
-            observed(server.watching(Watching::default().told_by(&touched)), Some(limits))
-        }
-        None => observed(server, None),
+        Some(Work { limits, touched }) => observed(server.watching(watching.told_by(&touched)), Some(limits)),
+        None => observed(server.watching(watching), None),
     };
     let server = server.limits(port.limits.limits()).compress(port.compress).cors(port.cors_origin.iter().cloned());
     #[cfg(feature = "tls")]

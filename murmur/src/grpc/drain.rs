@@ -1,8 +1,10 @@
-//! When streams of replies end: with their deadline, with the standing of their caller, with their connection, or with the server.
+//! When streams of replies end: with their deadline, with the standing of their caller, with a reader that takes nothing, with their
+//! connection, or with the server.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -14,6 +16,8 @@ use tonic::Status;
 
 use super::access::standing::{Standing, ended};
 use super::protocol::deadline;
+use super::refusal::Reason;
+use crate::time::Span;
 
 /// Knows when a server is stopping, or a connection: calls with one reply finish, streams end.
 #[derive(Debug, Clone)]
@@ -39,18 +43,18 @@ impl Drain {
         Self { connection, ..self.clone() }
     }
 
-    /// The parts of a stream, until the deadline passes, its caller has no standing any more, or the server stops. What a service has
-    /// to say of that itself, such as that it does not serve any more, is passed on before.
+    /// The parts of a stream, until that, or until the server stops. What a service has to say of that itself, such as that it does
+    /// not serve any more, is passed on before.
     ///
-    /// Deadline and standing hold for a reader that takes nothing too: what the stream holds is let go then.
+    /// What ends it holds for a reader that takes nothing too: what the stream holds is let go then.
     pub(super) fn guard<T: Send + 'static>(
         &self,
         parts: BoxStream<'static, Result<T, Status>>,
-        at: Option<Instant>,
-        standing: Option<Standing>,
+        until: Until,
     ) -> BoxStream<'static, Result<T, Status>> {
-        let parts = Parts(Arc::new(Mutex::new(State { left: Left::Open(parts), reader: None })));
-        let ends = (at.is_some() || standing.is_some()).then(|| Ends::at(&parts, at, standing));
+        let state = State { left: Left::Open(parts), reader: None, offered: Some(Instant::now()) };
+        let parts = Parts(Arc::new(Mutex::new(state)));
+        let ends = Ends::at(&parts, until);
         let guarded = Guarded { parts, drain: self.clone(), stopping: false, _ends: ends };
         let parts = stream::unfold(Some(guarded), |guarded| async move {
             let mut guarded = guarded?;
@@ -69,12 +73,22 @@ impl Drain {
     }
 }
 
+/// What ends a stream of replies that goes on by itself.
+pub(super) struct Until {
+    /// When its deadline passes.
+    pub(super) deadline: Option<Instant>,
+    /// When its caller has no standing any more, where one has to be known.
+    pub(super) standing: Option<Standing>,
+    /// When its reader has taken nothing for so long, though there was something.
+    pub(super) stall: Duration,
+}
+
 /// A stream of replies that has an end.
 struct Guarded<T> {
     parts: Parts<T>,
     drain: Drain,
     stopping: bool,
-    _ends: Option<Ends>,
+    _ends: Ends,
 }
 
 impl<T: Send + 'static> Guarded<T> {
@@ -101,6 +115,8 @@ struct State<T> {
     left: Left<T>,
     /// Who waits for the next part.
     reader: Option<Waker>,
+    /// Since when there may be a next part that nobody has asked for: a connection without room for it does not ask.
+    offered: Option<Instant>,
 }
 
 enum Left<T> {
@@ -117,6 +133,7 @@ impl<T> Parts<T> {
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         let mut state = self.state();
+        state.offered = None;
         match std::mem::replace(&mut state.left, Left::Nothing) {
             Left::Open(mut parts) => {
                 let part = parts.poll_next_unpin(cx);
@@ -124,6 +141,7 @@ impl<T> Parts<T> {
                     state.left = Left::Open(parts);
                 }
                 state.reader = part.is_pending().then(|| cx.waker().clone());
+                state.offered = part.is_ready().then(Instant::now);
                 part
             }
             Left::Ended(status) => Poll::Ready(Some(Err(status))),
@@ -148,13 +166,18 @@ impl<T> Parts<T> {
 struct Ends(JoinHandle<()>);
 
 impl Ends {
-    fn at<T: Send + 'static>(parts: &Parts<T>, at: Option<Instant>, standing: Option<Standing>) -> Self {
+    fn at<T: Send + 'static>(parts: &Parts<T>, until: Until) -> Self {
         let parts = Arc::downgrade(&parts.0);
+        let Until { deadline: at, standing, stall } = until;
         Self(tokio::spawn(async move {
             let status = tokio::select! {
                 biased;
                 () = sleep_until(at) => deadline::passed(),
                 status = ended(standing) => status,
+                () = stalled(&parts, stall) => {
+                    let span = Span::from(stall);
+                    Reason::READER_STALLED.bare(format!("nothing of this stream was read for {span}; go on where it stood"))
+                }
             };
             if let Some(parts) = parts.upgrade() {
                 Parts(parts).end(status);
@@ -181,6 +204,19 @@ fn shutting_down() -> Status {
     Status::unavailable("the server is shutting down; call again")
 }
 
+/// Ends when the reader has taken nothing for so long.
+async fn stalled<T>(parts: &Weak<Mutex<State<T>>>, patience: Duration) {
+    // Without parts nothing is left to end.
+    while let Some(parts) = parts.upgrade().map(Parts) {
+        let stands = parts.state().offered.map_or(Duration::ZERO, |since| since.elapsed());
+        if stands >= patience {
+            return;
+        }
+        drop(parts);
+        tokio::time::sleep(patience - stands).await;
+    }
+}
+
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -190,12 +226,16 @@ async fn sleep_until(at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
+    const STALL: Duration = Duration::from_secs(300);
+
+    fn until(deadline: Option<Instant>) -> Until {
+        Until { deadline, standing: None, stall: STALL }
+    }
+
     /// A stream that never has a part, and whoever holds it.
-    fn silent() -> (BoxStream<'static, Result<(), Status>>, std::sync::Weak<()>) {
+    fn silent() -> (BoxStream<'static, Result<(), Status>>, Weak<()>) {
         let held = Arc::new(());
         let weak = Arc::downgrade(&held);
         let parts = stream::poll_fn(move |_| {
@@ -209,7 +249,7 @@ mod tests {
     async fn what_a_stream_holds_is_let_go_at_its_deadline_though_its_reader_takes_nothing() {
         let (parts, held) = silent();
         let at = Instant::now() + Duration::from_secs(1);
-        let mut guarded = Drain::never().guard(parts, Some(at), None);
+        let mut guarded = Drain::never().guard(parts, until(Some(at)));
         tokio::time::sleep(Duration::from_millis(900)).await;
         assert!(held.upgrade().is_some());
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -223,11 +263,11 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let (parts, held) = silent();
         let at = Instant::now() + Duration::from_secs(1);
-        let waiting = tokio::spawn(async move { Drain::never().guard(parts, Some(at), None).next().await });
+        let waiting = tokio::spawn(async move { Drain::never().guard(parts, until(Some(at))).next().await });
         assert_eq!(waiting.await.unwrap().unwrap().unwrap_err().code(), tonic::Code::DeadlineExceeded);
         assert!(held.upgrade().is_none());
         let (parts, _held) = silent();
-        let waiting = tokio::spawn(async move { Drain::new(stopping).guard(parts, None, None).next().await });
+        let waiting = tokio::spawn(async move { Drain::new(stopping).guard(parts, until(None)).next().await });
         tokio::time::sleep(Duration::from_secs(1)).await;
         stop.send_replace(true);
         assert_eq!(waiting.await.unwrap().unwrap().unwrap_err().code(), tonic::Code::Unavailable);
@@ -237,7 +277,47 @@ mod tests {
     async fn a_stream_that_has_ended_ends() {
         let at = Instant::now() + Duration::from_secs(100);
         let parts = stream::iter([Ok(1), Ok(2)]).boxed();
-        let all: Vec<_> = Drain::never().guard(parts, Some(at), None).map(Result::unwrap).collect().await;
+        let all: Vec<_> = Drain::never().guard(parts, until(Some(at))).map(Result::unwrap).collect().await;
         assert_eq!(all, [1, 2]);
+    }
+
+    /// A stream of parts without end, and whoever holds it.
+    fn talking() -> (BoxStream<'static, Result<(), Status>>, Weak<()>) {
+        let held = Arc::new(());
+        let weak = Arc::downgrade(&held);
+        let parts = stream::repeat_with(move || {
+            let _held = &held;
+            Ok(())
+        });
+        (parts.boxed(), weak)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_stream_holds_is_let_go_when_its_reader_takes_nothing_for_long() {
+        for parts_before in [0, 3] {
+            let (parts, held) = talking();
+            let mut guarded = Drain::never().guard(parts, until(None));
+            for _ in 0..parts_before {
+                // Slowly is no reason to end.
+                tokio::time::sleep(STALL * 9 / 10).await;
+                guarded.next().await.unwrap().unwrap();
+            }
+            tokio::time::sleep(STALL * 9 / 10).await;
+            assert!(held.upgrade().is_some());
+            tokio::time::sleep(STALL / 5).await;
+            assert!(held.upgrade().is_none());
+            let status = guarded.next().await.unwrap().unwrap_err();
+            assert_eq!(status.code(), tonic::Code::Unavailable);
+            assert!(status.message().contains("for 5m"), "{status}");
+            assert!(guarded.next().await.is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_waits_for_what_does_not_come_is_not_stalled() {
+        let (parts, held) = silent();
+        let mut guarded = Drain::never().guard(parts, until(None));
+        assert!(tokio::time::timeout(STALL * 10, guarded.next()).await.is_err());
+        assert!(held.upgrade().is_some());
     }
 }

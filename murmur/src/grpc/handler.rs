@@ -9,6 +9,7 @@ use http::HeaderMap;
 use prost::Message;
 use tonic::Status;
 
+use super::access::Caller;
 use super::interval::{self, set};
 use super::messages::*;
 use super::protocol::rpc::{Call, MAX_REPLY, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode};
@@ -130,13 +131,14 @@ impl<P: Pipeline> Handler<P> {
         Answered::of(&EntriesResponse { entries: entries.collect() })
     }
 
-    fn watch(&self, at: usize, request: Bytes) -> Result<Replies, Status> {
+    fn watch(&self, at: usize, Call { message: request, extensions, .. }: Call) -> Result<Replies, Status> {
+        let who = extensions.get::<Caller>().map(|caller| caller.name.clone());
         let parts = match METHODS.get(at).map(|method| &*method.name) {
             Some("Watch") => {
                 let mut asked = decode::<WatchRequest<P::Key>>(request)?;
                 let key = set(asked.key.take(), "key")?;
                 let token = std::mem::take(&mut asked.resume);
-                watch::of_one(&self.hub, self.watched(asked)?, key, &token)?
+                watch::of_one(&self.hub, (self.watched(asked)?, &who), key, &token)?
             }
             Some("WatchMany") => {
                 let WatchManyRequest { keys, window, options, resume, calendar } = decode(request)?;
@@ -145,7 +147,7 @@ impl<P: Pipeline> Handler<P> {
                 }
                 self.reader.bounds().check_keys(keys.len()).map_err(|e| status::of(&e))?;
                 let asked = WatchRequest { window, options, calendar, ..WatchRequest::default() };
-                watch::of_many(&self.hub, self.watched(asked)?, keys, &resume)?
+                watch::of_many(&self.hub, (self.watched(asked)?, &who), keys, &resume)?
             }
             _ => return Err(Status::unimplemented("this method has no stream of replies")),
         };
@@ -203,7 +205,7 @@ impl<P: Pipeline> Rpc for Handler<P> {
     }
 
     fn stream(&self, at: usize, call: Call) -> BoxFuture<'_, Result<Replies, Status>> {
-        std::future::ready(self.watch(at, call.message)).boxed()
+        std::future::ready(self.watch(at, call)).boxed()
     }
 }
 

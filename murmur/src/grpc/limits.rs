@@ -20,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) calls: usize,
     /// Keys that are watched, each as often as streams watch it, and once more for each KiB of what is asked of it; more are refused.
     pub(crate) watched: usize,
+    /// How long a stream stands whose reader takes nothing.
+    pub(crate) stall: Duration,
     /// How old a connection gets, give or take a tenth; as old as its client likes without.
     pub(crate) age: Option<Duration>,
     /// How long a connection is there that nothing is asked by.
@@ -35,6 +37,7 @@ impl Default for Limits {
             connections: 1_024,
             calls: 1_024,
             watched: 100_000,
+            stall: Duration::from_secs(300),
             age: None,
             idle: Duration::from_secs(300),
         }
@@ -89,10 +92,19 @@ impl ServerBuilder {
     }
 
     /// Most keys that are watched at a time, each as often as streams watch it, and once more for each KiB of what is asked of it (the
-    /// elements to look up); 100,000 by default. A stream that would be over it is refused with `RESOURCE_EXHAUSTED`.
+    /// elements to look up); 100,000 by default. A stream that would be over it is refused with `RESOURCE_EXHAUSTED`, and so is one by
+    /// which a caller that is known ([`access`](Self::access)) would watch more than it leaves free for others.
     #[must_use]
     pub fn max_watched(mut self, keys: usize) -> Self {
         self.limits.watched = keys;
+        self
+    }
+
+    /// How long a stream stands whose reader takes nothing of what there is for it; 5 minutes by default. Then it ends with `UNAVAILABLE`,
+    /// and gives back what it holds; `Watch` can be resumed.
+    #[must_use]
+    pub fn max_stream_stall(mut self, stall: Duration) -> Self {
+        self.limits.stall = stall;
         self
     }
 

@@ -82,6 +82,9 @@ reasons! {
     WATCHED_EXHAUSTED: ResourceExhausted,
         "The server watches as many keys as it has room for",
         "Watch fewer keys or end other streams; whoever runs the server can raise `--max-watched`";
+    WATCHED_SHARE_EXHAUSTED: ResourceExhausted,
+        "The caller would watch more keys than it leaves room for",
+        "Watch fewer keys or end other streams of this caller; whoever runs the server can raise `--max-watched`";
     NUMBER_OVERFLOW: OutOfRange,
         "A number of the answer does not fit its type",
         "Ask for a shorter interval, or give the aggregate a larger type";
@@ -112,6 +115,9 @@ reasons! {
     SERVER_BUSY: Unavailable,
         "The server answers as many calls as it takes at a time",
         "Call again after the time of `RetryInfo`";
+    READER_STALLED: Unavailable,
+        "The reader of a stream took nothing for so long that the server let go of it",
+        "Read what comes, and go on where the stream stood; whoever runs the server can raise `--max-stream-stall`";
     SHUTTING_DOWN: Unavailable,
         "This server is being stopped",
         "Call again after the time of `RetryInfo`; another server answers, or the one that takes its place";
@@ -134,6 +140,14 @@ impl Reason {
         let text = short(text.into());
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation(field.into(), &*text);
+        self.with(text, details)
+    }
+
+    /// The same, of a caller, or a server, of which there is no more to be had.
+    pub(super) fn of_quota(self, subject: &str, text: impl Into<String>) -> Status {
+        let text = short(text.into());
+        let mut details = ErrorDetails::new();
+        details.add_quota_failure_violation(subject, &*text);
         self.with(text, details)
     }
 
@@ -221,7 +235,7 @@ writes it again.
 Every error of a pipeline's service, and of the generic one, has a text for people and, in every protocol, the details of
 [`google.rpc`](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto) for programs:
 `ErrorInfo` with one of these reasons in the domain `murmur.dev`; `BadRequest` with the path of the field where the error is
-about one; `RetryInfo` where the same call can succeed a little later; `QuotaFailure` where a caller called too often. By gRPC they stand in `grpc-status-details-bin`, by
+about one; `RetryInfo` where the same call can succeed a little later; `QuotaFailure` where a caller called too often, or watches too much. By gRPC they stand in `grpc-status-details-bin`, by
 Connect and plain HTTP in `details`, there with `debug` in JSON as well. An error with
 `RetryInfo` can be sent again as it is after that time (`Retry-After` over plain HTTP); no other one can be helped by that.
 

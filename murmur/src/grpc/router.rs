@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::access::standing::Standing;
 use super::access::{Access, Caller};
 use super::cors::{Asked, Cors};
-use super::drain::Drain;
+use super::drain::{Drain, Until};
 use super::host;
 use super::lifetime::Use;
 use super::pages::Pages;
@@ -111,8 +111,9 @@ impl Services {
             // A stream of requests, or nothing that is known: tonic says which.
             _ => {
                 let (standing, drain) = (self.standing(&request), self.terms.drain.of(request.extensions()));
+                let until = Until { deadline: None, standing, stall: self.terms.limits.stall };
                 let Ok(response) = self.routes.clone().oneshot(request).await;
-                response.map(|body| cut(body, &drain, standing))
+                response.map(|body| cut(body, &drain, until))
             }
         }
     }
@@ -224,9 +225,9 @@ fn absent(what: String) -> Status {
     Status::unimplemented(format!("{what}; `GET /` lists what there is"))
 }
 
-/// A body of a stream that goes both ways, until its caller has no standing any more, or the server stops.
-fn cut(body: Body, drain: &Drain, standing: Option<Standing>) -> Body {
-    let frames = drain.guard(BodyStream::new(body).boxed(), None, standing);
+/// A body of a stream that goes both ways, until that, or until the server stops.
+fn cut(body: Body, drain: &Drain, until: Until) -> Body {
+    let frames = drain.guard(BodyStream::new(body).boxed(), until);
     let frames =
         frames.map(|frame| Ok::<_, Status>(frame.unwrap_or_else(|status| Frame::trailers(native::trailers(&status)))));
     Body::new(StreamBody::new(frames))

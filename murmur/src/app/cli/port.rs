@@ -8,7 +8,7 @@ use clap::builder::BoolishValueParser;
 
 use super::at_least_one;
 use crate::grpc::limits::Limits;
-use crate::grpc::{Compress, Origin};
+use crate::grpc::{Compress, Origin, Watching};
 use crate::location::ByteSize;
 use crate::time::Span;
 
@@ -35,6 +35,9 @@ pub(in crate::app) struct PortArgs {
     pub(in crate::app) cache: CacheArgs,
     #[command(flatten)]
     pub(in crate::app) limits: PortLimitArgs,
+    /// How often watched keys are looked at, from 100ms to 1h; those that a worker of this process writes are looked at then, too
+    #[arg(long, env = "MURMUR_WATCH_INTERVAL", default_value_t = Watching::INTERVAL.into(), value_name = "SPAN", value_parser = watch_interval)]
+    pub(in crate::app) watch_interval: Span,
     /// Compress replies of this size or more, for callers who understand that; `off` compresses none
     #[arg(long, env = "MURMUR_COMPRESS", default_value = "1KiB", value_name = "SIZE")]
     pub(in crate::app) compress: Compress,
@@ -73,15 +76,25 @@ pub(in crate::app) struct PortLimitArgs {
     /// Calls that are answered at the same time; more wait, and are refused at their deadline
     #[arg(long, env = "MURMUR_MAX_CALLS", default_value_t = Limits::default().calls, value_name = "N", value_parser = at_least_one)]
     max_calls: usize,
-    /// Keys that are watched at a time, each as often as streams watch it; more are refused
+    /// Keys that are watched at a time, each as often as streams watch it; more are refused, and a caller that is known has no more than it leaves free
     #[arg(long, env = "MURMUR_MAX_WATCHED", default_value_t = Limits::default().watched, value_name = "N", value_parser = at_least_one)]
     max_watched: usize,
+    /// How long a stream stands whose reader takes nothing of what there is for it; then it ends, and can be resumed
+    #[arg(long, env = "MURMUR_MAX_STREAM_STALL", default_value_t = Limits::default().stall.into(), value_name = "SPAN", value_parser = some_time)]
+    max_stream_stall: Span,
     /// Age at which a client begins another connection, give or take a tenth; as old as it likes without
     #[arg(long, env = "MURMUR_MAX_CONNECTION_AGE", value_name = "SPAN", value_parser = some_time)]
     max_connection_age: Option<Span>,
     /// How long a connection is there that nothing is asked by
     #[arg(long, env = "MURMUR_MAX_CONNECTION_IDLE", default_value_t = Limits::default().idle.into(), value_name = "SPAN", value_parser = some_time)]
     max_connection_idle: Span,
+}
+
+/// Neither so short that a server does nothing else, nor so long that nothing seems to change.
+fn watch_interval(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    let bounds = Span::from_millis(100)..=Span::from_seconds(3_600);
+    if bounds.contains(&span) { Ok(span) } else { Err("write a time from 100ms to 1h".to_owned()) }
 }
 
 /// A length of time that is not nothing.
@@ -95,10 +108,11 @@ impl PortLimitArgs {
         let Self { max_request: ByteSize(request), max_headers: ByteSize(headers), .. } = self;
         let Self { max_streams: streams, max_connections: connections, max_calls: calls, max_watched: watched, .. } =
             self;
-        let Self { max_connection_age: age, max_connection_idle: idle, .. } = self;
-        let (age, idle) = (age.map(Span::to_std), idle.to_std());
+        let Self { max_stream_stall: stall, max_connection_age: age, max_connection_idle: idle, .. } = self;
+        let (stall, age, idle) = (stall.to_std(), age.map(Span::to_std), idle.to_std());
         // Frames say a length of four bytes.
-        Limits { request: request.min(u32::MAX as usize), headers, streams, connections, calls, watched, age, idle }
+        let request = request.min(u32::MAX as usize);
+        Limits { request, headers, streams, connections, calls, watched, stall, age, idle }
     }
 }
 

@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::engine::Options;
-use crate::grpc::Compress;
 use crate::grpc::limits::Limits;
+use crate::grpc::{Compress, Watching};
 use crate::location::ByteSize;
 use crate::time::Span;
 
@@ -77,14 +77,19 @@ fn limits_of_a_port_are_flags() {
         "--max-connections=4",
         "--max-calls=5",
         "--max-watched=6",
+        "--max-stream-stall=2m",
         "--max-connection-age=1h",
         "--max-connection-idle=10m",
     ];
     let given = parse(&limits).limits.limits();
     let (age, idle) = (Some(Duration::from_secs(3_600)), Duration::from_secs(600));
-    let (request, headers) = (2 << 20, 9 << 10);
-    let want = Limits { request, headers, streams: 3, connections: 4, calls: 5, watched: 6, age, idle };
+    let (request, headers, stall) = (2 << 20, 9 << 10, Duration::from_secs(120));
+    let want = Limits { request, headers, streams: 3, connections: 4, calls: 5, watched: 6, stall, age, idle };
     assert_eq!(format!("{given:?}"), format!("{want:?}"));
+    assert_eq!(
+        (plain.watch_interval.to_std(), parse(&["--watch-interval=100ms"]).watch_interval.to_std()),
+        (Watching::INTERVAL, Duration::from_millis(100))
+    );
     assert_eq!(parse(&["--compress=off"]).compress, Compress::Off);
     assert_eq!(parse(&["--compress=64KiB"]).compress, Compress::From(64 << 10));
     let origins = parse(&["--cors-origin=https://a,http://b:81"]).cors_origin;
@@ -95,7 +100,10 @@ fn limits_of_a_port_are_flags() {
         "--max-calls=0",
         "--max-streams=0",
         "--max-watched=0",
+        "--max-stream-stall=0s",
         "--max-connection-age=0s",
+        "--watch-interval=99ms",
+        "--watch-interval=61m",
     ];
     for wrong in wrong {
         assert!(Cli::try_parse_from(["shop", "serve", "--store=s", wrong]).is_err(), "{wrong}");

@@ -159,7 +159,7 @@ pub(in crate::grpc) async fn answer(
         let message = codec.request(frame::single(kind.body(body)?, compression, most)?)?;
         let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
         if method.streams {
-            let Replies { headers, parts } = rpc.stream(at, call, begun.standing, &terms.drain).await?;
+            let Replies { headers, parts } = rpc.stream(at, call, begun.standing, terms).await?;
             let body = Body::new(StreamBody::new(frames(answered, rpc.clone(), parts, codec, wanted)));
             return Ok(respond(answered, &headers, wanted.by, body));
         }

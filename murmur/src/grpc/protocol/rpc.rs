@@ -16,8 +16,9 @@ use tracing::Instrument;
 
 use super::super::access::standing::Standing;
 use super::super::access::{Access, Caller};
-use super::super::drain::Drain;
+use super::super::drain::Until;
 use super::super::refusal::Reason;
+use super::Terms;
 use super::connect;
 use super::deadline::{Deadline, within};
 use super::frame::Framed;
@@ -183,20 +184,20 @@ impl Served {
     }
 
     /// The replies of a streaming method: they begin within the time of a call with one reply, and end with the deadline, the standing
-    /// of their caller, or the server. What is measured is how they begin.
+    /// of their caller, a reader that takes nothing, or the server. What is measured is how they begin.
     pub(in crate::grpc) async fn stream(
         &self,
         at: usize,
         call: Call,
         standing: Option<Standing>,
-        drain: &Drain,
+        terms: &Terms,
     ) -> Result<Replies, Status> {
         let (began, deadline) = (Instant::now(), call.deadline);
-        let drain = drain.of(&call.extensions);
+        let drain = terms.drain.of(&call.extensions);
         let replies = within(deadline.unary(), self.rpc.stream(at, call)).await;
         self.measures[at].record(began, &replies);
         let Replies { headers, parts } = replies?;
-        let parts = drain.guard(parts, deadline.stream(), standing);
+        let parts = drain.guard(parts, Until { deadline: deadline.stream(), standing, stall: terms.limits.stall });
         let rpc = self.rpc.clone();
         Ok(Replies { headers, parts: parts.map_err(move |status| rpc.explain(status)).boxed() })
     }

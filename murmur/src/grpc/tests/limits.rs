@@ -27,6 +27,14 @@ const GOAWAY: u8 = 7;
 /// HTTP/2, frame by frame: what no client does by itself can be sent.
 struct Frames<S>(S);
 
+/// A frame as it came.
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u8,
+    content: Vec<u8>,
+}
+
 impl Frames<TcpStream> {
     async fn new(server: &Running) -> Self {
         Self::over(TcpStream::connect(server.address).await.unwrap()).await
@@ -37,6 +45,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     async fn over(mut stream: S) -> Self {
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
         Self(stream)
+    }
+
+    /// From now on no stream has room for what it is sent.
+    async fn take_nothing(&mut self) {
+        let initial_window = 4;
+        self.0.write_all(&[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, initial_window, 0, 0, 0, 0]).await.unwrap();
     }
 
     /// Ask for a path. Without an end the stream stays open.
@@ -68,10 +82,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
     /// The kind and the content of the next frame of a stream.
     async fn next(&mut self, stream: u8) -> (u8, Vec<u8>) {
+        let Frame { kind, content, .. } = self.of(stream).await;
+        (kind, content)
+    }
+
+    async fn of(&mut self, stream: u8) -> Frame {
         loop {
-            let (kind, of, content) = self.any().await.unwrap();
-            if of == stream {
-                return (kind, content);
+            let frame = self.any().await.unwrap();
+            if frame.stream == stream {
+                return frame;
             }
         }
     }
@@ -79,16 +98,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Whether the connection is to end, before anything comes by a stream: by the first frame that says so. Otherwise it ends
     /// without a word.
     async fn goes_away(&mut self) -> bool {
-        while let Some((kind, _, _)) = self.any().await {
-            if kind == GOAWAY {
+        while let Some(frame) = self.any().await {
+            if frame.kind == GOAWAY {
                 return true;
             }
         }
         false
     }
 
-    /// The kind, the stream and the content of the next frame; `None` when the connection has ended. What has to be confirmed is.
-    async fn any(&mut self) -> Option<(u8, u8, Vec<u8>)> {
+    /// The next frame; `None` when the connection has ended. What has to be confirmed is.
+    async fn any(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.ok()?;
         let mut content = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
@@ -99,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             // It may have ended meanwhile.
             let _ = self.0.write_all(&[&head, confirmed].concat()).await;
         }
-        Some((head[3], head[8], content))
+        Some(Frame { kind: head[3], flags: head[4], stream: head[8], content })
     }
 }
 
@@ -337,6 +356,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.0.write_all(&[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, initial_window, 0, 0, 0, 0]).await.unwrap();
     }
 
+    /// Watch a note; whether that is not refused.
+    async fn watches(&mut self, stream: u8) -> bool {
+        self.ask(stream, &calling(&format!("/{NOTES}/Watch"), &[]), false).await;
+        // A key without a name.
+        self.message_of(stream, &[0x0a, 0]).await;
+        let Frame { kind, flags, .. } = self.of(stream).await;
+        let ends = 1;
+        assert_eq!(kind, HEADERS);
+        flags & ends == 0
+    }
+
     /// A stream that goes on.
     async fn watch(&mut self, stream: u8) {
         self.watch_as(stream, &[]).await;
@@ -451,4 +481,19 @@ async fn a_client_that_is_gone_without_a_word_loses_its_connection() {
     frames.0.read_to_end(&mut Vec::new()).await.unwrap();
     holding.await.unwrap();
     assert!(begun.elapsed() < Limits::default().idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_reader_takes_nothing_gives_its_place_to_others() {
+    let stall = Duration::from_secs(60);
+    let router = World::new().builder().max_watched(1).max_stream_stall(stall);
+    let (client, _holding) = held_by(router, Limits::default());
+    let mut frames = Frames::over(client).await;
+    frames.take_nothing().await;
+    assert!(frames.watches(1).await);
+    frames.take(stall * 9 / 10).await;
+    assert!(!frames.watches(3).await);
+    // Its client is there, and says so whenever it is asked.
+    frames.take(stall / 5).await;
+    assert!(frames.watches(5).await);
 }

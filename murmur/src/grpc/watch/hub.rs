@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tonic::Status;
 
 use super::super::refusal::Reason;
 use super::super::status;
 use super::look::look;
+use super::measures::Measures;
+use super::room::Place;
 use super::state::{Entry, State};
-use super::{How, Shared};
+use super::{How, Shared, Who};
 use crate::pipeline::Pipeline;
 use crate::query::{self, Reader};
 use crate::store::Listen;
@@ -27,11 +29,13 @@ pub(in crate::grpc) struct Hub<P: Pipeline> {
     state: Mutex<State<P>>,
     /// Something is due, or nobody watches any more.
     wake: Notify,
+    measures: Measures,
 }
 
 impl<P: Pipeline> Hub<P> {
     pub(in crate::grpc) fn new(reader: &Reader<P>, shared: Shared) -> Arc<Self> {
-        let hub = Arc::new(Self { shared, state: Mutex::default(), wake: Notify::new() });
+        let measures = Measures::of(P::SPEC.name);
+        let hub = Arc::new(Self { shared, state: Mutex::default(), wake: Notify::new(), measures });
         if let Some(touched) = &hub.shared.watching.told {
             let listener: Arc<dyn Listen> = hub.clone();
             touched.tell(reader.table(), Arc::downgrade(&listener));
@@ -45,24 +49,20 @@ impl<P: Pipeline> Hub<P> {
     }
 
     /// Watch these keys, which may repeat.
-    pub(super) fn subscribe(self: &Arc<Self>, how: How<P>, keys: Vec<P::Key>) -> Result<Subscription<P>, Status> {
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        how: How<P>,
+        keys: Vec<P::Key>,
+        who: &Who,
+    ) -> Result<Subscription<P>, Status> {
         let texts = keys.iter().map(query::encode).collect::<crate::Result<Vec<_>>>().map_err(|e| status::of(&e))?;
-        let place = u32::try_from(keys.len().saturating_mul(how.places()))
-            .ok()
-            .and_then(|keys| self.shared.places.clone().try_acquire_many_owned(keys).ok());
-        let place = place.ok_or_else(|| {
-            let most = self.shared.most;
-            Reason::WATCHED_EXHAUSTED.status(format!(
-                "the server watches {most} keys at most, each as often as streams watch it, and there is no room for {} \
-                 more; watch fewer keys or end other streams, or have `--max-watched` raised",
-                keys.len()
-            ))
-        })?;
+        let place = self.shared.room.take(who, keys.len().saturating_mul(how.places()))?;
+        self.measures.begin(keys.len());
         let (how, stream) = (Arc::new(how), Arc::new(Notify::new()));
         let mut state = self.state();
         let (number, since) = state.begin();
         let keys = keys.into_iter().zip(texts);
-        let entries = keys.map(|key| state.join(key, &how, number, &stream)).collect();
+        let entries = keys.map(|key| state.join(key, &how, who, (number, &stream))).collect();
         if state.task.is_none() {
             state.tasks += 1;
             let task = state.tasks;
@@ -78,6 +78,12 @@ impl<P: Pipeline> Hub<P> {
     #[cfg(test)]
     pub(in crate::grpc) fn len(&self) -> usize {
         self.state().len()
+    }
+
+    /// How many of them wait for a look.
+    #[cfg(test)]
+    pub(in crate::grpc) fn waiting(&self) -> usize {
+        self.state().waiting()
     }
 
     /// Whether a task looks.
@@ -112,11 +118,19 @@ pub(super) struct Subscription<P: Pipeline> {
     pub(super) entries: Vec<Arc<Entry<P>>>,
     /// Woken when there is something new of any of them.
     pub(super) stream: Arc<Notify>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+impl<P: Pipeline> Subscription<P> {
+    /// So many values were not sent, as a newer one was there when the reader came.
+    pub(super) fn skipped(&self, values: u64) {
+        self.hub.measures.skipped.increment(values);
+    }
 }
 
 impl<P: Pipeline> Drop for Subscription<P> {
     fn drop(&mut self) {
+        self.hub.measures.end(self.entries.len());
         let mut state = self.hub.state();
         self.entries.iter().for_each(|entry| state.leave(entry, self.number));
         let is_last = state.is_empty();
@@ -145,6 +159,7 @@ impl<P: Pipeline> Task<P> {
         loop {
             while looks.len() < AT_ONCE {
                 let Some(batch) = hub.state().take() else { break };
+                hub.measures.looks.increment(1);
                 looks.push(look(batch));
             }
             if self.is_over() {

@@ -41,7 +41,10 @@ pub(super) async fn look<P: Pipeline>(Batch { look, entries }: Batch<P>) -> Vec<
                 failures = 0;
                 results.extend(part.into_iter().zip(answers).map(|(entry, answer)| {
                     let digest = entry.how.digest(&entry.text, &answer);
-                    (entry, Ok(Found { look, digest, answer, reply: OnceLock::new(), entry: OnceLock::new() }))
+                    (
+                        entry,
+                        Ok(Found { look, digest, change: 0, answer, reply: OnceLock::new(), entry: OnceLock::new() }),
+                    )
                 }));
                 continue;
             }

@@ -12,27 +12,33 @@
 //!   kept for a reader that is slow, and nobody waits for one that has stopped.
 //! - A look that finds the same value, presence and [problem](crate::query::Answer::problem) sends nothing.
 //! - A look that fails ends the streams of its own entry, see [`look`]. Those that come after begin with a new one.
+//! - Turns for looks go round between [callers](due), and there is [room](room) for each of them.
 //! - Nothing runs while nobody watches, and nothing is left behind by the last stream.
 
+mod due;
 mod how;
 mod hub;
 mod look;
+mod measures;
 mod replies;
 mod resume;
+mod room;
 mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 pub(super) use how::How;
 pub(super) use hub::Hub;
 pub(super) use replies::{of_many, of_one};
 
 use super::drain::Drain;
-use super::limits::{Limits, places};
+use super::limits::Limits;
 use crate::store::Touched;
+use room::Room;
+
+/// A caller by its name; none where nobody is known, and for what several of them ask.
+pub(super) type Who = Option<Arc<str>>;
 
 /// When watched keys are looked at again.
 #[derive(Debug, Clone)]
@@ -44,11 +50,14 @@ pub struct Watching {
 impl Default for Watching {
     /// Every second.
     fn default() -> Self {
-        Self::every(Duration::from_secs(1))
+        Self::every(Self::INTERVAL)
     }
 }
 
 impl Watching {
+    /// The interval where nobody says another one.
+    pub const INTERVAL: Duration = Duration::from_secs(1);
+
     /// Look at intervals of this length.
     pub fn every(every: Duration) -> Self {
         Self { every, told: None }
@@ -66,15 +75,13 @@ impl Watching {
 /// What the pipelines of a server have in common for watching.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) watching: Watching,
-    /// For watched keys, each as often as streams watch it.
-    places: Arc<Semaphore>,
-    most: usize,
-    pub(super) drain: Drain,
+    watching: Watching,
+    room: Arc<Room>,
+    drain: Drain,
 }
 
 impl Shared {
     pub(super) fn new(watching: Watching, limits: &Limits, drain: Drain) -> Self {
-        Self { watching, places: places(limits.watched), most: limits.watched, drain }
+        Self { watching, room: Room::new(limits.watched), drain }
     }
 }

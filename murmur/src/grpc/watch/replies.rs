@@ -15,18 +15,18 @@ use super::super::protocol::rpc::{check_length, encode};
 use super::super::status;
 use super::hub::Subscription;
 use super::state::{Entry, Found, Newest};
-use super::{How, Hub, resume};
+use super::{How, Hub, Who, resume};
 use crate::pipeline::Pipeline;
 use crate::query;
 
 /// The replies to a watcher of one key.
 pub(in crate::grpc) fn of_one<P: Pipeline>(
     hub: &Arc<Hub<P>>,
-    how: How<P>,
+    (how, who): (How<P>, &Who),
     key: P::Key,
     token: &[u8],
 ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-    replies(hub, how, vec![key], token, |watcher| {
+    replies(hub, (how, who), vec![key], token, |watcher| {
         let found = watcher.changed.first().map(|(_, found)| found);
         let (entry, found) = watcher.subscription.entries.first().zip(found)?;
         Some(reply(entry, found))
@@ -36,24 +36,24 @@ pub(in crate::grpc) fn of_one<P: Pipeline>(
 /// The replies to a watcher of many keys: of each those that have changed.
 pub(in crate::grpc) fn of_many<P: Pipeline>(
     hub: &Arc<Hub<P>>,
-    how: How<P>,
+    (how, who): (How<P>, &Who),
     keys: Vec<P::Key>,
     token: &[u8],
 ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-    replies(hub, how, keys, token, |watcher| Some(watcher.entries()))
+    replies(hub, (how, who), keys, token, |watcher| Some(watcher.entries()))
 }
 
 type Reply = Result<Bytes, Status>;
 
 fn replies<P: Pipeline>(
     hub: &Arc<Hub<P>>,
-    how: How<P>,
+    (how, who): (How<P>, &Who),
     keys: Vec<P::Key>,
     token: &[u8],
     reply: impl Fn(&Watcher<P>) -> Option<Reply> + Send + Copy + 'static,
 ) -> Result<BoxStream<'static, Reply>, Status> {
     let held = resume::read(token, how.reader.bounds().keys);
-    let subscription = hub.subscribe(how, keys)?;
+    let subscription = hub.subscribe(how, keys, who)?;
     let sent = vec![None; subscription.entries.len()];
     let watcher = Watcher { subscription, held, sent, changed: Vec::new() };
     let replies = stream::unfold(Some(watcher), move |watcher| async move {
@@ -74,10 +74,18 @@ struct Watcher<P: Pipeline> {
     subscription: Subscription<P>,
     /// What the watcher had before the stream began.
     held: HashSet<u64>,
-    /// The digest of what was sent last, of each key in their order.
-    sent: Vec<Option<u64>>,
+    /// What was sent last, or need not be, of each key in their order.
+    sent: Vec<Option<Sent>>,
     /// Which of them the next reply tells of.
     changed: Vec<(usize, Arc<Found<P>>)>,
+}
+
+/// A value that its reader has.
+#[derive(Clone, Copy)]
+struct Sent {
+    digest: u64,
+    /// The number of it among those of its entry.
+    change: u64,
 }
 
 impl<P: Pipeline> Watcher<P> {
@@ -106,14 +114,21 @@ impl<P: Pipeline> Watcher<P> {
         if known.len() < self.sent.len() {
             return Ok(false);
         }
+        let mut skipped = 0;
         for (at, (sent, found)) in self.sent.iter_mut().zip(known).enumerate() {
-            let digest = Some(found.digest);
-            let is_held = sent.is_none() && self.held.contains(&found.digest);
-            if *sent != digest && !is_held {
+            let (digest, change) = (found.digest, found.change);
+            let is_had = match sent.replace(Sent { digest, change }) {
+                None => self.held.contains(&digest),
+                Some(before) => {
+                    skipped += change.saturating_sub(before.change + 1);
+                    before.digest == digest
+                }
+            };
+            if !is_had {
                 self.changed.push((at, found));
             }
-            *sent = digest;
         }
+        self.subscription.skipped(skipped);
         // From here on what was sent is what counts.
         self.held = HashSet::new();
         Ok(true)
@@ -131,7 +146,7 @@ impl<P: Pipeline> Watcher<P> {
         entries.iter().for_each(|entry| reply.put_slice(entry));
         encode_key(RESUME, WireType::LengthDelimited, &mut reply);
         encode_varint(token as u64, &mut reply);
-        resume::write(self.sent.iter().map(|sent| sent.unwrap_or_default()), &mut reply);
+        resume::write(self.sent.iter().map(|sent| sent.map_or(0, |sent| sent.digest)), &mut reply);
         Ok(reply.into())
     }
 }

@@ -1,6 +1,6 @@
 //! What is watched, what is due to be looked at, and who waits for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use tonic::Status;
 
 use super::super::handler::Reply;
-use super::How;
+use super::due::Due;
+use super::{How, Who};
 use crate::pipeline::Pipeline;
 use crate::query::Answer;
 
@@ -48,6 +49,8 @@ pub(super) struct Found<P: Pipeline> {
     /// Which look has found it; they are counted.
     pub(super) look: u64,
     pub(super) digest: u64,
+    /// How often its entry had another digest before.
+    pub(super) change: u64,
     pub(super) answer: Answer<Reply<P>>,
     /// A reply of `Watch`.
     pub(super) reply: OnceLock<Result<Bytes, Status>>,
@@ -60,6 +63,21 @@ impl<P: Pipeline> Entry<P> {
         self.slot().clone()
     }
 
+    /// Put this in place of what was found before; whether it is another value.
+    fn put(&self, mut found: Found<P>) -> bool {
+        let mut newest = self.slot();
+        let is_new = match &*newest {
+            Newest::Found(before) => {
+                let is_new = before.digest != found.digest;
+                found.change = before.change + u64::from(is_new);
+                is_new
+            }
+            Newest::Unknown | Newest::Failed(_) => true,
+        };
+        *newest = Newest::Found(Arc::new(found));
+        is_new
+    }
+
     fn slot(&self) -> MutexGuard<'_, Newest<P>> {
         // It is replaced as a whole.
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,25 +87,43 @@ impl<P: Pipeline> Entry<P> {
 /// An entry and its bookkeeping.
 struct Watched<P: Pipeline> {
     entry: Arc<Entry<P>>,
+    /// Whose it is; of nobody once several callers watch it.
+    who: Who,
     /// By the number of their subscription.
     streams: HashMap<u64, Arc<Notify>>,
     /// Those that wait for a look that has not begun.
-    joined: Vec<Arc<Notify>>,
+    joined: BTreeSet<u64>,
     /// Those that wait for the look under way.
-    waiting: Vec<Arc<Notify>>,
-    /// It is to be looked at. While a look is under way it is not listed as due before that has ended.
+    waiting: BTreeSet<u64>,
+    /// It is to be looked at. While a look is under way it has no turn before that has ended.
     due: bool,
+    turn: Option<u64>,
     looking: bool,
+}
+
+impl<P: Pipeline> Watched<P> {
+    /// It is to be looked at, once.
+    fn list(&mut self, due: &mut Due<Arc<Entry<P>>>) {
+        self.due = true;
+        if self.turn.is_none() && !self.looking {
+            self.turn = Some(due.push(&self.who, &self.entry.how.question, self.entry.clone()));
+        }
+    }
+
+    /// It has no turn any more.
+    fn unlist(&mut self, due: &mut Due<Arc<Entry<P>>>) {
+        if let Some(turn) = self.turn.take() {
+            due.remove(&self.who, &self.entry.how.question, turn);
+        }
+    }
 }
 
 /// All that is watched of a pipeline.
 pub(super) struct State<P: Pipeline> {
     /// By key and question.
     watched: HashMap<Arc<str>, HashMap<Bytes, Watched<P>>>,
-    /// What is due, by question: one call has one.
-    due: HashMap<Bytes, Vec<Arc<Entry<P>>>>,
-    /// The questions in the order of their turns.
-    turns: VecDeque<Bytes>,
+    /// What has a turn.
+    due: Due<Arc<Entry<P>>>,
     /// Looks that have begun.
     looks: u64,
     subscriptions: u64,
@@ -98,15 +134,7 @@ pub(super) struct State<P: Pipeline> {
 
 impl<P: Pipeline> Default for State<P> {
     fn default() -> Self {
-        Self {
-            watched: HashMap::new(),
-            due: HashMap::new(),
-            turns: VecDeque::new(),
-            looks: 0,
-            subscriptions: 0,
-            task: None,
-            tasks: 0,
-        }
+        Self { watched: HashMap::new(), due: Due::default(), looks: 0, subscriptions: 0, task: None, tasks: 0 }
     }
 }
 
@@ -127,6 +155,12 @@ impl<P: Pipeline> State<P> {
         self.watched.values().map(HashMap::len).sum()
     }
 
+    /// How many have a turn.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.due.len()
+    }
+
     /// The number of a new subscription, and of the last look that began before it.
     pub(super) fn begin(&mut self) -> (u64, u64) {
         self.subscriptions += 1;
@@ -138,25 +172,32 @@ impl<P: Pipeline> State<P> {
         &mut self,
         (key, text): (P::Key, Arc<str>),
         how: &Arc<How<P>>,
-        subscription: u64,
-        stream: &Arc<Notify>,
+        who: &Who,
+        (subscription, stream): (u64, &Arc<Notify>),
     ) -> Arc<Entry<P>> {
         let of_key = self.watched.entry(text.clone()).or_default();
         let watched = of_key.entry(how.question.clone()).or_insert_with(|| {
             let entry = Entry { key, text, how: how.clone(), newest: Mutex::new(Newest::Unknown) };
             Watched {
                 entry: Arc::new(entry),
+                who: who.clone(),
                 streams: HashMap::new(),
-                joined: Vec::new(),
-                waiting: Vec::new(),
+                joined: BTreeSet::new(),
+                waiting: BTreeSet::new(),
                 due: false,
+                turn: None,
                 looking: false,
             }
         });
-        if watched.streams.insert(subscription, stream.clone()).is_none() {
-            watched.joined.push(stream.clone());
+        if watched.who.is_some() && watched.who != *who {
+            // It does not wait behind the others of the first one any more.
+            watched.unlist(&mut self.due);
+            watched.who = None;
         }
-        due(&mut self.due, &mut self.turns, watched);
+        if watched.streams.insert(subscription, stream.clone()).is_none() {
+            watched.joined.insert(subscription);
+        }
+        watched.list(&mut self.due);
         watched.entry.clone()
     }
 
@@ -168,6 +209,8 @@ impl<P: Pipeline> State<P> {
             return;
         };
         watched.streams.remove(&subscription);
+        watched.joined.remove(&subscription);
+        watched.waiting.remove(&subscription);
         if watched.streams.is_empty() {
             self.forget(entry);
         }
@@ -175,9 +218,12 @@ impl<P: Pipeline> State<P> {
 
     fn forget(&mut self, entry: &Entry<P>) -> Option<Watched<P>> {
         let of_key = self.watched.get_mut(&entry.text)?;
-        let watched = of_key.remove(&entry.how.question);
+        let mut watched = of_key.remove(&entry.how.question);
         if of_key.is_empty() {
             self.watched.remove(&entry.text);
+        }
+        if let Some(watched) = &mut watched {
+            watched.unlist(&mut self.due);
         }
         watched
     }
@@ -185,44 +231,32 @@ impl<P: Pipeline> State<P> {
     /// A key is to be looked at; whether anybody watches it.
     pub(super) fn touch(&mut self, key: &str) -> bool {
         let Some(of_key) = self.watched.get_mut(key) else { return false };
-        of_key.values_mut().for_each(|watched| due(&mut self.due, &mut self.turns, watched));
+        of_key.values_mut().for_each(|watched| watched.list(&mut self.due));
         true
     }
 
     /// All keys are to be looked at.
     pub(super) fn touch_all(&mut self) {
         for watched in self.watched.values_mut().flat_map(HashMap::values_mut) {
-            due(&mut self.due, &mut self.turns, watched);
+            watched.list(&mut self.due);
         }
     }
 
     /// What one call is to look at, of the question whose turn it is.
     pub(super) fn take(&mut self) -> Option<Batch<P>> {
-        loop {
-            let question = self.turns.pop_front()?;
-            let Some(listed) = self.due.get_mut(&question) else { continue };
-            let how = listed.first().map(|entry| &entry.how);
-            let most = how.map_or(0, |how| if how.explains { 1 } else { MOST.min(how.reader.bounds().keys).max(1) });
-            let mut entries: Vec<_> = listed.drain(..most.min(listed.len())).collect();
-            if listed.is_empty() {
-                self.due.remove(&question);
-            } else {
-                self.turns.push_back(question);
-            }
-            self.looks += 1;
-            // What has gone meanwhile need not be looked at.
-            entries.retain(|entry| match find(&mut self.watched, entry) {
-                Some(watched) => {
-                    (watched.due, watched.looking) = (false, true);
-                    watched.waiting.append(&mut watched.joined);
-                    true
-                }
-                None => false,
-            });
-            if !entries.is_empty() {
-                return Some(Batch { look: self.looks, entries });
+        let most = |entry: &Arc<Entry<P>>| match &entry.how {
+            how if how.explains => 1,
+            how => MOST.min(how.reader.bounds().keys),
+        };
+        let entries = self.due.take(most)?;
+        for entry in &entries {
+            if let Some(watched) = find(&mut self.watched, entry) {
+                (watched.due, watched.turn, watched.looking) = (false, None, true);
+                watched.waiting.append(&mut watched.joined);
             }
         }
+        self.looks += 1;
+        Some(Batch { look: self.looks, entries })
     }
 
     /// What a look has found of each of its entries. Streams are woken once all of it can be seen.
@@ -233,16 +267,14 @@ impl<P: Pipeline> State<P> {
             watched.looking = false;
             match found {
                 Ok(found) => {
-                    let digest = found.digest;
-                    let before = std::mem::replace(&mut *entry.slot(), Newest::Found(Arc::new(found)));
-                    if matches!(before, Newest::Found(before) if before.digest == digest) {
-                        woken.append(&mut watched.waiting);
-                    } else {
-                        watched.waiting.clear();
+                    let waiting = std::mem::take(&mut watched.waiting);
+                    if entry.put(found) {
                         woken.extend(watched.streams.values().cloned());
+                    } else {
+                        woken.extend(waiting.iter().filter_map(|stream| watched.streams.get(stream)).cloned());
                     }
                     if std::mem::take(&mut watched.due) {
-                        due(&mut self.due, &mut self.turns, watched);
+                        watched.list(&mut self.due);
                     }
                 }
                 Err(status) => {
@@ -257,8 +289,7 @@ impl<P: Pipeline> State<P> {
 
     /// Nobody looks any more: every stream ends with this status.
     pub(super) fn end(&mut self, status: &Status) {
-        self.due.clear();
-        self.turns.clear();
+        self.due = Due::default();
         for watched in self.watched.drain().flat_map(|(_, of_key)| of_key.into_values()) {
             *watched.entry.slot() = Newest::Failed(status.clone());
             watched.streams.values().for_each(|stream| stream.notify_one());
@@ -272,20 +303,4 @@ fn find<'a, P: Pipeline>(
 ) -> Option<&'a mut Watched<P>> {
     let watched = watched.get_mut(&entry.text)?.get_mut(&entry.how.question)?;
     Arc::ptr_eq(&watched.entry, entry).then_some(watched)
-}
-
-/// List an entry as due, once.
-fn due<P: Pipeline>(
-    due: &mut HashMap<Bytes, Vec<Arc<Entry<P>>>>,
-    turns: &mut VecDeque<Bytes>,
-    watched: &mut Watched<P>,
-) {
-    if std::mem::replace(&mut watched.due, true) || watched.looking {
-        return;
-    }
-    let listed = due.entry(watched.entry.how.question.clone()).or_default();
-    if listed.is_empty() {
-        turns.push_back(watched.entry.how.question.clone());
-    }
-    listed.push(watched.entry.clone());
 }

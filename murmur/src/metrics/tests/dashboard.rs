@@ -202,6 +202,22 @@ pub(super) const ROWS: &[Row] = &[
                 "bytes",
                 lines!["max by (instance) (murmur_tile_cache_bytes{job=~\"$job\"})" => "{{instance}}"],
             ),
+            Panel(
+                "Watched",
+                "short",
+                lines![
+                    "sum by (pipeline) (murmur_watch_streams{job=~\"$job\"})" => "{{pipeline}} streams",
+                    "sum by (pipeline) (murmur_watched_keys{job=~\"$job\"})" => "{{pipeline}} keys",
+                ],
+            ),
+            Panel(
+                "Looks for those who watch, and values that slow readers missed",
+                "ops",
+                lines![
+                    "sum by (pipeline) (rate(murmur_watch_looks_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} looks",
+                    "sum by (pipeline) (rate(murmur_watch_values_skipped_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} missed",
+                ],
+            ),
         ],
     ),
     Row(

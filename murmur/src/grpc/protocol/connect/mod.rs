@@ -165,7 +165,7 @@ impl Called<'_> {
             let codec = self.codec(kind.encoding)?;
             let message = codec.request(frame::single(body, compression, self.terms.most(&**self.rpc))?)?;
             let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
-            Ok((self.rpc.stream(self.at, call, begun.standing, &self.terms.drain).await?, codec))
+            Ok((self.rpc.stream(self.at, call, begun.standing, self.terms).await?, codec))
         };
         let (replies, codec) = replies.await.unwrap_or_else(|status| {
             let status = self.rpc.explain(status);

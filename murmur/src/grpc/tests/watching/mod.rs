@@ -53,7 +53,7 @@ impl<'a> Watched<'a> {
     }
 
     fn one_after(&self, id: &str, token: &[u8]) -> Stream {
-        of_one(&self.hub, self.how(), note(id), token).unwrap()
+        of_one(&self.hub, (self.how(), &None), note(id), token).unwrap()
     }
 
     fn many(&self, ids: &[&str]) -> Stream {
@@ -61,7 +61,7 @@ impl<'a> Watched<'a> {
     }
 
     fn many_after(&self, ids: &[&str], token: &[u8]) -> Stream {
-        of_many(&self.hub, self.how(), ids.iter().map(|id| note(id)).collect(), token).unwrap()
+        of_many(&self.hub, (self.how(), &None), ids.iter().map(|id| note(id)).collect(), token).unwrap()
     }
 
     /// Until nobody is watched, and nothing looks.

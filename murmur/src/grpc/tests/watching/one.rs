@@ -116,7 +116,7 @@ async fn a_window_moves_without_events() {
     let hub = Hub::new(&reader, shared);
     let hour = Ask::Window { span: Span::from_seconds(3_600), end: None };
     let how = How::new(WatchRequest::default(), hour, (reader, Consistency::Eventual));
-    let mut changes = of_one(&hub, how, stock(1, "a", 0), b"").unwrap();
+    let mut changes = of_one(&hub, (how, &None), stock(1, "a", 0), b"").unwrap();
     let next = async |changes: &mut Stream| {
         let reply: WatchResponse<u64> = WatchResponse::decode(changes.next().await.unwrap().unwrap()).unwrap();
         (reply.value, reply.present)

@@ -60,7 +60,7 @@ async fn a_token_of_another_question_is_as_none() {
         let asked = WatchRequest { window: Some(window), ..WatchRequest::default() };
         let ask = Ask::Window { span: window, end: None };
         let how = How::new(asked, ask, (reader.clone(), Consistency::Eventual));
-        let mut stream = of_one(&hub, how, key.clone(), token).unwrap();
+        let mut stream = of_one(&hub, (how, &None), key.clone(), token).unwrap();
         let reply: WatchResponse<u64> = WatchResponse::decode(stream.next().await.unwrap().unwrap()).unwrap();
         (reply.value, reply.resume)
     };

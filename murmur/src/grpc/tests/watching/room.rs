@@ -1,6 +1,13 @@
 //! How much is watched, and what is left of it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ::http::{Extensions, HeaderMap};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
 use super::*;
+use crate::grpc::{Access, Caller, Identify, Pipelines, Token, bearer};
 
 #[tokio::test]
 async fn as_many_keys_are_watched_as_there_is_room_for() {
@@ -23,6 +30,92 @@ async fn as_many_keys_are_watched_as_there_is_room_for() {
     };
     assert_eq!(notes.watch(note("b"), None).await.err().unwrap().kind(), ErrorKind::ResourceExhausted);
     drop((two, last));
+}
+
+/// Knows each caller by a token that is its name.
+struct Named;
+
+impl Identify for Named {
+    fn caller<'a>(&'a self, headers: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {
+        let caller = |name: &str| Caller { name: name.into(), pipelines: Pipelines::All, until: None };
+        std::future::ready(bearer(headers).map(|name| name.map(caller))).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_is_known_has_no_more_than_it_leaves_for_others_over_all_its_streams() {
+    let world = World::new();
+    let server = Running::start(world.builder().access(Access::by(Named)).max_watched(6)).await;
+    let named = async |name: &str| server.client::<Notes>().await.token(Token::new(name).unwrap());
+    let (busy, other) = (named("busy").await, named("other").await);
+    let keys = |ids: &[&str]| ids.iter().map(|id| note(id)).collect::<Vec<_>>();
+    let _two = busy.watch_many(keys(&["a", "b"]), None).await.unwrap();
+    let _one = busy.watch(note("c"), None).await.unwrap();
+    let refused = busy.watch(note("d"), None).await.err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::ResourceExhausted);
+    assert!(refused.to_string().contains("`busy` watches 3 keys"), "{refused}");
+    // Of what is watched already, and from another connection.
+    assert!(named("busy").await.watch(note("a"), None).await.is_err());
+    let _others = other.watch(note("d"), None).await.unwrap();
+    assert!(other.watch_many(keys(&["a", "b"]), None).await.is_err());
+    let _last = named("late").await.watch(note("d"), None).await.unwrap();
+}
+
+/// Reads that take a while, counted.
+struct Slow(AtomicUsize);
+
+impl Hook for Slow {
+    fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let takes_a_while = async {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        };
+        takes_a_while.boxed()
+    }
+}
+
+#[tokio::test]
+async fn who_asks_many_questions_does_not_keep_others_waiting() {
+    let slow = Arc::new(Slow(AtomicUsize::new(0)));
+    let reader = Reader::new(Arc::new(Hooked { inner: Arc::new(MemoryStore::new()), hook: slow.clone() }), 1);
+    let hub = Hub::new(&reader, Shared::new(Watching::every(NEVER), &Limits::default(), Drain::never()));
+    let ask = |name: &str, question: u64| {
+        let asked = WatchRequest { window: Some(Span::from_seconds(question)), ..WatchRequest::default() };
+        let how = How::new(asked, Ask::Retention, (reader.clone(), Consistency::Strong));
+        of_one::<Notes>(&hub, (how, &Some(name.into())), note("a"), b"").unwrap()
+    };
+    let mut of_busy: Vec<Stream> = (0..100).map(|question| ask("busy", question)).collect();
+    one(&mut ask("other", 100)).await;
+    let begun = slow.0.load(Ordering::Relaxed);
+    assert!(begun < 50, "{begun} reads came first");
+    for stream in &mut of_busy {
+        one(stream).await;
+    }
+    assert!(slow.0.load(Ordering::Relaxed) > 100);
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_look_that_nobody_wants_any_more() {
+    let world = World::new();
+    let watched = Watched::told(&world);
+    world.moody.mood.send_replace(Mood::Hanging);
+    // As many calls as there are at a time, each with a question of its own.
+    let ask = |id: &str, question: u64| {
+        let asked = WatchRequest { window: Some(Span::from_seconds(question)), ..WatchRequest::default() };
+        let how = How::new(asked, Ask::Retention, (world.notes(), Consistency::Strong));
+        of_one(&watched.hub, (how, &None), note(id), b"").unwrap()
+    };
+    let _held: Vec<Stream> = (0..4).map(|question| ask("a", question)).collect();
+    world.moody.reads(4).await;
+    for n in 0..1_000 {
+        let stream = ask("b", n % 7);
+        assert_eq!(watched.hub.waiting(), 1);
+        drop(stream);
+        assert_eq!(watched.hub.waiting(), 0);
+    }
 }
 
 #[tokio::test]
@@ -86,4 +179,31 @@ async fn who_joins_is_told_of_what_was_there_before() {
     world.note(&note("a"), 1, "one").await;
     assert_eq!(one(&mut watched.one("a")).await.value, "one");
     assert_eq!(one(&mut early).await.value, "one");
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn what_is_watched_and_what_slow_readers_miss_is_measured() {
+    use crate::metrics::catalogue::{WATCH_LOOKS, WATCH_SKIPPED, WATCH_STREAMS, WATCHED_KEYS};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (world, mut kept) = (World::new(), Vec::new());
+    let moved = crate::metrics::tests::moved(|| {
+        runtime.block_on(async {
+            let watched = Watched::told(&world);
+            let (mut quick, mut slow) = (watched.one("a"), watched.one("a"));
+            one(&mut quick).await;
+            one(&mut slow).await;
+            for (version, text) in [(1, "one"), (2, "two"), (3, "three")] {
+                world.note(&note("a"), version, text).await;
+                one(&mut quick).await;
+            }
+            one(&mut slow).await;
+            kept.extend([quick, slow, watched.many(&["a", "b"])]);
+            drop(watched.one("c"));
+        });
+    });
+    let measured = [&WATCH_STREAMS, &WATCHED_KEYS, &WATCH_SKIPPED].map(|metric| moved[metric.name]);
+    assert_eq!(measured, [3.0, 4.0, 2.0]);
+    assert!(moved[WATCH_LOOKS.name] >= 4.0, "{moved:?}");
 }
