@@ -181,10 +181,10 @@ mod tests {
 
     #[test]
     fn a_small_request_that_unpacks_to_a_large_one_is_refused_before_it_is_unpacked() {
-        let bomb = Bytes::from(vec![0; 64 << 20]);
+        let bomb = Bytes::from(vec![0; 8 << 20]);
         for compression in [Compression::Gzip, Compression::Zstd] {
             let (_, compressed) = compression.compress(bomb.clone());
-            assert!(compressed.len() < 1 << 20);
+            assert!(compressed.len() < 1 << 17);
             let refused = compression.decompress(compressed, 1 << 20).unwrap_err();
             assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         }
