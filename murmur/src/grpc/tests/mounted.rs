@@ -1,11 +1,13 @@
 //! The services in an application of the user's own.
 
 use axum::routing::get;
-use futures_util::StreamExt;
 use tokio::sync::oneshot;
+use tonic::client::Grpc;
+use tonic_prost::ProstCodec;
 
 use super::http::{path, raw};
 use super::*;
+use crate::grpc::messages::{WatchRequest, WatchResponse};
 
 /// An application with a page of its own, and the services beside it and below a path; and what stops the services.
 async fn application(world: &World) -> (SocketAddr, oneshot::Sender<()>) {
@@ -50,9 +52,14 @@ async fn an_application_of_axum_answers_in_every_protocol_beside_its_own_pages()
 async fn streams_of_an_application_end_when_its_services_stop() {
     let world = World::new();
     let (address, stop) = application(&world).await;
-    let client = Client::<Stock>::connect(format!("http://{address}")).await.unwrap();
-    let mut changes = Box::pin(client.watch(stock(7, "tea", 0), None).await.unwrap());
-    assert_eq!(changes.next().await.unwrap().unwrap().value, 0);
+    // Our own client would ask for another server for half a minute.
+    let mut grpc = Grpc::new(Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap());
+    grpc.ready().await.unwrap();
+    let request = WatchRequest { key: Some(stock(7, "tea", 0)), ..WatchRequest::default() };
+    let codec = ProstCodec::<WatchRequest<StockKey>, WatchResponse<u64>>::default();
+    let opened = grpc.server_streaming(tonic::Request::new(request), path("Watch").parse().unwrap(), codec).await;
+    let mut changes = opened.unwrap().into_inner();
+    assert_eq!(changes.message().await.unwrap().unwrap().value, 0);
     stop.send(()).unwrap();
-    assert_eq!(changes.next().await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(changes.message().await.unwrap_err().code(), tonic::Code::Unavailable);
 }
