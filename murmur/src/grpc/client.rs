@@ -13,6 +13,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::channel::{self, ClientTls};
+use super::client_absence::Absence;
 use super::client_token::Token;
 use super::handler::{Reply, service_name};
 use super::interval;
@@ -29,10 +30,6 @@ use crate::wire::types::{ReadOptions, SetOperation};
 const ATTEMPTS: u32 = 4;
 /// How long to wait before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The longest that a stream waits before it asks again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long a stream goes on asking for a server that is away.
-const ABSENCE: Duration = Duration::from_secs(30);
 /// How long a stream has stood that could go on, though it had no replies: longer than a server waits for its store.
 const STOOD: Duration = Duration::from_secs(10);
 
@@ -49,6 +46,7 @@ const STOOD: Duration = Duration::from_secs(10);
 pub struct Client<P> {
     grpc: Grpc<Channel>,
     timeout: Duration,
+    absence: Duration,
     options: Option<ReadOptions>,
     token: Option<Token>,
     pipeline: PhantomData<fn() -> P>,
@@ -56,10 +54,11 @@ pub struct Client<P> {
 
 impl<P> Clone for Client<P> {
     fn clone(&self) -> Self {
-        let Self { grpc, timeout, options, token, .. } = self;
+        let Self { grpc, timeout, absence, options, token, .. } = self;
         Self {
             grpc: grpc.clone(),
             timeout: *timeout,
+            absence: *absence,
             options: options.clone(),
             token: token.clone(),
             pipeline: PhantomData,
@@ -83,14 +82,21 @@ impl<P: Pipeline> Client<P> {
 
     /// Over a channel that exists already.
     pub fn new(channel: Channel) -> Self {
-        let timeout = Duration::from_secs(5);
-        Self { grpc: Grpc::new(channel), timeout, options: None, token: None, pipeline: PhantomData }
+        let (timeout, absence) = (Duration::from_secs(5), Duration::from_secs(30));
+        Self { grpc: Grpc::new(channel), timeout, absence, options: None, token: None, pipeline: PhantomData }
     }
 
     /// The same, with another time that each call may take, all its attempts together; 5 seconds by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same, whose streams ask for a server that is away for so long before they end; 30 seconds by default.
+    #[must_use]
+    pub fn absence(mut self, absence: Duration) -> Self {
+        self.absence = absence;
         self
     }
 
@@ -240,7 +246,8 @@ impl<P: Pipeline> Client<P> {
     /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes.
     ///
     /// When the server stops, or the connection breaks, the stream goes on where it stood at a server that is there: it
-    /// asks for one for 30 seconds, with pauses of up to 2. Then, and with every other error, it ends with that error.
+    /// asks for one for 30 seconds, or as long as [`absence`](Self::absence) says, with pauses of up to 2. Then, and with
+    /// every other error, it ends with that error.
     pub async fn watch(
         &self,
         key: P::Key,
@@ -369,7 +376,8 @@ where
     ) -> Result<impl Stream<Item = Result<R>> + Send + use<P, M, R>> {
         let opened = client.retrying(|grpc, _| Self::open(client, grpc, method, &request)).await?;
         let (client, replies, began) = (client.clone(), Some(opened), Instant::now());
-        let replies = Self { client, method, request, stand, replies, began, absence: Absence::default() };
+        let absence = Absence::of_at_most(client.absence);
+        let replies = Self { client, method, request, stand, replies, began, absence };
         Ok(stream::unfold(Some(replies), |replies| async move {
             let mut replies = replies?;
             let next = replies.next().await?;
@@ -397,13 +405,13 @@ where
                 Some(replies) => match replies.next().await? {
                     Ok(reply) => {
                         (self.stand)(&mut self.request, &reply);
-                        self.absence = Absence::default();
+                        self.absence.ends();
                         return Some(Ok(reply));
                     }
                     Err(status) => {
                         // Where nothing changes there are no replies.
                         if self.began.elapsed() > STOOD {
-                            self.absence = Absence::default();
+                            self.absence.ends();
                         }
                         status
                     }
@@ -431,24 +439,6 @@ where
     }
 }
 
-/// How long a server has been away from a stream.
-#[derive(Default)]
-struct Absence {
-    since: Option<Instant>,
-    /// Times in a row that the stream could not go on.
-    failures: u32,
-}
-
-impl Absence {
-    /// How long to wait after one more failure before a server is asked again; `None` when that is over.
-    fn pause(&mut self) -> Option<Duration> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        self.failures += 1;
-        let pause = PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
-        (since.elapsed() < ABSENCE).then_some(pause)
-    }
-}
-
 /// Whether sending the call again can help.
 fn is_away(status: &Status) -> bool {
     status.code() == Code::Unavailable || channel::broken(status).is_some()
@@ -465,21 +455,4 @@ async fn ready(grpc: &mut Grpc<Channel>) -> Result<(), Status> {
 fn path<P: Pipeline>(method: &str) -> Result<PathAndQuery, Status> {
     let path = format!("/{}/{method}", service_name(&P::SPEC));
     path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_asks_for_its_server_for_half_a_minute() {
-        let (began, mut absence, mut pauses) = (Instant::now(), Absence::default(), Vec::new());
-        while let Some(pause) = absence.pause() {
-            tokio::time::sleep(pause).await;
-            pauses.push(pause.as_millis());
-        }
-        assert_eq!(pauses[..6], [100, 200, 400, 800, 1_600, 2_000]);
-        assert_eq!(pauses.iter().max(), Some(&2_000));
-        assert!((ABSENCE..ABSENCE + LONGEST_PAUSE).contains(&began.elapsed()));
-    }
 }

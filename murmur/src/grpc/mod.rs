@@ -23,6 +23,7 @@
 mod access;
 pub(crate) mod channel;
 mod client;
+mod client_absence;
 mod client_token;
 mod contract;
 mod cors;
