@@ -91,14 +91,14 @@ fn files(report: &Report, handover: String) -> Vec<(String, Vec<u8>)> {
     let mut files =
         vec![(name.to_owned(), handover.into_bytes()), ("descriptor.binpb".to_owned(), report.descriptor_set())];
     let outputs = report.outputs();
-    files.push(("contracts.rs".to_owned(), contracts(&outputs, &emit::served(&report.review)).into_bytes()));
+    files.push(("contracts.rs".to_owned(), embedded(&outputs, &emit::served(&report.review)).into_bytes()));
     files.extend(outputs.into_iter().map(|output| (output.path, output.text.into_bytes())));
     files
 }
 
 /// An expression that `murmur::app::Contracts` is made from. It names no crate, so that renames do not matter; paths are
 /// relative to the file itself.
-fn contracts(outputs: &[Output], served: &[(String, Vec<String>)]) -> String {
+fn embedded(outputs: &[Output], served: &[(String, Vec<String>)]) -> String {
     let mut text = "(\n    include_bytes!(\"descriptor.binpb\").as_slice(),\n    &[\n".to_owned();
     for Output { path, .. } in outputs {
         // Writing to a string cannot fail.
@@ -119,6 +119,7 @@ fn handover(report: &Report) -> Handover {
         !report.review.schema.messages.iter().any(|known| known.name == message.name)
             && !report.review.schema.enums.iter().any(|known| known.name == message.name)
     }));
+    let contracts = emit::contracts(&report.review);
     let crates = report.crates.iter().map(|krate| {
         let findings = report.placed.iter().filter(|placed| krate.seen.iter().any(|(name, _)| *name == placed.item));
         handover::Crate {
@@ -126,6 +127,7 @@ fn handover(report: &Report) -> Handover {
             package: report.review.schema.package.clone(),
             seen: krate.seen.clone(),
             messages: messages.clone(),
+            contracts: contracts.clone(),
             findings: findings
                 .map(|placed| handover::Finding {
                     code: placed.finding.code,

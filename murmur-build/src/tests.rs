@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use murmur_spec::emit;
+use murmur_spec::handover::Handover;
+
 use crate::project::Project;
 use crate::report::Report;
 use crate::run;
@@ -141,6 +144,20 @@ fn a_contract_ahead_of_its_lock_is_one_warning_or_an_error() {
     }
     assert_eq!((about(&lines(true), "cargo::warning="), about(&lines(true), "cargo::error=")), (0, 0));
     crate::check_synced(out.path().parent().unwrap().to_str().unwrap(), "").unwrap_err();
+}
+
+#[test]
+fn the_macros_are_told_the_contract_that_the_lock_names_last() {
+    let (files, _) = parts(EXAMPLE);
+    let package = lay_out(&files);
+    let out = tempfile::tempdir().unwrap();
+    run::run(Project::open(package.path()), out.path(), false);
+    let read = |path: &str| fs::read_to_string(out.path().join(path)).unwrap();
+    let said = Handover::read(&read("handover.txt")).unwrap();
+    let lock = read("proto/murmur.lock");
+    let fingerprint = lock.lines().filter_map(|line| line.strip_prefix("serves ")).next_back().unwrap();
+    let contract = format!("{}-{fingerprint}", emit::REVISION);
+    assert_eq!(said.crates[0].contracts, [("PageTrafficService".to_owned(), contract)]);
 }
 
 #[test]

@@ -104,6 +104,12 @@ impl Build {
         Message { name: message.into(), fields: numbered.collect(), retired: retired.clone() }
     }
 
+    /// What a client of a service says that it was made from, where the build step knows the service.
+    pub(crate) fn contract(&self, service: &str) -> Option<&str> {
+        let contracts = self.krate()?.contracts.iter();
+        contracts.filter(|(name, _)| name == service).map(|(_, contract)| contract.as_str()).next()
+    }
+
     /// What the build step found about an item, at the tokens it is about.
     pub(crate) fn findings(&self, item: &Item) -> Vec<Finding> {
         let name = item.name();

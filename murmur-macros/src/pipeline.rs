@@ -43,6 +43,12 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
     let apply = apply(pipeline, &event, &numbers);
     let dedup = pipeline.dedup.as_ref().map(|dedup| self::dedup(dedup, &event, krate));
     let (name, service) = (&pipeline.name, names::service(&pipeline.name));
+    let contract = build.contract(&service).map(|contract| {
+        quote! {
+            const CONTRACT: ::core::option::Option<&'static ::core::primitive::str> =
+                ::core::option::Option::Some(#contract);
+        }
+    });
     let about = about(&pipeline.docs);
     let window = window(&pipeline.window, krate);
     let vis = &pipeline.vis;
@@ -69,6 +75,7 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
                 window: #window,
                 fingerprint: #fingerprint,
             };
+            #contract
             #dedup
 
             fn apply(#event_name: &Self::Event, #out: &mut #krate::pipeline::Emissions<Self::Aggregate>) {

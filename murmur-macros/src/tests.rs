@@ -30,7 +30,8 @@ fn build(source: &str) -> Build {
         retired: vec![1, 3],
     };
     let (name, package) = ("example".into(), "shop.v1".into());
-    Build::said(Some(Crate { name, package, seen, messages: vec![traffic], findings: vec![] }))
+    let contracts = vec![("PageTrafficService".into(), "2-4e1c0fd0a1a3c0b7".into())];
+    Build::said(Some(Crate { name, package, seen, messages: vec![traffic], contracts, findings: vec![] }))
 }
 
 fn expanded(source: &str) -> String {
@@ -140,7 +141,7 @@ fn a_pipeline_that_is_misspelt_is_told() {
     let message = |name: &str| Message { name: name.into(), fields: vec![], retired: vec![] };
     let messages = vec![message("PageTrafficKey"), message("Traffic"), message("LikesKey"), message("Top10Key")];
     let (name, package) = ("shop".into(), "shop.v1".into());
-    let build = Build::said(Some(Crate { name, package, seen: vec![], messages, findings: vec![] }));
+    let build = Build::said(Some(Crate { name, package, messages, ..Crate::default() }));
     let said = |arguments: &str| main_macro::expand(arguments.parse().unwrap(), &build).to_string();
     let main = said("page_trafic, likes");
     assert!(main.contains("this crate has no pipeline `page_trafic`; did you mean `page_traffic`?"), "{main}");

@@ -5,6 +5,7 @@
 //! crate page_traffic page_traffic.v1
 //! seen PageView 00c4f2a1b3d5e697
 //! message Traffic views=1 dwell_ms=2 visitors=4 -3
+//! contract PageTrafficService 2-4e1c0fd0a1a3c0b7
 //! finding M0504 page_traffic key:page
 //! | `PageView` has no field `page`; did you mean `page_id`?
 //! ? more, where the sentence is not enough
@@ -13,7 +14,8 @@
 //! `crate` begins what is said of one crate of the package (its library, its binary, an example), by the name that
 //! rustc gives it and with its protobuf package. `seen` names an item and its [fingerprint].
 //! `message` gives the numbers of a message's fields by the message's name within the package; a new field has its
-//! provisional number there, and `-3` is the number of a field that was removed. `finding` names the item and the [part](crate::item::Part) of it; lines with `|` are its
+//! provisional number there, and `-3` is the number of a field that was removed. `contract` is what a client of a service says it
+//! was made from. `finding` names the item and the [part](crate::item::Part) of it; lines with `|` are its
 //! message, lines with `?` its help.
 //!
 //! Cargo never clears `OUT_DIR`, so a file may be left over from a build script that no longer calls us. The build step
@@ -53,6 +55,8 @@ pub struct Crate {
     pub seen: Vec<(String, u64)>,
     /// Messages with the numbers of their fields.
     pub messages: Vec<Message>,
+    /// Services, with what their clients say: the revision of Murmur's own messages, and the fingerprint of the service.
+    pub contracts: Vec<(String, String)>,
     /// What the macros are to say.
     pub findings: Vec<Finding>,
 }
@@ -137,6 +141,9 @@ impl Crate {
             let retired: String = retired.iter().map(|number| format!(" -{number}")).collect();
             let _ = writeln!(out, "message {name}{fields}{retired}");
         }
+        for (service, contract) in &self.contracts {
+            let _ = writeln!(out, "contract {service} {contract}");
+        }
         for finding in &self.findings {
             let _ = writeln!(out, "finding {} {} {}", finding.code, finding.item, finding.part.to_word());
             for line in finding.message.lines() {
@@ -165,6 +172,10 @@ impl Crate {
                     }
                 }
                 self.messages.push(message);
+            }
+            "contract" => {
+                let (service, contract) = rest.split_once(' ')?;
+                self.contracts.push((service.into(), contract.into()));
             }
             "finding" => {
                 let mut words = rest.split(' ');
@@ -227,6 +238,7 @@ mod tests {
                     },
                     Message { name: "Nothing".into(), ..Message::default() },
                 ],
+                contracts: vec![("PageTrafficService".into(), "2-4e1c0fd0a1a3c0b7".into())],
                 findings: vec![Finding {
                     code: codes::UNKNOWN_FIELD,
                     item: "page_traffic".into(),
@@ -252,9 +264,14 @@ mod tests {
 
     #[test]
     fn lines_that_make_no_sense_are_refused() {
-        for line in
-            ["seen a 1", "crate a b\nseen a", "crate a b\nseen a xyz", "crate a b\n| x", "crate a b\nmessage m a"]
-        {
+        for line in [
+            "seen a 1",
+            "crate a b\nseen a",
+            "crate a b\nseen a xyz",
+            "crate a b\n| x",
+            "crate a b\nmessage m a",
+            "crate a b\ncontract S",
+        ] {
             assert!(Handover::read(&format!("murmur {VERSION}\n{line}\n")).is_err(), "{line}");
         }
     }

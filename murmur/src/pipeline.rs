@@ -23,6 +23,9 @@ pub trait Pipeline: Send + Sync + 'static {
     type Aggregate: Monoid;
     /// What was declared.
     const SPEC: Spec;
+    /// The contract that a client of its service was made from, as the build step says it: the revision of Murmur's own
+    /// messages, and the fingerprint of the service.
+    const CONTRACT: Option<&'static str> = None;
     /// Which events are the same one, sent twice; without it every event counts.
     const DEDUP: Option<Dedup<Self::Event>> = None;
 

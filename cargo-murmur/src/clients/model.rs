@@ -49,12 +49,8 @@ pub(super) struct Field {
 impl Package {
     pub(super) fn of(report: &Report) -> Self {
         let (schema, name) = (&report.review.schema, &report.project.name);
-        let served = emit::served(&report.review);
-        let contract = |service: &str| {
-            let full = format!("{}.{service}", schema.package);
-            let known = served.iter().find(|(name, _)| *name == full).and_then(|(_, known)| known.last());
-            format!("{}-{}", emit::REVISION, known.map_or("", |fingerprint| fingerprint))
-        };
+        let contracts = emit::contracts(&report.review);
+        let contract = |service: &str| contracts.iter().find(|(name, _)| name == service).map(|(_, said)| said.clone());
         let services = schema.services.iter().map(|service| Service {
             name: names::marker(&service.pipeline),
             service: service.name.clone(),
@@ -63,7 +59,7 @@ impl Package {
             docs: service.docs.clone(),
             key_fields: fields(schema, &service.key),
             value: fields(schema, service.value.ty.name()),
-            contract: contract(&service.name),
+            contract: contract(&service.name).unwrap_or_default(),
         });
         Self {
             name: name.clone(),

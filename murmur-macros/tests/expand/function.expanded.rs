@@ -26,6 +26,9 @@ impl ::murmur::pipeline::Pipeline for PageTraffic {
         },
         fingerprint: 11816531611152020519u64,
     };
+    const CONTRACT: ::core::option::Option<&'static ::core::primitive::str> = ::core::option::Option::Some(
+        "2-4e1c0fd0a1a3c0b7",
+    );
     fn apply(
         event: &Self::Event,
         out: &mut ::murmur::pipeline::Emissions<Self::Aggregate>,

@@ -28,7 +28,7 @@ mod tests;
 
 use crate::diff::Review;
 use crate::fingerprint;
-use crate::lock::Lock;
+use crate::lock::{Lock, Service};
 use crate::names;
 
 pub use json::Json;
@@ -118,6 +118,13 @@ pub fn served(review: &Review) -> Vec<(String, Vec<String>)> {
     let Review { schema, lock, .. } = review;
     let full = |name: &str| format!("{}.{name}", schema.package);
     lock.services.iter().map(|(name, service)| (full(name), service.serves.clone())).collect()
+}
+
+/// What a client of each service says that it was made from, by the name of the service.
+pub fn contracts(review: &Review) -> Vec<(String, String)> {
+    let present = |service: &Service| service.serves.last().map_or("", String::as_str).to_owned();
+    let services = review.lock.services.iter();
+    services.map(|(name, service)| (name.clone(), format!("{REVISION}-{}", present(service)))).collect()
 }
 
 /// What the clients of a package rely on: the revision of Murmur's own messages, and the fingerprint of its service, or one of those

@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 
 use super::entry::Entry;
 use super::print::{self, Cell, Fields, Kind};
-use crate::grpc::{ClientTls, Contracts, InProcess, Token, channel, status};
+use crate::grpc::{ClientTls, Contracts, InProcess, Token, channel, contract, status};
 use crate::time::Span;
 use crate::{Error, ErrorKind, Result};
 
@@ -63,6 +63,8 @@ pub(super) const PATIENCE: Span = Span::from_seconds(30);
 pub(super) struct Service {
     server: Server,
     descriptor: ServiceDescriptor,
+    /// What a server is told of the contract that this program was made from.
+    contract: Option<String>,
     /// The key's message.
     key: MessageDescriptor,
     /// Names of the key's fields.
@@ -96,7 +98,8 @@ impl Service {
             }
             _ => print::Value::One(Kind::of(&value)),
         };
-        Ok(Self { server, descriptor, key, key_fields, value, patience: PATIENCE })
+        let contract = contracts.said(&name);
+        Ok(Self { server, descriptor, contract, key, key_fields, value, patience: PATIENCE })
     }
 
     /// The same with another limit of what an answer may take; a server may have a lower one.
@@ -157,6 +160,9 @@ impl Service {
         let path = format!("/{}/{}", self.descriptor.full_name(), method.name());
         let mut request = tonic::Request::new(message.encode_to_vec());
         request.set_timeout(self.patience.to_std());
+        if let Some(said) = self.contract.as_ref().and_then(|said| said.parse().ok()) {
+            request.metadata_mut().insert(contract::HEADER, said);
+        }
         let reply = match self.server.clone() {
             Server::Remote(channel, token) => {
                 if let Some(token) = token {
@@ -230,5 +236,27 @@ impl Decoder for Raw {
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(buf.copy_to_bytes(buf.remaining())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::tests::DESCRIPTOR;
+    use crate::grpc::tests::sets::{Visits, world};
+
+    #[tokio::test]
+    async fn what_a_program_asks_by_name_says_its_contract() {
+        const SERVICE: &str = "test.v1.VisitsService";
+        let (world, entry) = (world().await, Entry::of::<Visits, crate::engine::Json>());
+        let contracts =
+            Contracts { descriptor: &DESCRIPTOR, revision: 2, served: &[(SERVICE, &["aaaa", "bbbb"])], files: &[] };
+        let home = (entry.parse_key)(&["home".to_owned()]).unwrap();
+        for (known, answered) in [(&["bbbb", "cccc"][..], true), (&["aaaa"], false)] {
+            let server = world.with_visits().contract(SERVICE, 2, known).in_process().unwrap();
+            let service = Service::new(Server::Local(server), &contracts, &entry).unwrap();
+            let reply = service.ask("Get", &home, serde_json::json!({})).await;
+            assert_eq!(reply.is_ok(), answered, "{reply:?}");
+        }
     }
 }

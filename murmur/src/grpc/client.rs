@@ -15,6 +15,7 @@ use tonic_prost::ProstCodec;
 use super::channel::{self, ClientTls};
 use super::client_absence::Absence;
 use super::client_token::Token;
+use super::contract;
 use super::handler::{Reply, service_name};
 use super::interval;
 use super::messages::*;
@@ -34,6 +35,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const STOOD: Duration = Duration::from_secs(10);
 
 /// Asks the typed service of a pipeline over gRPC. Clones share the connection.
+///
+/// Where the build step has seen the pipeline, each call says which contract the client was made from; a server by which its
+/// answers could be read as something else refuses it.
 ///
 /// A call is sent again only when the server is not available, or its connection broke: nothing else can be helped by that.
 ///
@@ -320,6 +324,9 @@ impl<P: Pipeline> Client<P> {
 
     fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
+        if let Some(said) = P::CONTRACT.and_then(|said| said.parse().ok()) {
+            request.metadata_mut().insert(contract::HEADER, said);
+        }
         if let Some(token) = &self.token {
             token.add(&mut request);
         }

@@ -1,9 +1,10 @@
-//! Whether a client was made from a contract that the server still answers by.
+//! The contracts of a package, and whether a client was made from one that the server still answers by.
 //!
-//! A client of `cargo murmur clients` says in a header which contract it knows: `1-4e1c0fd0a1a3c0b7`, the revision of
-//! Murmur's own messages and the fingerprint of the service. Numbers and types of fields follow from these, and so a
-//! client that is not known here could read a field as another one, or ask with one that nobody looks at. It is refused
-//! before anything is decoded. Who says nothing is answered: the check is the client's to ask for.
+//! A client of `cargo murmur clients`, or a typed [`Client`](super::Client), says in a header which contract it knows:
+//! `1-4e1c0fd0a1a3c0b7`, the revision of Murmur's own messages and the fingerprint of the service. Numbers and types of
+//! fields follow from these, and so a client that is not known here could read a field as another one, or ask with one that
+//! nobody looks at. It is refused before anything is decoded. Who says nothing is answered: the check is the client's to
+//! ask for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,8 +16,43 @@ use tonic::Status;
 use super::protocol::rpc::{Call, Method, Reads, Replies, Reply, Rpc};
 use super::refusal::Reason;
 
+/// What the build step made of a package's definitions. [`ServerBuilder::contracts`](super::ServerBuilder::contracts) takes it, and
+/// `murmur::main!` does so by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Contracts {
+    /// A serialized `google.protobuf.FileDescriptorSet`: the package's own file and everything it imports.
+    pub descriptor: &'static [u8],
+    /// Every contract as a text, under the path that `cargo murmur sync` writes it to: `proto/.../x.proto`,
+    /// `schema/dynamodb/<table>.json`, `schema/cloudformation.json`, `schema/terraform/<table>.tf.json`,
+    /// `schema/openapi.json`.
+    pub files: &'static [(&'static str, &'static str)],
+    /// The revision of Murmur's own messages.
+    pub revision: u32,
+    /// The full name of each service, and the fingerprints of the contracts whose clients it answers, the present one last.
+    pub served: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// What the build step writes.
+type Written =
+    (&'static [u8], &'static [(&'static str, &'static str)], u32, &'static [(&'static str, &'static [&'static str])]);
+
+/// What `OUT_DIR/murmur/contracts.rs` is an expression of, which `murmur::main!` includes.
+impl From<Written> for Contracts {
+    fn from((descriptor, files, revision, served): Written) -> Self {
+        Self { descriptor, files, revision, served }
+    }
+}
+
+impl Contracts {
+    /// What a client of the present contract of a service says, by the full name of the service.
+    pub(crate) fn said(&self, service: &str) -> Option<String> {
+        let (_, fingerprints) = self.served.iter().find(|(name, _)| *name == service)?;
+        fingerprints.last().map(|fingerprint| format!("{}-{fingerprint}", self.revision))
+    }
+}
+
 /// The header, in every protocol.
-const HEADER: &str = "murmur-contract";
+pub(crate) const HEADER: &str = "murmur-contract";
 
 /// What the services of a server answer by.
 #[derive(Debug, Default)]

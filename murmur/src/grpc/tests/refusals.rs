@@ -121,6 +121,33 @@ async fn what_the_build_step_made_says_whose_clients_are_answered() {
     }
 }
 
+/// Stock, as somebody else has defined it.
+struct Elsewhere;
+
+impl Pipeline for Elsewhere {
+    type Event = Nothing;
+    type Key = StockKey;
+    type Aggregate = Count;
+    const SPEC: Spec = Stock::SPEC;
+    const CONTRACT: Option<&'static str> = Some("1-bbbbbbbbbbbbbbbb");
+
+    fn apply(_: &Nothing, _: &mut Emissions<Count>) {}
+}
+
+#[tokio::test]
+async fn the_typed_client_says_its_contract_with_calls_and_streams() {
+    let world = World::new();
+    let of_another = Some(ErrorKind::InvalidArgument);
+    for (served, kind) in [(&["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"][..], None), (&["aaaaaaaaaaaaaaaa"], of_another)] {
+        let server = Running::start(world.builder().contract(STOCK, 1, served)).await;
+        let client = server.client::<Elsewhere>().await;
+        assert_eq!(client.get(stock(7, "tea", -2)).await.err().map(|error| error.kind()), kind);
+        assert_eq!(client.watch(stock(7, "tea", -2), None).await.err().map(|error| error.kind()), kind);
+        // Who says nothing is answered.
+        server.client::<Stock>().await.get(stock(7, "tea", -2)).await.unwrap();
+    }
+}
+
 /// Replies with what is no message.
 struct Garbled;
 
