@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::super::drain::Drain;
+use super::super::drain::{Drain, Until};
 
 /// Most bytes of a piece: of one frame of HTTP/2, where its client has not asked for larger ones.
 const PIECE: usize = 16 << 10;
@@ -39,7 +39,8 @@ pub(in crate::grpc) fn body<P: Send + 'static>(bytes: Bytes, last: Option<Frame<
         (!rest.is_empty()).then(|| Frame::data(rest.split_to(rest.len().min(PIECE))))
     });
     let frames = stream::iter(pieces.chain(last).map(Ok)).boxed();
-    Body::new(Pieces { frames: Drain::never().guard(frames, Some(Instant::now() + PATIENCE), None), left })
+    let until = Until { deadline: Some(Instant::now() + PATIENCE), standing: None, stall: PATIENCE };
+    Body::new(Pieces { frames: Drain::never().guard(frames, until), left })
 }
 
 /// A message, and what comes behind it.

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use super::*;
 use crate::engine::{Frontier, PartitionRecord};
+use crate::store::Writes;
 use crate::time::Slot;
 
 /// Fills a table from events, as the workers of its partitions would.
@@ -105,8 +106,8 @@ where
         for again in [false, true, true] {
             let asked = Writes::from(writes);
             let outcomes = self.store.write(&self.table, asked.clone()).await;
-            let is_in_doubt = |outcome: Result<Outcome>| match outcome {
-                Err(error) if error.kind() == ErrorKind::Ambiguous => true,
+            let is_in_doubt = |outcome: crate::Result<Outcome>| match outcome {
+                Err(error) if error.kind() == crate::ErrorKind::Ambiguous => true,
                 outcome => {
                     assert!(again || matches!(outcome, Ok(Outcome::Applied)), "{outcome:?}");
                     false
