@@ -27,7 +27,7 @@ const DEEPEST: usize = 100;
 #[derive(Clone, Copy)]
 enum Found<'a> {
     Nothing,
-    /// The last value of one that is no list.
+    /// The value of one that is no list.
     Value(Wire<'a>),
     /// Of a list, the bytes from its first element on, and how many there are.
     From(&'a [u8], usize),
@@ -49,8 +49,8 @@ impl Plan {
             found[at] = match (shape.fields[at].presence, found[at]) {
                 (Presence::List, Found::From(first, count)) => Found::From(first, count + 1),
                 (Presence::List, _) => Found::From(rest, 1),
-                // The second would have to be merged into the first.
-                (_, Found::Value(Wire::Bytes(_))) if shape.fields[at].kind.is_message() => return None,
+                // The second of a message would have to be merged into the first, and the first of any other has to be read, too.
+                (_, Found::Value(_)) => return None,
                 _ => Found::Value(value),
             };
         }

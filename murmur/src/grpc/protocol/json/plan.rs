@@ -82,11 +82,6 @@ impl Kind {
         }
     }
 
-    /// Whether it is a message, a second of which would be merged into the first.
-    pub(super) fn is_message(&self) -> bool {
-        matches!(self, Self::Timestamp | Self::Duration | Self::Message(_))
-    }
-
     /// Whether a list of it may stand in one field.
     pub(super) fn is_packable(&self) -> bool {
         !matches!(self.zero(), Wire::Bytes(_))

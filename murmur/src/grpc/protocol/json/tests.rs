@@ -135,6 +135,17 @@ proptest! {
 }
 
 #[test]
+fn a_field_that_stands_twice_is_left_to_reflection() {
+    let message = all();
+    // A bool in four bytes, and again as it should be; a text that is none, and again one that is.
+    for twice in [&[13, 0, 0, 0, 0, 8, 0][..], &[114, 1, 0xff, 114, 1, b'a']] {
+        assert_eq!((planned(&message, twice), reflected(&message, twice)), (None, None), "{twice:?}");
+    }
+    let right = [8, 0, 8, 1];
+    assert!(planned(&message, &right).is_none() && reflected(&message, &right).is_some());
+}
+
+#[test]
 fn a_plain_message_is_never_given_up() {
     let message = all();
     assert!(planned(&message, &[]).unwrap().starts_with(r#"{"yes":false,"i32":0,"u32":0,"s32":0,"i64":"0","#));
