@@ -45,6 +45,7 @@ impl From<Written> for Contracts {
 
 impl Contracts {
     /// What a client of the present contract of a service says, by the full name of the service.
+    #[cfg(feature = "app")]
     pub(crate) fn said(&self, service: &str) -> Option<String> {
         let (_, fingerprints) = self.served.iter().find(|(name, _)| *name == service)?;
         fingerprints.last().map(|fingerprint| format!("{}-{fingerprint}", self.revision))

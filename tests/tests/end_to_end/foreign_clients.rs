@@ -41,14 +41,19 @@ pub(crate) struct Served {
     pub(crate) step: i64,
 }
 
-/// One server for all clients that ask at the same time; it ends with the last of them.
+/// One server for all clients that ask at the same time.
 pub(crate) fn served() -> Arc<Served> {
     static SERVED: Mutex<Weak<Served>> = Mutex::new(Weak::new());
-    let mut shared = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared(&SERVED, || Served::start(&[]))
+}
+
+/// What there is one of for all that want it at the same time; it ends with the last of them.
+pub(crate) fn shared<T>(of: &Mutex<Weak<T>>, start: impl FnOnce() -> T) -> Arc<T> {
+    let mut shared = of.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
-        let served = Arc::new(Served::start(&[]));
-        *shared = Arc::downgrade(&served);
-        served
+        let started = Arc::new(start());
+        *shared = Arc::downgrade(&started);
+        started
     })
 }
 

@@ -4,6 +4,7 @@
 //	ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
 //	ask URL brief         the same with a deadline of a second
 //	ask URL watch         prints the views in two replies, each when it comes
+//	ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -95,6 +98,13 @@ func main() {
 			}
 		}
 	}
+	if milliseconds, found := strings.CutPrefix(asked, "absence="); found {
+		absence := client.WithAbsence(time.Duration(must(strconv.Atoi(milliseconds))) * time.Millisecond)
+		for _, err := range must(client.NewPageTrafficClient(url, absence)).Watch(ctx, &client.PageTrafficKey{}, 0) {
+			fmt.Println(string(must(json.Marshal(code(err)))))
+		}
+		return
+	}
 	if asked == "one" || asked == "brief" {
 		timeout := map[string]time.Duration{"one": patience, "brief": time.Second}[asked]
 		options := []client.Option{client.WithToken("secret"), client.WithTimeout(timeout)}
@@ -121,9 +131,15 @@ func main() {
 	today := &murmur.Calendar{Days: 1, Zone: q.Zone}
 
 	var watched *pb.PageTrafficServiceWatchResponse
-	for reply, err := range asking.Watch(ctx, key, 0) {
-		watched = must(reply, err)
-		break
+	limited, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	watching := asking.Watch(limited, key, 0)
+	// The second time it begins anew, though nothing has changed.
+	for range 2 {
+		for reply, err := range watching {
+			watched = must(reply, err)
+			break
+		}
 	}
 	var set *pb.PageTrafficServiceWatchManyResponse
 	for reply, err := range asking.WatchMany(ctx, pages, 0) {

@@ -33,6 +33,7 @@ import page_traffic.v1.murmur.SetOperation;
  * Ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
  * Ask URL brief         the same with a deadline of a second
  * Ask URL watch         prints the views in two replies, each when it comes
+ * Ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
  * </pre>
  */
 final class Ask {
@@ -87,6 +88,13 @@ final class Ask {
         for (int count = 0; count < 2; count++) {
           out.println(new Gson().toJson(Long.toUnsignedString(watching.next().getValue().getViews())));
         }
+      }
+      return;
+    }
+    if (arguments[1].startsWith("absence=")) {
+      builder.absence(Duration.ofMillis(Long.parseLong(arguments[1].substring("absence=".length()))));
+      try (var client = builder.build(); var watching = client.watch(key(""), null)) {
+        out.println(new Gson().toJson(code(watching::next)));
       }
       return;
     }

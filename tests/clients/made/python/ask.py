@@ -4,6 +4,7 @@
     ask.py URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
     ask.py URL brief         the same with a deadline of a second
     ask.py URL watch         prints the views in two replies, each when it comes
+    ask.py URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
 """
 
 import json
@@ -50,6 +51,12 @@ if asked == "watch":
         for _ in range(2):
             print(json.dumps(str(next(watching).value.views)), flush=True)
         watching.cancel()
+    sys.exit()
+
+if asked.startswith("absence="):
+    absence = timedelta(milliseconds=int(asked.removeprefix("absence=")))
+    with PageTrafficClient(url, absence=absence) as client:
+        print(json.dumps(code(lambda: next(client.watch(PageTrafficKey())))))
     sys.exit()
 
 question = json.loads(asked)

@@ -4,6 +4,7 @@
 //!     ask URL one [CA]      makes one call with a token; prints how it ended; CA is a file of authorities
 //!     ask URL brief         the same with a deadline of a second
 //!     ask URL watch         prints the views in two replies, each when it comes
+//!     ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
 //!     ask URL first         runs what the README of the client begins with
 
 mod first;
@@ -94,6 +95,11 @@ async fn main() -> Result<()> {
             let reply = watching.message().await?.ok_or("the stream ended")?;
             println!("{}", json!(reply.value.unwrap_or_default().views.to_string()));
         }
+        return Ok(());
+    }
+    if let Some(milliseconds) = asked.strip_prefix("absence=") {
+        let client = client.absence(Duration::from_millis(milliseconds.parse()?));
+        println!("{}", json!(code(client.watch(PageTrafficKey::default(), None).await)));
         return Ok(());
     }
     let client = client.timeout(if asked == "brief" { Duration::from_secs(1) } else { PATIENCE });

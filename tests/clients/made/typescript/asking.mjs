@@ -1,5 +1,11 @@
 // Asks by the client that `cargo murmur clients` has made for page-traffic, in Node as in a browser. It lies in the
 // client's folder.
+//
+//     QUESTION        a JSON object with all replies; QUESTION is one too
+//     one             makes one call with a token; how it ended
+//     brief           the same with a deadline of a second
+//     watch           the views in two replies, each when it comes
+//     absence=MS      watches, and asks for a server that is away for so many milliseconds; how that ended
 
 import { toJson } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -22,14 +28,21 @@ async function code(call) {
   }
 }
 
-/** Makes one call with a token; how it ended. */
-export async function one(url, settings = {}) {
+/** What comes of what is asked. */
+export async function* answers(url, asked, settings = {}) {
+  if (asked === "one") yield await one(url, settings);
+  else if (asked === "brief") yield await one(url, { ...settings, timeoutMs: 1000 });
+  else if (asked === "watch") yield* views(url, settings);
+  else if (asked.startsWith("absence=")) yield await gone(url, { ...settings, absenceMs: Number(asked.split("=")[1]) });
+  else yield await everything(url, JSON.parse(asked), settings);
+}
+
+async function one(url, settings) {
   const client = new made.PageTrafficClient(url, { token: async () => "secret", timeoutMs, ...settings });
   return await code(() => client.get({ pageId: "/home" }));
 }
 
-/** The views in two replies of a stream, each when it comes. */
-export async function* views(url, settings = {}) {
+async function* views(url, settings) {
   let count = 0;
   for await (const reply of new made.PageTrafficClient(url, settings).watch({ pageId: "/home" })) {
     yield String(reply.value.views);
@@ -37,8 +50,11 @@ export async function* views(url, settings = {}) {
   }
 }
 
-/** Calls every method; all replies. */
-export async function everything(url, question, settings = {}) {
+async function gone(url, settings) {
+  return await code(() => new made.PageTrafficClient(url, settings).watch({}).next());
+}
+
+async function everything(url, question, settings) {
   const keys = question.pages.map((pageId) => ({ pageId }));
   const [key] = keys;
   const window = { seconds: question.window };

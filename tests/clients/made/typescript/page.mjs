@@ -1,19 +1,11 @@
-// The same in a browser. The query of the page says what to ask, and by which protocol; what came of it is told to where the
-// page is from, with the name of the browser.
+// The same in a browser. The query of the page says what to ask, and by which protocol; each answer is told to where the page is
+// from, with the name of the browser.
 //
-//     ?url=URL&asked=QUESTION&by=connect|grpc-web
-//     ?url=URL&asked=one&by=connect|grpc-web
-//     ?url=URL&asked=watch&by=connect|grpc-web       the views in two replies, each told when it comes
+//     ?url=URL&asked=ASKED&by=connect|grpc-web
 
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
-import { everything, one, views } from "./asking.mjs";
-
-async function* answers({ url, asked, by }) {
-  const settings = by === "grpc-web" ? { transport: createGrpcWebTransport({ baseUrl: url }) } : {};
-  if (asked === "watch") yield* views(url, settings);
-  else yield asked === "one" ? await one(url, settings) : await everything(url, JSON.parse(asked), settings);
-}
+import { answers } from "./asking.mjs";
 
 async function tell(what) {
   const body = JSON.stringify({ browser: navigator.userAgent, ...what });
@@ -21,7 +13,9 @@ async function tell(what) {
 }
 
 try {
-  for await (const answer of answers(Object.fromEntries(new URLSearchParams(location.search)))) await tell({ answers: answer });
+  const { url, asked, by } = Object.fromEntries(new URLSearchParams(location.search));
+  const settings = by === "grpc-web" ? { transport: createGrpcWebTransport({ baseUrl: url }) } : {};
+  for await (const answer of answers(url, asked, settings)) await tell({ answers: answer });
 } catch (error) {
   await tell({ failed: String(error?.stack ?? error) });
 }

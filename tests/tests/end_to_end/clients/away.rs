@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use murmur_tests::process::{Server, example, store};
 use serde_json::{Value, json};
 
+use super::pretend::Pretend;
 use crate::page_views::Stream;
 
 /// A port at which no server answers.
@@ -64,6 +65,19 @@ pub(super) fn assert_ends_without_a_server(ask: impl Fn(&[&str]) -> Value, tries
     let silent = Port::open(true);
     assert_eq!(ask(&[&silent.url(), "brief"]), "DEADLINE_EXCEEDED", "a port that says nothing");
     assert_ne!(silent.taken.load(Ordering::SeqCst), 0);
+}
+
+/// A stream whose server stays away asks for it for as long as its client was told, and ends. `tries` is how often one try to open it
+/// is sent, where gRPC has tries of its own.
+pub(super) fn assert_gives_up(ask: impl Fn(&[&str]) -> Value, tries: usize) {
+    let calls = |absence: &str| {
+        let server = Pretend::start(&[14; 1_000]);
+        assert_eq!(ask(&[&server.url(), absence]), "UNAVAILABLE", "{absence}");
+        server.asked().len()
+    };
+    assert_eq!(calls("absence=0"), tries);
+    let calls = calls("absence=1000");
+    assert!((2 * tries..1_000).contains(&calls), "{calls}");
 }
 
 /// A client that watches, and prints how many views it is told of.

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -12,22 +13,18 @@ use serde_json::Value;
 
 use super::assert_answers_of;
 use super::away::{Port, assert_watch_goes_on};
-use super::typescript::built;
+use super::meters::Meters;
+use super::typescript::{built, built_of_meters};
 use crate::foreign_clients::Served;
 
 /// The script of the page: the client, what it needs, and who asks by it, in one file as pages have it.
-fn script() -> &'static str {
-    static SCRIPT: OnceLock<String> = OnceLock::new();
-    SCRIPT.get_or_init(|| {
-        let bundler = tools::client_typescript().join(".bin/esbuild");
-        let output = command(bundler, &["page.mjs", "--bundle", "--format=esm", "--log-level=warning"])
-            .current_dir(built())
-            .output()
-            .unwrap();
-        // A warning is about the package as much as an error is.
-        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    })
+fn script(client: &Path) -> String {
+    let bundler = tools::client_typescript().join(".bin/esbuild");
+    let mut command = command(bundler, &["page.mjs", "--bundle", "--format=esm", "--log-level=warning"]);
+    let output = command.current_dir(client).output().unwrap();
+    // A warning is about the package as much as an error is.
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Where a page is from, for as long as the tests run. It takes what the page tells.
@@ -38,15 +35,20 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let script = script();
+        Self::with(built())
+    }
+
+    /// With a page that asks by this client.
+    fn with(client: &Path) -> Self {
+        let script: Arc<str> = script(client).into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let (telling, told) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 // A browser opens connections that it may need; each waits for itself.
-                let (stream, telling) = (stream.unwrap(), telling.clone());
-                std::thread::spawn(move || answer(&stream, script, &telling));
+                let (stream, script, telling) = (stream.unwrap(), script.clone(), telling.clone());
+                std::thread::spawn(move || answer(&stream, &script, &telling));
             }
         });
         Self { origin, told }
@@ -161,6 +163,15 @@ fn a_page_in_a_browser_asks_everything_by_connect_and_by_grpc_web() {
     let served = served_for(&site);
     for by in ["connect", "grpc-web"] {
         assert_answers_of(&served, |url, question| site.told(url, question, by));
+    }
+}
+
+#[test]
+fn a_page_in_a_browser_asks_by_keys_of_all_types_and_for_sets() {
+    let site = Site::with(built_of_meters());
+    let meters = Meters::start(&["--cors-origin", &site.origin]);
+    for by in ["connect", "grpc-web"] {
+        meters.assert_answers(|url, question| site.told(url, question, by));
     }
 }
 

@@ -4,37 +4,46 @@ use std::sync::OnceLock;
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
 
-use super::away::{assert_ends_without_a_server, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_into};
+use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_into, meters};
 use crate::foreign_clients::served;
 
 /// A program that asks by the client, built with the checks that Go has for code.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let package = made("go");
-        let folder = package.join("ask");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::copy(workspace().join("tests/clients/made/go/ask.go"), folder.join("ask.go")).unwrap();
-        let program = package.join("ask/ask");
-        for arguments in [&["vet", "./..."][..], &["build", "-o", program.to_str().unwrap(), "./ask"]] {
-            // What the module needs is what it says it needs.
-            let mut command = command("go", arguments);
-            // What it builds on the way takes more than a temporary folder in memory may have.
-            command.current_dir(&package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
-            let output = command.output();
-            let output = output.unwrap_or_else(|error| panic!("`go` is missing on this machine: {error}"));
-            assert!(output.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let formatted = command("gofmt", &["-l", "."]).current_dir(&package).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&formatted.stdout), "", "not as gofmt writes it");
-        program
-    })
+    PROGRAM.get_or_init(|| built(&made("go"), "ask"))
+}
+
+/// One of the programs, built within a client.
+fn built(package: &Path, name: &str) -> PathBuf {
+    let (folder, source) = (package.join(name), format!("{name}.go"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(workspace().join("tests/clients/made/go").join(&source), folder.join(source)).unwrap();
+    let program = folder.join(name);
+    let path = format!("./{name}");
+    for arguments in [&["vet", "./..."][..], &["build", "-o", program.to_str().unwrap(), &path]] {
+        // What the module needs is what it says it needs.
+        let mut command = command("go", arguments);
+        // What it builds on the way takes more than a temporary folder in memory may have.
+        command.current_dir(package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
+        let output = command.output();
+        let output = output.unwrap_or_else(|error| panic!("`go` is missing on this machine: {error}"));
+        assert!(output.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let formatted = command("gofmt", &["-l", "."]).current_dir(package).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&formatted.stdout), "", "not as gofmt writes it");
+    program
 }
 
 #[test]
 fn the_client_in_go_asks_everything() {
     assert_answers(|url, question| process::json(program(), &[url, question]));
+}
+
+#[test]
+fn the_client_in_go_asks_by_keys_of_all_types_and_for_sets() {
+    let program = built(&meters::made("go"), "meters");
+    meters::assert_answers(|url, question| process::json(&program, &[url, question]));
 }
 
 #[test]
@@ -50,6 +59,11 @@ fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_go() {
 #[test]
 fn a_call_in_go_ends_as_it_should_where_no_server_answers() {
     assert_ends_without_a_server(|arguments| process::json(program(), arguments), None);
+}
+
+#[test]
+fn what_is_watched_in_go_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+    assert_gives_up(|arguments| process::json(program(), arguments), 4);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use murmur_tests::process::command;
 use murmur_tests::workspace;
 use serde_json::Value;
 
-use super::away::{assert_ends_without_a_server, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made};
+use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made, meters};
 use crate::foreign_clients::served;
 
 /// The folder of what a program that asks by the client is run from.
@@ -15,24 +15,39 @@ fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let package = made("java");
-        let root = package.parent().unwrap();
-        let kept = workspace().join("tests/clients/made/java");
-        std::fs::create_dir_all(root.join("ask/src/main/java")).unwrap();
-        for (from, to) in
-            [("pom.xml", "pom.xml"), ("ask.xml", "ask/pom.xml"), ("Ask.java", "ask/src/main/java/Ask.java")]
-        {
-            let text = std::fs::read_to_string(kept.join(from)).unwrap();
-            // The example has the version of the workspace.
-            std::fs::write(root.join(to), text.replace("VERSION", env!("CARGO_PKG_VERSION"))).unwrap();
-        }
         let first = first(&package, "java", "arguments[0]");
-        std::fs::write(root.join("ask/src/main/java/First.java"), first).unwrap();
-        let output = command("mvn", &["--quiet", "--batch-mode", "package"]).current_dir(root).output();
-        let output = output.unwrap_or_else(|error| panic!("`mvn` is missing on this machine: {error}"));
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-        root.join("ask/target")
+        let ask = std::fs::read_to_string(kept().join("Ask.java")).unwrap();
+        built(&package, "page_traffic.v1", "page-traffic", &[("Ask.java", ask), ("First.java", first)])
     })
+}
+
+/// What the tests have in Java.
+fn kept() -> PathBuf {
+    workspace().join("tests/clients/made/java")
+}
+
+/// Build programs beside a client of a protobuf package and a crate; the folder of what they are run from.
+fn built(package: &Path, group: &str, name: &str, programs: &[(&str, String)]) -> PathBuf {
+    // Two Mavens at a time would fetch into one folder.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = package.parent().unwrap();
+    let sources = root.join("ask/src/main/java");
+    std::fs::create_dir_all(&sources).unwrap();
+    for (from, to) in [("pom.xml", "pom.xml"), ("ask.xml", "ask/pom.xml")] {
+        let text = std::fs::read_to_string(kept().join(from)).unwrap();
+        let text = text.replace("GROUP", group).replace("CRATE", name);
+        // Packages of the workspace have its version.
+        std::fs::write(root.join(to), text.replace("VERSION", env!("CARGO_PKG_VERSION"))).unwrap();
+    }
+    for (file, text) in programs {
+        std::fs::write(sources.join(file), text).unwrap();
+    }
+    let output = command("mvn", &["--quiet", "--batch-mode", "package"]).current_dir(root).output();
+    let output = output.unwrap_or_else(|error| panic!("`mvn` is missing on this machine: {error}"));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    root.join("ask/target")
 }
 
 fn ask(url: &str, question: &str) -> Value {
@@ -40,14 +55,22 @@ fn ask(url: &str, question: &str) -> Value {
 }
 
 fn ask_with(arguments: &[&str]) -> Value {
-    let output = java("Ask", arguments).output().unwrap();
+    answer(java("Ask", arguments))
+}
+
+fn answer(mut program: Command) -> Value {
+    let output = program.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// One of the programs, with arguments.
 fn java(class: &str, arguments: &[&str]) -> Command {
-    let target = program();
+    java_in(program(), class, arguments)
+}
+
+/// The same of those of another client.
+fn java_in(target: &Path, class: &str, arguments: &[&str]) -> Command {
     let path = format!("{0}/lib/*:{0}/classes", target.display());
     // Arguments are read by the locale, which a machine of CI may not have.
     let plain = |text: &&str| text.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect();
@@ -68,6 +91,13 @@ fn the_client_in_java_asks_everything() {
 }
 
 #[test]
+fn the_client_in_java_asks_by_keys_of_all_types_and_for_sets() {
+    let program = std::fs::read_to_string(kept().join("Meters.java")).unwrap();
+    let target = built(&meters::made("java"), "murmur_tests.v1", "murmur-tests", &[("Meters.java", program)]);
+    meters::assert_answers(|url, question| answer(java_in(&target, "Meters", &[url, question])));
+}
+
+#[test]
 fn a_call_in_java_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| ask(url, "one"));
 }
@@ -80,6 +110,11 @@ fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_java() {
 #[test]
 fn a_call_in_java_ends_as_it_should_where_no_server_answers() {
     assert_ends_without_a_server(ask_with, None);
+}
+
+#[test]
+fn what_is_watched_in_java_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+    assert_gives_up(ask_with, 4);
 }
 
 #[test]

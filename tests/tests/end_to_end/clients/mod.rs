@@ -4,6 +4,7 @@ mod away;
 mod browser;
 mod go;
 mod java;
+mod meters;
 mod pretend;
 mod python;
 mod rust;

@@ -6,8 +6,8 @@ use murmur_tests::process::{cargo_murmur, command, success, target};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::away::{Port, assert_ends_without_a_server, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_of};
+use super::away::{Port, assert_ends_without_a_server, assert_gives_up, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_of, meters};
 use crate::foreign_clients::served;
 
 /// Build a client as pip does, and put it into a folder.
@@ -58,6 +58,17 @@ fn the_client_in_python_asks_everything() {
 }
 
 #[test]
+fn the_client_in_python_asks_by_keys_of_all_types_and_for_sets() {
+    let client = installed(&meters::made("python"), "python-meters");
+    let program = workspace().join("tests/clients/made/python/meters.py");
+    meters::assert_answers(|url, question| {
+        let output = python(&client, &[program.to_str().unwrap(), url, question]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    });
+}
+
+#[test]
 fn a_call_in_python_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| ask(client(), url, "one"));
 }
@@ -70,6 +81,11 @@ fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_python() {
 #[test]
 fn a_call_in_python_ends_as_it_should_where_no_server_answers() {
     assert_ends_without_a_server(|arguments| ask_with(client(), arguments), None);
+}
+
+#[test]
+fn what_is_watched_in_python_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+    assert_gives_up(|arguments| ask_with(client(), arguments), 4);
 }
 
 #[test]

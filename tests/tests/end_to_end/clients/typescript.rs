@@ -6,28 +6,36 @@ use murmur_tests::process::{self, command};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::away::{assert_ends_without_a_server, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made};
+use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
+use super::{assert_answers, assert_by_tls, assert_one_call, first, made, meters};
 use crate::foreign_clients::served;
 
 /// The folder of the client, built as npm does it, with what asks by it.
 pub(super) fn built() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| {
-        let package = made("typescript");
-        let modules = package.join("node_modules");
-        if !modules.exists() {
-            std::os::unix::fs::symlink(tools::client_typescript(), &modules).unwrap();
-        }
-        let output = command("npm", &["run", "build"]).current_dir(&package).output();
-        let output = output.unwrap_or_else(|error| panic!("`npm` is missing on this machine: {error}"));
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-        for file in ["asking.mjs", "ask.mjs", "page.mjs"] {
-            std::fs::copy(workspace().join("tests/clients/made/typescript").join(file), package.join(file)).unwrap();
-        }
-        package
-    })
+    PACKAGE.get_or_init(|| build(made("typescript"), "asking.mjs"))
+}
+
+/// The same of the client of the meters.
+pub(super) fn built_of_meters() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| build(meters::made("typescript"), "meters.mjs"))
+}
+
+/// Build a client, and put beside it what asks by it.
+fn build(package: PathBuf, asking: &str) -> PathBuf {
+    let modules = package.join("node_modules");
+    if !modules.exists() {
+        std::os::unix::fs::symlink(tools::client_typescript(), &modules).unwrap();
+    }
+    let output = command("npm", &["run", "build"]).current_dir(&package).output();
+    let output = output.unwrap_or_else(|error| panic!("`npm` is missing on this machine: {error}"));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    for (from, to) in [(asking, "asking.mjs"), ("ask.mjs", "ask.mjs"), ("page.mjs", "page.mjs")] {
+        std::fs::copy(workspace().join("tests/clients/made/typescript").join(from), package.join(to)).unwrap();
+    }
+    package
 }
 
 /// The program that asks by the client.
@@ -49,6 +57,12 @@ fn the_client_in_typescript_asks_everything() {
 }
 
 #[test]
+fn the_client_in_typescript_asks_by_keys_of_all_types_and_for_sets() {
+    let program = built_of_meters().join("ask.mjs");
+    meters::assert_answers(|url, question| process::json("node", &[program.to_str().unwrap(), url, question]));
+}
+
+#[test]
 fn a_call_in_typescript_is_tried_again_while_the_server_is_not_available() {
     assert_one_call(|url| ask(url, "one"));
 }
@@ -65,6 +79,11 @@ fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_typescript() {
 #[test]
 fn a_call_in_typescript_ends_as_it_should_where_no_server_answers() {
     assert_ends_without_a_server(ask_with, Some(4));
+}
+
+#[test]
+fn what_is_watched_in_typescript_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+    assert_gives_up(ask_with, 1);
 }
 
 #[test]
