@@ -38,7 +38,7 @@ impl Key {
         let key = |at: usize| Self {
             serial: SERIALS[at % 3],
             floor: FLOORS[at / 3 % 3],
-            indoors: at / 2 % 2 == 0,
+            indoors: (at / 2).is_multiple_of(2),
             since: SINCE[at % 4].to_owned(),
             place: PLACES[at % 5].to_owned(),
         };
