@@ -88,7 +88,7 @@ async fn something_that_is_not_committed() {
 }
 
 /// Those that move by something else, in the tests of the metrics, of the store, of the service and its TLS, and of rolling.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 20] = [
     BUILD_INFO.name,
     STORE_OVERDUE.name,
     ROLLS.name,
@@ -105,6 +105,10 @@ const OTHERS: [&str; 16] = [
     TLS_HANDSHAKES.name,
     TLS_RELOADS.name,
     TLS_EXPIRY.name,
+    WATCH_STREAMS.name,
+    WATCHED_KEYS.name,
+    WATCH_LOOKS.name,
+    WATCH_SKIPPED.name,
 ];
 
 #[test]
