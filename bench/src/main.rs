@@ -98,6 +98,24 @@ enum Name {
     Codegen,
 }
 
+impl Arguments {
+    /// An option that this measurement does not look at.
+    fn unused(&self) -> Option<&'static str> {
+        let name = self.name.to_possible_value()?;
+        let is_of = |names: &[&str]| names.contains(&name.get_name());
+        let given = [
+            ("--events", self.events.is_some(), !is_of(&["list"])),
+            ("--variant", self.variant.is_some(), is_of(&["aggregates", "kafka", "query"])),
+            ("--keys", self.keys.is_some(), !is_of(&["list", "accuracy", "codegen"])),
+            #[cfg(feature = "services")]
+            ("--compression", self.compression.is_some(), is_of(&["kafka"])),
+            #[cfg(feature = "services")]
+            ("--roll", self.roll.is_some(), is_of(&["rolling"])),
+        ];
+        given.into_iter().find(|(_, is_given, is_used)| *is_given && !is_used).map(|(option, ..)| option)
+    }
+}
+
 #[allow(clippy::print_stdout, reason = "the result of the command")]
 fn list() {
     for name in Name::value_variants() {
@@ -120,6 +138,11 @@ fn main() -> ExitCode {
         return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
     let arguments = Arguments::parse();
+    if let Some(option) = arguments.unused() {
+        return failed(&format!(
+            "`{option}` is no option of this measurement; `murmur-bench --help` says of which it is"
+        ));
+    }
     let mut exact = true;
     let mut report = |measurement: Measurement| {
         exact &= measurement.exact;

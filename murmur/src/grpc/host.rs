@@ -31,7 +31,9 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Status> {
 fn is_local(authority: &Authority) -> bool {
     let host = authority.host();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    // All of this domain leads back to the machine (RFC 6761, 6.3).
+    name == "localhost" || name.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -44,10 +46,26 @@ mod tests {
             let request = hosts.iter().fold(Request::get(uri), |request, host| request.header(HOST, *host));
             check(&request.body(()).unwrap()).is_err()
         };
-        for local in ["localhost", "LocalHost:50051", "127.0.0.1:8080", "[::1]:50051", "[::1]", "192.168.1.7"] {
+        for local in [
+            "localhost",
+            "LocalHost:50051",
+            "localhost.",
+            "app.localhost:1",
+            "127.0.0.1:8080",
+            "[::1]:50051",
+            "[::1]",
+            "192.168.1.7",
+        ] {
             assert!(!refused("/", &[local]) && !refused(&format!("http://{local}/"), &[]), "{local}");
         }
-        for other in ["evil.example", "evil.example:50051", "localhost.evil.example", "127.0.0.1.evil.example", "a"] {
+        for other in [
+            "evil.example",
+            "evil.example:50051",
+            "localhost.evil.example",
+            "evillocalhost",
+            "127.0.0.1.evil.example",
+            "a",
+        ] {
             assert!(refused("/", &[other]) && refused(&format!("http://{other}/"), &[]), "{other}");
             assert!(refused("/", &["localhost", other]) && refused("http://localhost/", &[other]), "{other}");
         }

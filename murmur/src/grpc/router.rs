@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::stream::StreamExt;
 use http::{Method as Verb, Request, Response, Version};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyStream, StreamBody};
 use tokio::time::Instant;
 use tonic::Status;
@@ -225,8 +225,12 @@ fn absent(what: String) -> Status {
     Status::unimplemented(format!("{what}; `GET /` lists what there is"))
 }
 
-/// A body of a stream that goes both ways, until that, or until the server stops.
+/// A body of a stream that goes both ways, to its end, or to that of who may have it.
 fn cut(body: Body, drain: &Drain, until: Until) -> Body {
+    // An answer of headers alone has to stay one.
+    if body.is_end_stream() {
+        return body;
+    }
     let frames = drain.guard(BodyStream::new(body).boxed(), until);
     let frames =
         frames.map(|frame| Ok::<_, Status>(frame.unwrap_or_else(|status| Frame::trailers(native::trailers(&status)))));

@@ -31,6 +31,13 @@ pub struct Interval {
     pub end_exact: bool,
 }
 
+impl Interval {
+    /// Whether an instant lies inside.
+    pub(super) fn has(&self, at: Timestamp) -> bool {
+        self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
+    }
+}
+
 /// A value and the truth about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<R> {

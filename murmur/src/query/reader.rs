@@ -356,8 +356,11 @@ impl<P: Pipeline> Reader<P> {
                 }
                 for (reads, level) in (1..).zip([tiling.finest(), Level::Late]) {
                     let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
-                    if !self.inner.coalesce.one(read, consistency, budget.tally.as_ref()).await?.is_empty() {
-                        return Ok((Presence::Empty, reads));
+                    let found = self.inner.coalesce.one(read, consistency, budget.tally.as_ref()).await?;
+                    if let Some((id, _)) = found.first() {
+                        // What lies in the interval was written since that was read, and is not in the answer either.
+                        let is_newer = plan.interval.has(id.tile.start);
+                        return Ok((if is_newer { Presence::Absent } else { Presence::Empty }, reads));
                     }
                 }
                 Ok::<_, Error>((Presence::Absent, 2))

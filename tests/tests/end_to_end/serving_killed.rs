@@ -185,7 +185,7 @@ fn plainly(address: &str, seen: &Seen) {
 /// The status and the whole body; `None` where the connection broke before these were there.
 fn post(address: &str, body: &str) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    let head = "POST /page_traffic.v1.PageTrafficService/Get HTTP/1.1\r\nhost: a\r\nconnection: close\r\nconnect-timeout-ms: 30000";
+    let head = "POST /page_traffic.v1.PageTrafficService/Get HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nconnect-timeout-ms: 30000";
     let request = format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();

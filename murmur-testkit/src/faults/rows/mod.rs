@@ -111,14 +111,14 @@ static ROWS: &[Row] = &[
         network::throttled,
         EXACT,
         "the tables throttle 30 to 100 % of the requests",
-        "it goes on when they are done; few requests are sent twice; a worker that starts meanwhile, and queries, read everything"
+        "it goes on when they are done; what is refused is sent again and nothing that was carried out; a worker that starts meanwhile, and queries, read everything"
     ),
     row!(
         "F13",
         network::hot_key,
         EXACT,
         "nine of ten events have one key, whose write units are limited",
-        "it is written within its units, and others are not held up"
+        "it is written within its units, and other keys are written meanwhile"
     ),
     row!(
         "F14",

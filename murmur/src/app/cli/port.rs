@@ -73,7 +73,7 @@ pub(in crate::app) struct PortLimitArgs {
     /// Connections at a time; more wait
     #[arg(long, env = "MURMUR_MAX_CONNECTIONS", default_value_t = Limits::default().connections, value_name = "N", value_parser = at_least_one)]
     max_connections: usize,
-    /// Calls that are answered at the same time; more wait, and are refused at their deadline
+    /// Calls that are answered at the same time, of a caller that is known half as many; more wait, and are refused at their deadline
     #[arg(long, env = "MURMUR_MAX_CALLS", default_value_t = Limits::default().calls, value_name = "N", value_parser = at_least_one)]
     max_calls: usize,
     /// Keys that are watched at a time, each as often as streams watch it; more are refused, and a caller that is known has no more than it leaves free

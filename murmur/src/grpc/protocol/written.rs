@@ -1,8 +1,8 @@
 //! The body of an answer that is all there, until its caller has taken it.
 //!
 //! A short one is handed to the connection at once. A longer one goes piece by piece, as its caller takes them, and keeps the place of
-//! its call meanwhile; a caller that takes nothing loses it after [`PATIENCE`]. The connection asks for no other piece while it has no
-//! room for one, so the end does not wait to be asked for.
+//! its call meanwhile; a caller that takes nothing loses it after [`PATIENCE`]. The connection takes one piece ahead, and asks for no
+//! other while it has no room for that one, so the end does not wait to be asked for.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,8 +21,11 @@ use super::super::drain::{Drain, Until};
 /// Most bytes of a piece: of one frame of HTTP/2, where its client has not asked for larger ones.
 const PIECE: usize = 16 << 10;
 
-/// How long a caller may take over an answer of several pieces: as long as a call may take.
+/// How long a caller may take nothing of an answer of several pieces: as long as a call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it may take over all of it.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A body of these bytes, with what comes behind them. `place` is held until they are written.
 pub(in crate::grpc) fn body<P: Send + 'static>(bytes: Bytes, last: Option<Frame<Bytes>>, place: P) -> Body {
@@ -36,10 +39,12 @@ pub(in crate::grpc) fn body<P: Send + 'static>(bytes: Bytes, last: Option<Frame<
     let mut rest = bytes;
     let pieces = std::iter::from_fn(move || {
         let _held = &place;
-        (!rest.is_empty()).then(|| Frame::data(rest.split_to(rest.len().min(PIECE))))
+        // A copy: one piece that its caller does not take would keep all of them.
+        let piece = |rest: &mut Bytes| Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE)));
+        (!rest.is_empty()).then(|| Frame::data(piece(&mut rest)))
     });
     let frames = stream::iter(pieces.chain(last).map(Ok)).boxed();
-    let until = Until { deadline: Some(Instant::now() + PATIENCE), standing: None, stall: PATIENCE };
+    let until = Until { deadline: Some(Instant::now() + LONGEST), standing: None, stall: PATIENCE };
     Body::new(Pieces { frames: Drain::never().guard(frames, until), left })
 }
 

@@ -47,8 +47,9 @@ impl Room {
         let mut taken = self.taken();
         let Some(left) = most.saturating_sub(taken.all).checked_sub(keys) else {
             let text = format!(
-                "the server watches {most} keys at most, each as often as streams watch it, and there is no room for {keys} more; \
-                 watch fewer keys or end other streams, or have `--max-watched` raised"
+                "the server watches {most} keys at most, each as often as streams watch it, and once more for each KiB of what is \
+                 looked up of it, and there is no room for {keys} more; watch fewer keys, look up less or end other streams, or have \
+                 `--max-watched` raised"
             );
             return Err(Reason::WATCHED_EXHAUSTED.of_quota("server", text));
         };

@@ -1,5 +1,11 @@
 //! Limits at N and N + 1, pages, damage, and what a request may not ask.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+use futures_util::future::BoxFuture;
+
+use super::hooked::{Hook, Hooked};
 use super::*;
 use crate::ErrorKind;
 use crate::engine::{self, PartitionRecord};
@@ -279,4 +285,37 @@ async fn an_item_without_the_slot_makes_the_answer_empty_and_not_absent() {
     assert_eq!(reader.window(&id("b"), hour, None, Eventual).await.unwrap().presence, Presence::Absent);
     let long_ago = Some("2025-01-01T00:00:00Z".parse().unwrap());
     assert_eq!(reader.window(&id("a"), hour, long_ago, Eventual).await.unwrap().presence, Presence::OutOfRetention);
+}
+
+/// Writes the only event of a key before the read that is next by then.
+struct Meanwhile {
+    store: Arc<MemoryStore>,
+    reads_before: AtomicUsize,
+}
+
+impl Hook for Meanwhile {
+    fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
+        Box::pin(async {
+            if self.reads_before.fetch_sub(1, SeqCst) == 0 {
+                Filler::<Test<Minutes, Alone>>::new(&*self.store, 1).take(&[event("a", 60, 0)]).await;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_first_event_is_written_meanwhile_is_absent_or_has_it() {
+    let mut seen = Vec::new();
+    for reads_before in 0..6 {
+        let store = Arc::new(MemoryStore::new());
+        let hook = Arc::new(Meanwhile { store: store.clone(), reads_before: AtomicUsize::new(reads_before) });
+        let reader = Reader::<Test<Minutes, Alone>>::new(Arc::new(Hooked { inner: store, hook }), 1);
+        let reader = reader.clock(Arc::new(Standing(now())));
+        let answer = reader.get(&id("a"), Eventual).await.unwrap();
+        seen.push((answer.presence, answer.value.len()));
+    }
+    assert!(seen.iter().all(|seen| [(Presence::Present, 1), (Presence::Absent, 0)].contains(seen)), "{seen:?}");
+    assert_eq!(seen[0].0, Presence::Present);
+    assert_eq!(seen[5].0, Presence::Absent);
 }
