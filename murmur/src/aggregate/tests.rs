@@ -125,7 +125,7 @@ fn moments_keep_the_laws() {
     laws::check_by(&values, same_moments);
 }
 
-/// Of a value, by all that happens to it.
+/// The share of a sum that additions in any order may lose, with room to spare.
 const LOST: f64 = 1.0 / (1u128 << 80) as f64;
 
 pub(super) fn same_moments(a: &Moments, b: &Moments) -> bool {

@@ -43,6 +43,9 @@ impl Event for Nothing {
     }
 }
 
+/// Up to two days, by the hour.
+const TWO_DAYS: Window = Window::Sliding { span: Span::from_seconds(2 * 86_400), slot: Span::from_seconds(3_600) };
+
 /// Counts, over up to two days.
 struct Places;
 
@@ -55,7 +58,7 @@ impl Pipeline for Places {
         package: "shop.v1",
         service: "PlacesService",
         about: "Places.",
-        window: Window::Sliding { span: Span::from_seconds(2 * 86_400), slot: Span::from_seconds(3_600) },
+        window: TWO_DAYS,
         fingerprint: 0,
     };
 
@@ -74,7 +77,7 @@ impl Pipeline for Tastes {
         package: "shop.v1",
         service: "TastesService",
         about: "Tastes.",
-        window: Window::Sliding { span: Span::from_seconds(2 * 86_400), slot: Span::from_seconds(3_600) },
+        window: TWO_DAYS,
         fingerprint: 0,
     };
 

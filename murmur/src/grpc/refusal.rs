@@ -75,7 +75,7 @@ reasons! {
         "Split it";
     REPLY_TOO_LARGE: ResourceExhausted,
         "The reply would have more bytes than are sent",
-        "Ask for fewer keys, or for longer steps";
+        "Ask for fewer keys, look up fewer elements, or ask for longer steps";
     READS_EXHAUSTED: ResourceExhausted,
         "The answer needs more stored items than one call may read",
         "Ask for a shorter interval or fewer keys";

@@ -350,12 +350,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.0.write_all(&[&head, &framed[..]].concat()).await.unwrap();
     }
 
-    /// From now on there is no room for what streams send.
-    async fn has_no_room(&mut self) {
-        let initial_window = 4;
-        self.0.write_all(&[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, initial_window, 0, 0, 0, 0]).await.unwrap();
-    }
-
     /// Watch a note; whether that is not refused.
     async fn watches(&mut self, stream: u8) -> bool {
         self.ask(stream, &calling(&format!("/{NOTES}/Watch"), &[]), false).await;
@@ -457,7 +451,7 @@ async fn a_reply_that_its_caller_does_not_take_keeps_its_place_for_half_a_minute
     world.note(&note("a"), 1, &"x".repeat(1 << 20)).await;
     let (client, _holding) = held_by(world.builder().max_calls(1), Limits::default());
     let mut frames = Frames::over(client).await;
-    frames.has_no_room().await;
+    frames.take_nothing().await;
     let request = GetRequest { key: Some(note("a")), options: None }.encode_to_vec();
     let path = format!("/{NOTES}/Get");
     frames.ask(1, &calling(&path, &[]), false).await;
