@@ -5,6 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# What is built once is not worth the space of what builds it again faster.
+if [ -n "${CI:-}" ]; then export CARGO_INCREMENTAL=0; fi
+
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 step "versions"
