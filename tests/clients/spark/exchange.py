@@ -1,8 +1,9 @@
 """Runs the SQL of docs/spark.md in Spark: exchange.py PAGE FOLDER
 
 FOLDER has a file `SECTION.TYPE.jsonl` for each section of the page and type of elements it is to be run with. Each line
-is a key with its elements, and the sketch that Murmur made of them in base64. Prints what the views of each section
-have, by the name of the file, the view, and the key; where a row is about two keys, they have a slash between them.
+is a key with its elements, and the sketch that Murmur made of them in base64, where it is about one. Elements of the
+type `EVENT` are events with several columns. Prints what the views of each section have, by the name of the file, the
+view, and the key; where a row is about two keys, they have a slash between them.
 """
 
 import json
@@ -15,6 +16,8 @@ from pathlib import Path
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
 from pyspark.sql import SparkSession
+
+EVENT = "STRUCT<at: TIMESTAMP, element: STRING, number: BIGINT, version: BIGINT, real: DOUBLE>"
 
 
 def statements(page):
@@ -50,9 +53,13 @@ def start(folder):
 
 
 def run(spark, file, element, sql):
-    rows = spark.read.schema(f"key STRING, elements ARRAY<{element}>, sketch BINARY").json(str(file), mode="FAILFAST")
+    column = EVENT if element == "EVENT" else element
+    rows = spark.read.schema(f"key STRING, elements ARRAY<{column}>, sketch BINARY").json(str(file), mode="FAILFAST")
     rows.select("key", "sketch").createOrReplaceTempView("murmur")
-    rows.selectExpr("key", "explode(elements) AS element").createOrReplaceTempView("events")
+    events = rows.selectExpr("key", "explode(elements) AS element")
+    if element == "EVENT":
+        events = events.select("key", "element.*")
+    events.createOrReplaceTempView("events")
     for statement in sql:
         spark.sql(statement)
     names = re.findall(r"CREATE OR REPLACE TEMPORARY VIEW (\w+)", ";".join(sql))

@@ -1,7 +1,8 @@
-//! Sketches to Spark and back. Each side reads, estimates and merges what the other made of the same events; Spark does
-//! it by the SQL of `docs/spark.md`, as it stands there.
+//! Sketches to Spark and back, and the answers of both. Each side reads, estimates and merges what the other made of the
+//! same events; Spark does it by the SQL of `docs/spark.md`, as it stands there.
 //!
-//! A further aggregate has a section of that page, a file here with its [`Exchanged`], and a line in the test.
+//! A further sketch has a section of that page, a file here with its [`Exchanged`], and a line in the test. Aggregates
+//! without bytes to exchange are in [`answers`].
 //!
 //! Some of what Spark makes is kept for the aggregates' own tests, in `murmur/src/aggregate/golden`. `BLESS=1` with this
 //! test writes it anew.
@@ -15,6 +16,7 @@ use murmur::aggregate::{Distinct, DistinctSet, Monoid, Quantiles, TopK};
 use murmur_tests::{process, tools, workspace};
 use serde_json::{Value, json};
 
+mod answers;
 mod distinct;
 mod quantiles;
 mod top_k;
@@ -74,13 +76,14 @@ pub(crate) struct Spark<A> {
 }
 
 #[test]
-fn spark_reads_merges_and_makes_the_same_sketches() {
+fn spark_reads_merges_and_makes_the_same_sketches_and_answers_the_same() {
     let folder = tempfile::TempDir::new().unwrap();
     let checks = [
         prepare::<Distinct>(folder.path()),
         prepare::<DistinctSet>(folder.path()),
         prepare::<Quantiles>(folder.path()),
         prepare::<TopK<10>>(folder.path()),
+        answers::prepare(folder.path()),
     ];
     let script = workspace().join("tests/clients/spark/exchange.py");
     let page = workspace().join("docs/spark.md");
