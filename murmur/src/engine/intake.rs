@@ -11,7 +11,7 @@ use super::partition::{Ledger, Owned};
 use super::unreadable::Unreadable;
 use super::worker::Worker;
 use crate::event::{BesideField, Event, Place};
-use crate::source::{Batch, Envelope, Letter, Offset, PartitionId};
+use crate::source::{Batch, Envelope, Letter, LetterClass, Offset, PartitionId};
 use crate::time::{Span, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -26,6 +26,7 @@ struct Refused {
     pipelines: Vec<&'static str>,
     at: Option<Timestamp>,
     reason: Unreadable,
+    class: LetterClass,
 }
 
 /// Where a payload stands.
@@ -111,13 +112,14 @@ impl<E: Event> Worker<E> {
     }
 
     /// The letter of a batch's payload.
-    fn letter(&self, batch: &Batch, n: usize, Refused { pipelines, at, reason }: Refused) -> Option<Letter> {
+    fn letter(&self, batch: &Batch, n: usize, Refused { pipelines, at, reason, class }: Refused) -> Option<Letter> {
         let (partition, payload) = (batch.partition.clone()?, batch.payloads.get(n)?);
         Some(Letter {
             offset: payload.offset,
             pipelines,
             place: self.source.place(&partition, payload.offset),
             reason: reason.into_full(),
+            class,
             at,
             payload: batch.buffer[payload.bytes.clone()].to_vec(),
             metadata: batch.metadata(n),
@@ -188,7 +190,8 @@ impl<E: Event> Worker<E> {
                 Err(refusal) => {
                     let outline = format!("`{}` does not take it", fold.pipeline());
                     let reason = Unreadable::new(refusal.0, outline);
-                    refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason });
+                    let class = LetterClass::Refused;
+                    refused.push(Refused { pipelines: vec![fold.pipeline()], at: time, reason, class });
                 }
             }
         }
@@ -218,7 +221,9 @@ impl<E: Event> Worker<E> {
     fn tally(&mut self, refused: &[Refused]) {
         for lane in &mut self.lanes {
             let name = lane.fold.pipeline();
-            lane.tally.dead += u64::from(refused.iter().any(|refused| refused.pipelines.contains(&name)));
+            if let Some(refused) = refused.iter().find(|refused| refused.pipelines.contains(&name)) {
+                lane.tally.dead[refused.class as usize] += 1;
+            }
         }
     }
 
@@ -227,7 +232,8 @@ impl<E: Event> Worker<E> {
         let lanes = self.lanes.iter().zip(&self.owned[at].ledgers);
         let pipelines: Vec<_> =
             lanes.filter(|(_, ledger)| !ledger.has(offset)).map(|(lane, _)| lane.fold.pipeline()).collect();
-        if pipelines.is_empty() { Vec::new() } else { vec![Refused { pipelines, at: None, reason }] }
+        let class = LetterClass::Undecodable;
+        if pipelines.is_empty() { Vec::new() } else { vec![Refused { pipelines, at: None, reason, class }] }
     }
 
     /// How far the stream is by this event.
@@ -257,7 +263,7 @@ impl<E: Event> Worker<E> {
             let settled = fold.settle(items, &self.owned)?;
             self.progress.already_applied += settled.already_applied;
             tally.already_applied += settled.already_applied;
-            tally.dead += settled.shut_out.len() as u64;
+            tally.dead[LetterClass::Full as usize] += settled.shut_out.len() as u64;
             let pipeline = fold.pipeline();
             shut_out.extend(settled.shut_out.into_iter().map(|(offset, reason)| (offset, pipeline, reason)));
         }
@@ -271,7 +277,8 @@ impl<E: Event> Worker<E> {
             }
             let bytes = &batch.buffer[batch.payloads[n].bytes.clone()];
             let at = self.read(bytes, &batch.envelope(n)).ok().and_then(|event| event.time());
-            letters.extend(self.letter(batch, n, Refused { pipelines: vec![pipeline], at, reason: reason.into() }));
+            let refused = Refused { pipelines: vec![pipeline], at, reason: reason.into(), class: LetterClass::Full };
+            letters.extend(self.letter(batch, n, refused));
         }
         letters.sort_by_key(|letter| letter.offset);
         Ok(())

@@ -18,6 +18,7 @@ use super::progress::Progress;
 use crate::Result;
 use crate::metrics::catalogue::*;
 use crate::metrics::{Metric, PLAIN};
+use crate::source::LetterClass;
 use crate::time::{Span, Timestamp};
 
 /// Between two looks at how old things have become by themselves.
@@ -26,7 +27,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What became of the events of one pipeline. Numbers count since the worker's start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
-    pub(super) dead: u64,
+    /// By the class of the letter.
+    pub(super) dead: [u64; LetterClass::ALL.len()],
     pub(super) filtered: u64,
     pub(super) expired: u64,
     pub(super) late: u64,
@@ -50,7 +52,7 @@ pub(super) struct Meter {
 
 struct PipelineMeter {
     applied: Growing,
-    dead: Growing,
+    dead: [Growing; LetterClass::ALL.len()],
     filtered: Growing,
     expired: Growing,
     late: Growing,
@@ -148,7 +150,7 @@ impl Meter {
     pub(super) fn pipeline(&mut self, name: &'static str) {
         self.pipelines.push(PipelineMeter {
             applied: Growing::new(EVENTS_APPLIED.counter([name])),
-            dead: Growing::new(EVENTS_DEAD_LETTERED.counter([name])),
+            dead: LetterClass::ALL.map(|class| Growing::new(EVENTS_DEAD_LETTERED.counter([name, class.as_str()]))),
             filtered: Growing::new(EVENTS_FILTERED.counter([name])),
             expired: Growing::new(EVENTS_EXPIRED.counter([name])),
             late: Growing::new(EVENTS_LATE.counter([name])),
@@ -171,8 +173,8 @@ impl Meter {
         self.ambiguous.reach(progress.ambiguous);
         self.partitions.set(progress.partitions.len() as f64);
         for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
-            pipeline.applied.reach(progress.read.saturating_sub(tally.dead));
-            pipeline.dead.reach(tally.dead);
+            pipeline.applied.reach(progress.read.saturating_sub(tally.dead.iter().sum()));
+            pipeline.dead.iter_mut().zip(tally.dead).for_each(|(counter, dead)| counter.reach(dead));
             pipeline.filtered.reach(tally.filtered);
             pipeline.expired.reach(tally.expired);
             pipeline.late.reach(tally.late);

@@ -17,7 +17,7 @@ mod position;
 mod records;
 mod trace;
 
-pub use dead_letter::{Commits, DeadLetters, FileDeadLetters, Letter};
+pub use dead_letter::{Commits, DeadLetters, FileDeadLetters, Letter, LetterClass};
 #[cfg(feature = "kafka")]
 pub use dead_letter::{KafkaDeadLetters, KafkaLettersConfig};
 pub use metadata::{Beside, Envelope, Metadata};

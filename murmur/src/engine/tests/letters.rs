@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::faulty::{Fault, Faulty};
 use super::*;
 use crate::engine::record::PartitionRecord;
-use crate::source::{FileDeadLetters, Metadata};
+use crate::source::{FileDeadLetters, LetterClass, Metadata};
 
 #[tokio::test]
 async fn what_cannot_be_counted_is_a_dead_letter_and_the_rest_is_counted() {
@@ -22,6 +22,8 @@ async fn what_cannot_be_counted_is_a_dead_letter_and_the_rest_is_counted() {
     assert!(letters.iter().all(|letter| letter.pipelines == ["words"]));
     assert!(why[2].1.contains("5001 bytes"), "{}", why[2].1);
     assert_eq!(letters[2].payload.len(), 5_000);
+    let classes: Vec<_> = letters.iter().map(|letter| letter.class).collect();
+    assert_eq!(classes, [LetterClass::Undecodable, LetterClass::Refused, LetterClass::Refused]);
 }
 
 #[tokio::test]
@@ -237,6 +239,7 @@ async fn a_letter_outlives_the_worker_that_takes_the_partition_before_the_commit
         pipelines: vec!["words"],
         place: None,
         reason: "an exclamation".to_owned(),
+        class: LetterClass::Undecodable,
         at: None,
         payload: b"!".to_vec(),
         metadata: Metadata::default(),

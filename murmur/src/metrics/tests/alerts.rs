@@ -48,10 +48,10 @@ pub(super) const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "MurmurDeadLetters",
-        expr: "sum by (job, pipeline) (increase(murmur_events_dead_lettered_total[15m])) > 0",
+        expr: "sum by (job, pipeline, class) (increase(murmur_events_dead_lettered_total[15m])) > 0",
         lasts: "0m",
         severity: "warning",
-        summary: "{{ $labels.pipeline }} could not count {{ $value | humanize }} payloads within a quarter of an hour",
+        summary: "{{ $labels.pipeline }} could not count {{ $value | humanize }} payloads within a quarter of an hour ({{ $labels.class }})",
         about: "Each lies in the dead letters with its place and the reason.",
     },
     Alert {

@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
             Panel(
                 "Dead letters",
                 "short",
-                lines!["sum by (pipeline) (increase(murmur_events_dead_lettered_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}}"],
+                lines!["sum by (pipeline, class) (increase(murmur_events_dead_lettered_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}}: {{class}}"],
             ),
             Panel(
                 "Left out",

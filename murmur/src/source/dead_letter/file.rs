@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Commits, DeadLetters, Letter};
+use super::{Commits, DeadLetters, Letter, LetterClass};
 use crate::folder::{FolderLock, sync_folder};
 use crate::source::{Offset, PartitionId};
 use crate::time::Timestamp;
@@ -21,7 +21,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// ```text
 /// {"partition":"f:views:1","offset":"3:17","pipelines":["page_traffic"],"place":"/data/views.jsonl:17",
-///  "reason":"...","at":"2026-...","payload":"..."}
+///  "reason":"...","class":"undecodable","at":"2026-...","payload":"..."}
 /// ```
 ///
 /// `pipelines` are those that it is not counted in. `place` and `at` are there when known, as are `key`, `headers` (a list of name and value) and `stamped` (when the
@@ -105,6 +105,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<&'a str>,
     reason: &'a str,
+    class: LetterClass,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -307,6 +308,7 @@ impl<'a> Line<'a> {
             pipelines: &letter.pipelines,
             place: letter.place.as_deref(),
             reason: &letter.reason,
+            class: letter.class,
             at: letter.at,
             payload: text,
             payload_base64: binary,

@@ -9,6 +9,7 @@ pub use file::FileDeadLetters;
 pub use kafka::{KafkaDeadLetters, KafkaLettersConfig};
 
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 use super::{Metadata, Offset, PartitionId};
 use crate::Result;
@@ -27,12 +28,40 @@ pub struct Letter {
     pub place: Option<String>,
     /// Why it cannot be counted.
     pub reason: String,
+    /// What kind of reason that is.
+    pub class: LetterClass,
     /// When it happened, when that could be read.
     pub at: Option<Timestamp>,
     /// Its bytes as the source gave them.
     pub payload: Vec<u8>,
     /// What stood beside it, as far as the source was asked for it.
     pub metadata: Metadata,
+}
+
+/// What keeps a payload from being counted, in one word: `undecodable`, `refused` or `full`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LetterClass {
+    /// It is no event.
+    Undecodable,
+    /// The pipeline does not take the event: its function panicked, or made a key or a value that cannot be kept.
+    Refused,
+    /// A tile does not take the event: it is full, or a sum would leave its range.
+    Full,
+}
+
+impl LetterClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Undecodable, Self::Refused, Self::Full];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Refused => "refused",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// How far each pipeline of a worker has a partition durable.

@@ -37,6 +37,7 @@ async fn a_dead_letter_has_payload_key_headers_place_and_reason_before_the_commi
         ("murmur-source-partition", "0".to_owned()),
         ("murmur-source-offset", "1".to_owned()),
         ("murmur-reason", "an exclamation".to_owned()),
+        ("murmur-class", "undecodable".to_owned()),
         ("murmur-app", "the app".to_owned()),
     ] {
         assert_eq!(header(&messages[0], name).as_deref(), Some(value.as_str()), "{name}");

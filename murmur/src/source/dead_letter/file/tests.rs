@@ -11,6 +11,7 @@ fn letter(partition: &str, offset: u64, payload: &[u8]) -> Letter {
         pipelines: vec!["a", "b"],
         place: None,
         reason: "no JSON".to_owned(),
+        class: LetterClass::Undecodable,
         at: None,
         payload: payload.to_vec(),
         metadata: Metadata::default(),
@@ -43,12 +44,12 @@ async fn letters_say_what_where_and_why() {
         lines(&folder, "f%3Ain%3A1.jsonl"),
         [
             json!({
-                "partition": "f:in:1", "offset": "1:3", "pipelines": ["a", "b"], "place": "/data/a.jsonl:3", "reason": "no JSON",
+                "partition": "f:in:1", "offset": "1:3", "pipelines": ["a", "b"], "place": "/data/a.jsonl:3", "reason": "no JSON", "class": "undecodable",
                 "at": "1970-01-01T00:00:00Z", "payload": "{\"\u{e4}\n", "key": "k",
                 "headers": [["trace", "7"], ["trace", null]], "stamped": "1970-01-01T00:00:01Z",
             }),
             json!({
-                "partition": "f:in:1", "offset": "1:4", "pipelines": ["a", "b"], "reason": "no JSON",
+                "partition": "f:in:1", "offset": "1:4", "pipelines": ["a", "b"], "reason": "no JSON", "class": "undecodable",
                 "payload_base64": "/wA=",
             }),
         ]

@@ -112,6 +112,7 @@ fn own_headers(letter: &Letter, app: &str) -> Vec<(&'static str, String)> {
         ("murmur-partition", letter.partition.to_string()),
         ("murmur-offset", letter.offset.to_string()),
         ("murmur-reason", letter.reason.clone()),
+        ("murmur-class", letter.class.as_str().to_owned()),
         ("murmur-app", app.to_owned()),
     ];
     own.extend(letter.place.clone().map(|place| ("murmur-place", place)));
@@ -153,7 +154,7 @@ mod tests {
     use rdkafka::message::Headers as _;
 
     use super::*;
-    use crate::source::{Metadata, Offset, PartitionId};
+    use crate::source::{LetterClass, Metadata, Offset, PartitionId};
 
     fn letter(payload: usize, key: usize, headers: &[usize], reason: usize) -> Letter {
         let header = |length: &usize| (format!("h{length}"), Some(vec![b'h'; *length]));
@@ -163,6 +164,7 @@ mod tests {
             pipelines: vec!["words"],
             place: Some("views[7]@123456".to_owned()),
             reason: "é".repeat(reason / 2),
+            class: LetterClass::Undecodable,
             at: None,
             payload: vec![b'p'; payload],
             metadata: Metadata {

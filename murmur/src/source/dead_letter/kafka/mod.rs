@@ -37,6 +37,7 @@ use reports::{Fate, News, Reports, is_too_large};
 /// | `murmur-place` | where a person finds it (`topic[3]@17`) |
 /// | `murmur-source-topic`, `murmur-source-partition`, `murmur-source-offset` | the same, when it came from Kafka |
 /// | `murmur-reason` | why it was not counted |
+/// | `murmur-class` | what kind of reason that is: `undecodable` (it is no event), `refused` (the pipeline does not take it), `full` (a tile does not) |
 /// | `murmur-at` | when it happened, if that could be read (RFC 3339) |
 /// | `murmur-stamped` | when the source took it in (RFC 3339) |
 /// | `murmur-app` | who could not count it |

@@ -10,7 +10,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka_sys::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
-use crate::source::Metadata;
+use crate::source::{LetterClass, Metadata};
 
 const TOPIC: &str = "dead";
 
@@ -43,6 +43,7 @@ fn letter(partition: &str, offset: u64) -> Letter {
         pipelines: vec!["words"],
         place: None,
         reason: "no JSON".to_owned(),
+        class: LetterClass::Undecodable,
         at: None,
         payload: b"bad".to_vec(),
         metadata: Metadata::default(),
