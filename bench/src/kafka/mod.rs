@@ -6,6 +6,7 @@
 mod bytewax;
 mod consume;
 mod count;
+mod killed;
 mod pace;
 mod peer;
 mod stream;
@@ -36,12 +37,14 @@ pub(crate) struct Found {
 type Result<T> = std::result::Result<T, String>;
 
 /// The variants, and what each is measured against.
-const VARIANTS: [(&str, Option<&str>); 10] = [
+const VARIANTS: [(&str, Option<&str>); 12] = [
     ("bare", None),
     ("decode", Some("bare")),
     ("memory", Some("decode")),
     ("embedded", Some("decode")),
     ("dynamodb", None),
+    ("killed-embedded", Some("embedded")),
+    ("killed-dynamodb", Some("dynamodb")),
     ("streams", Some("decode")),
     ("streams-eos", Some("decode")),
     ("bytewax", Some("decode")),
@@ -97,7 +100,10 @@ fn variants(stream: &Stream, only: Option<&str>, report: &mut dyn FnMut(Measurem
             "streams" => streams::run(stream, "at_least_once")?,
             "streams-eos" => streams::run(stream, "exactly_once_v2")?,
             "bytewax" => bytewax::run(stream)?,
-            _ => child(name, stream)?,
+            _ => match name.strip_prefix("killed-") {
+                Some(store) => killed::run(store, stream)?,
+                None => child(name, stream)?,
+            },
         };
         let per_event = used.cpu_s / events as f64;
         let against = against.and_then(|against| cpu_of.iter().find(|(name, _)| *name == against));
@@ -109,14 +115,16 @@ fn variants(stream: &Stream, only: Option<&str>, report: &mut dyn FnMut(Measurem
     Ok(())
 }
 
+/// The process of a variant.
+fn command(variant: &str, stream: &Stream) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+    command.args(["kafka", "-o", "json"]).env(CHILD, format!("{variant} {stream}"));
+    Ok(command)
+}
+
 /// Run a variant in a process of its own.
 fn child(variant: &str, stream: &Stream) -> Result<Found> {
-    let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(this)
-        .args(["kafka", "-o", "json"])
-        .env(CHILD, format!("{variant} {stream}"))
-        .output()
-        .map_err(|error| error.to_string())?;
+    let output = command(variant, stream)?.output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().filter(|_| output.status.success());
     let line = line
@@ -158,6 +166,9 @@ fn run(asked: &str) -> Result<Found> {
         "decode" => consume::decode(&stream),
         "pace" => pace::run(&stream, "memory"),
         "pace-dynamodb" => pace::run(&stream, "dynamodb"),
-        store => count::run(store, &stream),
+        _ => match variant.strip_prefix("life-") {
+            Some(store) => killed::life(store, &stream),
+            None => count::run(variant, &stream),
+        },
     }
 }

@@ -78,6 +78,13 @@ impl<const HALF_LIFE: u32> Monoid for Decayed<HALF_LIFE> {
         amount.is_none().then(|| "an amount that is no number, or infinite, cannot be added to a score".to_owned())
     }
 
+    fn refuses(&self, later: &Self) -> Option<String> {
+        let mut whole = *self;
+        whole.combine(*later);
+        let score = whole.0?.value.get();
+        score.is_none().then(|| "the score would leave the range of `double`".into())
+    }
+
     /// Nothing, or the period (8 bytes) and the sum (16 bytes).
     fn encode(&self, out: &mut Vec<u8>) {
         if let Some(Score { period, value }) = self.0 {
@@ -225,7 +232,10 @@ pub(super) mod tests {
         }
         assert_eq!(Hourly::of(f64::MAX, at(0)).refusal(), None);
         assert_eq!(Hourly::of(None::<f64>, at(0)).refusal(), None);
-        let over = fold([Hourly::of(f64::MAX, at(0)), Hourly::of(f64::MAX, at(0))]);
+        let most = Hourly::of(f64::MAX, at(0));
+        assert!(most.refuses(&most).unwrap().contains("the score would leave"));
+        assert_eq!(most.refuses(&Hourly::of(f64::MAX, at(3_600))), None, "half of it is left");
+        let over = fold([most, most]);
         assert_eq!(over.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
         // Also when it has faded, for what it was is not known any more.
         let faded = fold([over, Hourly::of(1.0, Timestamp::MAX)]);

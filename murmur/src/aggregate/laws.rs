@@ -86,6 +86,7 @@ fn verify_for<M: Monoid>(
         laws.numbers(&a, &b)?;
         laws.decoding(&a, random)?;
         laws.grouping(random)?;
+        laws.answered(random)?;
     }
     Ok(())
 }
@@ -181,6 +182,20 @@ impl<M: Monoid> Laws<'_, M> {
             return Err(format!("it has {count} numbers of 16 bytes, more than MAX_BYTES = {}", M::MAX_BYTES));
         }
         self.expect("the numbers of a and b, added, are those of (a b)", &stored, &joined(a, b))
+    }
+
+    /// Whatever is taken event by event has an answer.
+    fn answered(&self, random: &mut Random) -> Result<(), String> {
+        let mut held = M::identity();
+        for value in self.pick(random, self.values.len()) {
+            if held.refuses(&value).is_none() {
+                held.combine(value);
+            }
+        }
+        match held.reply(&asked()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("`refuses` takes what has no answer ({error}): {}", shown(&held))),
+        }
     }
 
     /// Truncated and damaged bytes are refused or read, never more.

@@ -103,6 +103,13 @@ impl<K: MapKey, A: Monoid, const N: u32> Monoid for Map<K, A, N> {
         })
     }
 
+    fn refuses(&self, later: &Self) -> Option<String> {
+        later.entries.iter().find_map(|(key, value)| {
+            let reason = self.entries.get(key)?.refuses(value)?;
+            Some(format!("of the key {key:?}, {reason}"))
+        })
+    }
+
     /// A byte that is 1 when it is truncated and 0 otherwise; then for each key, in their order: varint length and bytes
     /// of the key, varint length and bytes of the value.
     fn encode(&self, out: &mut Vec<u8>) {

@@ -52,6 +52,17 @@ impl Monoid for Moments {
         })
     }
 
+    fn refuses(&self, later: &Self) -> Option<String> {
+        let mut whole = *self;
+        whole.combine(*later);
+        // Numbers with such squares have moments, so only what lies at the end of the range is looked at as a whole.
+        if whole.squares.rounded() < f64::MAX / 4.0 {
+            return self.count.refuses(&later.count);
+        }
+        let error = whole.reply(&Question::default()).err();
+        error.map(|_| "the moments would leave the range of `double`".into())
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         self.count.encode(out);
         out.extend_from_slice(&self.sum.to_bytes());

@@ -1,4 +1,5 @@
-//! The laws of every aggregate on random values, in random order, split and merged at random.
+//! The laws of every aggregate on random values, in random order, split and merged at random. `MURMUR_LAW_CASES` says
+//! how many cases each has.
 
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -11,11 +12,16 @@ use crate::time::Timestamp;
 const VALUES: usize = 24;
 const ROUNDS: usize = 6;
 
+fn cases() -> u32 {
+    let asked = std::env::var("MURMUR_LAW_CASES").ok();
+    asked.map_or(24, |cases| cases.parse().expect("`MURMUR_LAW_CASES` is a number"))
+}
+
 /// For each aggregate: what one value of it can be, and when two are the same.
 macro_rules! keep_the_laws {
     ($($name:ident: $value:expr, $same:expr;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(24))]
+            #![proptest_config(ProptestConfig::with_cases(cases()))]
             $(
                 #[test]
                 fn $name(values in prop::collection::vec($value, 1..VALUES), seed in any::<u64>()) {

@@ -210,6 +210,9 @@ fn broken_aggregates_are_caught() {
         }
 
         fn reply(&self, _: &Question) -> Result<u32, crate::Error> {
+            if HOW == 7 && self.0 > 200 {
+                return Err(crate::Error::new(ErrorKind::Overflow, "too much"));
+            }
             Ok(self.0.into())
         }
     }
@@ -225,6 +228,7 @@ fn broken_aggregates_are_caught() {
     assert!(broken::<4>().starts_with("any order"), "{}", broken::<4>());
     assert!(broken::<5>().contains("identity"), "{}", broken::<5>());
     assert!(broken::<6>().contains("encode appends"), "{}", broken::<6>());
+    assert!(broken::<7>().starts_with("`refuses` takes what has no answer (too much)"), "{}", broken::<7>());
     assert_eq!(laws::verify(&[1, 3, 8, 200].map(Broken::<9>), &|a, b| a.0 == b.0), Ok(()));
 }
 
@@ -270,6 +274,13 @@ fn sums_refuse_what_would_take_them_out_of_their_type() {
     assert_eq!(refuses(Count::of(u64::MAX - 2), Count::one()), None);
     assert!(refuses(Count::of(u64::MAX - 2), Count::of(2)).unwrap().contains("2^64 - 1"));
     assert!(Count::of(u64::MAX).refusal().is_some());
+    let square_root = f64::MAX.sqrt();
+    assert_eq!(refuses(Moments::of(square_root / 2.0), Moments::of(-square_root / 2.0)), None);
+    assert!(refuses(Moments::of(square_root), Moments::of(square_root)).unwrap().contains("the moments would leave"));
+    let of = |key: &str, amount| Map::<String, Sum<u64>, 3>::of(key, Sum::of(amount));
+    assert_eq!(refuses(of("a", u64::MAX), of("b", u64::MAX)), None);
+    let why = refuses(of("a", u64::MAX), of("a", 1)).unwrap();
+    assert_eq!(why, "of the key \"a\", the sum would leave the range of `uint64`");
     let [a, b] = [f64::MAX, f64::MAX].map(|x| Traffic { mean: Average::of(x), ..traffic()[0].clone() });
     assert!(refuses(a, b).unwrap().starts_with("in `mean`, the sum"));
 }

@@ -89,7 +89,7 @@ impl Level {
     }
 
     /// How long its tiles are in microseconds, where all are of one length that does not depend on the pipeline.
-    const fn length(self) -> Option<i64> {
+    pub(crate) const fn length(self) -> Option<i64> {
         Some(match self {
             Self::Minute => MINUTE,
             Self::Hour => HOUR,

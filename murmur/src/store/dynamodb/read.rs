@@ -210,8 +210,8 @@ fn tile(attributes: Attributes) -> Result<Option<(TileId, Item)>> {
 ///
 /// A batch costs a read unit for each tile, there or not. A stretch costs one for every four kilobytes that lie in it,
 /// wanted or not, which is about four tiles of numbers; but it is a request of its own. So it pays for three tiles and
-/// more of one key, as long as not more than four times as many can lie between them. Parts of tiles come from
-/// batches: how many partitions a tile has, nobody knows.
+/// more of one key, as long as they are no farther apart than four of their level: what lies at both ends of a window is
+/// two stretches. Parts of tiles come from batches: how many partitions a tile has, nobody knows.
 fn plan(ids: &[TileId]) -> Vec<Fetch<'_>> {
     let mut sorted: Vec<&TileId> = ids.iter().collect();
     sorted.sort_unstable();
@@ -219,26 +219,33 @@ fn plan(ids: &[TileId]) -> Vec<Fetch<'_>> {
     let (mut fetches, mut single) = (Vec::new(), Vec::new());
     let same = |a: &&TileId, b: &&TileId| a.key == b.key && a.tile.level == b.tile.level;
     for group in sorted.chunk_by(same) {
-        match dense(group) {
-            Some(starts) => fetches.push(Fetch::Stretch(&group[0].key, group[0].tile.level, starts)),
-            None => single.extend_from_slice(group),
+        let step = length(group);
+        for run in group.chunk_by(|a, b| micros(b) - micros(a) <= 4 * step) {
+            match stretch(run) {
+                Some(starts) => fetches.push(Fetch::Stretch(&run[0].key, run[0].tile.level, starts)),
+                None => single.extend_from_slice(run),
+            }
         }
     }
     fetches.extend(single.chunks(BATCH).map(|ids| Fetch::Batch(ids.to_vec())));
     fetches
 }
 
-/// From the first to the last of these tiles of one key, in order, if not many others can lie between.
-fn dense(group: &[&TileId]) -> Option<TimeRange> {
-    let [first, .., last] = group else { return None };
-    if group.len() < 3 || group.iter().any(|id| id.part.is_some()) {
-        return None;
-    }
-    let micros = |id: &TileId| id.tile.start.as_micros();
-    let step = group.windows(2).map(|pair| micros(pair[1]) - micros(pair[0])).min()?;
-    let between = (micros(last) - micros(first)) / step.max(1);
+fn micros(id: &TileId) -> i64 {
+    id.tile.start.as_micros()
+}
+
+/// How far apart tiles of this level are. Where that is up to the pipeline, as far as the nearest of these.
+fn length(group: &[&TileId]) -> i64 {
+    let nearest = || group.windows(2).map(|pair| micros(pair[1]) - micros(pair[0])).filter(|apart| *apart > 0).min();
+    group[0].tile.level.length().or_else(nearest).unwrap_or(0)
+}
+
+/// From the first to the last of these tiles of one key, in order, if a request of its own is worth it.
+fn stretch(run: &[&TileId]) -> Option<TimeRange> {
+    let [first, _, .., last] = run else { return None };
     let end = Timestamp::from_micros(micros(last) + 1);
-    (between < 4 * group.len() as i64).then(|| TimeRange::new(first.tile.start, end))
+    run.iter().all(|id| id.part.is_none()).then(|| TimeRange::new(first.tile.start, end))
 }
 
 #[cfg(test)]
@@ -259,12 +266,17 @@ mod tests {
         assert!(batches.len() == 2 && sizes.into_iter().all(|fits| fits));
 
         let dense: Vec<TileId> = [5, 1, 3, 1].map(|n| hour("a", n)).into();
-        let starts =
-            TimeRange::new(hour("a", 1).tile.start, Timestamp::from_micros(hour("a", 5).tile.start.as_micros() + 1));
-        assert_eq!(plan(&dense), [Fetch::Stretch("a", Level::Hour, starts)]);
+        let stretch = |from, to| {
+            let end = Timestamp::from_micros(hour("a", to).tile.start.as_micros() + 1);
+            Fetch::Stretch("a", Level::Hour, TimeRange::new(hour("a", from).tile.start, end))
+        };
+        assert_eq!(plan(&dense), [stretch(1, 5)]);
 
-        let sparse: Vec<TileId> = [0, 1, 2, 500].map(|n| hour("a", n)).into();
-        assert_eq!(plan(&sparse), [Fetch::Batch(sparse.iter().collect())]);
+        // The hours at both ends of a window, the last of them alone.
+        let ends: Vec<TileId> = [0, 1, 2, 500, 501, 505, 600].map(|n| hour("a", n)).into();
+        assert_eq!(plan(&ends), [stretch(0, 2), stretch(500, 505), Fetch::Batch(vec![&ends[6]])]);
+        let daily: Vec<TileId> = [0, 24, 48, 72].map(|n| hour("a", n)).into();
+        assert_eq!(plan(&daily), [Fetch::Batch(daily.iter().collect())], "23 others lie between each two");
         let twice = [hour("a", 1), hour("a", 1)];
         assert_eq!(plan(&twice), [Fetch::Batch(vec![&twice[0]])], "DynamoDB refuses a key that stands twice");
         assert_eq!(plan(&[]), []);
