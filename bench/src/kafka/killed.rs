@@ -74,7 +74,8 @@ pub(super) fn life(store: &str, stream: &Stream) -> Result<Found> {
         config.until_end = true;
         config.instance = Some("life".to_owned());
         let worker = Worker::builder(kept.clone(), kafka::open(config).map_err(text)?, json, Box::new(NoLetters));
-        let options = Options { flush_interval: FLUSH, ..Options::default() };
+        let mut options = Options::default();
+        options.flush_interval = FLUSH;
         let worker = worker.options(options).pipeline::<Views>().build();
         let mut progress = worker.progress();
         let (_stop, stopped) = watch::channel(false);

@@ -234,7 +234,7 @@ pub(super) mod tests {
         assert_eq!(Hourly::of(None::<f64>, at(0)).refusal(), None);
         let most = Hourly::of(f64::MAX, at(0));
         assert!(most.refuses(&most).unwrap().contains("the score would leave"));
-        assert_eq!(most.refuses(&Hourly::of(f64::MAX, at(3_600))), None, "half of it is left");
+        assert_eq!(most.refuses(&Hourly::of(f64::MAX / 2.0, at(3_600))), None, "half of it is left");
         let over = fold([most, most]);
         assert_eq!(over.reply(&Question::default()).unwrap_err().kind(), ErrorKind::Overflow);
         // Also when it has faded, for what it was is not known any more.
