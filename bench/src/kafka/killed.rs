@@ -17,8 +17,9 @@ use crate::views::{NoLetters, Views, counts};
 
 /// How often it is killed, unless the stream ends before.
 const KILLS: u64 = 10;
-/// Short, so that most lives leave something behind, and die in the midst of writing more.
-const FLUSH: Span = Span::from_millis(100);
+/// Short, so that most lives leave something behind, and die in the midst of writing more: who is behind reads on for
+/// ten of these.
+const FLUSH: Span = Span::from_millis(10);
 /// What a life says of itself, with how many events it has read.
 const READ: &str = "read ";
 
