@@ -8,7 +8,9 @@ mod kinds;
 #[cfg(feature = "faults")]
 pub(crate) use editions::{Edited, Editions, EditionsNext, EditionsOther};
 pub(crate) use kinds::Kinds;
-use murmur::aggregate::{Column, Count, DecodeError, Form, Last, Max, Monoid, Number, Question, Sum};
+use murmur::aggregate::{
+    Column, Count, Decayed, DecodeError, Form, Last, Map, Max, Moments, Monoid, Number, Question, Sum,
+};
 use murmur::engine::Unreadable;
 use murmur::event::Event;
 use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};
@@ -284,6 +286,9 @@ pub(crate) struct Balance {
     heat: Sum<f64>,
     largest: Max<u64>,
     last: Last<u64>,
+    spread: Moments,
+    lately: Decayed<3600>,
+    by_branch: Map<u64, Sum<i64>, 4>,
 }
 
 murmur::aggregate_struct! {
@@ -300,6 +305,12 @@ murmur::aggregate_struct! {
         largest: Max<u64> = 4,
         /// The last one.
         last: Last<u64> = 5,
+        /// Mean and spread of numbers, of which some have squares near the end of their type.
+        spread: Moments = 6,
+        /// What weighs the more the later it came.
+        lately: Decayed<3600> = 7,
+        /// The first sums of four of six branches.
+        by_branch: Map<u64, Sum<i64>, 4> = 8,
     }
     retired [];
 }
@@ -338,6 +349,9 @@ impl Pipeline for Balances {
                 heat: Sum::of(heat),
                 largest: Max::of(amount),
                 last: Last::at(event.at, amount),
+                spread: Moments::of(if amount.is_multiple_of(11) { 1.2e154 } else { amount as f64 }),
+                lately: Decayed::of(heat, event.at),
+                by_branch: Map::of(amount % 6, Sum::of(cents)),
             });
         }
     }
