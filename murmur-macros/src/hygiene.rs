@@ -78,7 +78,8 @@ pub(crate) fn canonical(ty: &Type, typed: &Typed, converted: bool, krate: &Crate
     }
 }
 
-fn map_key(key: MapKey) -> TokenStream {
+/// The key of a map.
+pub(crate) fn map_key(key: MapKey) -> TokenStream {
     match key {
         MapKey::Bool => quote!(::core::primitive::bool),
         MapKey::U32 => quote!(::core::primitive::u32),
@@ -125,7 +126,7 @@ fn plain(ty: Option<&Type>, kind: &Kind, krate: &CratePath) -> TokenStream {
     }
 }
 
-/// The type that a monoid was read as; `None` for one of the user's own.
+/// The type that a monoid was read as; `None` for what is the user's own, or has such in it.
 pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> {
     let of = |name: &str, kind: &Kind| {
         let name = Ident::new(name, Span::call_site());
@@ -170,6 +171,6 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
             let (key, of, keys) = (map_key(*key), self::monoid(of, krate)?, number(*keys));
             quote!(#krate::aggregate::Map<#key, #of, #keys>)
         }
-        Monoid::Custom { .. } => return None,
+        Monoid::Custom { .. } | Monoid::Struct(_) => return None,
     })
 }

@@ -4,6 +4,7 @@ use proc_macro::TokenStream;
 
 mod aggregate;
 mod build;
+mod checks;
 mod event;
 mod expand;
 mod fallback;
@@ -14,6 +15,7 @@ mod pipeline;
 mod serde;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod value;
 
 use build::Build;

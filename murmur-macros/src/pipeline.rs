@@ -2,36 +2,37 @@
 
 use murmur_spec::attr::{CratePath, text};
 use murmur_spec::dedup::Dedup;
-use murmur_spec::event::Event;
-use murmur_spec::model::{Label, Monoid, Returns, Window};
+use murmur_spec::model::{Monoid, Returns, Window};
 use murmur_spec::names;
-use murmur_spec::pipeline::{Function, Pipeline, Source};
-use murmur_spec::totals::Total;
-use proc_macro2::{Ident, Span, TokenStream};
+use murmur_spec::pipeline::{Function, Keeps, Pipeline, Source};
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
 use crate::build::Build;
-use crate::event;
-use crate::hygiene::{docs, field_hash, local, monoid, number, public};
+use crate::hygiene::{docs, field_hash, local, number, public};
+use crate::{checks, event, totals};
 
 /// The user's item, the marker type, the key, the pipeline itself; for a struct the event and its totals too.
 pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, build: &Build) -> TokenStream {
     let krate = &pipeline.krate;
     let package = build.package(pipeline.package.get().map(String::as_str));
-    let (users, before, event, aggregate) = match &pipeline.source {
-        Source::Function(function) => {
-            let checks = checks(pipeline, function, krate);
-            (users, checks, function.event.clone(), function.output.clone())
-        }
+    let at =
+        if let Source::Function(function) = &pipeline.source { function.output.span() } else { pipeline.ident.span() };
+    let totals = public(&names::totals(&pipeline.name), at);
+    let made = totals::expand(pipeline, &totals, &package, build);
+    let (users, before, event) = match &pipeline.source {
+        Source::Function(function) => (users, checks(pipeline, function, &package), function.event.clone()),
         Source::Struct(event) => {
-            let totals = public(&names::totals(&pipeline.name), pipeline.ident.span());
             let ident = &event.ident;
             let (users, traits) = event::expand(event, users, krate);
-            let struct_of = totals_struct(pipeline, event, &totals, &package, build);
-            (users, quote!(#traits #struct_of), syn::parse_quote!(#ident), syn::parse_quote!(#totals))
+            (users, traits, syn::parse_quote!(#ident))
         }
+    };
+    let aggregate: Type = match &pipeline.source {
+        Source::Function(function) if !pipeline.has_totals() => function.output.clone(),
+        _ => syn::parse_quote!(#totals),
     };
     let numbered: Vec<_> = pipeline.key.iter().map(|name| (text(name), None)).collect();
     let key_message = names::key(&pipeline.name);
@@ -48,6 +49,12 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
             const CONTRACT: ::core::option::Option<&'static ::core::primitive::str> =
                 ::core::option::Option::Some(#contract);
         }
+    });
+    let value = value(pipeline, &package);
+    let unbounded = pipeline.unbounded.then(|| {
+        quote!(
+            const UNBOUNDED: ::core::primitive::bool = true;
+        )
     });
     let about = about(&pipeline.docs);
     let window = window(&pipeline.window, krate);
@@ -76,7 +83,9 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
                 fingerprint: #fingerprint,
             };
             #contract
+            #value
             #dedup
+            #unbounded
 
             fn apply(#event_name: &Self::Event, #out: &mut #krate::pipeline::Emissions<Self::Aggregate>) {
                 #apply
@@ -84,7 +93,18 @@ pub(crate) fn expand(pipeline: &Pipeline, users: TokenStream, fingerprint: u64, 
         }
         #fits
         #before
+        #made
     }
+}
+
+/// The message of the values that are a map, which the Rust type does not know.
+fn value(pipeline: &Pipeline, package: &str) -> Option<TokenStream> {
+    let Source::Function(function) = &pipeline.source else { return None };
+    let Keeps::One(Monoid::Map(key, of, _)) = &function.keeps else { return None };
+    let name = format!("{package}.{}", names::map(*key, of));
+    Some(quote! {
+        const VALUE: ::core::option::Option<&'static ::core::primitive::str> = ::core::option::Option::Some(#name);
+    })
 }
 
 /// The first paragraph.
@@ -108,17 +128,20 @@ fn window(window: &Window, krate: &CratePath) -> TokenStream {
     }
 }
 
-/// What the compiler checks of a signature: that the aggregate is what it was read as, and that the event has a time.
-fn checks(pipeline: &Pipeline, function: &Function, krate: &CratePath) -> TokenStream {
-    let output = &function.output;
-    let is = monoid(&function.monoid, krate)
-        .map(|read| quote_spanned!(output.span()=> #krate::codegen::same::<#output, #read>();));
-    let event = &function.event;
+/// What the compiler checks of a signature: that the aggregates are what they were read as, and that the event has a time.
+fn checks(pipeline: &Pipeline, function: &Function, package: &str) -> TokenStream {
+    let (krate, event) = (&pipeline.krate, &function.event);
+    let aggregates: Vec<(&Type, &Monoid)> = match &function.keeps {
+        // A struct, which says itself what it answers.
+        Keeps::One(Monoid::Custom { .. }) => Vec::new(),
+        Keeps::One(monoid) => vec![(&function.output, monoid)],
+        Keeps::Tuple(members) => members.iter().map(|member| (&member.ty, &member.monoid)).collect(),
+    };
+    let same: Vec<_> = aggregates.iter().filter_map(|(ty, read)| checks::same(ty, read, krate)).collect();
+    let answers = aggregates.iter().filter_map(|(ty, read)| checks::answer(ty, read, krate, package));
     let timed = pipeline.window_at.map(|at| quote_spanned!(at.start()=> #krate::codegen::timed::<#event>();));
-    if is.is_none() && timed.is_none() {
-        return TokenStream::new();
-    }
-    quote!(const _: fn() = || { #is #timed };)
+    let asked = (!same.is_empty() || timed.is_some()).then(|| quote!(const _: fn() = || { #(#same)* #timed };));
+    quote!(#asked #(#answers)*)
 }
 
 /// The type of a key's field.
@@ -198,7 +221,7 @@ fn apply(pipeline: &Pipeline, event: &Type, numbers: &[u32]) -> TokenStream {
         Source::Function(function) => function,
         Source::Struct(event_of) => {
             let emit = emit(pipeline, numbers, |place| field_of_event(pipeline, event, place));
-            let totals = totals_value(pipeline, event_of, &from);
+            let totals = totals::of_event(pipeline, event_of, &from);
             return quote!(let #value = #totals; #emit);
         }
     };
@@ -239,68 +262,13 @@ fn emit(pipeline: &Pipeline, numbers: &[u32], field: impl Fn(usize) -> TokenStre
         rollup => (rollup, true),
     };
     let last = grains.len() - 1;
+    let members_named = (!pipeline.members().is_empty())
+        .then(|| quote!(let #value = <Self::Aggregate as ::core::convert::From<_>>::from(#value);));
     let emits = grains.iter().enumerate().map(|(at, grain)| {
         let text = if named { grain_text(grain, numbers) } else { String::new() };
         let fields = grain.iter().map(|place| field(*place));
         let value = if at == last { quote!(#value) } else { quote!(::core::clone::Clone::clone(&#value)) };
         quote!(#out.begin(#text)#(.field(#fields))*.emit(#value);)
     });
-    quote!(#(#emits)*)
-}
-
-/// The struct of a pipeline's aggregates, and what makes it an aggregate.
-fn totals_struct(pipeline: &Pipeline, event: &Event, totals: &Ident, package: &str, build: &Build) -> TokenStream {
-    let (krate, vis) = (&pipeline.krate, &pipeline.vis);
-    let model = murmur_spec::package::totals(pipeline, event);
-    let reply = public(&names::reply(&model.name), pipeline.ident.span());
-    let numbered: Vec<_> = model.fields.iter().map(|field| (field.name.clone(), field.number)).collect();
-    let numbers = build.numbers(&model.name, &numbered);
-    let retired = numbers.retired.iter().copied().map(number);
-    let fields: Vec<_> = model
-        .fields
-        .iter()
-        .zip(&numbers.fields)
-        .map(|(field, (_, n))| {
-            let ident = public(&field.name, Span::call_site());
-            (docs(&field.docs, &format!("`{}`.", field.name)), ident, monoid(&field.monoid, krate), number(*n))
-        })
-        .collect();
-    let plain = fields.iter().map(|(docs, name, ty, _)| quote!(#docs pub #name: #ty,));
-    let with_numbers = fields.iter().map(|(docs, name, ty, number)| quote!(#docs #name: #ty = #number,));
-    let what = format!(" What the pipeline `{}` keeps of a key.", pipeline.name);
-    let proto = format!("{package}.{}", model.name);
-    quote! {
-        #[doc = #what]
-        #[derive(Clone, Debug)]
-        #vis struct #totals { #(#plain)* }
-        #krate::aggregate_struct! {
-            impl #totals;
-            #[doc = #what]
-            #vis struct #reply: #proto { #(#with_numbers)* }
-            retired [#(#retired),*];
-        }
-    }
-}
-
-/// What one event adds: one to the count, and each field to its aggregates.
-fn totals_value(pipeline: &Pipeline, event: &Event, from: &Ident) -> TokenStream {
-    let krate = &pipeline.krate;
-    let totals = public(&names::totals(&pipeline.name), pipeline.ident.span());
-    let of = |field: &murmur_spec::event::Field, total: &Total| {
-        let (name, ty) = (public(&total.name, Span::call_site()), monoid(&total.monoid, krate));
-        let ident = &field.ident;
-        let given = match field.typed.label {
-            Label::Optional => quote!(#from.#ident.as_ref()),
-            _ => quote!(&#from.#ident),
-        };
-        let make = match total.monoid {
-            Monoid::First(_) | Monoid::Last(_) => {
-                quote!(<#ty>::at(#krate::event::Event::time(#from).unwrap_or_default(), #given))
-            }
-            _ => quote!(<#ty>::of(#given)),
-        };
-        quote_spanned!(total.key.span()=> #name: #make,)
-    };
-    let fields = event.fields.iter().flat_map(|field| field.totals.iter().map(move |total| of(field, total)));
-    quote!(#totals { count: #krate::aggregate::Count::one(), #(#fields)* })
+    quote!(#members_named #(#emits)*)
 }

@@ -3,9 +3,9 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::{Fields, GenericArgument, ItemStruct, PathArguments, Type};
 
-use crate::attr::{CratePath, Slot, docs, entries, helpers, text, unknown};
+use crate::attr::{CratePath, Entry, Slot, docs, entries, helpers, text, unknown};
 use crate::codes;
-use crate::ctxt::Ctxt;
+use crate::ctxt::{At, Ctxt, Finding};
 use crate::event;
 use crate::model::{Kind, Monoid};
 use crate::types::{self, show};
@@ -43,8 +43,6 @@ pub struct Field {
     /// `#[murmur(number = 7)]`.
     pub number: Slot<u32>,
 }
-
-const KEYS: &[&str] = &["was", "number", "as"];
 
 /// Read `#[murmur::aggregate(arguments)] item`.
 pub fn parse(arguments: TokenStream, item: TokenStream, ctxt: &Ctxt) -> Option<Aggregate> {
@@ -86,26 +84,43 @@ pub fn parse(arguments: TokenStream, item: TokenStream, ctxt: &Ctxt) -> Option<A
 fn field(field: &syn::Field, ctxt: &Ctxt) -> Option<Field> {
     let ident = field.ident.clone()?;
     event::conditional(&field.attrs, ctxt);
+    named(ident, docs(&field.attrs), &field.ty, helpers(&field.attrs, ctxt), ctxt)
+}
+
+/// A field of this name and type, with what is said of it: `was`, `number`, `as`.
+pub(crate) fn named(ident: Ident, docs: Vec<String>, ty: &Type, said: Vec<Entry>, ctxt: &Ctxt) -> Option<Field> {
     let (mut was, mut number, mut as_) = (Slot::default(), Slot::default(), Slot::default());
-    for entry in helpers(&field.attrs, ctxt) {
+    for entry in said {
         match entry.name().as_str() {
             "was" => was.set(&entry, entry.string("old_name", ctxt), ctxt),
             "number" => number.set(&entry, entry.number(ctxt), ctxt),
             "as" => as_.set(&entry, event::as_kind(&entry, ctxt).and_then(|_| entry.string("string", ctxt)), ctxt),
-            _ => unknown(&entry, "a field of an aggregate", KEYS, ctxt),
+            _ => unknown(&entry, "a field of an aggregate", &["was", "number", "as"], ctxt),
         }
     }
-    let monoid = match (read(&field.ty, ctxt)?, as_.get()) {
-        (Monoid::Custom { rust, .. }, Some(reply)) => Monoid::Custom { rust, reply: reply.clone() },
-        (monoid, Some(_)) => {
-            let at = as_.at().unwrap_or_else(|| crate::ctxt::At::of(&ident));
-            let message = format!("`as` is for a monoid of your own; `{}` has its reply already", show(&field.ty));
-            ctxt.push(crate::ctxt::Finding::new(codes::ATTRIBUTE_FORM, at, message));
-            monoid
+    let mut monoid = read(ty, ctxt)?;
+    if let Some(reply) = as_.get()
+        && !answer(&mut monoid, reply)
+    {
+        let at = as_.at().unwrap_or_else(|| At::of(&ident));
+        let message = format!("`as` is for a monoid of your own; `{}` has its reply already", show(ty));
+        ctxt.push(Finding::new(codes::ATTRIBUTE_FORM, at, message));
+    }
+    Some(Field { docs, ty: ty.clone(), ident, monoid, was, number })
+}
+
+/// Give a monoid of the user's own its reply; whether it is one. In a `Map`, a name that is not known is that of a struct
+/// until a reply is given.
+fn answer(monoid: &mut Monoid, said: &str) -> bool {
+    match monoid {
+        Monoid::Custom { reply, .. } => said.clone_into(reply),
+        Monoid::Map(_, of, _) => {
+            let Monoid::Struct(rust) = &mut **of else { return false };
+            **of = Monoid::Custom { rust: std::mem::take(rust), reply: said.to_owned() };
         }
-        (monoid, None) => monoid,
-    };
-    Some(Field { docs: docs(&field.attrs), ty: field.ty.clone(), ident, monoid, was, number })
+        _ => return false,
+    }
+    true
 }
 
 /// The last words of the paths in `#[derive(...)]`.
@@ -131,7 +146,12 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
     };
     let no_aggregate = |hint: &str| refuse(codes::AGGREGATE_TYPE, format!("`{shown}` is not an aggregate; {hint}"));
     let Some(segment) = types::last_segment(ty) else {
-        return no_aggregate("write `Count`, `Sum<u64>`, `Distinct` or another one");
+        return match ty {
+            Type::Tuple(tuple) if !tuple.elems.is_empty() => {
+                no_aggregate("name what is in it, as the fields of a struct with `#[murmur::aggregate]`")
+            }
+            _ => no_aggregate("write `Count`, `Sum<u64>`, `Distinct` or another one"),
+        };
     };
     let name = text(&segment.ident);
     let types = types::arguments(segment);
@@ -231,17 +251,6 @@ fn decimal(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
 /// The most digits that a `Decimal` has behind the point.
 pub const MOST_DIGITS: u32 = 18;
 
-/// Read a type as a monoid that a pipeline's function returns by itself.
-pub fn single(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
-    let monoid = read(ty, ctxt)?;
-    if let Monoid::Map(..) = monoid {
-        let message = "a `Map` is a field of an aggregate struct: put it into one with `#[murmur::aggregate]`";
-        ctxt.say(codes::AGGREGATE_OF, ty, message);
-        return None;
-    }
-    Some(monoid)
-}
-
 /// `Map<String, Count, 100>`.
 fn map(ty: &Type, segment: &syn::PathSegment, ctxt: &Ctxt) -> Option<Monoid> {
     let (types, number) = (types::arguments(segment), number(segment).filter(|number| *number > 0));
@@ -252,14 +261,32 @@ fn map(ty: &Type, segment: &syn::PathSegment, ctxt: &Ctxt) -> Option<Monoid> {
         return None;
     };
     let key = types::map_key(key, ctxt);
-    match read(of, ctxt)? {
-        Monoid::Custom { .. } | Monoid::Map(..) => {
-            let message = format!("`Map` is of an aggregate of Murmur that is no `Map`, not of `{}`", show(of));
+    let of = match read(of, ctxt)? {
+        Monoid::Map(..) => {
+            let message = format!(
+                "protobuf has no map of maps: make `{}` a field of a struct with `#[murmur::aggregate]`, and the `Map` one \
+                 of that struct",
+                show(of)
+            );
             ctxt.say(codes::AGGREGATE_OF, *of, message);
-            None
+            return None;
         }
-        of => Some(Monoid::Map(key?, Box::new(of), number)),
-    }
+        Monoid::DistinctSet => {
+            ctxt.say(codes::AGGREGATE_OF, *of, no_sets("`DistinctSet`"));
+            return None;
+        }
+        Monoid::Custom { rust, .. } => Monoid::Struct(rust),
+        of => of,
+    };
+    Some(Monoid::Map(key?, Box::new(of), number))
+}
+
+/// The sentence about a set in a map.
+pub(crate) fn no_sets(what: &str) -> String {
+    format!(
+        "`CombineSets` does not look into a `Map`, where {what} would be larger than a `Distinct` for nothing: write \
+         `Distinct`, or make a pipeline that has the key of the map in its own key"
+    )
 }
 
 /// The number of `TopK<10>` and of `Set<String, 100>`, from 1 to `most`.

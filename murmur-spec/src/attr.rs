@@ -142,6 +142,18 @@ impl Entry {
         number
     }
 
+    /// The entries in its parentheses; none of a key alone.
+    pub fn list(&self, form: &str, ctxt: &Ctxt) -> Option<Vec<Self>> {
+        match &self.value {
+            Value::Word => Some(Vec::new()),
+            Value::List(group) => Some(entries(group.stream(), ctxt)),
+            Value::Equals(_) => {
+                self.wrong(form, ctxt);
+                None
+            }
+        }
+    }
+
     /// A whole number in parentheses: `top_k(10)`.
     pub fn count(&self, ctxt: &Ctxt) -> Option<u32> {
         let number = match &self.value {

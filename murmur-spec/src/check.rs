@@ -1,10 +1,11 @@
 //! Rules over more than one item: what only the build step can see.
 
+mod aggregates;
+
 use std::collections::HashMap;
 
 use proc_macro2::Ident;
 
-use crate::aggregate;
 use crate::attr::text;
 use crate::codes::{self, Code};
 use crate::ctxt::suggest;
@@ -87,6 +88,9 @@ pub fn package(items: &[(&Item, &str)]) -> Vec<Remark> {
         if let Some(event) = item.event() {
             check.fields(at, &event.fields);
         }
+        for (monoid, part) in item.aggregates() {
+            check.aggregate(at, part, monoid);
+        }
         match item {
             Item::Value(value) => match &value.shape {
                 Shape::Newtype(ty, kind) => {
@@ -101,9 +105,8 @@ pub fn package(items: &[(&Item, &str)]) -> Vec<Remark> {
                     Holds::Fields(fields) => check.fields(at, fields),
                 }),
             },
-            Item::Aggregate(aggregate) => aggregate.fields.iter().for_each(|field| check.nested(at, field)),
             Item::Pipeline(pipeline) => check.pipeline(at, pipeline),
-            Item::Event(_) => {}
+            Item::Event(_) | Item::Aggregate(_) => {}
         }
     }
     check.remarks
@@ -142,12 +145,15 @@ impl<'a> Check<'a> {
                     (name, what, Part::Field(variant))
                 }));
             }
-            if let Item::Aggregate(aggregate) = item {
-                made.extend(crate::package::map_messages(aggregate).map(|(name, field)| {
-                    let what = format!("`{name}`, which a `Map` makes,");
-                    (name, what, Part::Field(field))
-                }));
-            }
+            made.extend(item.aggregates().into_iter().filter_map(|(monoid, part)| {
+                let Monoid::Map(key, of, _) = monoid else { return None };
+                let name = names::map(*key, of);
+                // The same words where it is the same message.
+                let of =
+                    if let Monoid::Custom { reply, .. } = &**of { format!(" of `{reply}`") } else { String::new() };
+                let what = format!("`{name}`, which a `Map`{of} makes,");
+                Some((name, what, part))
+            }));
             if let Item::Pipeline(pipeline) = item {
                 if let Some(first) = pipelines.insert(pipeline.name.clone(), at) {
                     let (other, file) = (self.items[first].0.name(), self.items[first].1);
@@ -235,17 +241,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn nested(&mut self, at: usize, field: &aggregate::Field) {
-        let Monoid::Custom { rust, .. } = &field.monoid else { return };
-        if self.find(|item| matches!(item, Item::Aggregate(_)).then(|| item.name())).contains(rust) {
-            let message = format!("`{rust}` is an aggregate struct itself; list its fields here, as replies are flat");
-            self.say(at, Part::Type(text(&field.ident)), codes::NESTED_AGGREGATE, message);
-        }
-    }
-
     fn pipeline(&mut self, at: usize, pipeline: &Pipeline) {
         let Source::Function(function) = &pipeline.source else { return };
-        self.output(at, function);
         let Some(event) = self.event(at, function) else { return };
         if pipeline.window != Window::AllTime && !event.fields.iter().any(|field| field.time.is_given()) {
             let message = crate::pipeline::without_time(&text(&event.ident));
@@ -291,20 +288,6 @@ impl<'a> Check<'a> {
         self.say(at, Part::Event, codes::UNKNOWN_EVENT, format!("this package has no event `{name}`; {way}"));
         None
     }
-
-    fn output(&mut self, at: usize, function: &Function) {
-        let Monoid::Custom { .. } = function.monoid else { return };
-        let name = output_name(function);
-        let aggregates = self.find(|item| matches!(item, Item::Aggregate(_)).then(|| item.name()));
-        if aggregates.contains(&name) {
-            return;
-        }
-        let way = match suggest(&name, aggregates.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("put `#[murmur::aggregate]` on `struct {name}`, or your own monoid into such a struct"),
-        };
-        self.say(at, Part::Output, codes::UNKNOWN_AGGREGATE, format!("this package has no aggregate `{name}`; {way}"));
-    }
 }
 
 /// The name of the aggregate struct that a function returns.
@@ -317,7 +300,7 @@ fn generated(pipeline: &Pipeline) -> Vec<String> {
     let name = &pipeline.name;
     let mut made =
         vec![names::marker(name), names::key(name), names::entry(name), names::point(name), names::service(name)];
-    if matches!(pipeline.source, Source::Struct(_)) {
+    if pipeline.has_totals() {
         made.push(names::totals(name));
     }
     made.extend(names::calls(name));

@@ -85,6 +85,7 @@ codes! {
     PACKAGE_NAME "M0311" "name of a protobuf package": "It is lower-case words joined by dots, the last one a version: `shop.orders.v1`.";
     WINDOW_WITHOUT_TIME "M0312" "window without a time field": "A window needs to know when an event happened: put `#[murmur(time)]` on a `Timestamp` field of the event, or leave `window` out.";
     DEDUP "M0313" "impossible `dedup`": "An event is identified by fields that are strings, integers, booleans or timestamps, or `Option` of one; and for 1 to 10,000,000 events of a partition: `dedup = within(1_000_000, event_id)`.";
+    TUPLE_NAMES "M0314" "names of what a function returns": "A tuple has no names, and contracts go by names: give each of its members one, in their order, as in `fields(views, visitors)`.";
 
     AGGREGATE_TYPE "M0401" "type that is not an aggregate": "Fields of an aggregate struct are aggregates: `Count`, `Sum<u64>`, `Average`, `Moments`, `Min<T>`, `Max<T>`, `First<T>`, `Last<T>`, `Latest<T>`, `Set<T, 100>`, `Quantiles`, `Distinct`, `DistinctSet`, `TopK<10>`, `Decayed<3600>`, `Membership<10_000>`, `Frequency`, `Map<String, Count, 100>`, or your own `impl Monoid`.";
     AGGREGATE_OF "M0402" "parameter of an aggregate": "The message lists what this aggregate can be of.";
@@ -98,7 +99,7 @@ codes! {
     KEY_TYPE "M0505" "type that cannot be a key": "Keys are made of `String`, integers, `bool` and `Timestamp` that are always there.";
     UNKNOWN_VALUE "M0506" "type that the package does not have": "A type of your own has `#[murmur::value]`; aliases are not followed, so write the type itself.";
     TWO_PACKAGES "M0507" "two protobuf packages": "All pipelines of a crate share one package: give the same `package = \"...\"`, or give it once.";
-    UNKNOWN_AGGREGATE "M0508" "aggregate that the package does not have": "A pipeline returns an aggregate of Murmur or a struct of this package with `#[murmur::aggregate]`; put your own monoid into such a struct.";
+    UNKNOWN_AGGREGATE "M0508" "aggregate that the package does not have": "A pipeline returns, and a `Map` is of, an aggregate of Murmur or a struct of this package with `#[murmur::aggregate]`; your own monoid is a field of such a struct, or of a tuple, and says its reply by `as`.";
 
     LOCK_UNREADABLE "M0601" "number lock that cannot be read": "`proto/murmur.lock` is text that git merges; the message names the line.";
     NUMBER_TAKEN "M0602" "field number that is taken": "A number belongs to its first field for ever, also after its removal: write another, or none to get the next free one.";

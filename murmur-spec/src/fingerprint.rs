@@ -8,7 +8,7 @@ use std::fmt::Write;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::{self, Aggregate};
 use crate::attr::{Slot, text};
 use crate::dedup::Dedup;
 use crate::event::{Event, Field};
@@ -91,7 +91,11 @@ fn variant(out: &mut String, variant: &Variant) {
 
 fn aggregate(out: &mut String, aggregate: &Aggregate) {
     line!(out, "aggregate {}", text(&aggregate.ident));
-    for field in &aggregate.fields {
+    aggregates(out, &aggregate.fields);
+}
+
+fn aggregates(out: &mut String, fields: &[aggregate::Field]) {
+    for field in fields {
         let history = history(&field.was, &field.number);
         line!(out, " {}: {:?}{history}", text(&field.ident), field.monoid);
     }
@@ -107,6 +111,9 @@ fn pipeline(out: &mut String, pipeline: &Pipeline) {
         let identity: Vec<String> = identity.iter().map(text).collect();
         line!(out, " dedup {within} {}", identity.join(","));
     }
+    if pipeline.unbounded {
+        line!(out, " unbounded");
+    }
     line!(out, " package {}", pipeline.package.get().map_or("", String::as_str));
     match &pipeline.source {
         Source::Struct(event) => self::event(out, event),
@@ -114,6 +121,7 @@ fn pipeline(out: &mut String, pipeline: &Pipeline) {
             let key: Vec<String> = function.key_types.iter().map(tokens).collect();
             let (event, output) = (tokens(&function.event), tokens(&function.output));
             line!(out, " fn {event} {:?} {output} {}", function.returns, key.join(","));
+            aggregates(out, pipeline.members());
         }
     }
 }

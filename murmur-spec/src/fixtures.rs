@@ -25,6 +25,16 @@ fn docs(line: &str) -> Vec<String> {
 pub(crate) const DAY: u64 = 86_400_000_000;
 pub(crate) const MINUTE: u64 = 60_000_000;
 
+/// A map of structs stands alone, and one of the user's own monoids in a struct.
+pub(crate) fn maps() -> Package {
+    let mut package = page_traffic();
+    let own = Monoid::Custom { rust: "Streak<3>".into(), reply: "uint64".into() };
+    package.aggregates[0].fields.push(kept("streaks", Monoid::Map(MapKey::String, Box::new(own), 9)));
+    let of_structs = Monoid::Map(MapKey::U64, Box::new(Monoid::Struct("Traffic".into())), 9);
+    package.pipelines[0].output = Output::Single(of_structs);
+    package
+}
+
 /// The example of the design page.
 pub(crate) fn page_traffic() -> Package {
     Package {

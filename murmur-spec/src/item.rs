@@ -6,8 +6,9 @@ use crate::aggregate::{self, Aggregate};
 use crate::attr::{CratePath, text};
 use crate::ctxt::{At, Ctxt};
 use crate::event::{self, Event};
+use crate::model::Monoid;
 use crate::names;
-use crate::pipeline::{self, Pipeline, Source};
+use crate::pipeline::{self, Keeps, Pipeline, Source};
 use crate::value::{self, Holds, Shape, Value};
 
 /// Which attribute stands above an item.
@@ -100,6 +101,24 @@ impl Item {
         }
     }
 
+    /// The aggregates that are written in it, each with its part.
+    pub fn aggregates(&self) -> Vec<(&Monoid, Part)> {
+        let fields = match self {
+            Self::Aggregate(aggregate) => aggregate.fields.as_slice(),
+            Self::Pipeline(pipeline) => pipeline.members(),
+            Self::Event(_) | Self::Value(_) => &[],
+        };
+        let fields = fields.iter().map(|field| (&field.monoid, Part::Type(text(&field.ident))));
+        let single = match self {
+            Self::Pipeline(Pipeline { source: Source::Function(function), .. }) => match &function.keeps {
+                Keeps::One(monoid) => Some((monoid, Part::Output)),
+                Keeps::Tuple(_) => None,
+            },
+            _ => None,
+        };
+        fields.chain(single).collect()
+    }
+
     /// Where a part of it stands; the item's name when it has no such part.
     pub fn at(&self, part: &Part) -> At {
         self.place(part).unwrap_or_else(|| At::of(self.ident()))
@@ -117,6 +136,9 @@ impl Item {
             (Part::Field(name) | Part::Type(name), Self::Value(value)) => {
                 value_place(value, name, matches!(part, Part::Type(_)))
             }
+            (Part::Type(name), Self::Pipeline(pipeline)) if !pipeline.members().is_empty() => {
+                pipeline.members().iter().find(|f| text(&f.ident) == *name).map(|f| At::of(&f.ty))
+            }
             (Part::Field(name), _) => {
                 let field = self.event()?.fields.iter().find(|f| text(&f.ident) == *name)?;
                 Some(At::of(&field.ident))
@@ -126,9 +148,13 @@ impl Item {
                 Some(At::of(&field.ty))
             }
             (Part::Total(name), Self::Pipeline(pipeline)) => {
-                let Source::Struct(event) = &pipeline.source else { return None };
-                let mut totals = event.fields.iter().flat_map(|field| &field.totals);
-                totals.find(|total| total.name == *name).map(|total| At::of(&total.key))
+                let mut members = pipeline.members().iter();
+                let totals = self.event().into_iter().flat_map(|event| &event.fields).flat_map(|field| &field.totals);
+                let mut totals = totals.filter(|total| total.name == *name).map(|total| At::of(&total.key));
+                members
+                    .find(|member| text(&member.ident) == *name)
+                    .map(|member| At::of(&member.ident))
+                    .or(totals.next())
             }
             (Part::Key(name), Self::Pipeline(pipeline)) => {
                 pipeline.key.iter().find(|key| text(key) == *name).map(At::of)
@@ -184,7 +210,8 @@ pub enum Part {
     Field(String),
     /// The type of a field.
     Type(String),
-    /// An aggregate said on a field of a pipeline's struct, by the name it has in the reply.
+    /// An aggregate said on a field of a pipeline's struct, or the name of what its function returns in a tuple: by the
+    /// name it has in the reply.
     Total(String),
     /// A field of a pipeline's key.
     Key(String),

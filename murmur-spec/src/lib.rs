@@ -12,7 +12,7 @@
 //! | `#[murmur::event]` | a struct with named fields | `crate` |
 //! | `#[murmur::value]` | `struct Id(u64);`, a struct with named fields, an enum | `crate` |
 //! | `#[murmur::aggregate]` | a struct with named fields | `crate` |
-//! | `#[murmur::pipeline]` | a function, or the struct of an event | `key window rollup dedup name package crate` |
+//! | `#[murmur::pipeline]` | a function, or the struct of an event | `key window rollup fields dedup unbounded name package crate` |
 //!
 //! | argument | form |
 //! |---|---|
@@ -20,6 +20,8 @@
 //! | `rollup` | `rollup = [(post_id, country), (post_id), ()]`; gives the key when there is no `key` |
 //! | `window` | `sliding("90d", slot = "1m")`, `tumbling("1h", keep = "30d")`; without it, all time |
 //! | `dedup` | `dedup = event_id`, `dedup = (shop_id, order_id)`, `dedup = within(1_000_000, event_id)`; without a number 100,000 |
+//! | `fields` | `fields(views, visitors)`: the names of the members of a tuple; each may have what a field of an aggregate has, `fields(visitors(was = "fans"))` |
+//! | `unbounded` | alone: values of the user's own monoid may be of any size |
 //! | `name` | `name = "likes"`, in snake_case; the function's name without it |
 //! | `package` | `package = "shop.orders.v1"`; `<crate>.v1` without it |
 //! | `crate` | `crate = path`, where the runtime is found; `::murmur` without it |
@@ -59,7 +61,8 @@
 //!
 //! Attributes and signature are read; the body stays tokens. `fn(&Event) -> A` keeps one aggregate for each event,
 //! `-> Option<A>` leaves events out, `-> impl Iterator<Item = (Key, A)>`, `Vec<(Key, A)>` or an array of them fans
-//! out, where `Key` is the type of the one key field or a tuple of their types.
+//! out, where `Key` is the type of the one key field or a tuple of their types. `A` is an aggregate, a struct of them, or
+//! a tuple of them whose members `fields` names.
 
 pub mod aggregate;
 pub mod attr;

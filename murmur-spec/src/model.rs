@@ -191,6 +191,8 @@ pub enum Monoid {
     Frequency,
     /// One of these for each key, for so many keys at most.
     Map(MapKey, Box<Self>, u32),
+    /// An aggregate struct of this package, by its name: what a `Map` can be of. Structs are not fields of structs.
+    Struct(String),
     /// The user's own; its reply is the protobuf type given by `#[murmur(as = "...")]`, `bytes` without.
     Custom {
         /// The type as it is written.

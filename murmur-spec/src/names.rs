@@ -14,6 +14,7 @@
 //! | `struct Like` with `#[pipeline(name = "likes")]` | marker, key, service | `Likes`, `LikesKey`, `LikesService` |
 //! | | aggregate, message; Rust reply | `LikesTotals`; `LikesTotalsReply` |
 //! | `#[murmur(distinct)] user_id` there | field | `user_id_distinct` |
+//! | `fn likes` that returns a tuple | aggregate, message; Rust reply | `LikesTotals`; `LikesTotalsReply` |
 //! | `enum Payment { Cash { .. } }` with `#[value]` | message of the variant, field of the `oneof` | `PaymentCash`, `cash` |
 //! | crate `page-traffic` | package | `page_traffic.v1` |
 //! | | file | `proto/page_traffic/v1/page_traffic.proto` |
@@ -79,17 +80,18 @@ pub fn enum_value(value: &str, variant: &str) -> String {
     format!("{}_{}", screaming(value), screaming(variant))
 }
 
-/// `LikesTotals`: the aggregate that a pipeline on a struct makes.
+/// `LikesTotals`: the aggregate that a pipeline makes, on a struct or of a tuple.
 pub fn totals(pipeline: &str) -> String {
     marker(pipeline) + "Totals"
 }
 
 /// `SumU64ByString`: the message of a `Map`, from its key and what it is of as they are written. Sizes are left out, as
-/// they do not change the message.
+/// they do not change the message; those of the user's own monoids may.
 pub fn map(key: MapKey, of: &Monoid) -> String {
+    let own = matches!(of, Monoid::Custom { .. });
     let words = |text: &str| -> String {
         let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
-        words.filter(|word| !word.starts_with(|letter: char| letter.is_ascii_digit())).map(marker).collect()
+        words.filter(|word| own || !word.starts_with(|letter: char| letter.is_ascii_digit())).map(marker).collect()
     };
     format!("{}By{}", words(&written::monoid(of)), words(written::map_key(key)))
 }

@@ -9,7 +9,7 @@ use crate::fingerprint;
 use crate::item::{Item, Part};
 use crate::model::{self, Kind, Label, Monoid, Output, Returns};
 use crate::names;
-use crate::pipeline::{Pipeline, Source};
+use crate::pipeline::{Keeps, Pipeline, Source};
 use crate::value::{self, Holds, Shape, Variant};
 
 /// An item with the file it stands in.
@@ -51,7 +51,7 @@ pub enum Role {
     Fields,
     /// Of a pipeline: the fields of its key.
     Key,
-    /// Of a pipeline on a struct: its aggregates.
+    /// Of a pipeline that makes an aggregate of its own: that one's fields.
     Totals,
     /// Of a pipeline: nothing a user wrote.
     Whole,
@@ -122,8 +122,8 @@ pub fn lower(items: &[Located], default_package: &str) -> Lowered {
                 }
                 if let Source::Struct(event) = &pipeline.source {
                     lowered.package.events.push(self::event(event));
-                    lowered.package.aggregates.push(totals(pipeline, event));
                 }
+                lowered.package.aggregates.extend(totals(pipeline));
                 lowered.package.pipelines.extend(self::pipeline(pipeline, items));
             }
         }
@@ -147,14 +147,19 @@ fn placed(items: &[Located], remark: Remark) -> Placed {
 
 fn origins(item: &Item) -> Vec<Origin> {
     let origin = |name: String, role: Role| Origin { name, item: item.name(), role };
+    let maps = |role: Role| -> Vec<Origin> {
+        let made = item.aggregates().into_iter().filter_map(|(monoid, _)| match monoid {
+            Monoid::Map(key, of, _) => Some(names::map(*key, of)),
+            _ => None,
+        });
+        made.map(|name| origin(name, role)).collect()
+    };
     let Item::Pipeline(pipeline) = item else {
         let mut out = vec![origin(item.name(), Role::Fields)];
         if let Item::Value(value) = item {
             out.extend(variant_messages(value).map(|name| origin(name, Role::Fields)));
         }
-        if let Item::Aggregate(aggregate) = item {
-            out.extend(map_messages(aggregate).map(|(name, _)| origin(name, Role::Fields)));
-        }
+        out.extend(maps(Role::Fields));
         return out;
     };
     let mut out = vec![origin(names::key(&pipeline.name), Role::Key)];
@@ -163,8 +168,11 @@ fn origins(item: &Item) -> Vec<Origin> {
     }
     if matches!(pipeline.source, Source::Struct(_)) {
         out.push(origin(item.name(), Role::Fields));
+    }
+    if pipeline.has_totals() {
         out.push(origin(names::totals(&pipeline.name), Role::Totals));
     }
+    out.extend(maps(Role::Whole));
     out
 }
 
@@ -222,14 +230,6 @@ pub(crate) fn variant_messages(value: &value::Value) -> impl Iterator<Item = Str
     made.map(|variant| names::variant(&text(&value.ident), &text(&variant.ident)))
 }
 
-/// The messages that the maps of an aggregate make, each with its field.
-pub(crate) fn map_messages(aggregate: &crate::aggregate::Aggregate) -> impl Iterator<Item = (String, String)> {
-    aggregate.fields.iter().filter_map(|field| match &field.monoid {
-        Monoid::Map(key, of, _) => Some((names::map(*key, of), text(&field.ident))),
-        _ => None,
-    })
-}
-
 /// A variant as a field of a `oneof`.
 fn case(value: &str, variant: &Variant) -> model::Field {
     let name = text(&variant.ident);
@@ -257,18 +257,32 @@ fn variant(variant: &Variant) -> model::Variant {
 }
 
 fn aggregate(aggregate: &crate::aggregate::Aggregate) -> model::Aggregate {
-    let fields = aggregate.fields.iter().map(|field| model::AggregateField {
+    let fields = aggregate.fields.iter().map(aggregate_field);
+    model::Aggregate { name: text(&aggregate.ident), docs: aggregate.docs.clone(), fields: fields.collect() }
+}
+
+fn aggregate_field(field: &crate::aggregate::Field) -> model::AggregateField {
+    model::AggregateField {
         name: text(&field.ident),
         docs: field.docs.clone(),
         monoid: field.monoid.clone(),
         was: field.was.get().cloned(),
         number: field.number.get().copied(),
-    });
-    model::Aggregate { name: text(&aggregate.ident), docs: aggregate.docs.clone(), fields: fields.collect() }
+    }
 }
 
-/// The aggregate that a pipeline on a struct makes.
-pub fn totals(pipeline: &Pipeline, event: &Event) -> model::Aggregate {
+/// The aggregate that a pipeline makes, of the fields of its event or of the members of a tuple; `None` where it has one.
+pub fn totals(pipeline: &Pipeline) -> Option<model::Aggregate> {
+    let fields = match &pipeline.source {
+        Source::Struct(event) => totals_of(event),
+        Source::Function(_) => pipeline.members().iter().map(aggregate_field).collect(),
+    };
+    let (name, docs) = (names::totals(&pipeline.name), pipeline.docs.clone());
+    pipeline.has_totals().then_some(model::Aggregate { name, docs, fields })
+}
+
+/// What the fields of a pipeline's struct keep.
+fn totals_of(event: &Event) -> Vec<model::AggregateField> {
     let count = model::AggregateField {
         name: "count".into(),
         docs: vec!["How many events.".into()],
@@ -285,11 +299,7 @@ pub fn totals(pipeline: &Pipeline, event: &Event) -> model::Aggregate {
             number: None,
         })
     });
-    model::Aggregate {
-        name: names::totals(&pipeline.name),
-        docs: pipeline.docs.clone(),
-        fields: std::iter::once(count).chain(totals).collect(),
-    }
+    std::iter::once(count).chain(totals).collect()
 }
 
 /// `None` when the event is not there, or a key has no type: a finding says so already.
@@ -298,9 +308,10 @@ fn pipeline(pipeline: &Pipeline, items: &[Located]) -> Option<model::Pipeline> {
         Source::Struct(event) => (text(&event.ident), Output::Struct(names::totals(&pipeline.name)), Returns::One),
         Source::Function(function) => {
             let event = crate::types::last_segment(&function.event).map(|segment| text(&segment.ident))?;
-            let output = match &function.monoid {
-                Monoid::Custom { .. } => Output::Struct(check::output_name(function)),
-                known => Output::Single(known.clone()),
+            let output = match &function.keeps {
+                Keeps::One(Monoid::Custom { .. }) => Output::Struct(check::output_name(function)),
+                Keeps::One(known) => Output::Single(known.clone()),
+                Keeps::Tuple(_) => Output::Struct(names::totals(&pipeline.name)),
             };
             (event, output, function.returns)
         }

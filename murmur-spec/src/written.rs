@@ -25,7 +25,7 @@ pub(crate) fn monoid(monoid: &Monoid) -> String {
         Monoid::Membership(elements) => format!("Membership<{elements}>"),
         Monoid::Frequency => "Frequency".into(),
         Monoid::Map(key, of, keys) => format!("Map<{}, {}, {keys}>", map_key(*key), self::monoid(of)),
-        Monoid::Custom { rust, .. } => rust.clone(),
+        Monoid::Custom { rust: name, .. } | Monoid::Struct(name) => name.clone(),
     }
 }
 

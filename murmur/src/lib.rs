@@ -154,12 +154,34 @@ pub use murmur_macros::aggregate;
 /// return `Option` of an aggregate (a filter), or an iterator of `(Key, Aggregate)` (a fan-out). On the struct of an
 /// event, its fields say what is kept: `#[murmur(key)]`, `#[murmur(distinct)]` and so on.
 ///
+/// An aggregate can be a tuple, whose members get their names from `fields`. They are the fields of a struct
+/// `PageReadersTotals` with a message of that name, numbered in the lock like those of an `#[murmur::aggregate]`, and may
+/// have what such a field has: `fields(views, readers(was = "visitors"))`.
+///
+/// ```
+/// # use murmur::prelude::*;
+/// # #[murmur::event]
+/// # pub struct PageView { pub page_id: String, pub user_id: String }
+/// /// Views and readers per page.
+/// #[murmur::pipeline(key = page_id, fields(views, readers))]
+/// pub fn page_readers(view: &PageView) -> (Count, Distinct) {
+///     (Count::one(), Distinct::of(&view.user_id))
+/// }
+///
+/// # let view = PageView { page_id: "/home".into(), user_id: "ada".into() };
+/// let kept = PageReadersTotals::from(page_readers(&view));
+/// assert_eq!(kept.reply(&Question::default())?.views, 1);
+/// # Ok::<(), murmur::Error>(())
+/// ```
+///
 /// | argument | form |
 /// |---|---|
 /// | `key` | `key = page_id`, `key = (shop_id, sku)` |
 /// | `rollup` | `rollup = [(post_id, country), (post_id), ()]` |
 /// | `window` | `sliding("90d", slot = "1m")`, `tumbling("1h", keep = "30d")`; without it, all time |
 /// | `dedup` | `dedup = event_id`, `dedup = within(1_000_000, (shop_id, order_id))`: of events that were sent twice the first counts; without a number, of those that stand at most 100,000 apart in their partition |
+/// | `fields` | `fields(views, readers)`: the names of the members of a tuple, in their order |
+/// | `unbounded` | alone: accepts an [`impl Monoid`](aggregate::Monoid) without a bound; what a full item of the store cannot take is a dead letter |
 /// | `name` | `name = "likes"`; the function's name without it |
 /// | `package` | `package = "shop.orders.v1"`; the crate's name and `v1` without it |
 /// | `crate` | `crate = path`, where the runtime is found; `::murmur` without it |

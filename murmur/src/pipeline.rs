@@ -28,6 +28,12 @@ pub trait Pipeline: Send + Sync + 'static {
     const CONTRACT: Option<&'static str> = None;
     /// Which events are the same one, sent twice; without it every event counts.
     const DEDUP: Option<Dedup<Self::Event>> = None;
+    /// Its values have no bound ([`MAX_BYTES`](Monoid::MAX_BYTES)), and that is accepted: what a full item cannot take is a
+    /// dead letter. Without it such a pipeline does not compile.
+    const UNBOUNDED: bool = false;
+    /// The full name of the message of its values, where their Rust type does not know it: that of a
+    /// [`Map`](crate::aggregate::Map).
+    const VALUE: Option<&'static str> = None;
 
     /// What one event adds to which keys. Deterministic: the same event always gives the same emissions.
     fn apply(event: &Self::Event, out: &mut Emissions<Self::Aggregate>);

@@ -25,6 +25,7 @@ use crate::time::{Tiling, Window};
 
 /// The largest item that a store takes: 400 KB on DynamoDB, of which the store keeps 2 KB to close a full tile.
 pub const MOST_ITEM_BYTES: usize = 400 * 1024 - 2 * 1024;
+const TOO_MANY: usize = MOST_ITEM_BYTES + 1;
 /// What a write unit of DynamoDB pays for.
 const UNIT: usize = 1024;
 
@@ -94,28 +95,50 @@ pub(crate) const fn tiling(window: &Window, bytes: usize) -> Tiling {
 /// Most bytes of values that are packed into one tile: four write units of DynamoDB.
 const PACKED_BYTES: usize = 4096;
 
-/// Stops the build where an item of the pipeline could be larger than a store takes. A monoid without a bound passes: its
-/// tiles are closed when they are full.
+/// Stops the build where an item of the pipeline could be larger than a store takes. One without a bound passes where the
+/// pipeline accepts that: its tiles are closed when they are full.
 #[track_caller]
 pub const fn fits<P: Pipeline>() {
     let ItemSize { largest, .. } = ItemSize::of::<P::Aggregate>(&P::SPEC.window);
-    if largest == usize::MAX || largest <= MOST_ITEM_BYTES {
-        return;
-    }
     let mut text = Text::new();
     text.push("an item of `");
     text.push(P::SPEC.name);
-    text.push("` can take ");
-    text.push_number(largest);
-    text.push(" bytes, and a store takes ");
-    text.push_number(MOST_ITEM_BYTES);
-    if let Some((field, bytes)) = P::Aggregate::LARGEST_FIELD {
-        text.push("; the largest field is `");
-        text.push(field);
-        text.push("` with ");
-        text.push_number(bytes);
+    match (largest, P::UNBOUNDED) {
+        (usize::MAX, true) => return,
+        (usize::MAX, false) => {
+            text.push("` has no bound, and a store takes ");
+            text.push_number(MOST_ITEM_BYTES);
+            text.push(" bytes");
+            if let Some((field, _)) = P::Aggregate::LARGEST_FIELD {
+                text.push("; the field `");
+                text.push(field);
+                text.push("` says `MAX_BYTES = usize::MAX`");
+            }
+            text.push(
+                ": say how many bytes a value takes at most, or write `unbounded` beside `key`, and what a full item ",
+            );
+            text.push("cannot take will be dead letters");
+        }
+        (TOO_MANY.., _) => {
+            text.push("` can take ");
+            text.push_number(largest);
+            text.push(" bytes, and a store takes ");
+            text.push_number(MOST_ITEM_BYTES);
+            if let Some((field, bytes)) = P::Aggregate::LARGEST_FIELD {
+                text.push("; the largest field is `");
+                text.push(field);
+                text.push("` with ");
+                text.push_number(bytes);
+            }
+            text.push(": keep less in one aggregate (a smaller sketch or map), or make two pipelines of it");
+        }
+        (_, true) => {
+            text.push("` takes ");
+            text.push_number(largest);
+            text.push(" bytes at most, which is a bound: leave `unbounded` out");
+        }
+        (_, false) => return,
     }
-    text.push(": keep less in one aggregate (a smaller sketch or map), or make two pipelines of it");
     panic!("{}", text.get());
 }
 

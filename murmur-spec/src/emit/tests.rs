@@ -5,7 +5,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{everything, field, labelled, page_traffic};
+use crate::fixtures::{everything, field, labelled, maps, page_traffic};
 use crate::model::{Kind, Label, Package, Shape, Variant};
 
 fn review(package: &Package) -> Review {
@@ -36,6 +36,7 @@ fn all() -> Vec<(&'static str, Review)> {
         ("page_traffic", review(&page_traffic())),
         ("everything", review(&everything())),
         ("history", with_history().1),
+        ("maps", review(&maps())),
         ("empty", review(&Package { name: "empty.v1".into(), ..Package::default() })),
     ]
 }

@@ -2,12 +2,11 @@ use proc_macro2::Ident;
 use syn::{Attribute, FnArg, GenericArgument, GenericParam, PathArguments, ReturnType, Signature, Type, Visibility};
 
 use super::key::key;
-use super::{Arguments, Function, Pipeline, Source};
-use crate::aggregate;
+use super::{Arguments, Function, Pipeline, Source, tuple};
 use crate::attr::{docs, text};
 use crate::codes;
 use crate::ctxt::{At, Ctxt};
-use crate::model::{Monoid, Returns, Window};
+use crate::model::{Returns, Window};
 use crate::names;
 use crate::types::{self, show};
 
@@ -22,6 +21,7 @@ pub(super) fn read(
     let ident = signature.ident.clone();
     let event = argument(signature, ctxt);
     let output = output(&signature.output, &ident, ctxt);
+    let keeps = output.as_ref().and_then(|output| tuple::keeps(output.ty, &given.fields, ctxt));
     let (key, rollup) = key(&given, None, &ident, ctxt)?;
     let name = match (given.name.is_given(), given.name.get()) {
         (true, name) => name.cloned(),
@@ -32,21 +32,15 @@ pub(super) fn read(
             None
         }
     };
-    let (output, key_types) = output?;
+    let Output { returns, ty: output, key_types } = output?;
     if let Some(types) = key_types.as_ref().filter(|types| types.len() != key.len()) {
         let names = key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("the key has {} here, and {} in `key`: {names}", parts(types.len()), parts(key.len()));
         let ReturnType::Type(_, ty) = &signature.output else { return None };
         ctxt.say(codes::FAN_OUT_KEY, ty, message);
     }
-    let (event, name) = (event?, name?);
-    let ours = Function {
-        event,
-        returns: output.returns,
-        output: output.ty,
-        monoid: output.monoid,
-        key_types: key_types.unwrap_or_default(),
-    };
+    let (event, keeps, name) = (event?, keeps?, name?);
+    let ours = Function { event, returns, output: output.clone(), keeps, key_types: key_types.unwrap_or_default() };
     Some(Pipeline {
         name_at: given.name.at().unwrap_or_else(|| At::of(&ident)),
         ident,
@@ -58,6 +52,7 @@ pub(super) fn read(
         window: given.window.get().copied().unwrap_or(Window::AllTime),
         window_at: given.window.at(),
         dedup: given.dedup.take(),
+        unbounded: given.unbounded.is_given(),
         package: given.package,
         source: Source::Function(Box::new(ours)),
         krate: given.krate,
@@ -135,14 +130,16 @@ fn argument(signature: &Signature, ctxt: &Ctxt) -> Option<Type> {
 }
 
 /// What a function returns.
-struct Output {
+struct Output<'a> {
+    /// How often the aggregate comes.
     returns: Returns,
-    ty: Type,
-    monoid: Monoid,
+    /// Its type, or that of a tuple of several.
+    ty: &'a Type,
+    /// The types of the key's fields, of a fan-out.
+    key_types: Option<Vec<Type>>,
 }
 
-/// The aggregate, how often it comes, and the key's types of a fan-out.
-fn output(output: &ReturnType, ident: &Ident, ctxt: &Ctxt) -> Option<(Output, Option<Vec<Type>>)> {
+fn output<'a>(output: &'a ReturnType, ident: &Ident, ctxt: &Ctxt) -> Option<Output<'a>> {
     let refuse = |tokens: &dyn quote::ToTokens, what: String| {
         let way = "return an aggregate, `Option` of one, or `impl Iterator<Item = (Key, Aggregate)>`";
         ctxt.say(codes::RETURNS, &quote::quote!(#tokens), format!("{what}; {way}"));
@@ -163,16 +160,15 @@ fn output(output: &ReturnType, ident: &Ident, ctxt: &Ctxt) -> Option<(Output, Op
             Type::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
             single => vec![single.clone()],
         };
-        let monoid = aggregate::single(aggregate, ctxt)?;
-        return Some((Output { returns: Returns::Many, ty: aggregate.clone(), monoid }, Some(key_types)));
+        return Some(Output { returns: Returns::Many, ty: aggregate, key_types: Some(key_types) });
     }
-    let (returns, ty) = match types::last_segment(ty).map(|s| (text(&s.ident), types::arguments(s))) {
-        Some((name, arguments)) if name == "Option" && arguments.len() == 1 => (Returns::Optional, arguments[0]),
-        Some(_) => (Returns::One, ty),
-        None => return refuse(ty, format!("`{}` is not an aggregate", show(ty))),
+    let (returns, ty) = match (types::last_segment(ty).map(|s| (text(&s.ident), types::arguments(s))), ty) {
+        (Some((name, arguments)), _) if name == "Option" && arguments.len() == 1 => (Returns::Optional, arguments[0]),
+        (Some(_), _) => (Returns::One, ty),
+        (None, Type::Tuple(tuple)) if !tuple.elems.is_empty() => (Returns::One, ty),
+        _ => return refuse(ty, format!("`{}` is not an aggregate", show(ty))),
     };
-    let monoid = aggregate::single(ty, ctxt)?;
-    Some((Output { returns, ty: ty.clone(), monoid }, None))
+    Some(Output { returns, ty, key_types: None })
 }
 
 /// The items of `Vec<T>`, `[T; N]` or `impl Iterator<Item = T>` (or `IntoIterator`).

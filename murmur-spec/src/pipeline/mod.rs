@@ -3,11 +3,13 @@
 mod function;
 mod key;
 mod structure;
+mod tuple;
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Signature, Token, Type, Visibility};
 
+use crate::aggregate;
 use crate::attr::{CratePath, Entry, Slot, entries, unknown};
 use crate::codes;
 use crate::ctxt::{At, Ctxt, Finding};
@@ -42,6 +44,8 @@ pub struct Pipeline {
     pub window_at: Option<At>,
     /// Which events are the same one.
     pub dedup: Option<Dedup>,
+    /// `unbounded`: its items may grow over what a store takes.
+    pub unbounded: bool,
     /// `package = "..."`.
     pub package: Slot<String>,
     /// What it is on.
@@ -64,17 +68,44 @@ pub enum Source {
 pub struct Function {
     /// The event's type, without the reference.
     pub event: Type,
-    /// The aggregate's type.
+    /// The type of what is kept.
     pub output: Type,
-    /// What the aggregate was read as; a name that is not known is an aggregate struct's.
-    pub monoid: Monoid,
+    /// What it was read as.
+    pub keeps: Keeps,
     /// Whether it filters or fans out.
     pub returns: Returns,
     /// The types of the key's fields, for a fan-out.
     pub key_types: Vec<Type>,
 }
 
-const KEYS: &[&str] = &["key", "window", "rollup", "dedup", "name", "package", "crate"];
+/// What a function keeps of an event.
+#[derive(Clone)]
+pub enum Keeps {
+    /// An aggregate; a name that is not known is an aggregate struct's.
+    One(Monoid),
+    /// A tuple of them, whose members have the names in `fields(...)`.
+    Tuple(Vec<aggregate::Field>),
+}
+
+impl Pipeline {
+    /// The members of the tuple that its function returns; none of anything else.
+    pub fn members(&self) -> &[aggregate::Field] {
+        match &self.source {
+            Source::Function(function) => match &function.keeps {
+                Keeps::Tuple(members) => members,
+                Keeps::One(_) => &[],
+            },
+            Source::Struct(_) => &[],
+        }
+    }
+
+    /// Whether what it keeps is an aggregate of its own, named after it.
+    pub fn has_totals(&self) -> bool {
+        matches!(self.source, Source::Struct(_)) || !self.members().is_empty()
+    }
+}
+
+const KEYS: &[&str] = &["key", "window", "rollup", "fields", "dedup", "unbounded", "name", "package", "crate"];
 const KEY_FORM: &str = "`key = page_id` or `key = (shop_id, sku)`, without quotes";
 const ROLLUP_FORM: &str = "`rollup = [(post_id, country), (post_id), ()]`";
 
@@ -84,7 +115,9 @@ struct Arguments {
     key: Slot<Vec<Ident>>,
     window: Slot<Window>,
     rollup: Slot<Vec<Vec<Ident>>>,
+    fields: Slot<Vec<Entry>>,
     dedup: Slot<Dedup>,
+    unbounded: Slot<()>,
     name: Slot<String>,
     package: Slot<String>,
     krate: CratePath,
@@ -98,6 +131,8 @@ pub fn parse(arguments: TokenStream, item: TokenStream, ctxt: &Ctxt) -> Option<P
             "key" => given.key.set(&entry, entry.parse(KEY_FORM, fields, ctxt), ctxt),
             "window" => given.window.set(&entry, window::parse(&entry, ctxt), ctxt),
             "rollup" => given.rollup.set(&entry, entry.parse(ROLLUP_FORM, key::grains, ctxt), ctxt),
+            "fields" => given.fields.set(&entry, tuple::fields(&entry, ctxt), ctxt),
+            "unbounded" => given.unbounded.set(&entry, entry.word(ctxt), ctxt),
             "dedup" => given.dedup.set(&entry, dedup::parse(&entry, ctxt), ctxt),
             "name" => given.name.set(&entry, name(&entry, ctxt), ctxt),
             "package" => given.package.set(&entry, package(&entry, ctxt), ctxt),

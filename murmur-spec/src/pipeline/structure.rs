@@ -34,6 +34,13 @@ pub(super) fn read(given: Arguments, item: TokenStream, vis: Visibility, ctxt: &
             ctxt.say(codes::FIELD_AGGREGATE, &total.key, message);
         }
     }
+    if let Some(at) = given.fields.at() {
+        let message = format!(
+            "`fields` names the members of a tuple, and the fields of `{}` have names; leave it out",
+            event.ident
+        );
+        ctxt.push(Finding::new(codes::TUPLE_NAMES, at, message));
+    }
     let name = given.name.get().cloned();
     match &name {
         Some(name) if names::marker(name) == text(&event.ident) => {
@@ -61,6 +68,7 @@ pub(super) fn read(given: Arguments, item: TokenStream, vis: Visibility, ctxt: &
         window: given.window.get().copied().unwrap_or(Window::AllTime),
         window_at: given.window.at(),
         dedup: given.dedup.take(),
+        unbounded: given.unbounded.is_given(),
         package: given.package,
         source: Source::Struct(Box::new(event)),
         krate: given.krate,

@@ -26,6 +26,7 @@
 //! | `Membership<N>` | `murmur.v1.Membership` |
 //! | `Frequency` | `murmur.v1.Frequencies` |
 //! | `Map<K, A, N>` | a message with `map<K, V> entries = 1; bool truncated = 2;`, V the reply of A without `optional` |
+//! | a struct of aggregates, as the A of a `Map` | the message of that name |
 //! | the user's own | the scalar it names |
 
 use super::{Cardinality, Enum, EnumValue, Field, Form, Message, Schema, Service, Shape, Table, Type, WindowText};
@@ -55,10 +56,10 @@ impl Schema {
         }
         for aggregate in &package.aggregates {
             schema.messages.push(lower.aggregate(aggregate));
-            for message in aggregate.fields.iter().filter_map(|field| lower.map(&field.monoid)) {
-                if schema.messages.iter().all(|known| known.name != message.name) {
-                    schema.messages.push(message);
-                }
+        }
+        for message in lower.maps() {
+            if schema.messages.iter().all(|known| known.name != message.name) {
+                schema.messages.push(message);
             }
         }
         for pipeline in &package.pipelines {
@@ -175,8 +176,19 @@ impl Lower<'_> {
             Monoid::Membership(_) => Shape::plain(Type::foreign("murmur.v1.Membership")),
             Monoid::Frequency => Shape::plain(Type::foreign("murmur.v1.Frequencies")),
             Monoid::Map(key, of, _) => Shape::plain(Type::Message(names::map(*key, of))),
+            Monoid::Struct(name) => Shape::plain(Type::Message(name.clone())),
             Monoid::Custom { reply, .. } => Shape::plain(Type::scalar(reply)),
         }
+    }
+
+    /// The messages of all maps.
+    fn maps(&self) -> impl Iterator<Item = Message> {
+        let fields = self.package.aggregates.iter().flat_map(|aggregate| &aggregate.fields).map(|field| &field.monoid);
+        let single = self.package.pipelines.iter().filter_map(|pipeline| match &pipeline.output {
+            Output::Single(monoid) => Some(monoid),
+            Output::Struct(_) => None,
+        });
+        fields.chain(single).filter_map(|monoid| self.map(monoid))
     }
 
     /// The message of a map. Its numbers are fixed, as one Rust type answers for all maps.

@@ -1,5 +1,7 @@
 //! Whole sources, read and lowered.
 
+#[cfg(feature = "emit")]
+mod contracts;
 mod findings;
 mod reading;
 

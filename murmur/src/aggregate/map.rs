@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType, message};
 
-use super::{DecodeError, Form, Given, Monoid, Question, Value, fields};
+use super::{DecodeError, Form, Given, Monoid, Question, Value, fields, kept};
 use crate::Error;
 use crate::wire::{FieldShape, WireField, WireMessage};
 
@@ -152,15 +152,10 @@ impl<K: MapKey, A: Monoid, const N: u32> Monoid for Map<K, A, N> {
     }
 
     fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
-        let mut of = String::new();
-        A::kept(field, &mut |number, kept| {
-            if let Some(kept) = kept {
-                // What A is made of, each with its number where it has several.
-                let number = if number == field { String::new() } else { format!("{number} ") };
-                of.push_str(&format!(", {number}{kept}"));
-            }
-        });
-        visit(field, Some(format!("Map<{N} of {}{of}>", K::PROTO)));
+        let (mut map, mut below) = (format!("Map<{N} of {}", K::PROTO), String::new());
+        // The fields of a struct have numbers of their own, from 1 on.
+        A::kept(0, &mut |number, kept| kept::put(&mut map, &mut below, number, kept.as_deref()));
+        visit(field, Some(format!("{map}>{below}")));
     }
 
     fn reply(&self, question: &Question) -> Result<Self::Reply, Error> {

@@ -33,6 +33,7 @@ mod extreme;
 pub mod fields;
 mod frequency;
 mod given;
+pub(crate) mod kept;
 mod latest;
 pub mod laws;
 mod map;

@@ -101,8 +101,8 @@ pub trait Monoid: Clone + fmt::Debug + Send + Sync + 'static {
     /// How tiles keep it.
     const FORM: Form;
 
-    /// The most bytes that one encoded value takes; `usize::MAX` when there is no bound. Values of Form A count 16
-    /// bytes a number. Decides whether slots are packed into one item.
+    /// The most bytes that one encoded value takes; `usize::MAX` when there is no bound, which a pipeline has to accept by
+    /// `unbounded`. Values of Form A count 16 bytes a number. Decides whether slots are packed into one item.
     const MAX_BYTES: usize;
 
     /// Of a struct: the field whose values can take the most bytes, and how many.

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, Serialize};
 
 use super::flush::{Patience, can_pass};
-use crate::aggregate::{Form, Monoid};
+use crate::aggregate::{Form, Monoid, kept};
 use crate::key::Key;
 use crate::pipeline::Pipeline;
 use crate::source::{Record, Records};
@@ -150,13 +150,19 @@ impl Ownership {
     pub(super) fn joined(&self, mine: &Self) -> Result<Self, String> {
         let joined = self.with_fields_of(mine)?;
         let unknown = |number: &&u32| !mine.fields.contains_key(number) && !mine.retired.contains(number);
+        let inside = self.fields.iter().find_map(|(number, was)| {
+            let field = kept::unknown(was, mine.fields.get(number)?)?;
+            Some(format!(
+                "its field {number} has a field {field} that this program does not know; a later version of it was here"
+            ))
+        });
         match self.fields.keys().find(unknown) {
             // It would be left out of what is counted from now on.
             Some(number) => Err(format!(
                 "it has a field {number} (`{}`) that this program does not know; a later version of it was here",
                 self.fields[number]
             )),
-            None => Ok(joined),
+            None => inside.map_or(Ok(joined), Err),
         }
     }
 
@@ -176,11 +182,14 @@ impl Ownership {
         same("the form of its writes", &self.form, &mine.form)?;
         let mut joined = self.clone();
         for (number, kept) in &mine.fields {
-            if let Some(was) = joined.fields.insert(*number, kept.clone())
-                && was != *kept
-            {
-                return Err(format!("field {number} was `{was}` and is `{kept}` now"));
-            }
+            let both = match joined.fields.get(number) {
+                None => kept.clone(),
+                Some(was) => kept::joined(was, kept).ok_or_else(|| {
+                    let shown = |kept: &str| kept.replace('\n', "; ");
+                    format!("field {number} was `{}` and is `{}` now", shown(was), shown(kept))
+                })?,
+            };
+            joined.fields.insert(*number, both);
         }
         Ok(joined)
     }

@@ -216,7 +216,7 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
             service: self.name.clone(),
             about: P::SPEC.about.into(),
             key_fields: <P::Key as Key>::FIELDS.iter().map(|field| (*field).into()).collect(),
-            value_type: <Reply<P> as WireField>::PROTO.into(),
+            value_type: P::VALUE.unwrap_or(<Reply<P> as WireField>::PROTO).into(),
         }
     }
 

@@ -12,6 +12,7 @@ mod conformance;
 mod estimates;
 mod foreign_clients;
 mod formats_kafka;
+mod forms;
 mod git_activity;
 mod kafka_secured;
 mod kill;
