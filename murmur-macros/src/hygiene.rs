@@ -123,6 +123,10 @@ fn plain(ty: Option<&Type>, kind: &Kind, krate: &CratePath) -> TokenStream {
         Kind::Duration => quote!(#krate::time::Span),
         Kind::Uuid => quote!(#krate::event::AnyUuid),
         Kind::Value(_) => quote!(#krate::event::AnyValue),
+        Kind::Decimal(digits) => {
+            let digits = number(*digits);
+            quote!(#krate::aggregate::Decimal<#digits>)
+        }
     }
 }
 
@@ -141,10 +145,7 @@ pub(crate) fn monoid(monoid: &Monoid, krate: &CratePath) -> Option<TokenStream> 
         Monoid::Quantiles => quote!(#krate::aggregate::Quantiles),
         Monoid::Distinct => quote!(#krate::aggregate::Distinct),
         Monoid::Sum(kind) => of("Sum", kind),
-        Monoid::DecimalSum(digits) => {
-            let digits = number(*digits);
-            quote!(#krate::aggregate::Sum<#krate::aggregate::Decimal<#digits>>)
-        }
+        Monoid::DecimalSum(digits) => of("Sum", &Kind::Decimal(*digits)),
         Monoid::Min(kind) => of("Min", kind),
         Monoid::Max(kind) => of("Max", kind),
         Monoid::First(kind) => of("First", kind),

@@ -161,10 +161,10 @@ impl Random {
     }
 
     fn tokens(&mut self, depth: usize) -> TokenStream {
-        const WORDS: [&str; 34] = [
+        const WORDS: [&str; 35] = [
             "struct", "enum", "fn", "pub", "murmur", "key", "window", "rollup", "name", "sliding", "tumbling", "slot",
             "keep", "time", "was", "number", "as", "crate", "impl", "Option", "Vec", "Count", "Sum", "TopK", "u64",
-            "usize", "String", "A", "a", "self", "where", "for", "top_k", "distinct",
+            "usize", "String", "A", "a", "self", "where", "for", "top_k", "distinct", "fields",
         ];
         const PUNCTS: [char; 14] = ['#', ',', ';', ':', '=', '<', '>', '&', '-', '!', '\'', '(', '[', '{'];
         (0..self.below(8))
@@ -211,13 +211,14 @@ fn no_input_makes_a_macro_panic() {
     let items: Vec<TokenStream> = [
         "pub struct E { #[murmur(time)] pub at: Timestamp, #[murmur(key, was = \"x\")] k: Option<Vec<u8>>, #[murmur(top_k(3))] s: String }",
         "pub fn f(e: &E) -> impl Iterator<Item = ((String, u32), Sum<u64>)> { body }",
+        "pub fn f(e: &E) -> Option<(Count, Map<String, A, 9>)> { body }",
         "enum V { A, B(u64), #[murmur(number = 4)] C { x: Box<V> } }",
     ]
     .iter()
     .map(|text| text.parse().unwrap())
     .collect();
     let arguments: TokenStream =
-        "key = (a, b), window = sliding(\"1d\", slot = \"1h\"), rollup = [(a), (b, a)], dedup = within(7, (a, b)), name = \"x\", crate = m"
+        "key = (a, b), window = sliding(\"1d\", slot = \"1h\"), rollup = [(a), (b, a)], dedup = within(7, (a, b)), fields(a, b(as = \"uint64\")), name = \"x\", crate = m"
             .parse()
             .unwrap();
     let mut random = Random(7);

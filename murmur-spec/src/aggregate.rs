@@ -169,6 +169,10 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
             None
         }
     };
+    let value = || match types.as_slice() {
+        [inner] if is_decimal(inner) => decimal(inner, ctxt).map(Kind::Decimal),
+        _ => of(COMPARABLE, COMPARABLE_LIST),
+    };
     let only = |most| size(segment, most).filter(|_| types.is_empty());
     match name.as_str() {
         "Count" | "Average" | "Moments" | "Quantiles" | "Distinct" | "DistinctSet" | "Frequency" if !bare => {
@@ -181,14 +185,14 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
         "Distinct" => Some(Monoid::Distinct),
         "DistinctSet" => Some(Monoid::DistinctSet),
         "Sum" => match types.as_slice() {
-            [inner] if types::last_segment(inner).is_some_and(|inner| inner.ident == "Decimal") => decimal(inner, ctxt),
+            [inner] if is_decimal(inner) => decimal(inner, ctxt).map(Monoid::DecimalSum),
             _ => of(SUMMABLE, "`u64`, `i64`, `f64` or `Decimal<2>`").map(Monoid::Sum),
         },
-        "Min" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Min),
-        "Max" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Max),
-        "First" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::First),
-        "Last" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Last),
-        "Latest" => of(COMPARABLE, COMPARABLE_LIST).map(Monoid::Latest),
+        "Min" => value().map(Monoid::Min),
+        "Max" => value().map(Monoid::Max),
+        "First" => value().map(Monoid::First),
+        "Last" => value().map(Monoid::Last),
+        "Latest" => value().map(Monoid::Latest),
         "Set" => match size(segment, MOST_ITEMS) {
             Some(most) => of(MEMBERS, MEMBERS_LIST).map(|kind| Monoid::Set(kind, most)),
             None => {
@@ -236,16 +240,20 @@ pub fn read(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
 const SUMMABLE: &[Kind] = &[Kind::U64, Kind::I64, Kind::F64];
 const COMPARABLE: &[Kind] =
     &[Kind::U32, Kind::U64, Kind::I32, Kind::I64, Kind::F64, Kind::Bool, Kind::String, Kind::Timestamp];
-const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`";
+const COMPARABLE_LIST: &str = "`u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String`, `Timestamp` or `Decimal<2>`";
 
-/// What `Sum<Decimal<2>>` is.
-fn decimal(ty: &Type, ctxt: &Ctxt) -> Option<Monoid> {
+fn is_decimal(ty: &Type) -> bool {
+    types::last_segment(ty).is_some_and(|segment| segment.ident == "Decimal")
+}
+
+/// The digits of a `Decimal<2>`.
+fn decimal(ty: &Type, ctxt: &Ctxt) -> Option<u32> {
     let digits = types::last_segment(ty).and_then(number).filter(|digits| *digits <= MOST_DIGITS);
     if digits.is_none() {
-        let message = format!("say how many digits follow the point, from 0 to {MOST_DIGITS}: `Sum<Decimal<2>>`");
+        let message = format!("say how many digits follow the point, from 0 to {MOST_DIGITS}: `Decimal<2>`");
         ctxt.say(codes::AGGREGATE_OF, ty, message);
     }
-    digits.map(Monoid::DecimalSum)
+    digits
 }
 
 /// The most digits that a `Decimal` has behind the point.

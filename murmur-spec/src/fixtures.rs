@@ -113,7 +113,7 @@ pub(crate) fn everything() -> Package {
     }
     let value = |name: &str, shape| Value { name: name.into(), docs: docs("A value."), shape };
     let variant = |name: &str| Variant { name: name.into(), docs: docs("A variant."), number: None, was: None };
-    let of = [Kind::U8, Kind::I32, Kind::U64, Kind::F64, Kind::String, Kind::Timestamp, Kind::Bool];
+    let of = [Kind::U8, Kind::I32, Kind::U64, Kind::F64, Kind::String, Kind::Timestamp, Kind::Bool, Kind::Decimal(2)];
     let mut aggregated: Vec<AggregateField> = vec![
         kept("count", Monoid::Count),
         kept("sum_i", Monoid::Sum(Kind::I64)),

@@ -97,6 +97,8 @@ pub enum Kind {
     Uuid,
     /// A `#[murmur::value]` of this package, by its name.
     Value(String),
+    /// `Decimal<N>` with so many digits behind the point, in an aggregate: `string` on the wire.
+    Decimal(u32),
 }
 
 /// A `#[murmur::value]`.

@@ -42,8 +42,8 @@ pub(crate) fn map_key(key: MapKey) -> &'static str {
 }
 
 /// The type of a field.
-fn kind(kind: &Kind) -> &str {
-    match kind {
+fn kind(kind: &Kind) -> String {
+    let word = match kind {
         Kind::Bool => "bool",
         Kind::U8 => "u8",
         Kind::U16 => "u16",
@@ -61,5 +61,7 @@ fn kind(kind: &Kind) -> &str {
         Kind::Duration => "Duration",
         Kind::Uuid => "Uuid",
         Kind::Value(name) => name,
-    }
+        Kind::Decimal(digits) => return format!("Decimal<{digits}>"),
+    };
+    word.to_owned()
 }

@@ -67,6 +67,35 @@ pub fn revenue(sale: &Sale) -> Revenue {
     Revenue { sales: Count::one(), total: Sum::of(sale.price) }
 }
 
+#[murmur::aggregate]
+pub struct Prices {
+    pub highest: Max<Decimal<2>>,
+    pub last: Last<Decimal<2>>,
+    pub newest: Latest<Decimal<2>>,
+    pub mean: Average,
+}
+
+#[test]
+fn decimals_are_kept_as_they_are_and_averaged() {
+    let mut prices = Prices::identity();
+    for (at, price) in [(0, "12.30"), (1, "0.05"), (2, "7")] {
+        let (at, price): (_, Decimal<2>) = (Timestamp::from_seconds(at), price.parse().unwrap());
+        prices.combine(Prices {
+            highest: Max::of(price),
+            last: Last::at(at, price),
+            newest: Latest::of(at, price),
+            mean: Average::of(price),
+        });
+    }
+    let reply = prices.reply(&Question::default()).unwrap();
+    assert_eq!(reply.highest.map(|price| price.to_string()).as_deref(), Some("12.30"));
+    assert_eq!(reply.last.map(|last| last.value).as_deref(), Some("7.00"));
+    assert_eq!(reply.newest, Some(Decimal::from_units(700)));
+    assert_eq!((reply.mean.sum, reply.mean.mean), (19.35, Some(6.45)));
+    let types: Vec<_> = PricesReply::SHAPE.iter().map(|field| field.proto).collect();
+    assert_eq!(types, ["optional string", "murmur.v1.TimedString", "optional string", "murmur.v1.Average"]);
+}
+
 #[test]
 fn decimals_are_added_by_the_store_and_answered_to_the_last_digit() {
     let mut out = murmur::pipeline::Emissions::default();

@@ -23,5 +23,5 @@ const _: fn() = || {
 const _: () = ::core::assert!(
     ::murmur::wire::same_proto(<< my::Own as ::murmur::aggregate::Monoid > ::Reply as
     ::murmur::wire::WireField > ::PROTO, "uint64"),
-    "M0401: the reply of `Own` is not `uint64`; write its protobuf type, as in `#[murmur(as = \"uint64\")]`"
+    "M0401: the reply of `Own` is not `uint64`; write its protobuf type, as in `as = \"uint64\"`"
 );

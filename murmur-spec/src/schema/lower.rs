@@ -17,7 +17,7 @@
 //! | `Average` | `murmur.v1.Average` |
 //! | `Moments` | `murmur.v1.Moments` |
 //! | `Quantiles` | `murmur.v1.Quantiles` |
-//! | `Min<T>`, `Max<T>`, `Latest<T>` | `optional` T |
+//! | `Min<T>`, `Max<T>`, `Latest<T>` | `optional` T; a `Decimal<N>` is a `string` |
 //! | `First<T>`, `Last<T>` | `murmur.v1.TimedString`, `TimedUint64`, ... |
 //! | `Set<T, N>` | `murmur.v1.StringSet`, `Uint64Set`, `Int64Set`, `TimestampSet` |
 //! | `Distinct`, `DistinctSet` | `murmur.v1.Estimate` |
@@ -106,7 +106,7 @@ impl Lower<'_> {
             Kind::I64 => Type::scalar("int64"),
             Kind::F32 => Type::scalar("float"),
             Kind::F64 => Type::scalar("double"),
-            Kind::String | Kind::Uuid => Type::scalar("string"),
+            Kind::String | Kind::Uuid | Kind::Decimal(_) => Type::scalar("string"),
             Kind::Bytes => Type::scalar("bytes"),
             Kind::Timestamp => Type::foreign("google.protobuf.Timestamp"),
             Kind::Duration => Type::foreign("google.protobuf.Duration"),

@@ -43,8 +43,8 @@ fn what_an_aggregate_can_be_of_is_said() {
         "M0402: say what `Set` is of: `u32`, `u64`, `i32`, `i64`, `String` or `Timestamp`",
         "M0402: `Moments` has no parameter; write `Moments`",
         "M0402: `DistinctSet` has no parameter; write `DistinctSet`",
-        "M0402: say what `Latest` is of: `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`",
-        "M0402: `Latest` can be of `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String` or `Timestamp`, not of `u8`",
+        "M0402: say what `Latest` is of: `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String`, `Timestamp` or `Decimal<2>`",
+        "M0402: `Latest` can be of `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `String`, `Timestamp` or `Decimal<2>`, not of `u8`",
         "M0402: say how many items to keep as a number from 1 to 1000: `TopK<10>`",
     ];
     assert_eq!(found, want);

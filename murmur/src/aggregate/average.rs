@@ -3,10 +3,10 @@ use super::{Column, Count, DecodeError, Form, Monoid, Number, Question};
 use crate::wire::types;
 use crate::{Error, ErrorKind};
 
-/// The mean of integers or floats, as their sum and count.
+/// The mean of integers, floats or decimals, as their sum and count.
 ///
 /// The sum is kept with what rounding lost of it, as in [`Sum`](super::Sum) of `f64`, and integers of 64 bits are added with
-/// all their digits, so that only the quotient is rounded.
+/// all their digits, so that only the quotient is rounded. A [`Decimal`](super::Decimal) is added with 32 digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Average {
     count: Count,
@@ -23,11 +23,11 @@ impl Average {
     }
 }
 
-/// A number that [`Average`], [`Moments`](super::Moments) and [`Quantiles`](super::Quantiles) take: integers and floats,
-/// references to them, and `Option` of either.
+/// A number that [`Average`], [`Moments`](super::Moments) and [`Quantiles`](super::Quantiles) take: integers, floats and
+/// [`Decimal`](super::Decimal)s, references to them, and `Option` of either.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a number",
-    label = "averages, moments and quantiles are of integers and floats"
+    label = "averages, moments and quantiles are of integers, floats and `Decimal<2>`"
 )]
 pub trait Term {
     /// As a sum of one, with all its digits; `None` when there is no value.

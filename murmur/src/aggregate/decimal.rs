@@ -1,5 +1,6 @@
 //! Decimal numbers with a fixed number of digits behind the point.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,14 +9,17 @@ use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-use super::{Addend, Given, Number};
-use crate::wire::{WireField, refused};
+use super::{Addend, FloatTotal, Given, Number, Term, Value};
+use crate::time::Timestamp;
+use crate::wire::{WireField, WireValue, refused, types};
 
 /// An exact decimal number with `SCALE` digits behind the point, from 0 to 18: `Decimal<2>` for cents.
 ///
 /// A whole number of units of `10^-SCALE`. A value of an event has up to 64 bits of them, which are 92 quadrillion for
-/// `Decimal<2>`; [`Sum<Decimal<2>>`](super::Sum) adds them in 128 bits, exactly, in the store too. There is no rounding
-/// anywhere: what has more digits behind the point is refused where it is read.
+/// `Decimal<2>`; [`Sum<Decimal<2>>`](super::Sum) adds them in 128 bits, exactly, in the store too, and
+/// [`Min`](super::Min), [`Max`](super::Max), [`First`](super::First), [`Last`](super::Last) and [`Latest`](super::Latest)
+/// keep one as it is. Nothing is rounded but what an [`Average`](super::Average) answers, which are floats: what has more
+/// digits behind the point is refused where it is read.
 ///
 /// Read from text (`"12.34"`.[`parse`](str::parse)), and by serde from texts, whole numbers and floats. A number with a
 /// point in JSON has gone through an `f64` and is refused when it has more than 15 digits, as another one may have been
@@ -152,6 +156,40 @@ impl<const SCALE: u32> Addend for Decimal<SCALE> {
     }
 }
 
+/// 16 bytes, little-endian: the units.
+impl<const SCALE: u32> Value for Decimal<SCALE> {
+    const MAX_BYTES: usize = size_of::<i128>();
+    type Timed = types::TimedString;
+
+    fn name() -> String {
+        <Self as Addend>::name()
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, super::DecodeError> {
+        let units = bytes.try_into().ok().and_then(|bytes| Self::from_total(i128::from_le_bytes(bytes)));
+        units.ok_or_else(|| super::DecodeError(format!("{} bytes that are no decimal", bytes.len())))
+    }
+
+    fn timed(&self, at: Timestamp) -> Self::Timed {
+        types::TimedString { at: Some(at), value: self.to_string() }
+    }
+}
+
+impl<const SCALE: u32> Term for Decimal<SCALE> {
+    fn term(&self) -> Option<FloatTotal> {
+        // A power of ten up to the 22nd is an `f64` without a rest.
+        Some(FloatTotal::of_integer(self.0).over(Self::ONE as f64))
+    }
+}
+
 macro_rules! given {
     ($($ty:ty, $value:pat => $given:expr;)*) => {$(
         impl<const SCALE: u32> Given<Decimal<SCALE>> for $ty {
@@ -195,11 +233,23 @@ impl<const SCALE: u32> WireField for Decimal<SCALE> {
     }
 }
 
+impl<const SCALE: u32> WireValue for Decimal<SCALE> {
+    const OPTIONAL: &'static str = "optional string";
+
+    fn encode_value(&self, number: u32, buf: &mut impl BufMut) {
+        self.to_string().encode_value(number, buf);
+    }
+
+    fn value_len(&self, number: u32) -> usize {
+        self.to_string().value_len(number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ErrorKind;
-    use crate::aggregate::{Monoid, Question, Sum, laws};
+    use crate::aggregate::{Average, First, Last, Latest, Max, Min, Monoid, Question, Sum, laws};
 
     type Cents = Decimal<2>;
 
@@ -271,6 +321,51 @@ mod tests {
         let mut said = Vec::new();
         Sum::<Cents>::kept(3, &mut |number, kept| said.push((number, kept)));
         assert_eq!(said, [(3, Some("Sum<Decimal<2>>".into()))]);
+    }
+
+    #[test]
+    fn extremes_firsts_and_lasts_keep_a_decimal_as_it_is() {
+        let values = ["0.10", "-92233720368547758.08", "92233720368547758.07", "3"].map(cents);
+        laws::check(&values.map(Min::of));
+        laws::check(&values.map(|value| Latest::of((value.units() % 2) as i64, value)));
+        let at = |value: Cents| Timestamp::from_seconds((value.units() % 3) as i64);
+        laws::check(&values.map(|value| Last::at(at(value), value)));
+        let mut both = (Min::<Cents>::identity(), Max::<Cents>::identity());
+        for value in values {
+            both.0.combine(Min::of(value));
+            both.1.combine(Max::of(Some(&value)));
+        }
+        let question = Question::default();
+        assert_eq!(
+            (both.0.reply(&question).unwrap(), both.1.reply(&question).unwrap()),
+            (Some(values[1]), Some(values[2]))
+        );
+        let first = First::at(Timestamp::from_seconds(7), cents("-0.5")).reply(&question).unwrap().unwrap();
+        assert_eq!((first.value.as_str(), first.at), ("-0.50", Some(Timestamp::from_seconds(7))));
+        let mut bytes = Vec::new();
+        Max::of(cents("-0.02")).encode(&mut bytes);
+        assert_eq!(bytes, [[1].as_slice(), &(-2i128).to_le_bytes()].concat());
+        assert!(Max::<Cents>::decode(&[[1].as_slice(), &i128::MIN.to_le_bytes()].concat()).is_err());
+        // Those of another scale are something else.
+        let mut said = Vec::new();
+        Latest::<Cents>::kept(3, &mut |_, kept| said.extend(kept));
+        Max::<Decimal<4>>::kept(3, &mut |_, kept| said.extend(kept));
+        First::<Decimal<0>>::kept(3, &mut |_, kept| said.extend(kept));
+        assert_eq!(said, ["Latest<Decimal<2>>", "Max<Decimal<4>>", "First<Decimal<0>>"]);
+    }
+
+    #[test]
+    fn averages_of_decimals_lose_no_digit_before_the_end() {
+        let mut average = Average::identity();
+        for _ in 0..10_000 {
+            average.combine(Average::of(cents("0.10")));
+            average.combine(Average::of(Some(cents("-0.07"))));
+            average.combine(Average::of(None::<&Cents>));
+        }
+        let reply = average.reply(&Question::default()).unwrap();
+        assert_eq!((reply.count, reply.sum, reply.mean), (20_000, 300.0, Some(0.015)));
+        let largest = Average::of(cents("92233720368547758.07")).reply(&Question::default()).unwrap();
+        assert_eq!(largest.sum, "92233720368547758.07".parse::<f64>().unwrap());
     }
 
     #[test]

@@ -66,7 +66,7 @@ macro_rules! extreme {
             }
 
             fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
-                visit(field, Some(format!("{}<{}>", stringify!($name), T::PROTO)));
+                visit(field, Some(format!("{}<{}>", stringify!($name), T::name())));
             }
 
             fn reply(&self, _: &Question) -> Result<Option<T>, Error> {

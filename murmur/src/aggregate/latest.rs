@@ -103,7 +103,7 @@ impl<T: Value> Monoid for Latest<T> {
     }
 
     fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
-        visit(field, Some(format!("Latest<{}>", T::PROTO)));
+        visit(field, Some(format!("Latest<{}>", T::name())));
     }
 
     fn reply(&self, _: &Question) -> Result<Option<T>, Error> {

@@ -123,6 +123,14 @@ impl FloatTotal {
         Self { sum: 0.0, rest: rest + self.sum * other.rest + self.rest * other.sum }.plus(sum.into()).or_overflow()
     }
 
+    /// The quotient by a divisor that is no more than its `f64`, with what rounding lost of it.
+    pub(super) fn over(self, divisor: f64) -> Self {
+        let quotient = self.sum / divisor;
+        let (product, lost) = two_product(quotient, divisor);
+        let left = (self.sum - product) - lost + self.rest;
+        Self { sum: 0.0, rest: left / divisor }.plus(quotient.into())
+    }
+
     /// With the other sign.
     pub(super) fn negated(self) -> Self {
         Self { sum: 0.0 - self.sum, rest: 0.0 - self.rest }

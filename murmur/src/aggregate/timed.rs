@@ -68,7 +68,7 @@ macro_rules! timed {
             }
 
             fn kept(field: u32, visit: &mut dyn FnMut(u32, Option<String>)) {
-                visit(field, Some(format!("{}<{}>", stringify!($name), T::PROTO)));
+                visit(field, Some(format!("{}<{}>", stringify!($name), T::name())));
             }
 
             fn reply(&self, _: &Question) -> Result<Option<T::Timed>, Error> {

@@ -10,11 +10,11 @@ use crate::wire::{WireMessage, WireValue, types};
 pub const MAX_TEXT_BYTES: usize = 1024;
 
 /// A value that `Min`, `Max`, `First`, `Last` and `Latest` keep: `String`, integers of 32 and 64 bits, `f64`, `bool`,
-/// `Timestamp`.
+/// `Timestamp`, [`Decimal`](super::Decimal).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept by `Min`, `Max`, `First`, `Last` or `Latest`",
     label = "not a value that is kept",
-    note = "these are `String`, `u32`, `u64`, `i32`, `i64`, `f64`, `bool` and `Timestamp`; narrower numbers can be given to a wider one as they are"
+    note = "these are `String`, `u32`, `u64`, `i32`, `i64`, `f64`, `bool`, `Timestamp` and `Decimal<2>`; narrower numbers can be given to a wider one as they are"
 )]
 pub trait Value: WireValue {
     /// The most bytes that [`encode`](Self::encode) writes.
@@ -22,6 +22,11 @@ pub trait Value: WireValue {
 
     /// The reply of `First` and `Last`.
     type Timed: WireMessage;
+
+    /// Its type, as tables record what they hold: values of one name are read as each other.
+    fn name() -> String {
+        Self::PROTO.to_owned()
+    }
 
     /// A total order.
     fn order(&self, other: &Self) -> Ordering;

@@ -281,6 +281,23 @@ mod tests {
         refused(&claims[5], "field 3 (`Distinct`)");
     }
 
+    /// Of a struct in a map, as of any other.
+    #[tokio::test]
+    async fn fields_inside_of_a_map_come_and_go_too() {
+        let map = |inside: &str| owner(&[(1, &format!("Map<9 of string>{inside}"))], &[]);
+        let claims = claims(&[
+            map("\n1 Count\n2 Max<uint64>"),
+            map("\n1 Count\n2 Max<uint64>\n3 Distinct"),
+            map("\n1 Count\n3 Distinct\n2"),
+            map("\n1 Count\n2 Sum<uint64>\n3 Distinct"),
+            map("\n1 Count\n2 Max<uint64>"),
+        ])
+        .await;
+        assert!(claims[..3].iter().all(Result::is_ok), "{claims:?}");
+        refused(&claims[3], "field 1 was `Map<9 of string>; 1 Count; 2 Max<uint64>; 3 Distinct` and is");
+        refused(&claims[4], "its field 1 has a field 3 that this program does not know");
+    }
+
     #[tokio::test]
     async fn a_table_has_one_name_for_all_its_owners_and_another_one_in_another_store() {
         let first = owner(&[(1, "Count")], &[]);

@@ -25,29 +25,28 @@ pub struct Inner {
 }
 
 #[murmur::aggregate]
-pub struct Maps {
-    pub of_sets: Map<String, DistinctSet, 9>,
-    pub of_a_tuple: Map<String, (Count, Count), 9>,
-}
-
-#[murmur::aggregate]
 pub struct Structs {
-    pub misspelt: Map<String, View, 9>,
+    pub misspelt: Map<String, Vies, 9>,
     pub without_a_reply: Map<String, Streak, 9>,
     #[murmur(as = "uint64")]
-    pub with_two: Map<String, Views, 9>,
+    pub with_two: Map<u32, Views, 9>,
     pub with_a_set: Map<String, Traffic, 9>,
 }
 
 #[murmur::pipeline(key = page)]
-pub fn streaks(_: &Visit) -> Map<String, Streak, 9> {
-    Map::identity()
+pub fn by_user(visit: &Visit) -> Map<String, Streak, 9> {
+    Map::of(&visit.user, Count::one())
 }
 
 #[murmur::pipeline(key = page)]
-pub fn streak(_: &Visit) -> Streak {
+pub fn alone(_: &Visit) -> Streak {
     Count::one()
 }
 
+#[murmur::pipeline(key = page, fields(traffic))]
+pub fn in_a_tuple(visit: &Visit) -> (Traffic,) {
+    (Traffic { views: Count::one(), visitors: DistinctSet::of(&visit.user) },)
+}
+
 pub type Streak = Count;
-pub type View = Count;
+pub type Vies = Count;
