@@ -57,7 +57,7 @@ mod trace;
 mod truth;
 mod watch;
 
-pub use access::{Access, Caller, Identify, Pipelines, Rate, bearer};
+pub use access::{Access, Caller, Identify, Pipelines, Rate, bearer, expired, unfit};
 pub use channel::ClientTls;
 pub use client::Client;
 pub use client_token::Token;

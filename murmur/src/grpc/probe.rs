@@ -4,7 +4,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tonic::Status;
 use tonic_health::pb::HealthCheckRequest;
 
-use super::access::Caller;
+use super::access::{Caller, Stranger};
 use super::hosted::Hosted;
 use super::protocol::rpc::{Call, Method, Reads, Replies, Reply, Rpc, decode};
 use super::refusal::Reason;
@@ -17,22 +17,29 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Refuse to say whether there is a service to whoever may not ask it.
-    fn permit(&self, call: &Call) -> Result<(), Status> {
+    /// The service that a call is about.
+    fn service(call: &Call) -> Result<String, Status> {
         // Both methods take it.
         let HealthCheckRequest { service } = decode(call.message.clone())?;
+        Ok(service)
+    }
+
+    /// The pipeline of a service.
+    fn pipeline(&self, service: &str) -> Option<&str> {
+        let found = self.pipelines.iter().find(|(name, _)| name == service);
+        found.map(|(_, pipeline)| pipeline.as_str())
+    }
+
+    /// Refuse to say whether there is a service to whoever may not ask it.
+    fn permit(&self, call: &Call) -> Result<(), Status> {
+        let service = Self::service(call)?;
         if service.is_empty() {
             return Ok(());
         }
-        let caller = call.extensions.get::<Caller>().ok_or_else(|| {
-            Reason::CREDENTIALS_MISSING.status(
-                "this server tells strangers of its health as a whole; for that of a service send a token, or a client certificate \
-                 that is known",
-            )
-        })?;
-        match self.pipelines.iter().find(|(name, _)| *name == service) {
-            Some((_, pipeline)) => caller.may_read(pipeline),
-            None => Ok(()),
+        match (call.extensions.get::<Caller>(), call.extensions.get()) {
+            (Some(caller), _) => self.pipeline(&service).map_or(Ok(()), |pipeline| caller.may_read(pipeline)),
+            (None, Some(Stranger(why))) => Err(why.clone()),
+            (None, None) => Err(Reason::INTERNAL.status("nobody has looked who asks")),
         }
     }
 }
@@ -52,6 +59,10 @@ impl Rpc for Probe {
 
     fn is_ours(&self) -> bool {
         self.health.is_ours()
+    }
+
+    fn about(&self, call: &Call) -> Option<String> {
+        self.pipeline(&Self::service(call).ok()?).map(str::to_owned)
     }
 
     fn explain(&self, status: Status) -> Status {

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::{Error, ErrorKind};
+
 /// The domain of the reasons, as `google.rpc.ErrorInfo` has one.
 pub(super) const DOMAIN: &str = "murmur.dev";
 
@@ -80,11 +82,11 @@ reasons! {
         "The answer needs more stored items than one call may read",
         "Ask for a shorter interval or fewer keys";
     WATCHED_EXHAUSTED: ResourceExhausted,
-        "The server watches as many keys as it has room for",
-        "Watch fewer keys or end other streams; whoever runs the server can raise `--max-watched`";
+        "The server watches as many keys, or keeps as many bytes of their values, as it has room for",
+        "Watch fewer keys, look up fewer elements of them, or end other streams; whoever runs the server can raise `--max-watched` and `--max-watched-bytes`";
     WATCHED_SHARE_EXHAUSTED: ResourceExhausted,
-        "The caller would watch more keys than it leaves room for",
-        "Watch fewer keys or end other streams of this caller; whoever runs the server can raise `--max-watched`";
+        "The caller would watch more keys, or have more bytes of their values, than it leaves room for",
+        "Watch fewer keys, look up fewer elements of them, or end other streams of this caller; whoever runs the server can raise `--max-watched` and `--max-watched-bytes`";
     NUMBER_OVERFLOW: OutOfRange,
         "A number of the answer does not fit its type",
         "Ask for a shorter interval, or give the aggregate a larger type";
@@ -98,8 +100,14 @@ reasons! {
         "The server wants to know who calls, and nothing in the request says so",
         "Send a token as `authorization: Bearer TOKEN`, or a client certificate";
     CALLER_UNKNOWN: Unauthenticated,
-        "The token or the certificate is not one that the server knows, or it has expired",
+        "The token or the certificate is not one that the server knows: it is not listed, or no issuer that counts here has signed it",
         "Get another one; the text says what is wrong with it";
+    TOKEN_EXPIRED: Unauthenticated,
+        "The token was good, and has expired; so has a stream that was begun with it",
+        "Get a new one from its issuer, and call again; if it is new, compare the clocks";
+    TOKEN_UNFIT: Unauthenticated,
+        "The token is the issuer's, and not for this server, or not for now: another `iss` or `aud`, a claim that is missing, `nbf` that lies ahead, or no scope for a pipeline",
+        "Have the issuer make one that fits; the text says what does not";
     PIPELINE_FORBIDDEN: PermissionDenied,
         "The caller may not read this pipeline",
         "Whoever runs the server can permit it";
@@ -111,7 +119,7 @@ reasons! {
         "Call again after the time of `RetryInfo`, and less often";
     ACCESS_UNAVAILABLE: Unavailable,
         "Who calls cannot be found out now: the issuer's keys are not reached",
-        "Call again after the time of `RetryInfo`";
+        "Call again after the time of `RetryInfo`, with the same token; the server's log says why";
     SERVER_BUSY: Unavailable,
         "The server answers as many calls as it takes at a time",
         "Call again after the time of `RetryInfo`";
@@ -167,6 +175,16 @@ impl Reason {
         status
     }
 
+    /// An error of one who calls and is not known, for this reason; see [`of`](Self::of).
+    pub(super) fn denied(self, text: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Denied, text).with_source(Named(self))
+    }
+
+    /// The reason that an error or a status has from [`denied`](Self::denied) or [`bare`](Self::bare).
+    pub(super) fn of(error: &dyn std::error::Error) -> Option<Self> {
+        error.source()?.downcast_ref().map(|Named(reason)| *reason)
+    }
+
     /// What stands for a status that the layer of the protocols has made, which knows of no reasons.
     fn of_protocol(code: Code) -> Option<Self> {
         Some(match code {
@@ -189,7 +207,7 @@ impl Reason {
     }
 }
 
-/// The reason of a status that says it to no caller.
+/// The reason of a status or an error that says it to no caller.
 #[derive(Debug)]
 struct Named(Reason);
 
@@ -212,9 +230,7 @@ fn short(mut text: String) -> String {
 
 /// A status of one of our services with its details, wherever it comes from.
 pub(super) fn explained(status: Status) -> Status {
-    let named =
-        std::error::Error::source(&status).and_then(|source| source.downcast_ref()).map(|Named(reason)| *reason);
-    match named.or_else(|| Reason::of_protocol(status.code())) {
+    match Reason::of(&status).or_else(|| Reason::of_protocol(status.code())) {
         Some(reason) if status.details().is_empty() => reason.status(status.message()),
         _ => status,
     }

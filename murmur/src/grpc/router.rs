@@ -8,13 +8,13 @@ use http::{Method as Verb, Request, Response, Version};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyStream, StreamBody};
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::ServiceExt;
 
 use super::access::standing::Standing;
-use super::access::{Access, Caller};
+use super::access::{Access, Caller, Stranger};
 use super::cors::{Asked, Cors};
 use super::drain::{Drain, Until};
 use super::host;
@@ -81,6 +81,7 @@ impl Router {
             }
             Some(Ok(kind)) => services.grpc(kind, request).await,
             Some(Err(status)) => {
+                services.refused(request.uri().path(), Instant::now(), &status);
                 frame::discard(request.into_body()).await;
                 native::refuse_plainly(&status)
             }
@@ -98,7 +99,7 @@ impl Services {
         }
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
-            return native::refuse(kind, &Status::unimplemented("the path is not `/<service>/<method>`"));
+            return native::refuse(kind, &absent("the path is not `/<service>/<method>`".to_owned()));
         };
         match self.rpcs.get(service) {
             Some(rpc) if rpc.find(method).is_some() || !kind.is_native() || rpc.is_ours() => {
@@ -106,13 +107,19 @@ impl Services {
             }
             None if !kind.is_native() => {
                 frame::discard(request.into_body()).await;
-                native::refuse(kind, &Status::unimplemented(format!("there is no service `{service}`")))
+                native::refuse(kind, &absent(format!("there is no service `{service}`")))
             }
             // A stream of requests, or nothing that is known: tonic says which.
             _ => {
                 let (standing, drain) = (self.standing(&request), self.terms.drain.of(request.extensions()));
                 let until = Until { deadline: None, standing, stall: self.terms.limits.stall };
+                let began = Instant::now();
                 let Ok(response) = self.routes.clone().oneshot(request).await;
+                if let Some(status) =
+                    Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
+                {
+                    rpc::refused_none(began, &status);
+                }
                 response.map(|body| cut(body, &drain, until))
             }
         }
@@ -121,6 +128,14 @@ impl Services {
     /// Let in whoever is known, before anything shows what there is at a path: a stranger gets one answer everywhere, but for health.
     /// Whoever answers finds the [`Caller`] in the extensions, and the deadline that has begun.
     async fn admit(&self, path: &str, request: &mut Request<Body>) -> Result<(), Status> {
+        let began = Instant::now();
+        self.let_in(path, request).await.map_err(|status| {
+            self.refused(path, began, &status);
+            refusal::explained(status)
+        })
+    }
+
+    async fn let_in(&self, path: &str, request: &mut Request<Body>) -> Result<(), Status> {
         if self.is_local {
             host::check(request)?;
         }
@@ -128,47 +143,46 @@ impl Services {
             used(request);
             return Ok(());
         };
-        let called = split_path(path).and_then(|(service, method)| Some((self.rpcs.get(service)?, method)));
-        if Pages::OPEN.contains(&path) || called.is_some_and(|(rpc, _)| rpc.reads() == Reads::Health) {
+        let called = split_path(path).and_then(|(service, _)| self.rpcs.get(service));
+        if Pages::OPEN.contains(&path) || called.is_some_and(|rpc| rpc.reads() == Reads::Health) {
             self.recognise(access, request).await;
             return Ok(());
         }
-        let began = Instant::now();
         // A body cannot be shared with another thread, so nothing of it is held meanwhile.
         let (headers, extensions) = (request.headers(), request.extensions());
-        let admitted = async {
-            let deadline = Deadline::of(headers)?;
-            let caller = access.admit(headers, extensions);
-            Ok((deadline, deadline::within(deadline.unary(), caller).await?))
-        };
-        match admitted.await {
-            Ok((deadline, caller)) => {
-                request.extensions_mut().insert(deadline);
-                request.extensions_mut().insert(caller);
-                used(request);
-                Ok(())
-            }
-            Err(status) => {
-                if let Some((rpc, method)) = called
-                    && let Some((_, method)) = rpc.find(method)
-                {
-                    rpc::refused(&**rpc, method, began, &status);
-                }
-                Err(refusal::explained(status))
-            }
+        let deadline = Deadline::of(headers)?;
+        let caller = deadline::within(deadline.unary(), access.admit(headers, extensions)).await?;
+        request.extensions_mut().insert(deadline);
+        request.extensions_mut().insert(caller);
+        used(request);
+        Ok(())
+    }
+
+    /// Measure a request that was refused before anybody has looked at what it calls.
+    fn refused(&self, path: &str, began: Instant, status: &Status) {
+        let called = split_path(path).and_then(|(service, method)| {
+            let rpc = self.rpcs.get(service)?;
+            Some((rpc, rpc.find(method)?.0))
+        });
+        match called {
+            Some((rpc, at)) => rpc.refused(at, began, status),
+            None => rpc::refused_none(began, status),
         }
     }
 
-    /// Who asks for health, where it is one who is known: more is told to these.
+    /// Who asks for health, where it is one who is known: more is told to these, and others who ask for it why they are not.
     async fn recognise(&self, access: &Access, request: &mut Request<Body>) {
         let (headers, extensions) = (request.headers(), request.extensions());
         let known = async {
             let deadline = Deadline::of(headers)?;
             deadline::within(deadline.unary(), access.caller(headers, extensions)).await
         };
-        if let Ok(caller) = known.await {
-            request.extensions_mut().insert(caller);
-            used(request);
+        match known.await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                used(request);
+            }
+            Err(status) => drop(request.extensions_mut().insert(Stranger(status))),
         }
     }
 
@@ -220,9 +234,11 @@ fn used(request: &Request<Body>) {
     request.extensions().get().into_iter().for_each(Use::count);
 }
 
-/// What is asked for is not there.
+/// What is asked for is not there; measured.
 fn absent(what: String) -> Status {
-    Status::unimplemented(format!("{what}; `GET /` lists what there is"))
+    let status = Status::unimplemented(format!("{what}; `GET /` lists what there is"));
+    rpc::refused_none(Instant::now(), &status);
+    status
 }
 
 /// A body of a stream that goes both ways, to its end, or to that of who may have it.

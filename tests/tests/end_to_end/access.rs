@@ -212,6 +212,15 @@ fn a_token_that_an_issuer_signed_says_who_asks_and_what_it_may_read() {
     };
     refused(&ask(&place, &server, Some(&with("exp", json!(now - 3_600)))), "it has expired");
     refused(&ask(&place, &server, Some(&with("aud", json!("others")))), "another audience");
+    let url = format!("http://{}/page_traffic.v1.PageTrafficService/Get", server.address);
+    for (token, reason) in [
+        (with("exp", json!(now - 3_600)), "TOKEN_EXPIRED"),
+        (with("aud", json!("others")), "TOKEN_UNFIT"),
+        ("5d0c1f7e".to_owned(), "CALLER_UNKNOWN"),
+    ] {
+        let (status, error) = curl(&url, &["-H", &format!("authorization: Bearer {token}")]);
+        assert_eq!((status.as_str(), &error["details"][0]["debug"]["reason"]), ("401", &json!(reason)));
+    }
     refused(
         &ask(&place, &server, Some(&with("scope", json!("query:likes")))),
         "`jwt:dashboards` may not read `page_traffic`",

@@ -17,7 +17,7 @@ use super::file::WrittenJwt;
 use super::keys::{Keys, Ring};
 use super::listed::Hash;
 use super::verified::{Known, Verified};
-use super::{Caller, Pipelines};
+use super::{Caller, Pipelines, expired, unfit};
 use crate::{Error, ErrorKind, Result};
 
 /// Signatures whose key nobody but the issuer has.
@@ -124,11 +124,11 @@ impl Jwt {
         let key = self.key(header.kid.as_deref(), header.alg).await?;
         // The library wants all the algorithms that it is given to fit the key.
         let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
-        let claims = decode::<Claims>(token, &made(&key)?, &validation).map_err(|error| refused(words(&error)))?.claims;
+        let claims = decode::<Claims>(token, &made(&key)?, &validation).map_err(|error| denied(&error))?.claims;
         let scopes = claims.scope.iter().chain(claims.scp.iter());
         let pipelines: Vec<&str> = scopes.filter_map(|scope| scope.strip_prefix("query:")).collect();
         if pipelines.is_empty() {
-            return Err(refused("it has no scope for a pipeline, such as `query:NAME` or `query:*`"));
+            return Err(unfit(told("it has no scope for a pipeline, such as `query:NAME` or `query:*`")));
         }
         let end = Duration::try_from_secs_f64(claims.exp + self.validation.leeway as f64).ok();
         let caller = Caller {
@@ -178,21 +178,26 @@ fn wrong(what: String) -> Error {
 }
 
 fn refused(why: &str) -> Error {
-    Error::new(ErrorKind::Denied, format!("the token is refused: {why}"))
+    Error::new(ErrorKind::Denied, told(why))
 }
 
-/// Why a token is refused, without anything that stands in it.
-fn words(error: &jsonwebtoken::errors::Error) -> &'static str {
+fn told(why: &str) -> String {
+    format!("the token is refused: {why}")
+}
+
+/// Why a token is refused, without anything that stands in it. Of its claims something is said once its signature is found right, so that
+/// who cannot sign learns nothing.
+fn denied(error: &jsonwebtoken::errors::Error) -> Error {
     use jsonwebtoken::errors::ErrorKind::*;
     match error.kind() {
-        ExpiredSignature => "it has expired",
-        ImmatureSignature => "it is not valid yet",
-        InvalidIssuer => "it is from another issuer",
-        InvalidAudience => "it is for another audience",
-        InvalidSignature => "its signature is wrong",
-        MissingRequiredClaim(_) => "it lacks one of the claims `iss`, `aud`, `sub` and `exp`",
-        InvalidAlgorithm | UnsupportedAlgorithm => "its algorithm does not fit its key",
-        _ => "it does not read as a JWT",
+        ExpiredSignature => expired(told("it has expired")),
+        ImmatureSignature => unfit(told("it is not valid yet")),
+        InvalidIssuer => unfit(told("it is from another issuer")),
+        InvalidAudience => unfit(told("it is for another audience")),
+        MissingRequiredClaim(_) => unfit(told("it lacks one of the claims `iss`, `aud`, `sub` and `exp`")),
+        InvalidSignature => refused("its signature is wrong"),
+        InvalidAlgorithm | UnsupportedAlgorithm => refused("its algorithm does not fit its key"),
+        _ => refused("it does not read as a JWT"),
     }
 }
 
@@ -287,19 +292,25 @@ mod tests {
         publish(&keys, &[&signer]);
         let jwt = by(&keys);
         for (claims, why) in [
-            (json!({"exp": seconds(-120)}), "expired"),
-            (json!({"nbf": seconds(120)}), "not valid yet"),
-            (json!({"iss": "https://else.example"}), "another issuer"),
-            (json!({"aud": "others"}), "another audience"),
+            // With the reason that a program gets.
+            (json!({"exp": seconds(-120)}), "expired: TOKEN_EXPIRED"),
+            (json!({"nbf": seconds(120)}), "not valid yet: TOKEN_UNFIT"),
+            (json!({"iss": "https://else.example"}), "another issuer: TOKEN_UNFIT"),
+            (json!({"aud": "others"}), "another audience: TOKEN_UNFIT"),
+            (json!({"scope": "openid"}), "TOKEN_UNFIT"),
             (json!({"sub": null}), ""),
-            (json!({"exp": null}), ""),
+            (json!({"exp": null}), "TOKEN_UNFIT"),
             (json!({"exp": "9999999999"}), ""),
             (json!({"sub": 7}), ""),
         ] {
             let said = refusal(&jwt, &signer.token(claims.clone())).await;
             assert!(said.contains(why), "{claims}: {said}");
         }
-        assert!(refusal(&jwt, &stranger.token(json!({}))).await.contains("signature"));
+        // Who cannot sign is not told what would be wrong with the rest.
+        for claims in [json!({}), json!({"exp": seconds(-120)}), json!({"aud": "others"})] {
+            let said = refusal(&jwt, &stranger.token(claims)).await;
+            assert!(said.contains("signature") && !said.contains("TOKEN"), "{said}");
+        }
         assert!(refusal(&jwt, "abc").await.contains("neither"));
         let whole = signer.token(json!({}));
         let (head, rest) = whole.split_once('.').unwrap();

@@ -73,7 +73,8 @@ pub trait Identify: Send + Sync + 'static {
     /// of the server have added. `None` when there is nothing in them that this way looks at.
     ///
     /// Errors: [`Denied`](ErrorKind::Denied) when there is, and nobody is known by it; the text goes to the caller, unless another
-    /// way knows it. [`Unavailable`](ErrorKind::Unavailable) when that cannot be said now. Others are for the log alone.
+    /// way knows it; [`expired`] or [`unfit`] where more is known. [`Unavailable`](ErrorKind::Unavailable) when that cannot be said now.
+    /// Others are for the log alone.
     fn caller<'a>(
         &'a self,
         headers: &'a HeaderMap,
@@ -107,6 +108,18 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
         Some(token) if !token.is_empty() => Ok(Some(token)),
         _ => Err(Error::new(ErrorKind::Denied, "the header `authorization` is not `Bearer` and a token")),
     }
+}
+
+/// The error of an [`Identify`] that knows what a caller shows, and knows that it has ended: the caller is told by the reason
+/// `TOKEN_EXPIRED`, which a program takes as a request to get a new one. The text goes to the caller.
+pub fn expired(why: impl Into<String>) -> Error {
+    Reason::TOKEN_EXPIRED.denied(why)
+}
+
+/// The error of an [`Identify`] that knows who has made what a caller shows, and that it is for somebody else, or for another time: the
+/// caller is told by the reason `TOKEN_UNFIT`. The text goes to the caller, so make sure first that it is no forgery.
+pub fn unfit(why: impl Into<String>) -> Error {
+    Reason::TOKEN_UNFIT.denied(why)
 }
 
 /// Who may ask a server what. Without one, everybody may ask everything.
@@ -178,11 +191,8 @@ impl Access {
             match way.caller(headers, extensions).await {
                 Ok(Some(caller)) => return Ok(caller),
                 Ok(None) => {}
-                // What cannot be said now may be a yes: that weighs more than a no.
                 Err(error) => {
-                    let weighs =
-                        |before: &Error| before.kind() == ErrorKind::Denied && error.kind() != ErrorKind::Denied;
-                    if refused.as_ref().is_none_or(weighs) {
+                    if refused.as_ref().is_none_or(|before| weight(before) < weight(&error)) {
                         refused = Some(error);
                     }
                 }
@@ -193,7 +203,7 @@ impl Access {
                 "this server wants to know who calls; send a token as `authorization: Bearer TOKEN`, or a client certificate",
             ),
             Some(error) => match error.kind() {
-                ErrorKind::Denied => Reason::CALLER_UNKNOWN.status(error.context()),
+                ErrorKind::Denied => Reason::of(&error).unwrap_or(Reason::CALLER_UNKNOWN).status(error.context()),
                 ErrorKind::Unavailable => {
                     tracing::error!(%error, "who calls cannot be found out now");
                     Reason::ACCESS_UNAVAILABLE.status("who calls cannot be found out now; call again")
@@ -206,6 +216,19 @@ impl Access {
         })
     }
 }
+
+/// How much it says that a way knows nobody: one that knows what is shown says more than one that does not, and what cannot be said now
+/// may be a yes.
+fn weight(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::Denied => u8::from(Reason::of(error).is_some()),
+        _ => 2,
+    }
+}
+
+/// In the extensions of a request that strangers may make too: why its caller is one.
+#[derive(Clone)]
+pub(super) struct Stranger(pub(super) Status);
 
 impl Caller {
     /// Whether it may read a pipeline.

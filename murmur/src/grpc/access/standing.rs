@@ -45,6 +45,11 @@ impl Standing {
         }
     }
 
+    /// What the stream reads, where only its request said that.
+    pub(in crate::grpc) fn about(self, pipeline: Option<String>) -> Self {
+        Self { pipeline: pipeline.or(self.pipeline), ..self }
+    }
+
     /// Why the stream has to end, as soon as it has to.
     pub(in crate::grpc) async fn ended(mut self) -> Status {
         loop {
@@ -70,7 +75,7 @@ impl Standing {
         }
         match self.until {
             Some(until) if until <= SystemTime::now() => {
-                Err(Reason::CALLER_UNKNOWN.status("the token has expired; ask again with a new one"))
+                Err(Reason::TOKEN_EXPIRED.status("the token has expired; ask again with a new one"))
             }
             _ => Ok(()),
         }

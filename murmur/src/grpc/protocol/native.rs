@@ -6,13 +6,14 @@ use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::codec::{Codec, Encoding};
 use super::compression::{ACCEPTED, Compression, Wanted};
 use super::frame::Framed;
-use super::rpc::{Call, Part, Replies, Reply, Served};
+use super::rpc::{self, Call, Part, Replies, Reply, Served};
 use super::{Read, Terms, frame, metadata, web, written};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -135,29 +136,27 @@ pub(in crate::grpc) async fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
+    let began = Instant::now();
     let (mut head, body) = request.into_parts();
     let answered = kind.answered(&head.headers);
     let wanted = terms.wanted(&head.headers, &ACCEPT_ENCODING);
     let most = terms.most(&**rpc);
-    let found =
-        rpc.find(method).ok_or_else(|| Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name())));
-    let read = match found {
-        Ok((at, method)) => {
-            let read = terms.read(&**rpc, method, &mut head, body, kind.longest(most)).await;
-            read.map(|read| (at, method, read))
-        }
-        Err(status) => {
-            frame::discard(body).await;
-            Err(status)
-        }
+    let Some((at, method)) = rpc.find(method) else {
+        frame::discard(body).await;
+        let status = Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name()));
+        rpc::refused_none(began, &status);
+        return refuse(answered, &rpc.explain(status));
     };
-    let called = async {
-        let (at, method, Read { begun, body }) = read?;
-        let deadline = begun.deadline;
+    let read = terms.read(&**rpc, method, &mut head, body, kind.longest(most)).await;
+    let read = read.and_then(|Read { begun, body }| {
         let compression = Compression::of(&head.headers, &ENCODING)?;
         let codec = codec(terms, kind.encoding, rpc.name(), &method.name)?;
         let message = codec.request(frame::single(kind.body(body)?, compression, most)?)?;
-        let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
+        Ok((begun, codec, message))
+    });
+    let called = async {
+        let (begun, codec, message) = read.inspect_err(|status| rpc.refused(at, began, status))?;
+        let call = Call { message, headers: head.headers, deadline: begun.deadline, extensions: head.extensions };
         if method.streams {
             let Replies { headers, parts } = rpc.stream(at, call, begun.standing, terms).await?;
             let body = Body::new(StreamBody::new(frames(answered, rpc.clone(), parts, codec, wanted)));

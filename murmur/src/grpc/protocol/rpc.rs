@@ -43,6 +43,12 @@ pub(in crate::grpc) trait Rpc: Send + Sync + 'static {
         true
     }
 
+    /// The pipeline that a call is about, where only its message says that.
+    fn about(&self, call: &Call) -> Option<String> {
+        let _ = call;
+        None
+    }
+
     /// Whether it answers a client that says this of itself.
     fn fits(&self, headers: &HeaderMap) -> Result<(), Status> {
         let _ = headers;
@@ -164,7 +170,8 @@ impl Measure {
 
 impl Served {
     pub(in crate::grpc) fn new(rpc: Arc<dyn Rpc>) -> Self {
-        let measure = |method: &Method| Measure { name: name(&*rpc, method), ok: OnceLock::new() };
+        let name = |method: &Method| format!("{}/{}", rpc.name(), method.name);
+        let measure = |method: &Method| Measure { name: name(method), ok: OnceLock::new() };
         let measures = rpc.methods().iter().map(measure).collect();
         Self { rpc, measures }
     }
@@ -172,6 +179,11 @@ impl Served {
     /// The place of a method by its name.
     pub(in crate::grpc) fn find(&self, method: &str) -> Option<(usize, &Method)> {
         self.methods().iter().enumerate().find(|(_, known)| known.name == method)
+    }
+
+    /// Measure a call that was refused before it began.
+    pub(in crate::grpc) fn refused(&self, at: usize, began: Instant, status: &Status) {
+        self.measures[at].record::<()>(began, &Err(status.clone()));
     }
 
     /// Call a method with one reply, within its time; measured.
@@ -194,6 +206,7 @@ impl Served {
     ) -> Result<Replies, Status> {
         let (began, deadline) = (Instant::now(), call.deadline);
         let drain = terms.drain.of(&call.extensions);
+        let standing = standing.map(|standing| standing.about(self.rpc.about(&call)));
         let replies = within(deadline.unary(), self.rpc.stream(at, call)).await;
         self.measures[at].record(began, &replies);
         let Replies { headers, parts } = replies?;
@@ -219,29 +232,22 @@ pub(in crate::grpc) fn permit(
     head: &Parts,
     access: Option<&Access>,
 ) -> Result<Option<Standing>, Status> {
-    let began = Instant::now();
     let known = access.zip(head.extensions.get::<Caller>());
-    let permitted = match (known, rpc.reads()) {
-        (Some((_, caller)), Reads::Pipeline(pipeline)) => caller.may_read(pipeline),
-        _ => Ok(()),
-    };
-    if let Err(status) = permitted.and_then(|()| rpc.fits(&head.headers)) {
-        refused(rpc, method, began, &status);
-        return Err(status);
+    if let (Some((_, caller)), Reads::Pipeline(pipeline)) = (known, rpc.reads()) {
+        caller.may_read(pipeline)?;
     }
+    rpc.fits(&head.headers)?;
     let standing = |(access, caller)| Standing::new(access, &head.headers, &head.extensions, rpc.reads(), caller);
     Ok(known.filter(|_| method.streams).map(standing))
 }
 
-/// Measure a call that was refused before it began.
-pub(in crate::grpc) fn refused(rpc: &dyn Rpc, method: &Method, began: Instant, status: &Status) {
-    let code = connect::code(status.code()).0;
-    QUERY_DURATION.histogram([name(rpc, method), code.to_owned()]).record(began.elapsed());
-}
+/// What metrics call the method of a path that leads to none: whoever asks for paths that there are not makes no labels by that.
+const NONE: &str = "none";
 
-/// What metrics and spans call a method.
-fn name(rpc: &dyn Rpc, method: &Method) -> String {
-    format!("{}/{}", rpc.name(), method.name)
+/// Measure a request that was refused, and called nothing that is known here.
+pub(in crate::grpc) fn refused_none(began: Instant, status: &Status) {
+    let code = connect::code(status.code()).0;
+    QUERY_DURATION.histogram([NONE, code]).record(began.elapsed());
 }
 
 /// `(service, method)` of a path `/<service>/<method>`.

@@ -18,7 +18,7 @@ use tonic_types::StatusExt;
 use super::http::{Reply, path};
 use super::*;
 use crate::grpc::Watching;
-use crate::grpc::access::{Access, Caller, Identify, Pipelines, Rate, bearer};
+use crate::grpc::access::{Access, Caller, Identify, Pipelines, Rate, bearer, expired, unfit};
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::frame::frame;
 use crate::grpc::server::HEALTH;
@@ -32,6 +32,8 @@ impl Identify for Named {
             Ok(match bearer(headers)? {
                 None => None,
                 Some("nobody") => return Err(Error::new(ErrorKind::Denied, "the token is not known")),
+                Some("expired") => return Err(expired("the token has expired")),
+                Some("unfit") => return Err(unfit("the token is for another audience")),
                 Some("later") => return Err(Error::new(ErrorKind::Unavailable, "10.9.8.7 does not answer")),
                 Some(name) => {
                     let pipelines = if name == "all" { Pipelines::All } else { Pipelines::named([name]) };
@@ -100,6 +102,8 @@ async fn strangers_are_refused_by_every_protocol_and_those_who_may_not_read_a_pi
         for (token, reason) in [
             (None, "CREDENTIALS_MISSING"),
             (Some("nobody"), "CALLER_UNKNOWN"),
+            (Some("expired"), "TOKEN_EXPIRED"),
+            (Some("unfit"), "TOKEN_UNFIT"),
             (Some("later"), "ACCESS_UNAVAILABLE"),
             (Some("notes"), "PIPELINE_FORBIDDEN"),
         ] {
@@ -163,9 +167,23 @@ async fn a_caller_gets_to_know_of_the_health_of_what_it_may_read() {
         (STOCK, Some(STOCK_NAME), 200),
         (STOCK, Some("all"), 200),
         ("none", Some("all"), 404),
+        ("", Some("expired"), 200),
+        ("", Some("later"), 200),
+        (STOCK, Some("later"), 503),
     ] {
         let reply = server.send("POST", &check, "application/json", token, asked("application/json", service)).await;
         assert_eq!(reply.status, status, "{service} {token:?}");
+    }
+    for (token, reason) in [
+        (None, "CREDENTIALS_MISSING"),
+        (Some("nobody"), "CALLER_UNKNOWN"),
+        (Some("expired"), "TOKEN_EXPIRED"),
+        (Some("later"), "ACCESS_UNAVAILABLE"),
+    ] {
+        let kind = "application/grpc";
+        let reply = server.send("POST", &check, kind, token, asked(kind, STOCK)).await;
+        let status = tonic::Status::from_header_map(&reply.headers).unwrap();
+        assert_eq!(status.get_details_error_info().unwrap().reason, reason, "{token:?}");
     }
     world.moody.mood.send_replace(Mood::Down);
     health.look().await;
@@ -229,6 +247,25 @@ async fn where_a_way_knows_nobody_the_next_one_is_asked() {
         assert_eq!(server.json(&path("Get"), guest).await.status, 403, "{guest:?}");
     }
     assert_eq!(server.json(&path("Get"), Some("all")).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_ways_that_know_nobody_the_one_that_knows_most_says_why() {
+    /// Knows no token at all.
+    struct Never;
+    impl Identify for Never {
+        fn caller<'a>(&'a self, _: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, crate::Result<Option<Caller>>> {
+            std::future::ready(Err(Error::new(ErrorKind::Denied, "never heard of it"))).boxed()
+        }
+    }
+    let servers = [Access::by(Named).or(Never), Access::by(Never).or(Named)].map(Guarded::new);
+    for (token, reason) in [("nobody", "CALLER_UNKNOWN"), ("expired", "TOKEN_EXPIRED"), ("later", "ACCESS_UNAVAILABLE")]
+    {
+        for server in &servers {
+            let status = server.framed("application/grpc", Some(token)).await;
+            assert_eq!(status.get_details_error_info().unwrap().reason, reason);
+        }
+    }
 }
 
 /// A request for the health of a service.
@@ -301,19 +338,23 @@ fn reader(pipeline: &str, until: Option<SystemTime>) -> Said {
     Said::Known(Caller { name: "a".into(), pipelines: Pipelines::named([pipeline]), until })
 }
 
-/// How a stream ends by its protocol that has begun, once another thing is said of its caller: the end of its body, and its trailers.
-async fn end(kind: &str, first: Said, then: &[Said]) -> String {
+/// How `Watch` of the stock, or of its health, ends by its protocol, once another thing is said of its caller: the end of its body, and
+/// its trailers.
+async fn end(service: &str, kind: &str, first: Said, then: &[Said]) -> String {
     let told = Arc::new(Mutex::new(first));
     // Nothing else moves the stream.
     let builder = World::new().builder().watching(Watching::every(Duration::MAX / 4));
-    let router = builder.access(Access::by(Told(told.clone()))).build(Drain::never()).unwrap().0;
-    let message = match kind.ends_with("json") {
-        true => json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}}).to_string().into_bytes(),
-        false => GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec(),
+    let (router, health) = builder.access(Access::by(Told(told.clone()))).build(Drain::never()).unwrap();
+    health.look().await;
+    let message = match (service, kind.ends_with("json")) {
+        (HEALTH, _) => asked(kind, STOCK),
+        (_, true) => frame(0, json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}}).to_string().as_bytes()).to_vec(),
+        (_, false) => frame(0, &GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec()).to_vec(),
     };
-    let body = tonic::body::Body::new(http_body_util::Full::new(frame(0, &message)));
-    let request = ::http::Request::post(path("Watch")).header("content-type", kind).version(::http::Version::HTTP_2);
-    let mut body = router.answer(request.body(body).unwrap()).await.into_body();
+    let body = tonic::body::Body::new(http_body_util::Full::new(bytes::Bytes::from(message)));
+    let request = ::http::Request::post(format!("/{service}/Watch")).header("content-type", kind);
+    let request = request.version(::http::Version::HTTP_2).body(body).unwrap();
+    let mut body = router.answer(request).await.into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap()[0], 0);
     for said in then {
         *told.lock().unwrap() = said.clone();
@@ -337,11 +378,13 @@ const STREAMS: [(&str, [&str; 2]); 3] = [
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_when_its_caller_is_not_known_any_more_or_may_not_read_it_any_more() {
     for (kind, [unknown, forbidden]) in STREAMS {
-        let known = || reader(STOCK_NAME, None);
-        let ended = end(kind, known(), &[Said::Later, Said::Unknown]).await;
-        assert!(ended.contains(unknown) && ended.contains("back"), "{kind}: {ended}");
-        let ended = end(kind, known(), &[reader("notes", None)]).await;
-        assert!(ended.contains(forbidden), "{kind}: {ended}");
+        for service in [STOCK, HEALTH] {
+            let known = || reader(STOCK_NAME, None);
+            let ended = end(service, kind, known(), &[Said::Later, Said::Unknown]).await;
+            assert!(ended.contains(unknown) && ended.contains("back"), "{service} {kind}: {ended}");
+            let ended = end(service, kind, known(), &[reader("notes", None)]).await;
+            assert!(ended.contains(forbidden), "{service} {kind}: {ended}");
+        }
     }
 }
 
@@ -349,7 +392,7 @@ async fn a_stream_ends_when_its_caller_is_not_known_any_more_or_may_not_read_it_
 async fn a_stream_ends_with_its_token() {
     for (kind, [unknown, _]) in STREAMS {
         let soon = SystemTime::now() + Duration::from_millis(50);
-        let ended = end(kind, reader(STOCK_NAME, None), &[reader(STOCK_NAME, Some(soon))]).await;
+        let ended = end(STOCK, kind, reader(STOCK_NAME, None), &[reader(STOCK_NAME, Some(soon))]).await;
         assert!(ended.contains(unknown) && ended.contains("expired"), "{kind}: {ended}");
         assert!(SystemTime::now() >= soon);
     }

@@ -116,7 +116,7 @@ pub(super) const ALERTS: &[Alert] = &[
         lasts: "5m",
         severity: "critical",
         summary: "{{ $value | humanizePercentage }} of {{ $labels.rpc }} fail",
-        about: "Not by what they ask, but by the store, a deadline or a damaged item.",
+        about: "Not by what they ask, but by the store, a deadline, a damaged item, a server that answers as many calls as it takes (--max-calls), or an issuer of tokens whose keys are not reached. The log says which.",
     },
     Alert {
         name: "MurmurCertificateExpires",

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -25,11 +26,10 @@ pub(in crate::grpc) use self::error::code;
 pub use self::get::ConnectGet;
 use super::codec::{Codec, Encoding};
 use super::compression::{ACCEPTED, Compression, Wanted};
-use super::deadline::Deadline;
 use super::frame::Framed;
 use super::place::Place;
-use super::rpc::{Call, Method, Part, Replies, Reply, Served};
-use super::{Read, Terms, frame, metadata, written};
+use super::rpc::{self, Call, Method, Part, Replies, Reply, Served};
+use super::{Begun, Read, Terms, frame, metadata, written};
 
 const STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
 const STREAM_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
@@ -67,12 +67,20 @@ impl Kind {
     }
 }
 
-/// Which method of which service.
+/// Which method of which service, and since when.
 struct Called<'a> {
     rpc: &'a Served,
     at: usize,
     method: &'a Method,
     terms: &'a Terms,
+    began: Instant,
+}
+
+/// A call that can be made: its message is read.
+struct Asked {
+    begun: Begun,
+    codec: Codec,
+    message: Bytes,
 }
 
 /// Answer a call of a method by its name.
@@ -82,12 +90,15 @@ pub(in crate::grpc) async fn answer(
     request: Request<Body>,
     terms: &Terms,
 ) -> Response<Body> {
+    let began = Instant::now();
     let Some((at, method)) = rpc.find(method) else {
         frame::discard(request.into_body()).await;
         let what = format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name());
-        return no_such(&rpc.explain(Status::unimplemented(what)));
+        let status = Status::unimplemented(what);
+        rpc::refused_none(began, &status);
+        return no_such(&rpc.explain(status));
     };
-    let called = Called { rpc, at, method, terms };
+    let called = Called { rpc, at, method, terms, began };
     let may_get = method.reads && !method.streams;
     let (head, body) = request.into_parts();
     match head.method {
@@ -119,52 +130,56 @@ impl Called<'_> {
             return self.stream(kind, read, head).await;
         }
         let wanted = self.terms.wanted(&head.headers, &ACCEPT_ENCODING);
-        let called = async {
-            let Read { begun, body } = read?;
+        let asked = read.and_then(|Read { begun, body }| {
             let compression = Compression::of(&head.headers, &CONTENT_ENCODING)?;
-            let message = compression.decompress(body, most)?;
-            Ok((self.unary(kind.encoding, message, begun.deadline, head).await?, begun.place))
-        };
+            self.asked(begun, kind.encoding, compression.decompress(body, most)?)
+        });
+        let called = self.unary(asked, head);
         reply(kind, wanted, called.await.map_err(|status| self.rpc.explain(status)))
     }
 
     async fn get(&self, mut head: Parts) -> Response<Body> {
         let wanted = self.terms.wanted(&head.headers, &ACCEPT_ENCODING);
-        let called = async {
-            let begun = self.terms.begin(&**self.rpc, self.method, &mut head).await?;
+        let begun = self.terms.begin(&**self.rpc, self.method, &mut head).await;
+        let asked = begun.and_then(|begun| {
             let (encoding, message) = get::read(&head.uri, self.terms.most(&**self.rpc))?;
-            head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
-            Ok((encoding, self.unary(encoding, message, begun.deadline, head).await?, begun.place))
-        };
-        match called.await {
-            Ok((encoding, answer, place)) => reply(Kind { streams: false, encoding }, wanted, Ok((answer, place))),
-            Err(status) => failed(&self.rpc.explain(status)),
-        }
+            Ok((encoding, self.asked(begun, encoding, message)?))
+        });
+        // What cannot be read has no encoding to be answered in; an error is JSON in any case.
+        let encoding = asked.as_ref().map_or(Encoding::Json, |(encoding, _)| *encoding);
+        head.extensions.insert(ConnectGet(head.uri.query().unwrap_or_default().to_owned()));
+        let called = self.unary(asked.map(|(_, asked)| asked), head).await;
+        reply(Kind { streams: false, encoding }, wanted, called.map_err(|status| self.rpc.explain(status)))
     }
 
-    async fn unary(
-        &self,
-        encoding: Encoding,
-        message: Bytes,
-        deadline: Deadline,
-        head: Parts,
-    ) -> Result<Reply, Status> {
+    fn asked(&self, begun: Begun, encoding: Encoding, message: Bytes) -> Result<Asked, Status> {
         let codec = self.codec(encoding)?;
         let message = codec.request(message)?;
-        let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
+        Ok(Asked { begun, codec, message })
+    }
+
+    /// What can be called; what cannot is measured here.
+    fn callable(&self, asked: Result<Asked, Status>) -> Result<Asked, Status> {
+        asked.inspect_err(|status| self.rpc.refused(self.at, self.began, status))
+    }
+
+    async fn unary(&self, asked: Result<Asked, Status>, head: Parts) -> Result<(Reply, Option<Place>), Status> {
+        let Asked { begun, codec, message } = self.callable(asked)?;
+        let call = Call { message, headers: head.headers, deadline: begun.deadline, extensions: head.extensions };
         let reply = self.rpc.unary(self.at, call).await?;
-        Ok(Reply { message: codec.reply(reply.message)?, ..reply })
+        Ok((Reply { message: codec.reply(reply.message)?, ..reply }, begun.place))
     }
 
     async fn stream(&self, kind: Kind, read: Result<Read, Status>, head: Parts) -> Response<Body> {
         let wanted = self.terms.wanted(&head.headers, &STREAM_ACCEPT_ENCODING);
-        let replies = async {
-            let Read { begun, body } = read?;
-            let deadline = begun.deadline;
+        let asked = read.and_then(|Read { begun, body }| {
             let compression = Compression::of(&head.headers, &STREAM_ENCODING)?;
-            let codec = self.codec(kind.encoding)?;
-            let message = codec.request(frame::single(body, compression, self.terms.most(&**self.rpc))?)?;
-            let call = Call { message, headers: head.headers, deadline, extensions: head.extensions };
+            let message = frame::single(body, compression, self.terms.most(&**self.rpc))?;
+            self.asked(begun, kind.encoding, message)
+        });
+        let replies = async {
+            let Asked { begun, codec, message } = self.callable(asked)?;
+            let call = Call { message, headers: head.headers, deadline: begun.deadline, extensions: head.extensions };
             Ok((self.rpc.stream(self.at, call, begun.standing, self.terms).await?, codec))
         };
         let (replies, codec) = replies.await.unwrap_or_else(|status| {
