@@ -15,6 +15,9 @@ use tokio::sync::watch;
 use super::drain::Drain;
 use super::limits::Limits;
 
+/// How long a connection by HTTP/1 that nobody has used waits for one more request, whose answer says that it is the last one.
+const LAST: Duration = Duration::from_secs(10);
+
 /// The life of one connection: what of it is being answered, and whether it comes to its end.
 #[derive(Debug, Clone)]
 pub(super) struct Life(Arc<Inner>);
@@ -103,9 +106,17 @@ impl Life {
                 std::future::pending::<()>().await;
             }
         };
+        let idle = async {
+            self.idle(limits.idle).await;
+            // Strangers may ask by it now and then, who are no use of it.
+            if self.0.by_one.load(Ordering::Relaxed) {
+                self.end();
+                tokio::time::sleep(LAST).await;
+            }
+        };
         tokio::select! {
             () = aged => {}
-            () = self.idle(limits.idle) => {}
+            () = idle => {}
         }
     }
 }
@@ -221,6 +232,18 @@ mod tests {
                 life.end();
             }
             assert_eq!(close(answering).as_deref(), said);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn by_http_1_a_connection_that_nobody_uses_has_a_last_answer_for_a_while() {
+        for (version, waits) in [(Version::HTTP_11, LAST), (Version::HTTP_2, Duration::ZERO)] {
+            let life = Life::new();
+            drop(life.begin(version));
+            let begun = tokio::time::Instant::now();
+            life.over(&Limits { idle: MINUTE, ..Limits::default() }).await;
+            assert_eq!(begun.elapsed(), MINUTE + waits);
+            assert_eq!(life.is_last(), version == Version::HTTP_11);
         }
     }
 

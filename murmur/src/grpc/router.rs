@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::stream::StreamExt;
-use http::{Method as Verb, Request, Response, Version};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method as Verb, Request, Response, Version};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyStream, StreamBody};
 use tokio::time::Instant;
@@ -59,6 +60,7 @@ impl Router {
     /// Answer a request, so that a page that may read the answer can.
     async fn opened(self, request: Request<Body>) -> Response<Body> {
         let services = self.0.clone();
+        let wants_head = request.method() == Verb::HEAD;
         let page = match services.cors.asked(&request) {
             Asked::Whether(response) => {
                 frame::discard(request.into_body()).await;
@@ -69,7 +71,7 @@ impl Router {
         };
         let mut response = self.dispatch(request).await;
         services.cors.open(&mut response, page);
-        response
+        if wants_head { head(&response) } else { response }
     }
 
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
@@ -239,6 +241,17 @@ fn absent(what: String) -> Status {
     let status = Status::unimplemented(format!("{what}; `GET /` lists what there is"));
     rpc::refused_none(Instant::now(), &status);
     status
+}
+
+/// The answer to `HEAD`: what stands before the body of `GET`, and how long that would be. By HTTP/2 hyper sends what it is given.
+fn head(answer: &Response<Body>) -> Response<Body> {
+    let mut head = Response::new(Body::empty());
+    *head.status_mut() = answer.status();
+    *head.headers_mut() = answer.headers().clone();
+    if let Some(length) = answer.body().size_hint().exact() {
+        head.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    head
 }
 
 /// A body of a stream that goes both ways, to its end, or to that of who may have it.

@@ -338,7 +338,7 @@ async fn a_browser_asks_by_grpc_web_over_http_1() {
         [("application/grpc-web+proto", body.to_vec()), ("application/grpc-web-text", text.into_bytes())]
     {
         let head = format!(
-            "POST {} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {kind}\r\naccept: {kind}\r\n\
+            "POST {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\naccept: {kind}\r\n\
              content-length: {}\r\n\r\n",
             path("Get"),
             body.len()
@@ -359,7 +359,7 @@ async fn curl_asks_over_http_1_and_the_root_lists_what_there_is() {
     let server = world.serve().await;
     let body = r#"{"key":{"shop":7,"sku":"tea","shelf":-2}}"#;
     let request = format!(
-        "POST {} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         path("Get"),
         body.len()
     );
@@ -421,7 +421,7 @@ async fn grpc_over_http_1_is_refused_in_plain_words() {
     let server = world.serve().await;
     let request = |version: &str, kind: &str| {
         format!(
-            "POST {} HTTP/{version}\r\nhost: a\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0",
+            "POST {} HTTP/{version}\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0",
             path("Get")
         )
     };
@@ -452,4 +452,17 @@ async fn replies_are_compressed_from_the_size_on_that_was_said_or_not_at_all() {
     assert_eq!(encoded(world.builder()).await.0.as_deref(), Some("gzip"), "1 KiB by default");
     assert_eq!(encoded(world.builder().compress(Compress::From(length))).await.0.as_deref(), Some("gzip"));
     assert_eq!(encoded(world.builder().compress(Compress::From(length + 1))).await, (None, length));
+}
+
+/// By HTTP/1.1 hyper would leave the body out by itself; by HTTP/2 it sends what it is given.
+#[tokio::test]
+async fn head_is_answered_by_what_stands_before_the_body_of_get() {
+    let world = World::new();
+    for path in ["/healthz", "/readyz", "/", "/none"] {
+        let (get, mut head) = (send(&world, "GET", path, &[], "").await, send(&world, "HEAD", path, &[], "").await);
+        assert!(!get.body.is_empty() && head.body.is_empty(), "{path}");
+        let length = head.headers.remove("content-length").unwrap();
+        assert_eq!(length.to_str().unwrap(), get.body.len().to_string(), "{path}");
+        assert_eq!((head.status, head.headers), (get.status, get.headers), "{path}");
+    }
 }

@@ -144,7 +144,7 @@ fn held_by(builder: ServerBuilder, limits: Limits) -> (DuplexStream, JoinHandle<
 }
 
 fn lives<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "a")];
+    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "localhost")];
     [&fields, more].concat()
 }
 
@@ -157,9 +157,9 @@ async fn headers_up_to_the_limit_are_read_and_one_byte_more_is_refused() {
     let server = Running::start(world.builder().max_headers(9_000)).await;
     let over_http_1 = async |bytes: usize| {
         // The path, and `host`, `connection` and `x` with 32 for each.
-        let rest = "/healthz".len() + "hosta".len() + "connectionclose".len() + "x".len() + 3 * 32;
+        let rest = "/healthz".len() + "hostlocalhost".len() + "connectionclose".len() + "x".len() + 3 * 32;
         let filler = "y".repeat(bytes - rest);
-        let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {filler}\r\n\r\n");
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: {filler}\r\n\r\n");
         raw(server.address, request.as_bytes()).await
     };
     assert!(over_http_1(9_000).await.starts_with("HTTP/1.1 200 "));
@@ -184,7 +184,7 @@ async fn headers_up_to_the_limit_are_read_and_one_byte_more_is_refused() {
 async fn streams_up_to_the_limit_are_served_and_one_more_is_refused() {
     let world = World::new();
     let server = Running::start(world.builder().max_streams(2)).await;
-    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "a")];
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "localhost")];
     let post = [&fields[..], &[("content-type", "application/grpc")]].concat();
     let mut frames = Frames::new(&server).await;
     frames.ask(1, &post, false).await;
@@ -205,7 +205,7 @@ async fn connections_up_to_the_limit_are_served_and_one_more_waits_for_an_end() 
     let world = World::new();
     let server = Running::start(world.builder().max_connections(2)).await;
     let ask = async |socket: &mut TcpStream| {
-        socket.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        socket.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     };
     let answered = async |socket: &mut TcpStream| {
         let mut answer = Vec::new();
@@ -334,7 +334,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The beginning of a call by gRPC.
 fn calling<'a>(path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "a")];
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost")];
     [&fields[..], &[("content-type", "application/grpc")], more].concat()
 }
 
@@ -410,6 +410,27 @@ async fn a_connection_is_ended_that_only_strangers_ask_by_whatever_they_ask() {
     while frames.any().await.is_some() {}
     holding.await.unwrap();
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// By HTTP/1.1 there is no word for the end of a connection but the answer to a request.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_by_http_1_who_asks_and_asks_is_told_by_an_answer_that_it_is_the_last_one() {
+    let (mut client, holding) = held_by(World::new().builder().access(Access::by(Named)), Limits::default());
+    let begun = tokio::time::Instant::now();
+    loop {
+        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        if String::from_utf8_lossy(&answer).contains("connection: close") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(7)).await;
+    }
+    assert!(begun.elapsed() >= Limits::default().idle);
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    holding.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
