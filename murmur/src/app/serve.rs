@@ -122,7 +122,7 @@ pub(super) async fn spawn(
         Some(access) => server.access(access),
         None => server,
     };
-    let server = if port.is_local() { server.local() } else { server };
+    let server = if port.exposure.insecure_no_auth { server.any_host() } else { server };
     Ok(start(server, listener, stop))
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn spawn_observed(
 ) -> Result<Serving> {
     let listener = bind(address, "--metrics-listen").await?;
     print::note(format_args!("metrics and health at http://{}", listener.local_addr()?));
-    let server = observed(builder(app, entries, store, None), Some(limits)).without_queries();
+    let server = observed(builder(app, entries, store, None), Some(limits)).without_queries().any_host();
     Ok(start(server, listener, stop))
 }
 

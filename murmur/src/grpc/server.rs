@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -79,6 +80,7 @@ impl Server {
             tls: None,
             guards: Guards::default(),
             access: None,
+            any_host: false,
             is_local: false,
         }
     }
@@ -148,6 +150,8 @@ pub struct ServerBuilder {
     tls: Option<Tls>,
     guards: Guards,
     access: Option<Access>,
+    any_host: bool,
+    /// Whether it is for this machine alone, which its address says.
     is_local: bool,
 }
 
@@ -240,12 +244,24 @@ impl ServerBuilder {
         self
     }
 
-    /// Answer this machine alone, by the names that are its own: see [`host`](super::host).
-    #[cfg(any(test, feature = "app"))]
+    /// Answer whatever name the server is called by. Without it, a server that [listens](Self::serve) on a loopback address and knows
+    /// nobody ([`access`](Self::access), certificates of clients) has to be called `localhost` or by an address, and refuses all else
+    /// with `PERMISSION_DENIED`: a page in a browser of this machine can have its own name lead here, and would read what it likes. Say
+    /// this where something on the machine passes requests on with the names of others, and keeps strangers out.
     #[must_use]
-    pub(crate) fn local(mut self) -> Self {
-        self.is_local = true;
+    pub fn any_host(mut self) -> Self {
+        self.any_host = true;
         self
+    }
+
+    /// Whether only this machine may ask at an address: nobody is known, and nobody has said that all may.
+    fn is_local_at(&self, address: SocketAddr) -> bool {
+        #[cfg(feature = "tls")]
+        let by_certificates = self.tls.as_ref().is_some_and(|tls| tls.knows_callers);
+        #[cfg(not(feature = "tls"))]
+        let by_certificates = false;
+        let knows_callers = self.access.is_some() || by_certificates;
+        address.ip().to_canonical().is_loopback() && !knows_callers && !self.any_host
     }
 
     /// When watched keys are looked at again; each second by default.
@@ -290,13 +306,14 @@ impl ServerBuilder {
     }
 
     /// Serve until `stop` completes: then calls with one reply finish, streams end with `UNAVAILABLE`, and new
-    /// connections are not taken.
+    /// connections are not taken. On a loopback address it answers to names of this machine only, unless
+    /// [callers are known](Self::access) or [any name will do](Self::any_host).
     ///
     /// Errors: [`Configuration`](ErrorKind::Configuration) when the descriptors do not describe every pipeline and service, or
     /// two of these have one name.
-    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "its certificates are taken out of it"))]
     pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
         let (stopping, seen) = watch::channel(false);
+        self.is_local = self.is_local_at(listener.local_addr()?);
         #[cfg(feature = "tls")]
         let port = Arc::new(Port::new(self.limits, self.tls.take()));
         #[cfg(not(feature = "tls"))]
@@ -342,8 +359,8 @@ impl ServerBuilder {
     }
 
     /// The services for a server of one's own, until `stop` completes: health looks at the stores meanwhile, and streams end then
-    /// with `UNAVAILABLE`. Limits of connections and of their headers are for that server, and so is TLS. Has to be called within a
-    /// runtime of tokio.
+    /// with `UNAVAILABLE`. Limits of connections and of their headers are for that server, and so are TLS and the names that it is called
+    /// by. Has to be called within a runtime of tokio.
     ///
     /// ```no_run
     /// # async fn serve<P: murmur::pipeline::Pipeline>(

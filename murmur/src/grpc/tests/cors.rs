@@ -1,9 +1,13 @@
 //! Pages of other origins, as browsers ask for them.
 
 use serde_json::json;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
-use super::http::{JSON, Reply, answer, path};
+use super::access::Named;
+use super::http::{JSON, Reply, answer, path, raw};
 use super::*;
+use crate::grpc::access::Access;
 
 const SHOP: &str = "https://shop.example";
 
@@ -86,22 +90,24 @@ async fn without_origins_no_page_of_another_one_may_ask() {
 #[tokio::test]
 async fn a_page_whose_name_was_led_to_this_machine_gets_nothing_from_a_server_that_is_for_it_alone() {
     let world = World::new();
-    let router = || world.builder().local().build(Drain::never()).unwrap().0;
-    let key = json!({"key": {"shop": 7}}).to_string();
-    let by = |host: &'static str| [JSON[0], ("host", host)];
-    assert_eq!(call(router(), &by("localhost:50051"), &key).await.status, 200);
-    let refused = call(router(), &by("evil.example:50051"), &key).await;
-    assert_eq!(
-        (refused.status, refused.json()["details"][0]["debug"]["reason"].as_str()),
-        (403, Some("HOST_FORBIDDEN"))
-    );
-    for page in ["http://evil.example/", "http://evil.example/healthz"] {
-        assert_eq!(answer(router(), ::http::Request::get(page), "").await.status, 403, "{page}");
+    let plain = world.serve().await;
+    let ask = async |server: &Running, host: &str, page: &str| {
+        let token = "authorization: Bearer all\r\nconnection: close";
+        let asked = format!("GET {page} HTTP/1.1\r\nhost: {host}\r\n{token}\r\n\r\n");
+        raw(server.address, asked.as_bytes()).await
+    };
+    assert!(ask(&plain, "localhost:50051", "/").await.starts_with("HTTP/1.1 200 "));
+    for page in ["/", "/healthz"] {
+        let refused = ask(&plain, "evil.example:50051", page).await;
+        assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("HOST_FORBIDDEN"), "{page}: {refused}");
     }
-    let grpc =
-        ::http::Request::post(format!("http://evil.example{}", path("Get"))).header("content-type", "application/grpc");
-    let refused = tonic::Status::from_header_map(&answer(router(), grpc, "").await.headers).unwrap();
+    let led = Channel::from_shared(plain.uri()).unwrap().origin("http://evil.example".parse().unwrap());
+    let mut health = HealthClient::new(led.connect().await.unwrap());
+    let refused = health.check(HealthCheckRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::PermissionDenied);
-    // Where it is known who asks, or all may, a server has names.
-    assert_eq!(call(world.router(), &by("counts.example"), &key).await.status, 200);
+    // Where all may, or it is known who asks, a server has names.
+    for named in [world.builder().any_host(), world.builder().access(Access::by(Named))] {
+        let server = Running::start(named).await;
+        assert!(ask(&server, "counts.example", "/").await.starts_with("HTTP/1.1 200 "));
+    }
 }

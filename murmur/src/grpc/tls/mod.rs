@@ -43,6 +43,8 @@ pub struct Tls {
     /// What was read of files; `None` for what was given as it is.
     look: Option<Look>,
     every: Duration,
+    /// Whether callers have to have a certificate.
+    pub(super) knows_callers: bool,
     /// What connections begin with.
     current: watch::Sender<Arc<ServerConfig>>,
 }
@@ -88,7 +90,8 @@ impl Tls {
             tracing::warn!("{problem}");
         }
         loaded.measure();
-        Ok(Self { look: None, every: EVERY, current: watch::Sender::new(loaded.config) })
+        let knows_callers = pem.client_ca.is_some();
+        Ok(Self { look: None, every: EVERY, knows_callers, current: watch::Sender::new(loaded.config) })
     }
 
     /// Look at the files this often.
