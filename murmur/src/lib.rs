@@ -201,6 +201,9 @@ pub use murmur_macros::pipeline;
 ///     likes: confluent<json>,
 /// );
 /// ```
+///
+/// It sets the hook of panics: one that was there before is not called, as the log is to have no words of a panic, which may quote an
+/// event. Who wants to be told of panics writes the `main` by hand, with [`App::on_panic`](app::App::on_panic).
 #[cfg(feature = "app")]
 pub use murmur_macros::main;
 

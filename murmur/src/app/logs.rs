@@ -23,7 +23,7 @@ pub(super) enum LogFormat {
 
 /// Send the log to standard error, and spans where the environment says. A subscriber that the program has set up before
 /// stays.
-pub(super) fn start(args: &LogArgs, program: &'static str) -> Result<()> {
+pub(super) fn start(args: &LogArgs, program: &'static str, on_panic: Option<OnPanic>) -> Result<()> {
     let filter = EnvFilter::try_new(&args.log).map_err(|error| {
         let context = format!("`--log {}` is not a filter; write `info`, or `warn,murmur=debug`", args.log);
         Error::new(ErrorKind::InvalidArgument, context).with_source(error)
@@ -42,16 +42,25 @@ pub(super) fn start(args: &LogArgs, program: &'static str) -> Result<()> {
     let _ = subscriber.try_init();
     // A test says by its panic what is wrong.
     if !cfg!(test) {
-        keep_panics_silent();
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| panic::set_hook(Box::new(hook(on_panic))));
     }
     Ok(())
 }
 
+/// What a program does at a panic, after the log has its line.
+pub type OnPanic = fn(&PanicHookInfo<'_>);
+
 /// The message of a panic may quote an event or a key: one of the user's own code nearly always does. The log says where it was, and how it
-/// came to be there where `RUST_BACKTRACE` asks for that.
-fn keep_panics_silent() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| panic::set_hook(Box::new(report)));
+/// came to be there where `RUST_BACKTRACE` asks for that. The hook that was there before is not called: it cannot be told from that of the
+/// standard library, which writes the message.
+fn hook(then: Option<OnPanic>) -> impl Fn(&PanicHookInfo<'_>) {
+    move |panic| {
+        report(panic);
+        if let Some(then) = then {
+            then(panic);
+        }
+    }
 }
 
 fn report(panic: &PanicHookInfo<'_>) {
@@ -75,16 +84,20 @@ pub(super) fn finish() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::metrics::tests::lines::Lines;
 
     #[test]
-    fn a_panic_is_logged_with_its_place_and_without_its_words_whatever_thread_it_is_on() {
+    fn a_panic_is_logged_with_its_place_and_without_its_words_on_any_thread_and_the_program_is_told() {
         const HERE: &str = "a thread of this test";
+        static TOLD: Mutex<Option<String>> = Mutex::new(None);
+        let ours = hook(Some(|panic| *TOLD.lock().unwrap() = panic.payload_as_str().map(str::to_owned)));
         let other = panic::take_hook();
         // Other tests of this process have something to say.
         panic::set_hook(Box::new(move |panic| match thread::current().name() {
-            Some(HERE) => report(panic),
+            Some(HERE) => ours(panic),
             _ => other(panic),
         }));
         let work = || {
@@ -94,5 +107,6 @@ mod tests {
         };
         let (log, panicked) = thread::Builder::new().name(HERE.to_owned()).spawn(work).unwrap().join().unwrap();
         assert!(panicked && log.contains("logs.rs:") && log.contains(HERE) && !log.contains("hunter2"), "{log}");
+        assert_eq!(TOLD.lock().unwrap().as_deref(), Some("at hunter2"));
     }
 }

@@ -64,6 +64,7 @@ mod units;
 
 pub use crate::grpc::Contracts;
 pub use generator::{Generate, Line};
+pub use logs::OnPanic;
 
 use cli::{Cli, PipelineArgs, TableArgs, TableVerb, Verb};
 use entry::Entry;
@@ -83,12 +84,13 @@ pub struct App {
     entries: Vec<Entry>,
     generator: Option<Line>,
     start: Option<Start>,
+    on_panic: Option<OnPanic>,
 }
 
 impl App {
     /// A binary of this name, without pipelines yet.
     pub fn new(name: &'static str, contracts: impl Into<Contracts>) -> Self {
-        Self { name, contracts: contracts.into(), entries: Vec::new(), generator: None, start: None }
+        Self { name, contracts: contracts.into(), entries: Vec::new(), generator: None, start: None, on_panic: None }
     }
 
     /// With this pipeline, whose events are written in JSON.
@@ -116,6 +118,17 @@ impl App {
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = Some(start);
+        self
+    }
+
+    /// With something to do at a panic, such as to send it to where crashes are gathered. Whoever is told gets its message, which may
+    /// quote an event or a key; the log does not.
+    ///
+    /// A hook that was set before (`std::panic::set_hook`) is replaced and not called, as the one of the standard library would write
+    /// the message to the log. A panic of an aggregate function is a dead letter, and the process goes on.
+    #[must_use]
+    pub fn on_panic(mut self, hook: OnPanic) -> Self {
+        self.on_panic = Some(hook);
         self
     }
 
@@ -149,7 +162,7 @@ impl App {
     }
 
     fn carry_out(&self, cli: &Cli) -> Result<Exit> {
-        logs::start(&cli.log, self.name)?;
+        logs::start(&cli.log, self.name, self.on_panic)?;
         // `check` says it among its problems, and contracts can be looked at.
         if !matches!(cli.verb, Verb::Check(_) | Verb::Schema(_) | Verb::Generate(_))
             && let Some(problem) = check::twice(&self.entries).chain(check::formats(&self.entries)).next()
