@@ -20,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) calls: usize,
     /// Keys that are watched, each as often as streams watch it, and once more for each KiB of what is asked of it; more are refused.
     pub(crate) watched: usize,
+    /// Bytes of their values that are kept, as replies have them, each once for all streams that watch it.
+    pub(crate) watched_bytes: usize,
     /// How long a stream stands whose reader takes nothing.
     pub(crate) stall: Duration,
     /// How old a connection gets, give or take a tenth; as old as its client likes without.
@@ -37,6 +39,7 @@ impl Default for Limits {
             connections: 1_024,
             calls: 1_024,
             watched: 100_000,
+            watched_bytes: 128 << 20,
             stall: Duration::from_secs(300),
             age: None,
             idle: Duration::from_secs(300),
@@ -100,6 +103,16 @@ impl ServerBuilder {
         self
     }
 
+    /// Most bytes of the values of watched keys that are kept, as replies have them, each once for all streams that watch it; 128 MiB by
+    /// default. They take up to about three times as much memory: as a value, and as a reply of `Watch` and one of `WatchMany` where
+    /// somebody has asked for these. A stream whose value there is no room for, when it begins or when the value grows, ends with
+    /// `RESOURCE_EXHAUSTED`; a caller that is known has no more than it leaves free for others, as of the keys.
+    #[must_use]
+    pub fn max_watched_bytes(mut self, bytes: usize) -> Self {
+        self.limits.watched_bytes = bytes;
+        self
+    }
+
     /// How long a stream stands whose reader takes nothing of what there is for it; 5 minutes by default. Then it ends with `UNAVAILABLE`,
     /// and gives back what it holds; `Watch` can be resumed.
     #[must_use]
@@ -118,7 +131,7 @@ impl ServerBuilder {
     }
 
     /// How long a connection is there that nothing is asked by; 5 minutes by default. Its client is told, and begins another one when
-    /// it needs it. With [`access`](ServerBuilder::access), what a stranger asks is as nothing, health too.
+    /// it needs it. By HTTP/1.1 only an answer can say so: one that is asked for within ten seconds more. With [`access`](ServerBuilder::access), what a stranger asks is as nothing, health too.
     #[must_use]
     pub fn max_connection_idle(mut self, idle: Duration) -> Self {
         self.limits.idle = idle;

@@ -76,9 +76,12 @@ pub(in crate::app) struct PortLimitArgs {
     /// Calls that are answered at the same time, of a caller that is known half as many; more wait, and are refused at their deadline
     #[arg(long, env = "MURMUR_MAX_CALLS", default_value_t = Limits::default().calls, value_name = "N", value_parser = at_least_one)]
     max_calls: usize,
-    /// Keys that are watched at a time, each as often as streams watch it; more are refused, and a caller that is known has no more than it leaves free
+    /// Keys that are watched at a time, each as often as streams watch it, and once more for each KiB of the elements that are looked up of it; more are refused, and a caller that is known has no more than it leaves free
     #[arg(long, env = "MURMUR_MAX_WATCHED", default_value_t = Limits::default().watched, value_name = "N", value_parser = at_least_one)]
     max_watched: usize,
+    /// Bytes of the values of watched keys that are kept, each once for all who watch it; about three times as much memory. More are refused, and a caller that is known has no more than it leaves free
+    #[arg(long, env = "MURMUR_MAX_WATCHED_BYTES", default_value_t = ByteSize(Limits::default().watched_bytes), value_name = "SIZE")]
+    max_watched_bytes: ByteSize,
     /// How long a stream stands whose reader takes nothing of what there is for it; then it ends, and can be resumed
     #[arg(long, env = "MURMUR_MAX_STREAM_STALL", default_value_t = Limits::default().stall.into(), value_name = "SPAN", value_parser = some_time)]
     max_stream_stall: Span,
@@ -106,13 +109,14 @@ fn some_time(text: &str) -> Result<Span, String> {
 impl PortLimitArgs {
     pub(in crate::app) fn limits(self) -> Limits {
         let Self { max_request: ByteSize(request), max_headers: ByteSize(headers), .. } = self;
+        let Self { max_watched_bytes: ByteSize(watched_bytes), .. } = self;
         let Self { max_streams: streams, max_connections: connections, max_calls: calls, max_watched: watched, .. } =
             self;
         let Self { max_stream_stall: stall, max_connection_age: age, max_connection_idle: idle, .. } = self;
         let (stall, age, idle) = (stall.to_std(), age.map(Span::to_std), idle.to_std());
         // Frames say a length of four bytes.
         let request = request.min(u32::MAX as usize);
-        Limits { request, headers, streams, connections, calls, watched, stall, age, idle }
+        Limits { request, headers, streams, connections, calls, watched, watched_bytes, stall, age, idle }
     }
 }
 

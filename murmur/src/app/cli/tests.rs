@@ -77,6 +77,7 @@ fn limits_of_a_port_are_flags() {
         "--max-connections=4",
         "--max-calls=5",
         "--max-watched=6",
+        "--max-watched-bytes=7KiB",
         "--max-stream-stall=2m",
         "--max-connection-age=1h",
         "--max-connection-idle=10m",
@@ -84,7 +85,8 @@ fn limits_of_a_port_are_flags() {
     let given = parse(&limits).limits.limits();
     let (age, idle) = (Some(Duration::from_secs(3_600)), Duration::from_secs(600));
     let (request, headers, stall) = (2 << 20, 9 << 10, Duration::from_secs(120));
-    let want = Limits { request, headers, streams: 3, connections: 4, calls: 5, watched: 6, stall, age, idle };
+    let (streams, connections, calls, watched, watched_bytes) = (3, 4, 5, 6, 7 << 10);
+    let want = Limits { request, headers, streams, connections, calls, watched, watched_bytes, stall, age, idle };
     assert_eq!(format!("{given:?}"), format!("{want:?}"));
     assert_eq!(
         (plain.watch_interval.to_std(), parse(&["--watch-interval=100ms"]).watch_interval.to_std()),

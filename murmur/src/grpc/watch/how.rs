@@ -39,10 +39,10 @@ impl<P: Pipeline> How<P> {
     }
 
     /// What stands for an answer about a key: another value, presence or problem, another key or question has another one.
-    /// It is the same on every server, so that a stream can be resumed at any.
+    /// It is the same on every server, so that a stream can be resumed at any. Beside it, how many bytes the value has.
     ///
     /// 64 bits of SHA-256: that two values of a key share one is as likely as that a disk errs unnoticed.
-    pub(super) fn digest(&self, key: &str, answer: &Answer<Reply<P>>) -> u64 {
+    pub(super) fn digest(&self, key: &str, answer: &Answer<Reply<P>>) -> (u64, usize) {
         let mut value = Vec::with_capacity(answer.value.field_len(1));
         answer.value.encode_field(1, &mut value);
         let problem = answer.problem.as_deref().unwrap_or_default();
@@ -54,6 +54,6 @@ impl<P: Pipeline> How<P> {
         }
         hash.update([answer.presence as u8]);
         let hash: [u8; 32] = hash.finalize().into();
-        hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+        (hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)), value.len() + problem.len())
     }
 }

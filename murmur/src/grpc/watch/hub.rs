@@ -11,16 +11,18 @@ use tonic::Status;
 
 use super::super::refusal::Reason;
 use super::super::status;
-use super::look::look;
+use super::entry::Entry;
+use super::look::Look;
 use super::measures::Measures;
 use super::room::Place;
-use super::state::{Entry, State};
+use super::state::State;
 use super::{How, Shared, Who};
 use crate::pipeline::Pipeline;
 use crate::query::{self, Reader};
 use crate::store::Listen;
 
-/// Calls of the store under way at a time, for all that is watched of a pipeline.
+/// Looks under way at a time, for all that is watched of a pipeline; and as many more that go on in parts, as some of their keys could
+/// not be read.
 const AT_ONCE: usize = 4;
 
 /// All streams that watch keys of a pipeline.
@@ -62,7 +64,8 @@ impl<P: Pipeline> Hub<P> {
         let mut state = self.state();
         let (number, since) = state.begin();
         let keys = keys.into_iter().zip(texts);
-        let entries = keys.map(|key| state.join(key, &how, who, (number, &stream))).collect();
+        let room = &self.shared.room;
+        let entries = keys.map(|key| state.join(key, &how, who, (number, &stream), room)).collect();
         if state.task.is_none() {
             state.tasks += 1;
             let task = state.tasks;
@@ -155,18 +158,27 @@ impl<P: Pipeline> Task<P> {
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drain = hub.shared.drain.clone();
-        let mut looks = FuturesUnordered::new();
+        let (mut looks, mut rests) = (FuturesUnordered::new(), FuturesUnordered::new());
         loop {
             while looks.len() < AT_ONCE {
                 let Some(batch) = hub.state().take() else { break };
                 hub.measures.looks.increment(1);
-                looks.push(look(batch));
+                looks.push(Look::new(batch).next());
             }
             if self.is_over() {
                 return;
             }
             tokio::select! {
-                Some(found) = looks.next() => hub.state().found(found.into_iter()),
+                Some((found, rest)) = looks.next() => {
+                    hub.state().found(found.into_iter());
+                    // Keys that hang keep nobody else waiting, unless there are many of them.
+                    let goes_on = if rests.len() < AT_ONCE { &mut rests } else { &mut looks };
+                    goes_on.extend(rest.map(Look::next));
+                }
+                Some((found, rest)) = rests.next() => {
+                    hub.state().found(found.into_iter());
+                    rests.extend(rest.map(Look::next));
+                }
                 () = hub.wake.notified() => {}
                 _ = ticks.tick() => hub.state().touch_all(),
                 () = drain.stopping() => return,

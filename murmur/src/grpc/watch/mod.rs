@@ -12,10 +12,11 @@
 //!   kept for a reader that is slow, and nobody waits for one that has stopped.
 //! - A look that finds the same value, presence and [problem](crate::query::Answer::problem) sends nothing.
 //! - A look that fails ends the streams of its own entry, see [`look`]. Those that come after begin with a new one.
-//! - Turns for looks go round between [callers](due), and there is [room](room) for each of them.
+//! - Turns for looks go round between [callers](due), and there is [room](room) for each of them, and for their values.
 //! - Nothing runs while nobody watches, and nothing is left behind by the last stream.
 
 mod due;
+mod entry;
 mod how;
 mod hub;
 mod look;
@@ -82,6 +83,6 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(watching: Watching, limits: &Limits, drain: Drain) -> Self {
-        Self { watching, room: Room::new(limits.watched), drain }
+        Self { watching, room: Room::new(limits.watched, limits.watched_bytes), drain }
     }
 }

@@ -1,18 +1,31 @@
-//! How many keys may be watched, and by whom.
+//! How many keys may be watched, how many bytes of their values are kept, and for whom.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use metrics::Gauge;
 use tonic::Status;
 
 use super::super::refusal::Reason;
 use super::Who;
+use crate::metrics::PLAIN;
+use crate::metrics::catalogue::WATCHED_BYTES;
 
-/// Places for watched keys, each as often as streams watch it, of all pipelines of a server.
-///
-/// A caller that is known by name holds no more of them than are left free. So one alone has half of them at most, two have a
-/// third each, and whoever comes later finds half of what the others have left. Callers that nobody knows take what there is.
+/// The room for what is watched, of all pipelines of a server.
 pub(super) struct Room {
+    /// Watched keys, each as often as streams watch it.
+    keys: Budget,
+    /// Bytes of values, each once for all streams that watch it.
+    bytes: Budget,
+    /// How many of them are taken.
+    measured: Gauge,
+}
+
+/// So much of something, for all callers together.
+///
+/// A caller that is known by name has no more of it than is left free. So one alone has half of it at most, two have a third each, and
+/// whoever comes later finds half of what the others have left. Callers that nobody knows take what there is.
+struct Budget {
     most: usize,
     taken: Mutex<Taken>,
 }
@@ -20,8 +33,105 @@ pub(super) struct Room {
 #[derive(Default)]
 struct Taken {
     all: usize,
-    /// Of those who hold any.
+    /// Of those who have any.
     by_caller: HashMap<Arc<str>, usize>,
+}
+
+/// Why there is no more of it.
+enum Short {
+    /// Others have it.
+    Taken,
+    /// The caller has so much, and would leave less free.
+    Share { name: Arc<str>, held: usize, left: usize },
+}
+
+impl Budget {
+    fn new(most: usize) -> Self {
+        Self { most, taken: Mutex::default() }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // Nothing between lock and unlock panics.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Take so much.
+    fn take(&self, who: &Who, amount: usize) -> Result<(), Short> {
+        let mut taken = self.taken();
+        let Some(left) = self.most.saturating_sub(taken.all).checked_sub(amount) else { return Err(Short::Taken) };
+        if let Some(name) = who {
+            let held = taken.by_caller.get(name).copied().unwrap_or_default();
+            // One is always possible.
+            if held + amount > left.max(1) {
+                return Err(Short::Share { name: name.clone(), held, left });
+            }
+        }
+        taken.add(who, amount);
+        Ok(())
+    }
+
+    fn give_back(&self, who: &Who, amount: usize) {
+        self.taken().remove(who, amount);
+    }
+
+    /// It is another one's from now on.
+    fn pass(&self, from: &Who, to: &Who, amount: usize) {
+        let mut taken = self.taken();
+        taken.remove(from, amount);
+        taken.add(to, amount);
+    }
+}
+
+impl Taken {
+    fn add(&mut self, who: &Who, amount: usize) {
+        self.all += amount;
+        if let Some(name) = who.as_ref().filter(|_| amount > 0) {
+            *self.by_caller.entry(name.clone()).or_default() += amount;
+        }
+    }
+
+    fn remove(&mut self, who: &Who, amount: usize) {
+        self.all -= amount;
+        if let Some(name) = who
+            && let Some(held) = self.by_caller.get_mut(name)
+        {
+            *held -= amount;
+            if *held == 0 {
+                self.by_caller.remove(name);
+            }
+        }
+    }
+}
+
+impl Room {
+    /// For so many keys, and so many bytes of their values.
+    pub(super) fn new(keys: usize, bytes: usize) -> Arc<Self> {
+        Arc::new(Self { keys: Budget::new(keys), bytes: Budget::new(bytes), measured: WATCHED_BYTES.gauge(PLAIN) })
+    }
+
+    /// Places for so many keys of one stream.
+    pub(super) fn take(self: &Arc<Self>, who: &Who, keys: usize) -> Result<Place, Status> {
+        let most = self.keys.most;
+        self.keys.take(who, keys).map_err(|short| match short {
+            Short::Taken => {
+                let text = format!(
+                    "the server watches {most} keys at most, each as often as streams watch it, and once more for each KiB of what \
+                     is looked up of it, and there is no room for {keys} more; watch fewer keys, look up fewer elements of them, end \
+                     other streams, or have `--max-watched` raised"
+                );
+                Reason::WATCHED_EXHAUSTED.of_quota("server", text)
+            }
+            Short::Share { name, held, left } => {
+                let text = format!(
+                    "`{name}` watches {held} keys, and with {keys} more would watch more than are left free, {left} of the \
+                     server's {most}; watch fewer keys, look up fewer elements of them, end other streams of this caller, or have \
+                     `--max-watched` raised"
+                );
+                Reason::WATCHED_SHARE_EXHAUSTED.of_quota(&name, text)
+            }
+        })?;
+        Ok(Place { room: self.clone(), who: who.clone(), keys })
+    }
 }
 
 /// The places of one stream, until it is dropped.
@@ -31,57 +141,69 @@ pub(super) struct Place {
     keys: usize,
 }
 
-impl Room {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, taken: Mutex::default() })
-    }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Nothing between lock and unlock panics.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Places for so many keys of one stream.
-    pub(super) fn take(self: &Arc<Self>, who: &Who, keys: usize) -> Result<Place, Status> {
-        let most = self.most;
-        let mut taken = self.taken();
-        let Some(left) = most.saturating_sub(taken.all).checked_sub(keys) else {
-            let text = format!(
-                "the server watches {most} keys at most, each as often as streams watch it, and once more for each KiB of what is \
-                 looked up of it, and there is no room for {keys} more; watch fewer keys, look up less or end other streams, or have \
-                 `--max-watched` raised"
-            );
-            return Err(Reason::WATCHED_EXHAUSTED.of_quota("server", text));
-        };
-        if let Some(name) = who {
-            let held = taken.by_caller.get(name).copied().unwrap_or_default();
-            // One key is always possible.
-            if held + keys > left.max(1) {
-                let text = format!(
-                    "`{name}` watches {held} keys, and with {keys} more would watch more than are left free, {left} of the \
-                     server's {most}; watch fewer keys or end other streams of this caller, or have `--max-watched` raised"
-                );
-                return Err(Reason::WATCHED_SHARE_EXHAUSTED.of_quota(name, text));
-            }
-            *taken.by_caller.entry(name.clone()).or_default() += keys;
-        }
-        taken.all += keys;
-        Ok(Place { room: self.clone(), who: who.clone(), keys })
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.keys.give_back(&self.who, self.keys);
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.room.taken();
-        taken.all -= self.keys;
-        if let Some(name) = &self.who
-            && let Some(held) = taken.by_caller.get_mut(name)
-        {
-            *held -= self.keys;
-            if *held == 0 {
-                taken.by_caller.remove(name);
-            }
+/// The room of the value of one key, until it is dropped.
+pub(super) struct Kept {
+    room: Arc<Room>,
+    who: Who,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Of a key without a value yet.
+    pub(super) fn nothing(room: &Arc<Room>) -> Self {
+        Self { room: room.clone(), who: None, bytes: 0 }
+    }
+
+    /// The key is this caller's now, and its value has so many bytes. One that does not grow has its room whoever has it.
+    pub(super) fn resize(&mut self, who: &Who, bytes: usize) -> Result<(), Status> {
+        // Nearly always, and without a lock that all keys share.
+        if self.bytes == bytes && self.who == *who {
+            return Ok(());
         }
+        let budget = &self.room.bytes;
+        if self.who != *who {
+            budget.pass(&self.who, who, self.bytes);
+            self.who.clone_from(who);
+        }
+        if bytes <= self.bytes {
+            budget.give_back(who, self.bytes - bytes);
+        } else {
+            let more = bytes - self.bytes;
+            let most = budget.most;
+            budget.take(who, more).map_err(|short| match short {
+                Short::Taken => {
+                    let text = format!(
+                        "the server keeps {most} bytes of the values of watched keys at most, and there is no room for one of {bytes}; \
+                         watch fewer keys, look up fewer elements of them, end other streams, or have `--max-watched-bytes` raised"
+                    );
+                    Reason::WATCHED_EXHAUSTED.of_quota("server", text)
+                }
+                Short::Share { name, held, left } => {
+                    let text = format!(
+                        "the values of the keys that `{name}` watches have {held} bytes, and with {more} more would have more than are \
+                         left free, {left} of the server's {most}; watch fewer keys, look up fewer elements of them, end other \
+                         streams of this caller, or have `--max-watched-bytes` raised"
+                    );
+                    Reason::WATCHED_SHARE_EXHAUSTED.of_quota(&name, text)
+                }
+            })?;
+        }
+        self.room.measured.increment(bytes as f64 - self.bytes as f64);
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.room.bytes.give_back(&self.who, self.bytes);
+        self.room.measured.decrement(self.bytes as f64);
     }
 }
 
@@ -101,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_caller_holds_no_more_than_it_leaves_free_and_others_find_room() {
-        let room = Room::new(100);
+        let room = Room::new(100, 0);
         let first = room.take(&named("greedy"), 50).unwrap();
         let refused = room.take(&named("greedy"), 1).err().unwrap();
         assert!(refused.message().contains("`greedy` watches 50 keys") && refused.message().contains("--max-watched"));
@@ -117,18 +239,45 @@ mod tests {
         let more = room.take(&named("second"), 25).unwrap();
         assert_eq!(reason(room.take(&named("second"), 1)), "WATCHED_SHARE_EXHAUSTED");
         drop((second, more));
-        let taken = room.taken();
+        let taken = room.keys.taken();
         assert!(taken.all == 0 && taken.by_caller.is_empty(), "nothing is kept of those who have gone");
     }
 
     #[test]
     fn strangers_share_all_there_is_and_a_last_place_is_anybody_s() {
-        let room = Room::new(100);
+        let room = Room::new(100, 0);
         let _most = room.take(&None, 99).unwrap();
         let last = room.take(&named("late"), 1).unwrap();
         assert_eq!(reason(room.take(&named("later"), 1)), "WATCHED_EXHAUSTED");
         drop(last);
         let _last = room.take(&None, 1).unwrap();
         assert_eq!(reason(room.take(&None, 1)), "WATCHED_EXHAUSTED");
+    }
+    #[test]
+    fn values_have_as_many_bytes_as_there_is_room_for_and_one_caller_leaves_half_of_it() {
+        let room = Room::new(100, 1_000);
+        let of = |who: &Who, bytes| {
+            let mut kept = Kept::nothing(&room);
+            kept.resize(who, bytes).map(|()| kept)
+        };
+        let why = |refused: Result<Kept, Status>| {
+            let refused = refused.err().unwrap();
+            assert!(refused.message().contains("--max-watched-bytes"), "{refused}");
+            refused.get_details_error_info().unwrap().reason
+        };
+        let mut greedy = of(&named("greedy"), 500).unwrap();
+        assert_eq!(why(of(&named("greedy"), 1)), "WATCHED_SHARE_EXHAUSTED");
+        assert!(greedy.resize(&named("greedy"), 501).is_err());
+        // As it was, and smaller, it stays, also when nobody shares it any more.
+        for who in [named("greedy"), None, named("greedy")] {
+            greedy.resize(&who, 500).unwrap();
+        }
+        let mut others = of(&None, 500).unwrap();
+        assert_eq!(why(of(&None, 1)), "WATCHED_EXHAUSTED");
+        greedy.resize(&named("greedy"), 499).unwrap();
+        others.resize(&None, 501).unwrap();
+        drop((greedy, others));
+        let taken = room.bytes.taken();
+        assert!(taken.all == 0 && taken.by_caller.is_empty(), "nothing is kept of those who have gone");
     }
 }

@@ -1,119 +1,105 @@
 //! What is watched, what is due to be looked at, and who waits for it.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::{BTreeSet, HashMap, hash_map};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tonic::Status;
 
-use super::super::handler::Reply;
 use super::due::Due;
+use super::entry::{Entry, Found};
+use super::room::{Kept, Room};
 use super::{How, Who};
 use crate::pipeline::Pipeline;
-use crate::query::Answer;
 
 /// Most keys of one call.
 const MOST: usize = 1_000;
 
-/// A key that is watched in one way, by any number of streams.
-pub(super) struct Entry<P: Pipeline> {
-    pub(super) key: P::Key,
-    /// The key as the store has it.
-    pub(super) text: Arc<str>,
-    pub(super) how: Arc<How<P>>,
-    newest: Mutex<Newest<P>>,
-}
-
-/// What the last look has found.
-pub(super) enum Newest<P: Pipeline> {
-    /// Nobody has looked yet.
-    Unknown,
-    Found(Arc<Found<P>>),
-    /// No more looks are taken.
-    Failed(Status),
-}
-
-impl<P: Pipeline> Clone for Newest<P> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Unknown => Self::Unknown,
-            Self::Found(found) => Self::Found(found.clone()),
-            Self::Failed(status) => Self::Failed(status.clone()),
-        }
-    }
-}
-
-/// An answer, with the messages that are made of it when somebody wants them.
-pub(super) struct Found<P: Pipeline> {
-    /// Which look has found it; they are counted.
-    pub(super) look: u64,
-    pub(super) digest: u64,
-    /// How often its entry had another digest before.
-    pub(super) change: u64,
-    pub(super) answer: Answer<Reply<P>>,
-    /// A reply of `Watch`.
-    pub(super) reply: OnceLock<Result<Bytes, Status>>,
-    /// The field of a reply of `WatchMany`.
-    pub(super) entry: OnceLock<Bytes>,
-}
-
-impl<P: Pipeline> Entry<P> {
-    pub(super) fn newest(&self) -> Newest<P> {
-        self.slot().clone()
-    }
-
-    /// Put this in place of what was found before; whether it is another value.
-    fn put(&self, mut found: Found<P>) -> bool {
-        let mut newest = self.slot();
-        let is_new = match &*newest {
-            Newest::Found(before) => {
-                let is_new = before.digest != found.digest;
-                found.change = before.change + u64::from(is_new);
-                is_new
-            }
-            Newest::Unknown | Newest::Failed(_) => true,
-        };
-        *newest = Newest::Found(Arc::new(found));
-        is_new
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Newest<P>> {
-        // It is replaced as a whole.
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// An entry and its bookkeeping.
 struct Watched<P: Pipeline> {
     entry: Arc<Entry<P>>,
-    /// Whose it is; of nobody once several callers watch it.
-    who: Who,
     /// By the number of their subscription.
-    streams: HashMap<u64, Arc<Notify>>,
+    streams: HashMap<u64, Stream>,
+    /// Who they are for, each with how many of them.
+    callers: HashMap<Who, usize>,
     /// Those that wait for a look that has not begun.
     joined: BTreeSet<u64>,
     /// Those that wait for the look under way.
     waiting: BTreeSet<u64>,
     /// It is to be looked at. While a look is under way it has no turn before that has ended.
     due: bool,
-    turn: Option<u64>,
+    /// Its turn, and among whose it is.
+    turn: Option<(Who, u64)>,
     looking: bool,
+    /// The room of its value.
+    kept: Kept,
+}
+
+/// One that watches a key.
+struct Stream {
+    who: Who,
+    /// Woken when there is something new.
+    notify: Arc<Notify>,
 }
 
 impl<P: Pipeline> Watched<P> {
+    fn new(entry: Entry<P>, room: &Arc<Room>) -> Self {
+        Self {
+            entry: Arc::new(entry),
+            streams: HashMap::new(),
+            callers: HashMap::new(),
+            joined: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            due: false,
+            turn: None,
+            looking: false,
+            kept: Kept::nothing(room),
+        }
+    }
+
+    /// Whose it is: of nobody while several callers watch it.
+    fn who(&self) -> Who {
+        let mut callers = self.callers.keys();
+        let first = callers.next();
+        if callers.next().is_none() { first.cloned().flatten() } else { None }
+    }
+
+    /// A subscription, which may be one of it already, watches it.
+    fn join(&mut self, subscription: u64, stream: Stream) {
+        if let hash_map::Entry::Vacant(place) = self.streams.entry(subscription) {
+            *self.callers.entry(stream.who.clone()).or_default() += 1;
+            self.joined.insert(subscription);
+            place.insert(stream);
+        }
+    }
+
+    fn leave(&mut self, subscription: u64) {
+        let Some(Stream { who, .. }) = self.streams.remove(&subscription) else { return };
+        self.joined.remove(&subscription);
+        self.waiting.remove(&subscription);
+        if let Some(streams) = self.callers.get_mut(&who) {
+            *streams -= 1;
+            if *streams == 0 {
+                self.callers.remove(&who);
+            }
+        }
+    }
+
     /// It is to be looked at, once.
     fn list(&mut self, due: &mut Due<Arc<Entry<P>>>) {
         self.due = true;
         if self.turn.is_none() && !self.looking {
-            self.turn = Some(due.push(&self.who, &self.entry.how.question, self.entry.clone()));
+            let who = self.who();
+            let turn = due.push(&who, &self.entry.how.question, self.entry.clone());
+            self.turn = Some((who, turn));
         }
     }
 
     /// It has no turn any more.
     fn unlist(&mut self, due: &mut Due<Arc<Entry<P>>>) {
-        if let Some(turn) = self.turn.take() {
-            due.remove(&self.who, &self.entry.how.question, turn);
+        if let Some((who, turn)) = self.turn.take() {
+            due.remove(&who, &self.entry.how.question, turn);
         }
     }
 }
@@ -170,32 +156,20 @@ impl<P: Pipeline> State<P> {
     /// Watch a key, beginning with a look that has not begun yet.
     pub(super) fn join(
         &mut self,
-        (key, text): (P::Key, Arc<str>),
+        key: (P::Key, Arc<str>),
         how: &Arc<How<P>>,
         who: &Who,
         (subscription, stream): (u64, &Arc<Notify>),
+        room: &Arc<Room>,
     ) -> Arc<Entry<P>> {
-        let of_key = self.watched.entry(text.clone()).or_default();
-        let watched = of_key.entry(how.question.clone()).or_insert_with(|| {
-            let entry = Entry { key, text, how: how.clone(), newest: Mutex::new(Newest::Unknown) };
-            Watched {
-                entry: Arc::new(entry),
-                who: who.clone(),
-                streams: HashMap::new(),
-                joined: BTreeSet::new(),
-                waiting: BTreeSet::new(),
-                due: false,
-                turn: None,
-                looking: false,
-            }
-        });
-        if watched.who.is_some() && watched.who != *who {
-            // It does not wait behind the others of the first one any more.
+        let of_key = self.watched.entry(key.1.clone()).or_default();
+        let watched =
+            of_key.entry(how.question.clone()).or_insert_with(|| Watched::new(Entry::new(key, how.clone()), room));
+        watched.join(subscription, Stream { who: who.clone(), notify: stream.clone() });
+        if watched.turn.as_ref().is_some_and(|(listed, _)| *listed != watched.who()) {
+            // It does not wait behind the others of the first one any more. Whoever leaves moves no turn: by coming and going one
+            // would put off that of another.
             watched.unlist(&mut self.due);
-            watched.who = None;
-        }
-        if watched.streams.insert(subscription, stream.clone()).is_none() {
-            watched.joined.insert(subscription);
         }
         watched.list(&mut self.due);
         watched.entry.clone()
@@ -208,9 +182,7 @@ impl<P: Pipeline> State<P> {
         else {
             return;
         };
-        watched.streams.remove(&subscription);
-        watched.joined.remove(&subscription);
-        watched.waiting.remove(&subscription);
+        watched.leave(subscription);
         if watched.streams.is_empty() {
             self.forget(entry);
         }
@@ -265,22 +237,26 @@ impl<P: Pipeline> State<P> {
         for (entry, found) in found {
             let Some(watched) = find(&mut self.watched, &entry) else { continue };
             watched.looking = false;
-            match found {
+            let who = watched.who();
+            let kept = found.and_then(|found| watched.kept.resize(&who, found.bytes).map(|()| found));
+            match kept {
                 Ok(found) => {
                     let waiting = std::mem::take(&mut watched.waiting);
+                    let notify = |stream: &Stream| stream.notify.clone();
                     if entry.put(found) {
-                        woken.extend(watched.streams.values().cloned());
+                        woken.extend(watched.streams.values().map(notify));
                     } else {
-                        woken.extend(waiting.iter().filter_map(|stream| watched.streams.get(stream)).cloned());
+                        woken.extend(waiting.iter().filter_map(|stream| watched.streams.get(stream)).map(notify));
                     }
                     if std::mem::take(&mut watched.due) {
                         watched.list(&mut self.due);
                     }
                 }
                 Err(status) => {
-                    *entry.slot() = Newest::Failed(status);
+                    entry.fail(status);
                     let gone = self.forget(&entry);
-                    woken.extend(gone.into_iter().flat_map(|watched| watched.streams.into_values()));
+                    let streams = gone.into_iter().flat_map(|watched| watched.streams.into_values());
+                    woken.extend(streams.map(|stream| stream.notify));
                 }
             }
         }
@@ -291,8 +267,8 @@ impl<P: Pipeline> State<P> {
     pub(super) fn end(&mut self, status: &Status) {
         self.due = Due::default();
         for watched in self.watched.drain().flat_map(|(_, of_key)| of_key.into_values()) {
-            *watched.entry.slot() = Newest::Failed(status.clone());
-            watched.streams.values().for_each(|stream| stream.notify_one());
+            watched.entry.fail(status.clone());
+            watched.streams.values().for_each(|stream| stream.notify.notify_one());
         }
     }
 }

@@ -211,6 +211,11 @@ pub(super) const ROWS: &[Row] = &[
                 ],
             ),
             Panel(
+                "Values of watched keys",
+                "bytes",
+                lines!["max by (instance) (murmur_watched_bytes{job=~\"$job\"})" => "{{instance}}"],
+            ),
+            Panel(
                 "Looks for those who watch, and values that slow readers missed",
                 "ops",
                 lines![

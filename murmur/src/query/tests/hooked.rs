@@ -16,6 +16,11 @@ pub(crate) trait Hook: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
+    /// Before each read of the tiles of a key, where they are not asked for by name.
+    fn before_range<'a>(&'a self, _: &'a str) -> BoxFuture<'a, crate::Result<()>> {
+        self.before_read(&[])
+    }
+
     /// Around a call that writes.
     fn writing(&self, _: &[Write]) -> Option<Death> {
         None
@@ -77,7 +82,7 @@ impl<H: Hook> Store for Hooked<H> {
         consistency: Consistency,
     ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
         Box::pin(async move {
-            self.hook.before_read(&[]).await?;
+            self.hook.before_range(key).await?;
             self.inner.range(table, key, level, starts, limit, consistency).await
         })
     }

@@ -1,5 +1,7 @@
 //! Looks that fail, and what cannot be asked.
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tonic::Code;
 
 use super::*;
@@ -77,8 +79,46 @@ async fn a_store_that_does_not_answer_is_given_up_after_five_seconds() {
     let began = tokio::time::Instant::now();
     assert_eq!(failure(&mut watched.one("a")).await, Code::Unavailable);
     assert_eq!(began.elapsed().as_secs(), 5);
+    // Of many, their parts are asked for once more.
+    let mut many: Vec<Stream> = (0..100).map(|n| watched.one(&n.to_string())).collect();
+    for stream in &mut many {
+        assert_eq!(failure(stream).await, Code::Unavailable);
+    }
+    assert_eq!(began.elapsed().as_secs(), 5 + 10);
     world.moody.mood.send_replace(Mood::Fine);
     assert_eq!(one(&mut watched.one("a")).await.value, "");
+}
+
+/// The reads of one key never end.
+struct Stuck(Arc<str>);
+
+impl Hook for Stuck {
+    fn before_range<'a>(&'a self, key: &'a str) -> BoxFuture<'a, crate::Result<()>> {
+        if *key == *self.0 { std::future::pending().boxed() } else { std::future::ready(Ok(())).boxed() }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_read_hangs_ends_its_own_streams_only_and_others_are_told_before() {
+    let store = Hooked { inner: Arc::new(MemoryStore::new()), hook: Arc::new(Stuck(text_of(&note("17")))) };
+    let reader = Reader::new(Arc::new(store), 1);
+    let hub = Hub::new(&reader, Shared::new(Watching::every(NEVER), &Limits::default(), Drain::never()));
+    let watch = |n: usize| {
+        let how = How::new(WatchRequest::default(), Ask::Retention, (reader.clone(), Consistency::Eventual));
+        of_one::<Notes>(&hub, (how, &None), note(&n.to_string()), b"").unwrap()
+    };
+    let began = tokio::time::Instant::now();
+    let mut streams: Vec<Stream> = (0..1_000).map(watch).collect();
+    // In the order in which calls of fewer and fewer keys, each given up after five seconds, leave that one behind.
+    for (n, seconds) in [(999, 5), (0, 10), (30, 15), (16, 20)] {
+        assert_eq!(one(&mut streams[n]).await.value, "");
+        assert_eq!(began.elapsed().as_secs(), seconds, "{n}");
+    }
+    assert_eq!(failure(&mut streams[17]).await, Code::Unavailable);
+    assert_eq!(began.elapsed().as_secs(), 25);
+    for n in (0..1_000).filter(|n| ![999, 0, 30, 16, 17].contains(n)) {
+        assert_eq!(one(&mut streams[n]).await.value, "");
+    }
 }
 
 #[tokio::test(start_paused = true)]

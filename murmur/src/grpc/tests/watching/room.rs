@@ -1,5 +1,6 @@
 //! How much is watched, and what is left of it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::http::{Extensions, HeaderMap};
@@ -8,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::grpc::{Access, Caller, Identify, Pipelines, Token, bearer};
+use crate::store::Listen;
 
 #[tokio::test]
 async fn as_many_keys_are_watched_as_there_is_room_for() {
@@ -98,6 +100,63 @@ async fn who_asks_many_questions_does_not_keep_others_waiting() {
 }
 
 #[tokio::test]
+async fn a_key_that_two_callers_have_shared_is_that_of_the_one_who_is_left() {
+    let slow = Arc::new(Slow(AtomicUsize::new(0)));
+    let reader = Reader::new(Arc::new(Hooked { inner: Arc::new(MemoryStore::new()), hook: slow.clone() }), 1);
+    let hub = Hub::new(&reader, Shared::new(Watching::every(NEVER), &Limits::default(), Drain::never()));
+    let ask = |name: Option<&str>, question: u64| {
+        let asked = WatchRequest { window: Some(Span::from_seconds(question)), ..WatchRequest::default() };
+        let how = How::new(asked, Ask::Retention, (reader.clone(), Consistency::Strong));
+        of_one::<Notes>(&hub, (how, &name.map(Into::into)), note("a"), b"").unwrap()
+    };
+    let mut of_busy: Vec<Stream> = (0..100).map(|question| ask(Some("busy"), question)).collect();
+    let mut of_guest: Vec<Stream> = (0..100).map(|question| ask(Some("guest"), question)).collect();
+    for stream in of_busy.iter_mut().chain(&mut of_guest) {
+        one(stream).await;
+    }
+    drop(of_guest);
+    hub.touched(&BTreeSet::from([&*text_of(&note("a"))]));
+    let before = slow.0.load(Ordering::Relaxed);
+    // Nobody is known who asks this, so it waits with what belongs to none.
+    one(&mut ask(None, 100)).await;
+    let begun = slow.0.load(Ordering::Relaxed) - before;
+    assert!(begun < 50, "{begun} reads came first");
+    drop(of_busy);
+}
+
+#[tokio::test]
+async fn values_are_watched_as_long_as_there_is_room_for_their_bytes() {
+    let world = World::new();
+    let limits = Limits { watched_bytes: 1_000, ..Limits::default() };
+    let shared = Shared::new(Watching::every(NEVER).told_by(&world.touched), &limits, Drain::never());
+    let watched = Watched { world: &world, hub: Hub::new(&world.notes(), shared) };
+    let refused = async |stream: &mut Stream| {
+        let status = stream.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        assert!(status.message().contains("--max-watched-bytes"), "{status}");
+        assert!(stream.next().await.is_none());
+    };
+    let long = "x".repeat(600);
+    for id in ["a", "b"] {
+        world.note(&note(id), 1, &long).await;
+    }
+    let mut first = watched.one("a");
+    assert_eq!(one(&mut first).await.value, long);
+    refused(&mut watched.one("b")).await;
+    // Who asks the same has no value of its own.
+    assert_eq!(one(&mut watched.one("a")).await.value, long);
+    world.note(&note("a"), 2, "short").await;
+    assert_eq!(one(&mut first).await.value, "short");
+    let mut second = watched.one("b");
+    assert_eq!(one(&mut second).await.value, long);
+    world.note(&note("a"), 3, &long).await;
+    refused(&mut first).await;
+    drop(second);
+    watched.is_left().await;
+    assert_eq!(one(&mut watched.one("a")).await.value, long);
+}
+
+#[tokio::test]
 async fn nothing_waits_for_a_look_that_nobody_wants_any_more() {
     let world = World::new();
     let watched = Watched::told(&world);
@@ -184,7 +243,7 @@ async fn who_joins_is_told_of_what_was_there_before() {
 #[cfg(feature = "metrics")]
 #[test]
 fn what_is_watched_and_what_slow_readers_miss_is_measured() {
-    use crate::metrics::catalogue::{WATCH_LOOKS, WATCH_SKIPPED, WATCH_STREAMS, WATCHED_KEYS};
+    use crate::metrics::catalogue::{WATCH_LOOKS, WATCH_SKIPPED, WATCH_STREAMS, WATCHED_BYTES, WATCHED_KEYS};
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (world, mut kept) = (World::new(), Vec::new());
@@ -205,5 +264,7 @@ fn what_is_watched_and_what_slow_readers_miss_is_measured() {
     });
     let measured = [&WATCH_STREAMS, &WATCHED_KEYS, &WATCH_SKIPPED].map(|metric| moved[metric.name]);
     assert_eq!(measured, [3.0, 4.0, 2.0]);
+    // A text behind a byte of its field and one of its length, once for both streams.
+    assert_eq!(moved[WATCHED_BYTES.name], 2.0 + "three".len() as f64);
     assert!(moved[WATCH_LOOKS.name] >= 4.0, "{moved:?}");
 }
