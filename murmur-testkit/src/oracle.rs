@@ -39,6 +39,8 @@ pub(crate) struct Truth<P: Pipeline> {
     pub(crate) refused: BTreeSet<(PartitionId, Offset)>,
     /// Emissions whose tile had expired.
     pub(crate) expired: u64,
+    /// Emissions that came after their tile was closed to events in time.
+    pub(crate) late: u64,
     /// The last event in each tile, by partition: how far it must be applied.
     pub(crate) reaches: BTreeMap<(String, Tile), BTreeMap<PartitionId, Vec<Offset>>>,
     /// The newest event time of each partition so far, or where it began: what comes after it may be late.
@@ -59,7 +61,7 @@ impl<P: Pipeline> Truth<P> {
     pub(crate) fn new(decode: Decode<P::Event>, ruler: Ruler, now: Timestamp, closed: Closures) -> Self {
         let (kept, refused) = (BTreeMap::new(), BTreeSet::new());
         let (reaches, fronts, met) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { kept, refused, expired: 0, reaches, fronts, met, ruler, repeated: 0, closed, decode, now }
+        Self { kept, refused, expired: 0, late: 0, reaches, fronts, met, ruler, repeated: 0, closed, decode, now }
     }
 
     /// Let the front of a partition begin here.
@@ -113,6 +115,7 @@ impl<P: Pipeline> Truth<P> {
             self.expired += emissions.len() as u64;
             return;
         }
+        self.late += if is_late { emissions.len() as u64 } else { 0 };
         let part = (P::Aggregate::FORM == Form::Put).then(|| partition.clone());
         for (key, value) in emissions.drain() {
             let reach = self.reaches.entry((key.to_owned(), tile)).or_default();

@@ -270,6 +270,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// SIGTERM, without waiting for what comes of it.
+    pub fn terminate(&self) {
+        success("kill", &["-TERM", &self.child.id().to_string()]);
+    }
+
     /// SIGTERM, and how it ended.
     pub fn stop(self) -> ExitStatus {
         self.finish().0
@@ -277,7 +282,7 @@ impl Server {
 
     /// SIGTERM; how it ended, and what it printed.
     pub fn finish(mut self) -> (ExitStatus, String) {
-        success("kill", &["-TERM", &self.child.id().to_string()]);
+        self.terminate();
         let status = self.child.wait().unwrap_or_else(|error| panic!("cannot wait for the server: {error}"));
         let output = self.output.take().and_then(|output| output.join().ok()).unwrap_or_default();
         (status, output)

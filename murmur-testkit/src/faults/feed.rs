@@ -1,8 +1,8 @@
 //! What is sent: made from a seed, known before it is sent.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,10 @@ pub(super) struct Load {
     pub(super) hot: f32,
     /// Which of all events, in the order in which they are sent, are no events, one and all.
     pub(super) storm: Range<usize>,
+    /// Which of them have a key that no other event has.
+    pub(super) single_keys: Range<usize>,
+    /// How many documents of a megabyte are among them, which are no events either.
+    pub(super) giants: usize,
     /// Shares of what cannot be counted: no event, an amount that is refused, one that panics, a key that is too long.
     pub(super) malformed: f32,
     pub(super) refused: f32,
@@ -59,6 +63,8 @@ impl Default for Load {
             keys: 8,
             hot: 0.0,
             storm: 0..0,
+            single_keys: 0..0,
+            giants: 0,
             malformed: 0.0,
             refused: 0.0,
             panics: 0.0,
@@ -94,12 +100,20 @@ impl Load {
     pub(super) fn make(&self, rng: &mut fastrand::Rng) -> Log {
         let now = SystemClock.now();
         let mut log: Vec<Vec<Vec<u8>>> = vec![Vec::new(); self.partitions as usize];
+        let is_giant = |n: usize| self.events.checked_div(self.giants).is_some_and(|each| n % each == each / 2);
         for n in 0..self.events {
             let log = &mut log[n % self.partitions as usize];
             let again = if rng.f32() < self.repeated { log.len().checked_sub(rng.usize(1..20)) } else { None };
             let payload = again.map_or_else(|| self.payload(rng, now), |at| log[at].clone());
-            let payload = if self.storm.contains(&n) { malformed(rng) } else { payload };
-            log.push(payload);
+            log.push(if self.storm.contains(&n) {
+                malformed(rng)
+            } else if self.single_keys.contains(&n) {
+                Tick { key: format!("single{n}"), at: now, amount: amount(rng) }.to_payload()
+            } else if is_giant(n) {
+                giant()
+            } else {
+                payload
+            });
         }
         Arc::new(log)
     }
@@ -146,6 +160,11 @@ fn malformed(rng: &mut fastrand::Rng) -> Vec<u8> {
     texts[rng.usize(..texts.len())].to_vec()
 }
 
+/// As large as a message of Kafka may be by default, with some room for what a dead letter says beside it.
+fn giant() -> Vec<u8> {
+    format!("{{\"key\":\"k1\",\"blob\":\"{}\"}}", "0123456789".repeat(100_000)).into_bytes()
+}
+
 fn amount(rng: &mut fastrand::Rng) -> u64 {
     rng.u64(1..1_000)
 }
@@ -173,7 +192,18 @@ impl Gate {
 /// Events on their way to a topic.
 pub(super) struct Feed {
     thread: JoinHandle<Result<(), Failure>>,
-    sent: Arc<AtomicU64>,
+    partitions: Range<i32>,
+    sent: Sent,
+}
+
+/// When each message was sent, by partition.
+#[derive(Clone)]
+struct Sent(Arc<Mutex<Vec<Vec<Instant>>>>);
+
+impl Sent {
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<Instant>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Feed {
@@ -186,8 +216,8 @@ impl Feed {
         partitions: Range<i32>,
         gate: Gate,
     ) -> Result<Self, Failure> {
-        let counted = Arc::new(AtomicU64::new(0));
-        let all_sent = counted.clone();
+        let sent_at = Sent(Arc::new(Mutex::new(vec![Vec::new(); partitions.len()])));
+        let (noted, to) = (sent_at.clone(), partitions.clone());
         let (sender, topic, log, rate) = (cluster.sender()?, topic.to_owned(), log.clone(), load.rate as f64);
         let thread = std::thread::spawn(move || {
             let mut began = Instant::now();
@@ -199,11 +229,11 @@ impl Feed {
                     // What was held back does not come faster for it.
                     (began, sent) = (Instant::now(), 0);
                 }
-                for partition in partitions.clone() {
+                for (nth, partition) in to.clone().enumerate() {
                     if let Some(payload) = log[partition as usize].get(at) {
+                        noted.lock()[nth].push(Instant::now());
                         sender.send(&topic, partition, payload)?;
                         sent += 1;
-                        counted.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 while began.elapsed().as_secs_f64() * rate < f64::from(sent) {
@@ -212,7 +242,7 @@ impl Feed {
             }
             sender.flush()
         });
-        Ok(Self { thread, sent: all_sent })
+        Ok(Self { thread, partitions, sent: sent_at })
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -221,7 +251,13 @@ impl Feed {
 
     /// How many were sent so far.
     pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+        self.sent.lock().iter().map(|times| times.len() as u64).sum()
+    }
+
+    /// When this message was sent, if this feed has sent it.
+    pub(super) fn sent_at(&self, partition: i32, offset: u64) -> Option<Instant> {
+        let nth = usize::try_from(partition - self.partitions.start).ok()?;
+        self.sent.lock().get(nth)?.get(usize::try_from(offset).ok()?).copied()
     }
 
     /// Wait until the broker has everything.

@@ -12,6 +12,7 @@
 //! The seed decides what is sent and when what happens; how processes run is for the machine to decide, so a seed gives a
 //! schedule that is much like the first one, and not the same.
 
+mod arrivals;
 mod failure;
 mod feed;
 #[doc(hidden)]

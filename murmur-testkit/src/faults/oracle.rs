@@ -9,8 +9,9 @@ use murmur::engine::{Clock, SystemClock};
 use murmur::pipeline::Pipeline;
 use murmur::source::{Offset, PartitionId, Ruler};
 use murmur::store::{DynamoStore, Item, TileId};
-use murmur::time::Timestamp;
+use murmur::time::{Span, Tile, Timestamp};
 
+use super::arrivals::Arrivals;
 use super::feed::Log;
 use super::kafka::{Cluster, whole};
 use super::{Failure, Verdict};
@@ -42,6 +43,14 @@ struct Given {
 }
 
 impl Given {
+    /// What there is to be read, by partition and offset.
+    fn messages(&self) -> impl Iterator<Item = (i32, u64, &Vec<u8>)> {
+        (0..).zip(self.log.iter()).flat_map(|(at, payloads)| {
+            let all = (0..).zip(payloads).map(move |(offset, payload)| (at, offset, payload));
+            all.filter(|(at, offset, _)| (self.readable)(*at, *offset))
+        })
+    }
+
     fn has_expired(&self, item: &Item) -> bool {
         item.expires.is_some_and(|at| at <= self.now)
     }
@@ -180,6 +189,24 @@ impl Oracle {
         self.keeps.iter().map(|table| table.expired()).sum()
     }
 
+    /// How many emissions came after their tile was closed to events in time, in all pipelines.
+    pub(super) fn late(&self) -> u64 {
+        self.keeps.iter().map(|table| table.late()).sum()
+    }
+
+    /// How many events lie more than an hour ahead of the clock.
+    pub(super) fn ahead(&self) -> u64 {
+        let ahead = self.given.now.saturating_add(Span::from_seconds(3_600));
+        let ticks = self.given.messages().filter_map(|(.., payload)| decode(payload).ok());
+        ticks.filter(|tick| tick.at > ahead).count() as u64
+    }
+
+    /// When the counts of each key come to their table.
+    pub(super) fn arrivals(&self) -> Arrivals {
+        let truth = truth::<Tallies>(&self.given, Closures::new());
+        Arrivals::new(self.given.store.clone(), truth.reaches)
+    }
+
     /// How many events were sent before.
     pub(super) fn repeated(&self) -> u64 {
         self.keeps.iter().map(|table| table.repeated()).sum()
@@ -200,6 +227,7 @@ impl Oracle {
 trait Keeps: Send + Sync {
     fn name(&self) -> &'static str;
     fn expired(&self) -> u64;
+    fn late(&self) -> u64;
     fn repeated(&self) -> u64;
     /// What cannot be counted whatever tiles are full.
     fn bad(&self) -> BTreeSet<(PartitionId, Offset)>;
@@ -242,6 +270,10 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
 
     fn expired(&self) -> u64 {
         self.truth.expired
+    }
+
+    fn late(&self) -> u64 {
+        self.truth.late
     }
 
     fn repeated(&self) -> u64 {
@@ -292,22 +324,25 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
 /// What the log gives, with tiles closed as these are.
 fn truth<P: Pipeline<Event = Tick>>(given: &Given, closed: Closures) -> Truth<P> {
     let mut truth = Truth::new(decode, Ruler::Offsets, given.now, closed);
-    for (at, payloads) in given.log.iter().enumerate() {
-        let (at, partition) = (at as i32, partition(at as i32));
-        for (offset, payload) in (0u64..).zip(payloads).filter(|(offset, _)| (given.readable)(at, *offset)) {
-            truth.take(&partition, Offset::from_u64(offset), payload);
-        }
+    for (at, offset, payload) in given.messages() {
+        truth.take(&partition(at), Offset::from_u64(offset), payload);
     }
     truth
 }
 
-fn gap_in<P: Pipeline>(truth: &Truth<P>, items: &[(TileId, Item)], commits: &BTreeMap<i32, i64>) -> Option<String> {
-    let mut applied: BTreeMap<(&str, murmur::time::Tile, PartitionId), Offset> = BTreeMap::new();
+/// Up to where each tile holds the events of a partition.
+pub(super) fn applied(items: &[(TileId, Item)]) -> BTreeMap<(&str, Tile, PartitionId), Offset> {
+    let mut applied = BTreeMap::new();
     for (id, item) in items {
         for (partition, offset) in &item.offsets {
-            applied.insert((&id.key, id.tile, number(partition)), *offset);
+            applied.insert((&*id.key, id.tile, number(partition)), *offset);
         }
     }
+    applied
+}
+
+fn gap_in<P: Pipeline>(truth: &Truth<P>, items: &[(TileId, Item)], commits: &BTreeMap<i32, i64>) -> Option<String> {
+    let applied = applied(items);
     for ((key, tile), partitions) in &truth.reaches {
         for (at, offsets) in partitions {
             let commit = at.as_str().parse().ok().and_then(|at: i32| commits.get(&at)).copied().unwrap_or(0);

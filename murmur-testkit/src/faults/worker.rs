@@ -35,6 +35,10 @@ pub struct WorkerArgs {
     dead_letters: String,
     #[arg(long, default_value = "100ms")]
     flush_interval: Span,
+    /// Tiles with something to write at which it does not wait for the interval, and reads no further while a flush is
+    /// under way.
+    #[arg(long, default_value_t = Options::default().flush_tiles)]
+    flush_tiles: usize,
     #[arg(long, default_value = "25s")]
     drain_budget: Span,
     /// How many of the last payloads may be dead letters before it stops.
@@ -173,6 +177,7 @@ async fn one(
     config.reader = number;
     let mut options = Options::default();
     options.flush_interval = args.flush_interval;
+    options.flush_tiles = args.flush_tiles;
     options.drain_budget = args.drain_budget;
     options.dead_letter_limit = args.dead_letter_limit;
     options.worker = number;
@@ -207,7 +212,7 @@ fn status(gauges: &[watch::Receiver<Progress>]) -> Value {
     let owned: Vec<&str> = progress.partitions.iter().map(|status| status.partition.as_str()).collect();
     json!({
         "read": progress.read, "applied": progress.applied, "dead": progress.dead, "ahead": progress.ahead,
-        "expired": progress.expired, "already_applied": progress.already_applied, "flushes": progress.flushes,
+        "expired": progress.expired, "late": progress.late, "already_applied": progress.already_applied, "flushes": progress.flushes,
         "repeated": progress.repeated, "writes": progress.writes, "rewinds": progress.rewinds, "resent": progress.resent, "lag": progress.lag,
         "partitions": progress.partitions.len(), "letters_wait": letters_wait, "owners": owners,
         "owned": owned, "ambiguous": progress.ambiguous, "clock": SystemClock.now().as_micros() / 1_000_000,

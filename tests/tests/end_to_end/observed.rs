@@ -37,7 +37,7 @@ impl Samples {
 }
 
 /// Look again until it is so.
-fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {
         match look() {

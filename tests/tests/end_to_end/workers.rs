@@ -1,14 +1,17 @@
 //! The whole way of an event, by the binary that a user has: from a topic of Kafka, by workers side by side, into a
 //! store, through kills.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
+use murmur_tests::forward::Forward;
 use murmur_tests::kafka::Cluster;
-use murmur_tests::oracle;
-use murmur_tests::process::{self, Process, example};
+use murmur_tests::process::{self, Process, Server, example};
 use murmur_tests::random::Random;
+use murmur_tests::{http, oracle};
 use serde_json::Value;
 
+use crate::observed::until;
 use crate::page_views::{Stream, answers, answers_of, dead_letters};
 use crate::store_dynamodb;
 
@@ -69,6 +72,44 @@ async fn kills_between_kafka_and_dynamodb_leave_the_counts_right() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     process::json(example("page-traffic"), &arguments);
     oracle::assert_pages(&answers_of(&store), &stream.views.whole_truth());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_asked_to_stop_twice_does_not_wait_for_its_last_flush() {
+    let cluster = Cluster::from_environment();
+    let topic = cluster.topic("twice", 1).await;
+    let endpoint = store_dynamodb::endpoint();
+    let mut way = Forward::to(endpoint.split_once("://").unwrap().1);
+    let source = format!("kafka://{}/{topic}?group={}", cluster.brokers, Cluster::name("twice"));
+    let store = format!("dynamodb://{}?endpoint=http://{}&timeout=500ms", store_dynamodb::prefix(), way.address);
+    let stream = Stream::generate(100, 10, 14);
+    let letters = stream.store("letters").display().to_string();
+    // By itself it would wait for an hour.
+    let settings = ["--drain-budget", "1h", "--threads", "1"];
+    let places = ["--source", &source, "--store", &store, "--dead-letters", &letters];
+    let arguments = [&["run", "--create-tables"], &settings[..], &places[..]].concat();
+    let worker = Server::start(example("page-traffic"), &arguments);
+    let lines = std::fs::read_to_string(&stream.file).unwrap();
+    let send = || cluster.send(&topic, 1, lines.lines().map(str::to_owned));
+    let shows = |samples: &[&str]| {
+        until("the metrics say it", || {
+            let page = http::get(&worker.address, "/metrics").1;
+            if samples.iter().all(|sample| page.contains(sample)) { Ok(()) } else { Err(page) }
+        });
+    };
+    send();
+    shows(&["murmur_events_received_total 100\n", "murmur_uncommitted_age_seconds{worker=\"0\"} 0\n"]);
+
+    // What it reads from now on, of the same pages, it cannot write.
+    way.close();
+    send();
+    shows(&["murmur_events_received_total 200\n"]);
+    worker.terminate();
+    until("it takes no more calls", || match TcpStream::connect(&worker.address) {
+        Err(_) => Ok(()),
+        Ok(_) => Err("it takes one".to_owned()),
+    });
+    assert_eq!(worker.stop().code(), Some(143), "by the second signal");
 }
 
 fn malformed(stream: &Stream) -> Vec<String> {

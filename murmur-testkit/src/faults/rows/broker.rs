@@ -6,25 +6,36 @@ use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
 pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
+    const WORKERS: u64 = 2;
     let broker = OwnKafka::start()?;
     let load = Load { events: 9_000, rate: 600, malformed: 0.005, ..Load::default() };
     let mut trial = Trial::on(&settings, "f17", load, broker.address.clone()).await?;
-    // A broker that dies with the answer to a member with a name takes that member for another one, and fences it.
-    trial.may_end = true;
+    // A broker that dies with the answer to a member with a name takes that member for another one, and fences it. For no
+    // other reason a worker may end.
+    trial.may_end = Some("another process has become the member");
     trial.feed()?;
-    for _ in 0..2 {
+    for _ in 0..WORKERS {
         trial.spawn(Worker::named())?;
     }
-    let mut kills = 0;
-    while kills < 2 || (settings.length.is_some() && !trial.is_fed()) {
+    let (mut kills, mut goes_on) = (0, true);
+    while goes_on && trial.goes_on(kills >= 2) {
         trial.pass_between(2_000, 4_000).await?;
         broker.kill()?;
         trial.pass_between(500, 2_000).await?;
+        let before = trial.sent_so_far();
         broker.restart()?;
         kills += 1;
+        // Before the next time all is committed that had been sent by now.
+        goes_on = trial.until(PATIENCE, |trial| trial.committed() >= before).await?;
     }
+    let ends = trial.ends();
     trial.figures.push(("broker_kills", kills));
-    trial.finish().await
+    trial.figures.push(("ends", ends));
+    Ok(trial
+        .finish()
+        .await?
+        .also(goes_on, || "it did not go on when the broker was back".to_owned())
+        .also(ends <= kills * WORKERS, || format!("workers ended {ends} times, and the broker {kills} times")))
 }
 
 pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::faults::feed::Load;
+use crate::faults::proxy::dynamodb::Troubles;
 use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
@@ -41,7 +42,7 @@ async fn die_at(
     let died = trial.restarts();
     let slice = rest / (kills as usize + 1);
     let (mut killed, mut in_the_midst) = (0, 0);
-    while killed < kills || (settings.length.is_some() && !trial.is_fed()) {
+    while trial.goes_on(killed >= kills) {
         trial.let_feed(slice);
         trial.until(PATIENCE, |trial| trial.worker(worker).figure("read") > 0).await?;
         trial.pass_between(0, 900).await?;
@@ -80,17 +81,29 @@ pub(super) async fn within_a_flush(settings: Settings) -> Result<Finding, Failur
     die_at(settings, "f03", 0.0, &["mid_flush:1", "mid_flush:9", "mid_flush:30"], 0).await
 }
 
-/// How long a worker may take to stop, and another to have its partitions. It is a second or two where a machine does
-/// nothing else; the figures say.
+/// How long the last flush of a worker may take that is asked to stop.
+const BUDGET: Duration = Duration::from_secs(10);
+/// How long it may take until another has its partitions. It is a second or two where a machine does nothing else; the
+/// figures say.
 const PROMPT: Duration = Duration::from_secs(30);
 
 pub(super) async fn terminated(settings: Settings) -> Result<Finding, Failure> {
     let load = Load { rate: 500, ..Load::default() };
     let mut trial = Trial::new(&settings, "f33", load).await?;
+    trial.hold_feed(600);
     trial.feed()?;
-    let (first, second) = (trial.spawn(Worker::default())?, trial.spawn(Worker::default())?);
+    let overdue = beyond_the_budget(&mut trial).await?;
+    let within = || Worker::default().with(&[&format!("--drain-budget={}s", BUDGET.as_secs())]);
+    let first = trial.spawn(within())?;
+    let so_far = trial.let_so_far();
+    let took_over = trial.until(PATIENCE, |trial| trial.committed() >= so_far).await?;
+    // From here on everything is counted: all of it was committed, and nothing is read by now.
+    trial.stop(first);
+    trial.restart(first)?;
+    let second = trial.spawn(within())?;
+    trial.let_feed(trial.load.events);
     let all = trial.load.partitions as u64;
-    let (mut stops, mut read, mut again, mut rewinds) = (0, 0, 0, 0);
+    let (mut stops, mut read, mut again, mut rewinds) = (0, so_far, 0, 0);
     let (mut stop, mut takeover, mut bad) = (Duration::ZERO, Duration::ZERO, None);
     while !trial.is_fed() {
         let works = |trial: &mut Trial| trial.worker(first).figure("read") > 0 || trial.is_fed();
@@ -123,10 +136,42 @@ pub(super) async fn terminated(settings: Settings) -> Result<Finding, Failure> {
     trial.figures.push(("read_again", read.saturating_sub(sent) + again));
     let finding = trial.finish().await?;
     Ok(finding
+        .also(overdue.is_none(), || overdue.unwrap_or_default())
+        .also(took_over, || "what had not been committed within the budget was not read again".to_owned())
         .also(bad.is_none(), || bad.unwrap_or_default())
         .also(stops > 0, || "it was never stopped in the middle".to_owned())
-        .also(takeover < PROMPT, || format!("it took {stop:?} to stop, and {takeover:?} until another had everything"))
+        .also(stop < BUDGET, || format!("it took {stop:?} to stop, and the budget is {BUDGET:?}"))
+        .also(takeover < PROMPT, || format!("it took {takeover:?} until another had everything"))
         .also(read == sent && again == 0 && rewinds == 0, || {
             format!("{read} read of {sent}, {again} skipped, {rewinds} rewinds")
         }))
+}
+
+/// A worker that is asked to stop while nothing can be written: it gives up after its budget, and commits nothing of what
+/// it could not write. What is wrong with it.
+async fn beyond_the_budget(trial: &mut Trial) -> Result<Option<String>, Failure> {
+    let mut worker = trial.stranger(&Worker::default().with(&["--drain-budget=1s"]))?;
+    let durable = trial.let_so_far();
+    if !trial.until(PATIENCE, |trial| trial.committed() >= durable).await? {
+        return Ok(Some("nothing was committed before it was asked to stop".to_owned()));
+    }
+    let before = trial.dynamo.tally().throttled;
+    trial.dynamo.set(Troubles { capacity: Some(0.0), ..Troubles::default() });
+    trial.let_feed(300);
+    let tried = trial.until(PATIENCE, |trial| trial.dynamo.tally().throttled > before).await?;
+    worker.terminate();
+    let ended = worker.wait(PATIENCE);
+    let (committed, errors) = (trial.committed(), worker.errors());
+    trial.dynamo.set(Troubles::default());
+    // As a program does that finds its store unavailable.
+    let gave_up = ended.is_some_and(|ended| ended.code() == Some(4)) && errors.contains("within the drain budget");
+    Ok(if !tried {
+        Some("it did not try to write anything".to_owned())
+    } else if !gave_up {
+        Some(format!("after its budget it ended with {ended:?}: {errors}"))
+    } else if committed != durable {
+        Some(format!("{durable} could be written, and {committed} are committed after the budget"))
+    } else {
+        None
+    })
 }

@@ -1,6 +1,6 @@
 //! Workers that share the partitions of a topic.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::faults::feed::Load;
 use crate::faults::trial::{PATIENCE, Trial, Worker};
@@ -13,9 +13,9 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
     trial.feed()?;
     let first = trial.spawn(Worker::default())?;
     trial.until(PATIENCE, |trial| trial.worker(first).figure("read") > 300).await?;
-    let mut takeovers = 0;
+    let (mut takeovers, mut bad) = (0, None);
     let mut sleeper = first;
-    loop {
+    while bad.is_none() && trial.goes_on(takeovers > 0) {
         trial.pass_between(0, 300).await?;
         // Its last writes are on their way, and arrive when another one has written.
         let held = trial.dynamo.hold();
@@ -29,16 +29,23 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
         let partitions = u64::from(trial.load.partitions.cast_unsigned());
         let all = |trial: &mut Trial| trial.worker(awake).figure("partitions") == partitions;
         let taken = trial.until(PATIENCE, all).await?;
-        takeovers += u64::from(taken);
         let before = trial.worker(awake).figure("flushes");
         trial.until(PATIENCE, |trial| trial.worker(awake).figure("flushes") > before + 2).await?;
         drop(held);
         trial.pass_between(200, 800).await?;
+        // What it commits as it wakes up would be behind this, and stay there.
+        let sent = trial.stand_still().await?;
         trial.worker(sleeper).go_on();
-        trial.pass_between(1_000, 2_000).await?;
-        if trial.is_fed() || settings.length.is_none() {
-            break;
-        }
+        let time = Duration::from_millis(trial.rng.u64(1_000..2_000));
+        let stays = trial.stays_at(sent.unwrap_or(0), time).await?;
+        bad = match (taken, sent, stays) {
+            (false, ..) => Some("the other worker never had all partitions"),
+            (_, None, _) => Some("the other worker did not commit everything"),
+            (.., false) => Some("a commit of the sleeper was accepted"),
+            _ => None,
+        };
+        takeovers += 1;
+        trial.let_feed(trial.load.events);
         sleeper = awake;
     }
     let refused = trial.dynamo.tally().refused;
@@ -47,11 +54,12 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
     Ok(trial
         .finish()
         .await?
-        .also(takeovers > 0, || "the other worker never had all partitions".to_owned())
+        .also(bad.is_none(), || bad.unwrap_or_default().to_owned())
         .also(refused > 0, || "what the sleeper had on its way was never refused".to_owned()))
 }
 
-/// Events of a round of [`storm`]: half of them while workers come and go, half when they have settled.
+/// Events of a round of [`storm`]: half of them while workers come and go, half when they have settled. The first half is
+/// committed before the next change, so that at any moment at least that of all rounds so far is.
 const ROUND: usize = 1_500;
 
 pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
@@ -63,7 +71,7 @@ pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
         trial.spawn(Worker::default())?;
     }
     let (mut owners, mut bad) = (trial.settle().await?, None);
-    let (mut changes, mut moved, mut least) = (0, 0, u64::MAX);
+    let (mut changes, mut moved, mut fewest) = (0, 0, u64::MAX);
     while bad.is_none() && trial.let_so_far() < trial.oracle.sent() {
         trial.let_feed(ROUND / 2);
         // One, or two before the group has taken in the first.
@@ -79,13 +87,13 @@ pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
         };
         let passed = after.iter().filter(|(partition, owner)| before.get(*partition) != Some(owner)).count() as u64;
         moved += passed;
-        least = least.min(passed);
+        fewest = fewest.min(passed);
         owners = settled;
-        // Each time they do something before the next change.
-        let before = trial.committed();
+        let least = trial.let_so_far();
         trial.let_feed(ROUND / 2);
-        if !trial.until(PATIENCE, |trial| trial.committed() > before).await? {
-            bad = bad.or(Some(format!("nothing was committed after change {changes}")));
+        if !trial.until(PATIENCE, |trial| trial.committed() >= least).await? {
+            let committed = trial.committed();
+            bad = bad.or(Some(format!("after change {changes} {committed} are committed, and {least} were to be")));
         }
     }
     trial.figures.push(("changes", changes));
@@ -95,7 +103,7 @@ pub(super) async fn storm(settings: Settings) -> Result<Finding, Failure> {
         .finish()
         .await?
         .also(bad.is_none(), || bad.unwrap_or_default())
-        .also(least > 0, || "a worker came or went, and no partition changed hands".to_owned()))
+        .also(fewest > 0, || "a worker came or went, and no partition changed hands".to_owned()))
 }
 
 /// One worker more, or one that goes and comes back; what was wrong with that.
@@ -160,20 +168,32 @@ pub(super) async fn one_key(settings: Settings) -> Result<Finding, Failure> {
 }
 
 pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {
-    let load = Load { events: 6_000, rate: 600, partitions: 6, added: 3, malformed: 0.005, ..Load::default() };
+    // Three at a time; where a length is given, one after the other until it is over.
+    let (times, by) = settings.length.map_or((1, 3), |length| ((length.as_secs() / 10).clamp(3, 24) as i32, 1));
+    let (added, partitions) = (times * by, 3 + times * by);
+    let load = Load { events: 6_000, rate: 600, partitions, added, malformed: 0.005, ..Load::default() };
     let mut trial = Trial::new(&settings, "f35", load).await?;
     trial.feed()?;
     for _ in 0..2 {
         trial.spawn(Worker::default())?;
     }
     trial.until(PATIENCE, |trial| trial.committed() > 300).await?;
-    trial.grow().await?;
-    let owned = |trial: &mut Trial| -> u64 { (0..2).map(|at| trial.worker(at).figure("partitions")).sum() };
-    let began = Instant::now();
-    let found = trial.until(PATIENCE, |trial| owned(trial) == 6).await?;
-    trial.figures.push(("found_after_ms", began.elapsed().as_millis() as u64));
-    // Whoever comes next begins where it was begun.
-    let killed = trial.rng.usize(..2);
-    trial.kill(killed)?;
+    let (mut grown, mut found, mut longest) = (0, true, Duration::ZERO);
+    while found && grown < times {
+        let began = Instant::now();
+        trial.grow(by).await?;
+        grown += 1;
+        let all: u64 = (3 + grown * by).unsigned_abs().into();
+        let owned = |trial: &mut Trial| -> u64 { (0..2).map(|at| trial.worker(at).figure("partitions")).sum() };
+        found = trial.until(PATIENCE, |trial| owned(trial) == all).await?;
+        longest = longest.max(began.elapsed());
+        // Whoever comes next begins where it was begun.
+        let killed = trial.rng.usize(..2);
+        trial.kill(killed)?;
+        let pause = settings.length.map_or(Duration::ZERO, |length| length / times.unsigned_abs());
+        trial.pass(pause.saturating_sub(began.elapsed())).await?;
+    }
+    trial.figures.push(("times_grown", grown.unsigned_abs().into()));
+    trial.figures.push(("found_after_ms", longest.as_millis() as u64));
     Ok(trial.finish().await?.also(found, || "nobody has the new partitions".to_owned()))
 }

@@ -11,6 +11,7 @@ mod mix;
 mod network;
 mod resources;
 mod tables;
+mod throttle;
 
 use futures_util::future::BoxFuture;
 
@@ -62,7 +63,13 @@ static ROWS: &[Row] = &[
     ),
     row!("F02", crash::before_the_write, EXACT, "killed before a write", "nothing is lost"),
     row!("F03", crash::within_a_flush, EXACT, "killed in the middle of a flush of many tiles", "every tile is exact"),
-    row!("F04", network::unanswered, EXACT, "a write is carried out and its answer lost", "it is not applied twice"),
+    row!(
+        "F04",
+        network::unanswered,
+        EXACT,
+        "a write is carried out and its answer lost",
+        "it is not applied twice, and is counted as ambiguous"
+    ),
     row!(
         "F05",
         group::zombie,
@@ -70,13 +77,19 @@ static ROWS: &[Row] = &[
         "a worker stands still until another has its partitions, and wakes up",
         "what it still writes and commits has no effect"
     ),
-    row!("F06", group::storm, EXACT, "workers join and leave without end", "exact, and it goes on"),
+    row!(
+        "F06",
+        group::storm,
+        EXACT,
+        "workers join and leave without end",
+        "exact, and what came before a change is committed before the next"
+    ),
     row!(
         "F07",
         network::out_of_order,
         EXACT,
         "one key is slow, and workers are killed",
-        "no commit is ahead of the tables"
+        "others are written meanwhile, and no commit is ahead of the tables"
     ),
     row!(
         "F08",
@@ -89,7 +102,7 @@ static ROWS: &[Row] = &[
         "F09",
         letters::poison,
         EXACT,
-        "payloads that do not decode, panics in the pipeline",
+        "payloads that do not decode, some of a megabyte, and panics in the pipeline",
         "each is a dead letter before the commit passes it"
     ),
     row!(
@@ -108,17 +121,17 @@ static ROWS: &[Row] = &[
     ),
     row!(
         "F12",
-        network::throttled,
+        throttle::throttled,
         EXACT,
         "the tables throttle 30 to 100 % of the requests",
-        "it goes on when they are done; what is refused is sent again and nothing that was carried out; a worker that starts meanwhile, and queries, read everything"
+        "its memory is bounded and it reads no further than that, and goes on when they are done; what is refused is sent again and nothing that was carried out; a worker that starts meanwhile, and queries, read everything"
     ),
     row!(
         "F13",
-        network::hot_key,
+        throttle::hot_key,
         EXACT,
         "nine of ten events have one key, whose write units are limited",
-        "it is written within its units, and other keys are written meanwhile"
+        "it is written within its units, and other keys are written meanwhile: 99 of 100 of their events within 20 flush intervals"
     ),
     row!(
         "F14",
@@ -127,15 +140,27 @@ static ROWS: &[Row] = &[
         "many workers write one key",
         "where they share an item none of their writes is lost or doubled, and each of them goes on"
     ),
-    row!("F15", network::black_hole, EXACT, "the tables cannot be reached: nothing comes back", "it heals by itself"),
+    row!(
+        "F15",
+        network::black_hole,
+        EXACT,
+        "the tables cannot be reached: nothing comes back",
+        "workers keep their partitions, and it heals by itself within a minute"
+    ),
     row!(
         "F16",
         network::one_way_to_the_broker,
         EXACT,
         "the broker cannot be reached, in one direction or the other",
-        "nothing is committed meanwhile that is not durable, and it heals by itself"
+        "another one takes over, nothing is committed that is not durable or comes too late, and it heals by itself"
     ),
-    row!("F17", broker::killed, EXACT, "the broker is killed and starts again", "it goes on where it was"),
+    row!(
+        "F17",
+        broker::killed,
+        EXACT,
+        "the broker is killed and starts again",
+        "it goes on where it was, and workers end for no reason but that they were fenced"
+    ),
     row!(
         "F18",
         broker::overtaken,
@@ -162,7 +187,7 @@ static ROWS: &[Row] = &[
         input::late_and_early,
         EXACT,
         "events of yesterday, of days ago, and of the future",
-        "counted where they belong; what has expired is left out and counted as that"
+        "counted where they belong, whenever the worker is killed; it says how many were late, ahead and expired, and leaves out what has expired"
     ),
     row!(
         "F24",
@@ -197,7 +222,7 @@ static ROWS: &[Row] = &[
         crash::terminated,
         EXACT,
         "SIGTERM under load",
-        "exit code 0 within the budget, nothing lost, nothing read again; another has its partitions within seconds"
+        "exit code 0 within the budget, nothing lost, nothing read again; another has its partitions within seconds; who cannot write gives up after the budget, and commits nothing of it"
     ),
     row!(
         "F35",
@@ -225,7 +250,7 @@ static ROWS: &[Row] = &[
         input::impostor,
         REFUSED,
         "another pipeline is started on the tables of this one",
-        "it is refused with exit code 3, and nothing changes"
+        "it is refused with exit code 3, as often as it is tried, and nothing changes"
     ),
     row!(
         "F42",
@@ -234,7 +259,13 @@ static ROWS: &[Row] = &[
         "what is stored of a tile is damaged",
         "an error names the tile; it is never taken for empty, and is exact when it is restored"
     ),
-    row!("F43", mix::random, EXACT, "everything together, at random", "exact, and it goes on when the faults end"),
+    row!(
+        "F43",
+        mix::random,
+        EXACT,
+        "everything together, at random",
+        "exact, and all is counted within a minute of the last fault"
+    ),
     row!("H01", harness::loss, &["UNDER"], "tables that say they have written, and have not", "the harness sees it"),
     row!("H02", harness::doubling, &["OVER"], "tables that write some additions twice", "the harness sees it"),
 ];

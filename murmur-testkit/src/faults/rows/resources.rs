@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::faults::feed::Load;
 use crate::faults::proxy::tcp::{Cut, Tcp};
-use crate::faults::trial::{PATIENCE, Trial, Worker};
+use crate::faults::trial::{PATIENCE, RECOVERS, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
 pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failure> {
@@ -13,12 +13,12 @@ pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failur
     let broker = Tcp::kafka(&trial.brokers, trial.rng.u64(..)).await?;
     trial.endpoint = format!("http://{}", tables.address);
     trial.brokers = broker.address.to_string();
-    trial.may_end = true;
+    trial.may_end = Some("");
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
     trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 2).await?;
     let (mut times, mut stopped, mut felt) = (0, 0, false);
-    loop {
+    while trial.goes_on(times >= 2) {
         let before = trial.restarts();
         // Nothing above the three that every process has, so that nothing that is cut off can be opened again.
         trial.worker(worker).limit_descriptors(Some(3))?;
@@ -33,19 +33,16 @@ pub(super) async fn no_descriptors(settings: Settings) -> Result<Finding, Failur
         stopped += trial.restarts() - before;
         times += 1;
         trial.pass_between(500, 1_500).await?;
-        if times >= 2 && (settings.length.is_none() || trial.is_fed()) {
-            break;
-        }
     }
     let lifted = Instant::now();
     let sent = trial.oracle.sent();
-    let recovered = trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
+    let recovered = trial.until(RECOVERS, |trial| trial.committed() >= sent).await?;
     trial.figures.push(("times_without", times));
     trial.figures.push(("stopped", stopped));
     trial.figures.push(("recovery_ms", lifted.elapsed().as_millis() as u64));
     Ok(trial
         .finish()
         .await?
-        .also(recovered, || "it did not recover within a minute".to_owned())
+        .also(recovered, || format!("it did not recover within {RECOVERS:?}"))
         .also(felt || stopped > 0, || "it did not miss any".to_owned()))
 }

@@ -1,5 +1,6 @@
 //! What tables can answer that is not as it was written.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,31 +25,35 @@ pub(super) async fn denied(settings: Settings) -> Result<Finding, Failure> {
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
     trial.until(PATIENCE, |trial| trial.worker(worker).figure("flushes") > 0).await?;
-    let mut silent = None;
-    for name in ["ExpiredTokenException", "AccessDeniedException"] {
+    // There is something to write each time, however long it took to come here.
+    let slice = settings.length.map_or(600, |_| 2_000);
+    let (mut silent, mut rounds) = (None, 0);
+    while silent.is_none() && trial.goes_on(rounds >= 2) {
+        let name = ["ExpiredTokenException", "AccessDeniedException"][rounds % 2];
         trial.dynamo.set(Troubles { denied: Some(name), ..Troubles::default() });
-        // There is something to write, however long it took to come here.
-        trial.let_feed(600);
+        trial.let_feed(slice);
         let says = |trial: &mut Trial| trial.worker(worker).errors().contains(name);
-        if !trial.until(PATIENCE, says).await? {
-            silent = Some(name);
-        }
+        let said = trial.until(PATIENCE, says).await?;
         // One that is started meanwhile waits too.
         trial.kill(worker)?;
-        trial.until(PATIENCE, says).await?;
-        trial.pass(settings.length.map_or(Duration::from_secs(1), |length| length / 8)).await?;
+        if !said || !trial.until(PATIENCE, says).await? {
+            silent = Some(name);
+        }
+        trial.pass(Duration::from_secs(1)).await?;
         trial.dynamo.set(Troubles::default());
         let sent = trial.let_so_far();
         trial.until(PATIENCE, |trial| trial.committed() >= sent).await?;
+        rounds += 1;
     }
-    let (refused, restarts) = (trial.dynamo.tally().denied, trial.restarts());
+    let (refused, restarts, rounds) = (trial.dynamo.tally().denied, trial.restarts(), rounds as u64);
     trial.figures.push(("denied", refused));
+    trial.figures.push(("killed", rounds));
     Ok(trial
         .finish()
         .await?
         .also(silent.is_none(), || format!("the worker did not say `{}`", silent.unwrap_or_default()))
-        .also(restarts == 2, || format!("{restarts} starts after 2 kills: it does not wait"))
-        .also(refused < 500, || format!("{refused} requests were sent while none was let in")))
+        .also(restarts == rounds, || format!("{restarts} starts after {rounds} kills: it does not wait"))
+        .also(refused < 250 * rounds, || format!("{refused} requests were sent while none was let in")))
 }
 
 /// A store through the proxy of a trial, on tables of its own.
@@ -60,9 +65,9 @@ async fn own_store(trial: &Trial) -> Result<Arc<DynamoStore>, Failure> {
     Ok(store)
 }
 
-/// What a writer of a key finds that reads it after each of its writes: answers that were behind by the default way of
-/// reading; the error says what was wrong.
-async fn read_own_writes(store: Arc<DynamoStore>, rounds: u64) -> murmur::Result<Result<u64, String>> {
+/// What a writer of a key finds that reads it after each of these of its writes: answers that were behind by the default
+/// way of reading; the error says what was wrong.
+async fn read_own_writes(store: &Arc<DynamoStore>, rounds: Range<u64>) -> murmur::Result<Result<u64, String>> {
     let now = SystemClock.now();
     let tick = Tick { key: "own".to_owned(), at: now, amount: 1 };
     let mut emissions = Emissions::<Tally>::default();
@@ -72,7 +77,7 @@ async fn read_own_writes(store: Arc<DynamoStore>, rounds: u64) -> murmur::Result
     let (key, table) = (TickKey { key: tick.key }, Table::new(Tallies::SPEC.name, 1));
     let column = |part| murmur::store::Column { field: 0, part };
     let mut behind = 0;
-    for round in 1..=rounds {
+    for round in rounds {
         let offset = Offset::from_u64(round);
         let write = Write::Add {
             id: id.clone(),
@@ -101,24 +106,34 @@ async fn read_own_writes(store: Arc<DynamoStore>, rounds: u64) -> murmur::Result
     Ok(Ok(behind))
 }
 
+/// Writes of [`stale`] before each kill, with a read after each of them.
+const WRITES: u64 = 20;
+
 pub(super) async fn stale(settings: Settings) -> Result<Finding, Failure> {
     let mut trial = Trial::new(&settings, "f21", Load { events: 3_000, ..Load::default() }).await?;
     trial.dynamo.set(Troubles { stale: 0.9, ..Troubles::default() });
     trial.feed()?;
     let worker = trial.spawn(Worker::named())?;
     let store = own_store(&trial).await?;
-    let own = read_own_writes(store, 40).await?;
-    // What an earlier process has written is compared with what is read.
-    for _ in 0..2 {
+    let (mut rounds, mut behind, mut wrong) = (0, 0, None);
+    while wrong.is_none() && trial.goes_on(rounds >= 2) {
+        let from = rounds * WRITES + 1;
+        match read_own_writes(&store, from..from + WRITES).await? {
+            Ok(of_round) => behind += of_round,
+            Err(what) => wrong = Some(what),
+        }
+        // What an earlier process has written is compared with what is read.
         trial.pass_between(400, 900).await?;
         trial.kill(worker)?;
+        rounds += 1;
     }
-    let behind = own.as_ref().copied().unwrap_or(0);
+    trial.figures.push(("own_writes", rounds * WRITES));
     trial.figures.push(("default_reads_behind", behind));
+    trial.figures.push(("killed", rounds));
     Ok(trial
         .finish()
         .await?
-        .also(own.is_ok(), || own.err().unwrap_or_default())
+        .also(wrong.is_none(), || wrong.unwrap_or_default())
         .also(behind > 0, || "no read was stale".to_owned()))
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::items::{damage, halve, places_after, remove_expired};
 use super::reply::{error, said, throttled};
-use super::units::{charge, count_throttle, has_units};
+use super::units::{ALL, charge, count_throttle, has_units};
 use super::{Shared, Waiting, lock};
 
 /// In place of an answer.
@@ -135,6 +135,11 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         lock(&shared.without_units).insert(key.clone());
         return Ok(throttled(&shared, "TableWriteKeyRangeThroughputExceeded"));
     }
+    if let Some(units) = troubles.capacity.filter(|_| is_tile && is_write)
+        && !has_units(&shared, ALL, units)
+    {
+        return Ok(throttled(&shared, "TableWriteProvisionedThroughputExceeded"));
+    }
     let is_batch = operation == "BatchGetItem" && lock(&shared.rng).f32() < troubles.unprocessed;
     let left_out = if is_batch { halve(&mut parsed) } else { Value::Null };
     if let Value::Object(tables) = &left_out {
@@ -189,7 +194,7 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
     if unanswered {
         let mut tally = lock(&shared.tally);
         tally.unanswered += 1;
-        tally.unanswered_tiles += u64::from(is_tile);
+        tally.unanswered_tiles += u64::from(is_tile && is_write);
         return Err(Closed);
     }
     Ok(said(status, reply))

@@ -34,6 +34,8 @@ pub struct Troubles {
     pub removed_by: Option<i64>,
     /// Write units that a partition key may use in a second, if it contains this text.
     pub units: Option<(String, f64)>,
+    /// Write units that all tiles together may use in a second.
+    pub capacity: Option<f64>,
     /// Writes of tiles that are answered as if they had been carried out. No real server does this: it shows that loss is
     /// found.
     pub pretended: f32,

@@ -19,6 +19,9 @@ pub(super) fn count_throttle(shared: &Shared, request: &Value, is_tile: bool) {
     tally.throttled_tiles += u64::from(is_tile);
 }
 
+/// The bucket of all tiles together; no key is empty.
+pub(super) const ALL: &str = "";
+
 /// Whether a partition key has write units left for this second. What a write costs is known after it, so a key may go
 /// into debt by one write.
 pub(super) fn has_units(shared: &Shared, key: &str, units: f64) -> bool {
@@ -34,9 +37,14 @@ pub(super) fn charge(shared: &Shared, key: String, is_other: bool, reply: &[u8])
     let used = serde_json::from_slice::<Value>(reply).ok();
     // A write whose condition failed does not say what it cost: one unit at least.
     let used = used.and_then(|reply| reply["ConsumedCapacity"]["CapacityUnits"].as_f64()).unwrap_or(1.0);
-    if let Some((left, _)) = lock(&shared.buckets).get_mut(&key) {
-        *left -= used;
+    let mut buckets = lock(&shared.buckets);
+    let all = (key != "#record").then_some(ALL);
+    for of in all.into_iter().chain([key.as_str()]) {
+        if let Some((left, _)) = buckets.get_mut(of) {
+            *left -= used;
+        }
     }
+    drop(buckets);
     let mut without_units = lock(&shared.without_units);
     without_units.remove(&key);
     let is_beside = is_other && !without_units.is_empty();
