@@ -19,7 +19,12 @@ pub(super) async fn zombie(settings: Settings) -> Result<Finding, Failure> {
         trial.pass_between(0, 300).await?;
         // Its last writes are on their way, and arrive when another one has written.
         let held = trial.dynamo.hold();
-        trial.until(PATIENCE, |_| !held.is_empty()).await?;
+        trial.until(PATIENCE, |trial| !held.is_empty() || trial.is_fed()).await?;
+        if held.is_empty() && takeovers > 0 {
+            // All is sent and written.
+            trial.dynamo.pass();
+            break;
+        }
         trial.worker(sleeper).pause();
         trial.dynamo.pass();
         let awake = match trial.workers() {

@@ -27,7 +27,7 @@ const SINGLE_KEYS: usize = 180;
 const FOR_THE_REST: u64 = 3_000;
 /// How much more memory a worker may need when it is throttled. Its tiles are small; what grew with what waits, or with each
 /// try, would soon be more.
-const MEMORY: u64 = 64 << 20;
+const MEMORY: u64 = 32 << 20;
 
 pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
     const FIRST: usize = 600;
@@ -97,7 +97,7 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
             format!("a write was throttled {} times within {storm:?}: it did not back off", tally.most_of_one)
         })
         .also(more_memory <= MEMORY, || format!("it needed {} MiB more when it was throttled", more_memory >> 20))
-        .also(narrow.is_some_and(|requests| requests <= 100 * TRIES), || {
+        .also(narrow.is_some_and(|requests| requests <= REQUESTS), || {
             format!("{narrow:?} requests for a hundred writes, where tables take less than is to be written")
         })
         .also(reads.is_none(), || reads.unwrap_or_default()))
@@ -125,10 +125,11 @@ async fn stops_reading(trial: &mut Trial, worker: usize) -> Result<Option<u64>, 
     Ok(waits)
 }
 
-/// Write units a second of [`narrow`], of which a flush wants more than twice as many; with an aggregate of each kind, whose
-/// values are large.
-const CAPACITY: f64 = 25.0;
-const CAPACITY_OF_KINDS: f64 = 200.0;
+/// Write units a second of [`narrow`], fewer than a flush wants; with an aggregate of each kind, whose values are large.
+const CAPACITY: f64 = 50.0;
+const CAPACITY_OF_KINDS: f64 = 300.0;
+/// Most requests for a hundred writes there: a flush has to wait for two seconds or so.
+const REQUESTS: u64 = 100 * (TRIES + 2);
 
 /// Tables that take so much in a second and no more, as those of DynamoDB do: how many requests they got for a hundred
 /// writes that they carried out; `None` when nothing was too much.
