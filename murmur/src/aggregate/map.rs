@@ -30,7 +30,8 @@ macro_rules! map_key {
 
 map_key!(String u32 u64 i32 i64 bool);
 
-/// An aggregate of its own for each key, for up to `N` keys.
+/// An aggregate of its own for each key, for up to `N` keys: one of Murmur's, a struct with `#[murmur::aggregate]`, or your
+/// own.
 ///
 /// When there are more keys than that, the `N` smallest are kept (texts in the order of their bytes) and the reply says
 /// that it is truncated. What it does tell is whole: a key among the `N` smallest of all is among the `N` smallest of

@@ -91,7 +91,9 @@ impl std::error::Error for DecodeError {}
 /// ```
 ///
 /// It is a field of a struct with `#[murmur::aggregate]`, which says the protobuf type of its reply:
-/// `#[murmur(as = "uint32")] flags: Flags`; without that it is `bytes`. `examples/service-health` has a whole one.
+/// `#[murmur(as = "uint32")] flags: Flags`, or a member of a tuple, `fields(flags(as = "uint32"))`; without that it is
+/// `bytes`. What a [`Map`](super::Map) is of is said in the same way, and there it must be. `examples/service-health` has a
+/// whole one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
     label = "not an aggregate",
