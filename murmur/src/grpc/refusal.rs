@@ -106,7 +106,7 @@ reasons! {
         "The token was good, and has expired; so has a stream that was begun with it",
         "Get a new one from its issuer, and call again; if it is new, compare the clocks";
     TOKEN_UNFIT: Unauthenticated,
-        "The token is the issuer's, and not for this server, or not for now: another `iss` or `aud`, a claim that is missing, `nbf` that lies ahead, or no scope for a pipeline",
+        "The token is the issuer's, and not for this server, or not for now: another `iss` or `aud`, a claim that is missing or does not read, `nbf` that lies ahead, or no scope for a pipeline",
         "Have the issuer make one that fits; the text says what does not";
     PIPELINE_FORBIDDEN: PermissionDenied,
         "The caller may not read this pipeline",

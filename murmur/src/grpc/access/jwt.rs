@@ -194,7 +194,10 @@ fn denied(error: &jsonwebtoken::errors::Error) -> Error {
         ImmatureSignature => unfit(told("it is not valid yet")),
         InvalidIssuer => unfit(told("it is from another issuer")),
         InvalidAudience => unfit(told("it is for another audience")),
-        MissingRequiredClaim(_) => unfit(told("it lacks one of the claims `iss`, `aud`, `sub` and `exp`")),
+        // The header was read before, so what does not read as JSON here are the claims.
+        MissingRequiredClaim(_) | InvalidClaimFormat(_) | Json(_) => {
+            unfit(told("one of the claims `iss`, `aud`, `sub` and `exp` is missing, or a claim is not of its type"))
+        }
         InvalidSignature => refused("its signature is wrong"),
         InvalidAlgorithm | UnsupportedAlgorithm => refused("its algorithm does not fit its key"),
         _ => refused("it does not read as a JWT"),
@@ -298,10 +301,10 @@ mod tests {
             (json!({"iss": "https://else.example"}), "another issuer: TOKEN_UNFIT"),
             (json!({"aud": "others"}), "another audience: TOKEN_UNFIT"),
             (json!({"scope": "openid"}), "TOKEN_UNFIT"),
-            (json!({"sub": null}), ""),
+            (json!({"sub": null}), "of its type: TOKEN_UNFIT"),
             (json!({"exp": null}), "TOKEN_UNFIT"),
-            (json!({"exp": "9999999999"}), ""),
-            (json!({"sub": 7}), ""),
+            (json!({"exp": "9999999999"}), "TOKEN_UNFIT"),
+            (json!({"sub": 7}), "TOKEN_UNFIT"),
         ] {
             let said = refusal(&jwt, &signer.token(claims.clone())).await;
             assert!(said.contains(why), "{claims}: {said}");
