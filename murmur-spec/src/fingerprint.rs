@@ -107,7 +107,7 @@ fn pipeline(out: &mut String, pipeline: &Pipeline) {
     line!(out, " key {}", key.join(","));
     line!(out, " rollup {:?}", pipeline.rollup);
     line!(out, " window {:?}", pipeline.window);
-    if let Some(Dedup { identity, within }) = &pipeline.dedup {
+    if let Some(Dedup { identity, within }) = pipeline.dedup.as_deref() {
         let identity: Vec<String> = identity.iter().map(text).collect();
         line!(out, " dedup {within} {}", identity.join(","));
     }

@@ -51,7 +51,7 @@ pub(super) fn read(
         rollup,
         window: given.window.get().copied().unwrap_or(Window::AllTime),
         window_at: given.window.at(),
-        dedup: given.dedup.take(),
+        dedup: given.dedup.take().map(Box::new),
         unbounded: given.unbounded.is_given(),
         package: given.package,
         source: Source::Function(Box::new(ours)),

@@ -43,7 +43,7 @@ pub struct Pipeline {
     /// Where the window was said; `None` without one.
     pub window_at: Option<At>,
     /// Which events are the same one.
-    pub dedup: Option<Dedup>,
+    pub dedup: Option<Box<Dedup>>,
     /// `unbounded`: its items may grow over what a store takes.
     pub unbounded: bool,
     /// `package = "..."`.

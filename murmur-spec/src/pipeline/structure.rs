@@ -67,7 +67,7 @@ pub(super) fn read(given: Arguments, item: TokenStream, vis: Visibility, ctxt: &
         rollup,
         window: given.window.get().copied().unwrap_or(Window::AllTime),
         window_at: given.window.at(),
-        dedup: given.dedup.take(),
+        dedup: given.dedup.take().map(Box::new),
         unbounded: given.unbounded.is_given(),
         package: given.package,
         source: Source::Struct(Box::new(event)),
