@@ -23,8 +23,9 @@ const TRIES: u64 = 10;
 const TILES: usize = 40;
 /// Events with keys of their own: more tiles than these.
 const SINGLE_KEYS: usize = 180;
-/// So many events are kept back for what comes after the storms.
-const FOR_THE_REST: u64 = 3_000;
+/// So many events come with each share at most, sixty at a time, and so many are kept back for what comes after all of them.
+const PER_SHARE: usize = 1_200;
+const FOR_THE_REST: usize = 3_000;
 /// How much more memory a worker may need when it is throttled. Its tiles are small; what grew with what waits, or with each
 /// try, would soon be more.
 const MEMORY: u64 = 32 << 20;
@@ -44,7 +45,8 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
     let mut shares =
         [("throttled_at_30", 0.3, 1_200, 0), ("throttled_at_100", 1.0, 3_000, 0), ("throttled_at_60", 0.6, 1_200, 0)];
     let is_long = settings.length.is_some();
-    while passes == 0 || is_long && trial.let_so_far() + FOR_THE_REST < trial.oracle.sent() {
+    let of_a_pass = (shares.len() * PER_SHARE + FOR_THE_REST) as u64;
+    while passes == 0 || is_long && trial.let_so_far() + of_a_pass < trial.oracle.sent() {
         for (_, share, millis, felt) in &mut shares {
             // Where everything is throttled it may be a record that the worker cannot get past.
             let count = |tally: &Tally| if *share < 1.0 { tally.throttled_tiles } else { tally.throttled };
@@ -52,8 +54,10 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
             trial.dynamo.set(Troubles { throttled: *share, ..Troubles::default() });
             let met = |trial: &Trial| count(&trial.dynamo.tally()) - before;
             // There is something to write as long as it lasts.
+            let mut left = PER_SHARE / 60;
             while began.elapsed() < Duration::from_millis(*millis) || met(&trial) < FELT && began.elapsed() < PATIENCE {
-                trial.let_feed(60);
+                trial.let_feed(if left > 0 { 60 } else { 0 });
+                left = left.saturating_sub(1);
                 trial.pass(Duration::from_millis(100)).await?;
             }
             *felt += met(&trial);
