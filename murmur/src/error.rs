@@ -80,6 +80,13 @@ impl Error {
         self
     }
 
+    /// Say behind the present context what else there is to know.
+    #[must_use]
+    pub fn adding(mut self, what: impl fmt::Display) -> Self {
+        self.context = format!("{}; {what}", self.context);
+        self
+    }
+
     /// The same error for one more of those who asked together; its source is in the text.
     #[must_use]
     pub fn again(&self) -> Self {

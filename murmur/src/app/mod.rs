@@ -48,6 +48,7 @@ mod observe;
 mod open;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod partition;
 mod print;
 mod progress;
 mod query;
@@ -175,6 +176,7 @@ impl App {
             Verb::Serve(args) => wait(serve::serve(self, args)),
             Verb::Query(args) => wait(query::query(self, args)),
             Verb::Table(TableArgs { verb: TableVerb::Ensure(args) }) => wait(table::run(self, args)),
+            Verb::Partition(args) => wait(partition::run(self, &args.verb)),
             Verb::Schema(args) => schema::schema(self, args),
             Verb::Check(args) => check::check(self, args),
             Verb::Generate(args) => generator::generate(self, args),

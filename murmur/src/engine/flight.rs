@@ -119,11 +119,17 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patienc
         let store = &*store;
         let said = to_say.into_iter().map(|(lane, table, Reached { partition, record, standing })| async move {
             let commit = record.commit;
-            let standing = patience.retry(|| record.raise(store, &table, &partition, standing)).await?;
-            Ok::<_, crate::Error>(Durable { lane, partition, commit, standing })
+            let raised = patience.retry(|| record.raise(store, &table, &partition, standing)).await?;
+            let is_durable = !raised.was_retired_since(&standing);
+            Ok::<_, crate::Error>(is_durable.then_some(Durable { lane, partition, commit, standing: raised }))
         });
         let said: Vec<_> = said.collect();
-        sent.reached = stream::iter(said).buffered(AT_ONCE).try_collect().await?;
+        let reached: Vec<Option<Durable>> = stream::iter(said).buffered(AT_ONCE).try_collect().await?;
+        match reached.into_iter().collect() {
+            Some(reached) => sent.reached = reached,
+            // A partition was retired meanwhile: its events have to be met again.
+            None => sent.flushed = Flushed::Conflict,
+        }
     }
     Ok(sent)
 }

@@ -15,6 +15,8 @@
 //! Either the roller finds a record without a floor, and leaves the tile alone, or the owner's floor is past the tile, and
 //! what comes for it is late. The floor of a partition without any flush may be raised by a roller, since an owner says in
 //! the record that it will flush before it does, and learns of the new floor by that.
+//!
+//! Partitions that an operator has retired are not waited for: see `retirement.rs`.
 
 use super::record::{PartitionRecord, Standing};
 use crate::source::{PartitionId, Record, RecordOutcome, Records};
@@ -58,7 +60,7 @@ impl Frontier {
     }
 
     /// Where it is; `None` when nothing was ever rolled.
-    async fn load(records: &dyn Records, table: &Table) -> Result<Option<Timestamp>> {
+    pub(super) async fn load(records: &dyn Records, table: &Table) -> Result<Option<Timestamp>> {
         let record = records.record(&table.shelf(), Self::NAME).await?;
         record.map(|record| Self::decode(&record.bytes)).transpose()
     }
@@ -108,8 +110,12 @@ impl Frontier {
     pub(crate) async fn passes(records: &dyn Records, table: &Table, at: Timestamp) -> Result<bool> {
         Self::raise(records, table, at).await?;
         let all = records.records(&table.shelf(), PartitionRecord::PREFIX).await?;
+        let mut has_come_that_far = false;
         for (name, record) in &all {
             let mut standing = Standing::of(Some(record.clone()))?;
+            if !standing.record.holds_rolling() {
+                continue;
+            }
             if standing.record.is_movable() && standing.record.reached() < Some(at) {
                 let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
                 standing = standing.with_floor(at, records, table, &partition).await?;
@@ -117,8 +123,9 @@ impl Frontier {
             if standing.record.reached().is_none_or(|reached| reached < at) {
                 return Ok(false);
             }
+            has_come_that_far = true;
         }
-        Ok(!all.is_empty())
+        Ok(has_come_that_far)
     }
 }
 

@@ -174,7 +174,8 @@ impl<E: Event> Worker<E> {
             let front = ledger.front;
             ledger.front = front.max(time);
             let catching_up = ledger.catching_up(offset);
-            let place = At { partition: at as u16, offset, catching_up, front };
+            let needs_marks = ledger.standing.record.needs_marks();
+            let place = At { partition: at as u16, offset, catching_up, front, needs_marks };
             match fold.stage(&event, place, now, seen) {
                 Ok(Fate::Repeated) => {
                     self.progress.repeated += 1;

@@ -1,3 +1,4 @@
+use super::retirement::Retirement;
 use crate::source::{Offset, PartitionId, Record, RecordOutcome, Records, Start, Version};
 use crate::store::Table;
 use crate::time::Timestamp;
@@ -5,12 +6,12 @@ use crate::{Error, ErrorKind, Result};
 
 /// The small durable record of a pipeline's progress in a partition, with the table under `partition/<partition>`.
 ///
-/// Every field only ever grows, so that two owners who overlap merge what they know by maximum.
+/// What owners write only ever grows, so that two of them who overlap merge what they know by maximum.
 ///
 /// ```text
 /// 1 byte   version = 2
 /// 5 x      one byte 0 (absent) or 1, then the value: commit, horizon (offsets), watermark, front, floor (i64, microseconds)
-///          the first one has 2 added where it was settled where reading begins
+///          the first one has 2 added where it was settled where reading begins, and 4 or 8 where it is recalled or retired
 /// 4 bytes  crc32 of all before, little-endian
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +31,8 @@ pub struct PartitionRecord {
     /// Where the front begins. It is set before the first event of the partition is looked at, and stays as it is from
     /// the first flush on; see `engine/frontier.rs`.
     pub floor: Option<Timestamp>,
+    /// Whether rolling waits for it. What an owner raises says nothing about that.
+    pub retirement: Retirement,
 }
 
 /// A partition record as it was last seen in the store.
@@ -49,6 +52,26 @@ impl Standing {
                 Self { record: PartitionRecord::decode(&bytes)?, version: Some(version) }
             }
         })
+    }
+
+    /// Whether the partition was retired since `before`, so that what was folded since has to be met again.
+    pub(super) fn was_retired_since(&self, before: &Self) -> bool {
+        self.record.needs_marks() && !before.record.needs_marks()
+    }
+
+    /// As it was just written.
+    pub(super) fn written(record: PartitionRecord, version: Version) -> Self {
+        Self { record, version: Some(version) }
+    }
+
+    /// Whether there is a record.
+    pub(super) fn is_there(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// What a write of the record has to find there.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.version
     }
 
     /// With another floor, unless somebody else has written the record since: then what stands there now.
@@ -71,6 +94,8 @@ impl Standing {
 const VERSION: u8 = 2;
 /// What is added to the byte before the commit.
 const BEGUN: u8 = 2;
+const RECALLED: u8 = 4;
+const RETIRED: u8 = 8;
 
 impl PartitionRecord {
     /// What the names of these records begin with.
@@ -91,6 +116,7 @@ impl PartitionRecord {
             watermark: self.watermark.max(other.watermark),
             front: self.front.max(other.front),
             floor: self.floor.max(other.floor),
+            retirement: self.retirement.max(other.retirement),
         }
     }
 
@@ -107,6 +133,16 @@ impl PartitionRecord {
     /// Whether a roller may still move the floor: while nobody has said that anything of the partition will be flushed.
     pub(crate) fn is_movable(&self) -> bool {
         self.floor.is_some() && self.horizon.is_none()
+    }
+
+    /// Whether owners mark what is rolled above the tiles that they write.
+    pub(crate) fn needs_marks(&self) -> bool {
+        self.retirement.needs_marks()
+    }
+
+    /// Whether rolling waits until it has [reached](Self::reached) so far.
+    pub(crate) fn holds_rolling(&self) -> bool {
+        self.retirement != Retirement::Retired
     }
 
     /// Read the record of a partition; the empty one when there is none yet.
@@ -166,6 +202,8 @@ impl PartitionRecord {
 
     /// Raise the stored record to at least `self`; what stands there afterwards. Where nobody else has written since it
     /// was `standing`, that takes one request.
+    ///
+    /// Nothing is raised once the partition is retired and `standing` did not say so: see `engine/retirement.rs`.
     pub async fn raise(
         self,
         records: &dyn Records,
@@ -174,9 +212,10 @@ impl PartitionRecord {
         mut standing: Standing,
     ) -> Result<Standing> {
         let (shelf, name) = (table.shelf(), Self::name(partition));
+        let before = standing;
         loop {
             let merged = standing.record.merged(self);
-            if merged == standing.record && standing.version.is_some() {
+            if (merged == standing.record && standing.version.is_some()) || standing.was_retired_since(&before) {
                 return Ok(standing);
             }
             match records.put_record(&shelf, &name, merged.encode(), standing.version).await? {
@@ -189,8 +228,14 @@ impl PartitionRecord {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        for (offset, begun) in [(self.commit, self.begun), (self.horizon, false)] {
-            out.push(u8::from(offset.is_some()) | if begun { BEGUN } else { 0 });
+        let retirement = match self.retirement {
+            Retirement::Active => 0,
+            Retirement::Recalled => RECALLED,
+            Retirement::Retired => RETIRED,
+        };
+        let marks = retirement | if self.begun { BEGUN } else { 0 };
+        for (offset, marks) in [(self.commit, marks), (self.horizon, 0)] {
+            out.push(u8::from(offset.is_some()) | marks);
             if let Some(offset) = offset {
                 offset.encode(&mut out);
             }
@@ -219,6 +264,12 @@ impl PartitionRecord {
         }
         let (&VERSION, mut rest) = body.split_first()? else { return None };
         let begun = rest.first()? & BEGUN != 0;
+        let retirement = match rest.first()? & (RECALLED | RETIRED) {
+            0 => Retirement::Active,
+            RECALLED => Retirement::Recalled,
+            RETIRED => Retirement::Retired,
+            _ => return None,
+        };
         let mut offset = |marks: u8| {
             let (present, tail) = rest.split_first()?;
             rest = tail;
@@ -231,7 +282,7 @@ impl PartitionRecord {
             rest = rest.get(length..)?;
             Some(Some(offset))
         };
-        let (commit, horizon) = (offset(BEGUN)?, offset(0)?);
+        let (commit, horizon) = (offset(BEGUN | RECALLED | RETIRED)?, offset(0)?);
         let mut time = || {
             let (present, tail) = rest.split_first()?;
             rest = tail;
@@ -245,7 +296,7 @@ impl PartitionRecord {
             Timestamp::exactly(i64::from_le_bytes(*micros)).map(Some)
         };
         let (watermark, front, floor) = (time()?, time()?, time()?);
-        rest.is_empty().then_some(Self { commit, begun, horizon, watermark, front, floor })
+        rest.is_empty().then_some(Self { commit, begun, horizon, watermark, front, floor, retirement })
     }
 }
 
@@ -264,7 +315,9 @@ mod tests {
     fn what_is_not_written_is_not_read() {
         for body in [
             &[2, 0, 0, 0, 0, 0, 7][..],
-            &[2, 4, 0, 0, 0, 0],
+            &[2, 16, 0, 0, 0, 0],
+            &[2, 4 | 8, 0, 0, 0, 0],
+            &[2, 0, 4, 0, 0, 0],
             &[2, 0, 2, 0, 0, 0],
             &[2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[2, 0, 0],
@@ -282,6 +335,10 @@ mod tests {
 
     fn time() -> impl Strategy<Value = Option<Timestamp>> {
         proptest::option::of(any::<i64>().prop_map(Timestamp::from_micros))
+    }
+
+    fn retirement() -> impl Strategy<Value = Retirement> {
+        prop::sample::select(vec![Retirement::Active, Retirement::Recalled, Retirement::Retired])
     }
 
     #[tokio::test]
@@ -323,9 +380,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_reads_back_as_it_was_written(commit in offset(), begun: bool, horizon in offset(), times in [time(), time(), time()]) {
+        fn a_record_reads_back_as_it_was_written(commit in offset(), begun: bool, horizon in offset(), times in [time(), time(), time()], retirement in retirement()) {
             let [watermark, front, floor] = times;
-            let record = PartitionRecord { commit, begun, horizon, watermark, front, floor };
+            let record = PartitionRecord { commit, begun, horizon, watermark, front, floor, retirement };
             prop_assert_eq!(PartitionRecord::decode(&record.encode()).unwrap(), record);
         }
 
@@ -339,7 +396,7 @@ mod tests {
         }
 
         #[test]
-        fn a_record_has_one_spelling(body in proptest::collection::vec(0u8..4, 0..24), version in 0u8..2) {
+        fn a_record_has_one_spelling(body in proptest::collection::vec(0u8..16, 0..24), version in 0u8..3) {
             let bytes = summed(&[&[version], body.as_slice()].concat());
             if let Ok(record) = PartitionRecord::decode(&bytes) {
                 prop_assert_eq!(record.encode(), bytes);

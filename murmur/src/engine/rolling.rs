@@ -24,6 +24,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// How often a key is tried while the store cannot take it: some ten seconds.
 const TRIES: u32 = 10;
+/// Between two looks what holds rolling up.
+const LOOK: Duration = Duration::from_secs(60);
 /// Between two looks whether other partitions have come as far, or the store can take it again; each is twice as long as
 /// the one before.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -36,6 +38,9 @@ trait Roll: Send + Sync {
 
     /// Roll what of a key is worth it; how many slots that were.
     fn roll<'a>(&'a self, key: &'a Arc<str>, stretch: TimeRange, worth: Worth) -> BoxFuture<'a, Result<u64>>;
+
+    /// Have it measured and said which partition holds rolling up.
+    fn look_what_holds(&self) -> BoxFuture<'_, Result<()>>;
 }
 
 impl<P: Pipeline> Roll for Reader<P> {
@@ -45,6 +50,10 @@ impl<P: Pipeline> Roll for Reader<P> {
 
     fn roll<'a>(&'a self, key: &'a Arc<str>, stretch: TimeRange, worth: Worth) -> BoxFuture<'a, Result<u64>> {
         self.roll_busy(key, stretch, worth).boxed()
+    }
+
+    fn look_what_holds(&self) -> BoxFuture<'_, Result<()>> {
+        Reader::look_what_holds(self).boxed()
     }
 }
 
@@ -126,7 +135,8 @@ impl Rolling {
         for (at, part) in self.parts.iter().enumerate() {
             let Some(part) = part else { continue };
             let records = owned.iter().map(|owned| &owned.ledgers[at].standing.record);
-            let reached = records.map(|record| record.reached()).min().flatten();
+            let reached =
+                records.filter(|record| record.holds_rolling()).map(|record| record.reached()).min().flatten();
             part.with(|noted| noted.reached = reached);
             if part.due().is_some() {
                 self.wake.notify_one();
@@ -142,6 +152,21 @@ impl Rolling {
             while self.is_left_over().await {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(RARELY);
+            }
+        }
+    }
+
+    /// Look now and then what holds rolling up; the first worker of a process does for all of them. It never ends.
+    pub(super) async fn look(&self, worker: u32) -> Infallible {
+        if worker > 0 {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(LOOK).await;
+            for part in self.parts.iter().flatten() {
+                if let Err(error) = part.roller.look_what_holds().await {
+                    tracing::debug!(%error, pipeline = part.pipeline, "how far all partitions are cannot be read");
+                }
             }
         }
     }

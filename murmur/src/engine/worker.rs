@@ -77,6 +77,7 @@ impl<E: Event> Worker<E> {
         self.can_tell_ends = look.is_some();
         let looks = look_ahead(look, self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget);
+        let worker = self.options.worker;
         let (rolling, watch, mut asked) = (self.rolling.clone(), self.watch.clone(), shutdown.clone());
         let mut ended = tokio::select! {
             biased;
@@ -84,6 +85,7 @@ impl<E: Event> Worker<E> {
             never = ages => match never {},
             never = looks => match never {},
             never = rolling.go() => match never {},
+            never = rolling.look(worker) => match never {},
             error = overdue => Err(error),
         };
         if let Ok(Summary { progress, ended: true }) = &mut ended {
@@ -353,9 +355,10 @@ impl<E: Event> Worker<E> {
                 Reached { partition: owned.id.clone(), record, standing }
             });
             let reached = reached.collect();
-            let writes = fold.writes(&self.owned);
+            let mut writes = fold.writes(&self.owned);
             self.meter.combined(at, events, writes.len());
             self.rolling.note(at, &writes);
+            writes.append(&mut fold.marks());
             shipments.push(Shipment { lane: at, table: fold.table().clone(), writes, reached });
         }
         if !shipments.is_empty() {
@@ -414,7 +417,7 @@ impl<E: Event> Worker<E> {
     }
 
     /// Before a flush may be sent, the record says so. Not when the floor of a front was raised meanwhile: then events
-    /// were taken for ones in time that are late.
+    /// were taken for ones in time that are late. Nor when the partition was retired.
     async fn raise_horizon(&mut self, at: usize) -> Result<bool> {
         let (store, table, patience) = (&*self.store, self.lanes[at].fold.table(), &self.patience);
         let behind =
@@ -428,7 +431,7 @@ impl<E: Event> Worker<E> {
         let mut raised = stream::iter(raised).buffered(AT_ONCE);
         while let Some((place, standing)) = raised.try_next().await? {
             let before = std::mem::replace(&mut self.owned[place].ledgers[at].standing, standing);
-            if standing.record.floor != before.record.floor {
+            if standing.record.floor != before.record.floor || standing.was_retired_since(&before) {
                 return Ok(false);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{bounded, must};
 use crate::aggregate::{Count, DecodeError, Form, Monoid, Question, Refused, envelope as sealing};
-use crate::engine::PartitionRecord;
+use crate::engine::{PartitionRecord, Retirement};
 use crate::source::Offset;
 use crate::time::Timestamp;
 
@@ -123,6 +123,7 @@ pub(super) fn partition_records() -> Vec<Vec<u8>> {
             front: Some(Timestamp::MAX),
             floor: Some(Timestamp::MIN),
             begun: true,
+            retirement: Retirement::Retired,
         },
     ];
     let stored = records.map(|record| record.encode());

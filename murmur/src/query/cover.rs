@@ -8,7 +8,8 @@ use crate::time::{Level, Tiling, TimeRange, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Settled {
     /// What all partitions have reached of which anything was flushed: tiles that closed by then are finished, and may
-    /// have been rolled. A partition that nothing was flushed of begins where a roller needs it to.
+    /// have been rolled. A partition that nothing was flushed of begins where a roller needs it to, and one that is retired
+    /// is not waited for.
     pub(super) by_all: Option<Timestamp>,
     /// What some partition has reached: tiles that closed by then may have twins of what came late.
     pub(super) by_some: Option<Timestamp>,
@@ -17,7 +18,7 @@ pub(super) struct Settled {
 impl Settled {
     /// From the records of all partitions.
     pub(super) fn of<'a>(records: impl Iterator<Item = &'a PartitionRecord> + Clone) -> Self {
-        let holding = records.clone().filter(|record| !record.is_movable());
+        let holding = records.clone().filter(|record| !record.is_movable() && record.holds_rolling());
         let reached = PartitionRecord::reached;
         Self { by_all: holding.map(reached).min().flatten(), by_some: records.filter_map(reached).max() }
     }

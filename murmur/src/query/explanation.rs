@@ -18,7 +18,8 @@ pub struct Explanation {
     /// How often the request had to wait for the store. What does not depend on one another is asked for at the same time,
     /// and counts once.
     pub round_trips: u64,
-    /// Finished slots of a level that nobody has rolled yet, so that they were read from the levels below, in order.
+    /// Finished slots of a level that nobody has rolled yet, or that were [unrolled](crate::store::Item::is_unrolled), so that
+    /// they were read from the levels below, in order.
     pub not_rolled: Vec<(Level, TimeRange)>,
 }
 

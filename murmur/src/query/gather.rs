@@ -124,7 +124,8 @@ impl<P: Pipeline> Reader<P> {
         let sealed = keeping.map(|keeping| keeping.sealed(seen.seal, self.now()));
         let how = Gather { budget, consistency, parents: &parents, sealed };
         let mut folds: Vec<_> = keys.iter().map(|_| Fold::new(&self.inner.table, tiling, points.cloned())).collect();
-        self.gather(&how, keys, &steps(&tiling, plan, &parents, seen.settled), &mut folds).await?;
+        let steps = steps(&tiling, plan, &parents, seen.settled);
+        self.gather(&how, keys, &steps, &mut folds).await.map_err(|error| seen.explain(error, plan.cut))?;
         Ok(folds.into_iter().map(Fold::finish).collect())
     }
 
@@ -217,7 +218,7 @@ impl<P: Pipeline> Reader<P> {
                 match (names::<P>(how, &step), how.below(step.level)) {
                     (Some(tiles), Some(below)) => {
                         let tiles = tiles.zip(singles.by_ref());
-                        let slots = |slots| self.missing(how, key, &step, below, slots, missing);
+                        let slots = |gap| self.missing(how, key, &step, below, gap, missing);
                         split(&P::tiling(), &step, tiles, parts, slots);
                     }
                     (Some(tiles), None) => {
@@ -237,17 +238,18 @@ impl<P: Pipeline> Reader<P> {
         key: &Arc<str>,
         step: &Step,
         below: &[Level],
-        slots: TimeRange,
+        Gap { slots, can_be_rolled }: Gap,
         missing: &mut Vec<Missing>,
     ) -> Vec<Step> {
         if let Some(tally) = &how.budget.tally {
             tally.not_rolled(step.level, slots);
         }
-        if below.is_empty() {
+        match below.is_empty() {
+            // Whatever is rolled into them would be passed over.
+            _ if !can_be_rolled => {}
             // At once: where there is too much to read for one request, the next one finds it rolled.
-            self.offer(key, step.level, slots);
-        } else {
-            missing.push((key.clone(), step.level, slots));
+            true => self.offer(key, step.level, slots),
+            false => missing.push((key.clone(), step.level, slots)),
         }
         cover(&P::tiling(), below, slots, Settled::ALL)
     }
@@ -322,6 +324,14 @@ fn complete(items: &Items, limit: usize) -> (usize, Option<Timestamp>) {
     (next.map_or(items.len(), |next| items.partition_point(|(id, _)| id.tile.start < next)), next)
 }
 
+/// Slots beside each other that are not rolled.
+#[derive(Clone, Copy)]
+struct Gap {
+    slots: TimeRange,
+    /// Whether some of them can be: those that are [unrolled](crate::store::Item::is_unrolled) stay so.
+    can_be_rolled: bool,
+}
+
 /// The slots of a step of a level that rolling writes: those that are rolled, and in place of the others what `missing`
 /// says.
 fn split(
@@ -329,10 +339,10 @@ fn split(
     step: &Step,
     tiles: impl Iterator<Item = (Tile, Found)>,
     out: &mut Vec<Part>,
-    mut missing: impl FnMut(TimeRange) -> Vec<Step>,
+    mut missing: impl FnMut(Gap) -> Vec<Step>,
 ) {
-    let mut gap: Option<TimeRange> = None;
-    let mut fill = |gap: &mut Option<TimeRange>, out: &mut Vec<Part>| {
+    let mut gap: Option<Gap> = None;
+    let mut fill = |gap: &mut Option<Gap>, out: &mut Vec<Part>| {
         out.extend(gap.take().map(&mut missing).into_iter().flatten().map(Part::Wanted));
     };
     for (tile, found) in tiles {
@@ -342,12 +352,15 @@ fn split(
         while at < end {
             let slot = tiling.slot_in(tile, at);
             let next = tiling.slot_range(tile, slot).end;
-            if found.first().is_some_and(|(_, item)| item.is_rolled(slot)) {
+            let item = found.first().map(|(_, item)| item);
+            if item.is_some_and(|item| item.is_rolled(slot)) {
                 fill(&mut gap, out);
                 run = Some(run.map_or(slot.0, |run| run.start)..slot.0 + 1);
             } else {
                 out.extend(run.take().map(|run| Part::Rolled(found.clone(), run)));
-                gap = Some(TimeRange::new(gap.map_or(at, |gap| gap.start), next));
+                let slots = TimeRange::new(gap.map_or(at, |gap| gap.slots.start), next);
+                let can_be_rolled = !item.is_some_and(|item| item.is_unrolled(slot));
+                gap = Some(Gap { slots, can_be_rolled: can_be_rolled || gap.is_some_and(|gap| gap.can_be_rolled) });
             }
             at = next;
         }

@@ -15,7 +15,9 @@
 //!
 //! - no partition is gone or has gone back, and none has another floor since its first flush,
 //! - the frontier has not gone back,
-//! - every new partition begins at or behind the frontier of the look before.
+//! - every new partition begins at or behind the frontier of the look before,
+//! - the record of a partition that is retired was not written, nor that of one which is retired by now: its owners mark what
+//!   was rolled, and raise its commit after that.
 //!
 //! That is what decides, however long ago the look before was. It goes by the events of the log. A restored table that has
 //! caught up may lack events that the log does not have any more, or be counted by another version of the program; so a
@@ -88,9 +90,10 @@ impl Lives {
 }
 
 impl Look {
-    /// What every partition has reached; `None` while that of one is not settled, and without any.
+    /// What every partition has reached that is not retired; `None` while that of one is not settled, and without any.
     fn reached(&self) -> Option<Timestamp> {
-        self.records.iter().map(|(.., record)| record.reached()).min().flatten()
+        let waited_for = self.records.iter().filter(|(.., record)| record.holds_rolling());
+        waited_for.map(|(.., record)| record.reached()).min().flatten()
     }
 
     /// Whether the other look, which has just ended, is at the same life of the table.
@@ -102,10 +105,13 @@ impl Look {
         let goes_on = |(name, version, old): &Named| {
             let Some((now, new)) = find(&next.records, name) else { return false };
             let floor_stands = old.is_movable() || new.floor == old.floor;
-            now >= *version && (now > *version || new == *old) && old.merged(new) == new && floor_stands
+            let is_marked = old.needs_marks() || new.needs_marks();
+            let may_be_written = now > *version && !is_marked;
+            (may_be_written || (now == *version && new == *old)) && old.merged(new) == new && floor_stands
         };
         let comes_behind = |(name, _, new): &Named| {
-            find(&self.records, name).is_some() || new.floor.is_some_and(|floor| Some(floor) >= self.frontier)
+            let begins_behind = || new.floor.is_some_and(|floor| Some(floor) >= self.frontier) && !new.needs_marks();
+            find(&self.records, name).is_some() || begins_behind()
         };
         self.began.elapsed() < PATIENCE
             && next.frontier >= self.frontier
@@ -117,6 +123,7 @@ impl Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Retirement;
     use crate::source::Offset;
 
     fn at(seconds: i64) -> Option<Timestamp> {
@@ -166,6 +173,32 @@ mod tests {
             let second = look(&mut lives, frontier, now);
             assert!(second.life != first.life && second.by.is_none(), "{frontier} {now:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_partition_that_is_retired_is_not_waited_for_and_any_word_of_it_begins_another() {
+        let of = |retirement, commit| PartitionRecord { retirement, ..record(0, 9, commit) };
+        let there = ("b", 3, record(0, 100, 1));
+        let gone = ("a", 3, of(Retirement::Retired, 1));
+        let mut lives = Lives::default();
+        let first = look(&mut lives, 50, &[gone, there]);
+        let second = look(&mut lives, 60, &[gone, ("b", 4, record(0, 110, 2))]);
+        assert_eq!(second, Seal { by: at(50), ..first });
+        for (before, now) in [
+            (gone, ("a", 4, of(Retirement::Retired, 2))),
+            (("a", 3, of(Retirement::Active, 1)), ("a", 4, of(Retirement::Retired, 1))),
+            (gone, ("a", 4, of(Retirement::Recalled, 1))),
+            (("a", 3, of(Retirement::Recalled, 1)), ("a", 4, of(Retirement::Recalled, 2))),
+            (("a", 3, of(Retirement::Recalled, 1)), ("a", 4, of(Retirement::Active, 1))),
+        ] {
+            let mut lives = Lives::default();
+            let first = look(&mut lives, 50, &[before, there]);
+            assert_ne!(look(&mut lives, 50, &[now, there]).life, first.life, "{now:?}");
+        }
+        let mut lives = Lives::default();
+        let first = look(&mut lives, 50, &[there]);
+        let new = ("c", 9, PartitionRecord { retirement: Retirement::Retired, ..record(60, 60, 5) });
+        assert_ne!(look(&mut lives, 50, &[there, new]).life, first.life, "it may have marked already");
     }
 
     #[tokio::test(start_paused = true)]

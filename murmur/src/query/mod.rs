@@ -22,6 +22,7 @@ mod edges;
 mod explanation;
 mod fold;
 mod gather;
+mod held;
 mod life;
 mod limits;
 mod plan;

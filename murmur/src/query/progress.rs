@@ -4,14 +4,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cover::Settled;
+use super::held::{Held, Watch};
 use super::life::{Lives, Look, Named, Seal};
 use super::tally::Tally;
 use super::{AsOf, PartitionProgress};
-use crate::Result;
 use crate::engine::{Frontier, PartitionRecord};
 use crate::source::{PartitionId, Record, Shelf};
 use crate::store::{Consistency, Store, Table, spent};
-use crate::time::Timestamp;
+use crate::time::{TimeRange, Timestamp};
+use crate::{Error, ErrorKind, Result};
 
 /// How long a reading of the partition records is good for. An older one is still true: it says less than there is.
 const GOOD_FOR: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ pub(super) struct Progress {
     shelf: Shelf,
     known: Mutex<Option<(Instant, Known)>>,
     reading: tokio::sync::Mutex<Lives>,
+    /// Where anything is rolled.
+    watch: Option<Watch>,
 }
 
 /// What a request knows before it reads tiles.
@@ -33,29 +36,52 @@ pub(super) struct Seen {
     pub(super) settled: Settled,
     /// What was rolled for good.
     pub(super) seal: Seal,
+    /// What holds rolling up.
+    held: Option<Arc<Held>>,
+}
+
+impl Seen {
+    /// An error of reading these slots, with what may be behind it.
+    pub(super) fn explain(&self, error: Error, slots: TimeRange) -> Error {
+        match &self.held {
+            Some(held) if error.kind() == ErrorKind::ResourceExhausted && held.concerns(slots) => error.adding(held),
+            _ => error,
+        }
+    }
 }
 
 impl Progress {
-    pub(super) fn new(store: Arc<dyn Store>, table: &Table) -> Self {
-        Self { store, shelf: table.shelf(), known: Mutex::new(None), reading: tokio::sync::Mutex::default() }
+    pub(super) fn new(store: Arc<dyn Store>, table: &Table, watch: Option<Watch>) -> Self {
+        let (known, reading) = (Mutex::new(None), tokio::sync::Mutex::default());
+        Self { store, shelf: table.shelf(), known, reading, watch }
     }
 
     /// What is known now; a strong caller has it read again.
     pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency, tally: Option<&Tally>) -> Result<Seen> {
-        let Known { partitions, settled, seal } = match self.recent() {
+        let Known { partitions, settled, seal, held } = match self.recent() {
             Some(known) if consistency == Consistency::Eventual => known,
             _ => self.refresh(consistency, tally).await?,
         };
         let watermark = partitions.iter().map(|p| p.watermark).min().flatten();
         let newest = partitions.iter().filter_map(|p| p.watermark).max();
         let as_of = AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions };
-        Ok(Seen { as_of, settled, seal })
+        Ok(Seen { as_of, settled, seal, held })
     }
 
-    /// How far every partition is that has a record; `None` while one has not begun, or when there is none.
+    /// How far every partition is that has a record and is not retired; `None` while one has not begun, or when there is
+    /// none.
     pub(super) async fn reached_by_all(&self) -> Result<Option<Timestamp>> {
         let (_, records) = self.read(None).await?;
-        Ok(records.iter().map(|(.., record)| record.reached()).min().flatten())
+        let waited_for = records.iter().filter(|(.., record)| record.holds_rolling());
+        Ok(waited_for.map(|(.., record)| record.reached()).min().flatten())
+    }
+
+    /// Look what holds rolling up, which is measured, and said where it lasts.
+    pub(super) async fn look_what_holds(&self) -> Result<()> {
+        if let Some(watch) = &self.watch {
+            watch.note(&self.read(None).await?.1);
+        }
+        Ok(())
     }
 
     fn recent(&self) -> Option<Known> {
@@ -79,7 +105,8 @@ impl Progress {
             offset: record.commit,
         });
         let partitions = partitions.collect();
-        let known = Known { partitions, settled, seal: lives.look(Look { began: at, frontier, records }) };
+        let held = self.watch.as_ref().and_then(|watch| watch.note(&records));
+        let known = Known { partitions, settled, seal: lives.look(Look { began: at, frontier, records }), held };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
         Ok(known)
     }
@@ -105,6 +132,7 @@ struct Known {
     partitions: Arc<[PartitionProgress]>,
     settled: Settled,
     seal: Seal,
+    held: Option<Arc<Held>>,
 }
 
 fn named(name: String, record: &Record) -> Result<Named> {

@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::coalesce::{Coalesce, Read};
 use super::fold::Folded;
 use super::gather::at_once;
+use super::held::Watch;
 use super::plan;
 use super::points::Points;
 use super::progress::{Progress, Seen};
@@ -84,7 +85,8 @@ impl<P: Pipeline> Reader<P> {
 
     fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits, how: How) -> Self {
         let coalesce = Coalesce::new(store.clone(), table.clone());
-        let progress = Progress::new(store.clone(), &table);
+        let watch = (!P::tiling().parents().is_empty()).then(|| Watch::new(P::SPEC.name));
+        let progress = Progress::new(store.clone(), &table, watch);
         let (rolls, items) = (Rolls::default(), OnceLock::new());
         let inner = Inner { store, table, coalesce, progress, clock, limits, rolls, items };
         Self { inner: Arc::new(inner), how, pipeline: PhantomData }

@@ -26,6 +26,11 @@ impl<P: Pipeline> Reader<P> {
         Ok(self.inner.progress.reached_by_all().await? >= Some(closes))
     }
 
+    /// Look what holds rolling up, for the metrics and the log.
+    pub(crate) async fn look_what_holds(&self) -> Result<()> {
+        self.inner.progress.look_what_holds().await
+    }
+
     /// Roll what of a key ends in a stretch, level by level, as long as it costs little beside what was written of it there;
     /// how many slots that were. What others have rolled is left as it is.
     pub(crate) async fn roll_busy(&self, key: &Arc<str>, stretch: TimeRange, worth: Worth) -> Result<u64> {
@@ -61,7 +66,7 @@ impl<P: Pipeline> Reader<P> {
         Ok(slots.is_empty() || self.not_rolled(key, level, slots).await?.is_none())
     }
 
-    /// From the first slot that nobody has rolled to the last one.
+    /// From the first slot that nobody has rolled to the last one. What is unrolled would stay so.
     async fn not_rolled(&self, key: &Arc<str>, level: Level, slots: TimeRange) -> Result<Option<TimeRange>> {
         let tiling = P::tiling();
         let ids: Vec<_> =
@@ -74,7 +79,7 @@ impl<P: Pipeline> Reader<P> {
             while at < end {
                 let slot = tiling.slot_in(*tile, at);
                 let range = tiling.slot_range(*tile, slot);
-                if !item.as_ref().is_some_and(|item| item.is_rolled(slot)) {
+                if !item.as_ref().is_some_and(|item| item.is_rolled(slot) || item.is_unrolled(slot)) {
                     missing = Some(TimeRange::new(missing.map_or(range.start, |missing| missing.start), range.end));
                 }
                 at = range.end;

@@ -77,7 +77,8 @@ impl fmt::Debug for TileId {
 /// What is stored under a [`TileId`]. The vectors are sorted by their first element, without repeats.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Item {
-    /// How far each partition has been applied; [`closed`](Offset::closed) when the item is full.
+    /// How far each partition has been applied; [`closed`](Offset::closed) when the item is full. Of a parent tile: which
+    /// slots are [unrolled](Self::is_unrolled).
     pub offsets: Vec<(PartitionId, Offset)>,
     /// Form A: numbers by slot and column.
     pub numbers: Vec<((Slot, Column), Number)>,
@@ -149,7 +150,18 @@ impl Item {
 
     /// Whether a slot holds the fold of its child.
     pub fn is_rolled(&self, slot: Slot) -> bool {
-        self.rolled.binary_search(&slot).is_ok()
+        self.rolled.binary_search(&slot).is_ok() && !self.is_unrolled(slot)
+    }
+
+    /// Whether a slot is marked for good: whatever was rolled into it may lack something of its child, and is passed over.
+    pub fn is_unrolled(&self, slot: Slot) -> bool {
+        // Tiles that are rolled have no other offsets, and nearly none has a mark.
+        !self.offsets.is_empty() && self.offset(&Self::mark(slot)).is_some()
+    }
+
+    /// What the mark is: a partition that has been applied.
+    pub(super) fn mark(slot: Slot) -> PartitionId {
+        PartitionId::new(format!("unrolled:{}", slot.0))
     }
 
     /// Mark a slot as one that holds the fold of its child.

@@ -94,6 +94,18 @@ impl Write {
         }
     }
 
+    /// The write that marks a slot of a tile that rolling writes as [unrolled](Item::is_unrolled). It may be sent again, and
+    /// by several at once: it is refused by an item that says so already.
+    ///
+    /// ```text
+    /// SET  o<mark> = 0
+    /// IF   o<mark> is absent
+    /// ```
+    pub fn unroll(id: TileId, slot: Slot, expires: Option<Timestamp>) -> Self {
+        let mark = Applied { partition: Item::mark(slot), first: Offset::ZERO, last: Offset::ZERO };
+        Self::Add { id, numbers: Vec::new(), applied: vec![mark], expires }
+    }
+
     /// The write to send after this one was refused as [`Oversize`](crate::ErrorKind::Oversize) or
     /// [`Overflow`](crate::ErrorKind::Overflow): it closes the tile to the partitions of this one, from their first events
     /// in it on. `None` when this is such a write itself, or a roll, without which no event is lost.

@@ -15,7 +15,10 @@ use crate::time::Timestamp;
 
 pub(super) use ask::{ClientTlsArgs, CutAt, IntervalArgs, QueryArgs, QuestionArgs, SetArgs};
 pub(super) use port::{ListenArgs, TlsArgs};
-pub(super) use tools::{CheckArgs, EnsureArgs, GenerateArgs, SchemaArgs, SchemaKind, TableArgs, TableVerb};
+pub(super) use tools::{
+    CheckArgs, EnsureArgs, GenerateArgs, ListArgs, NamedArgs, PartitionArgs, PartitionVerb, SchemaArgs, SchemaKind,
+    TableArgs, TableVerb,
+};
 pub(super) use work::{DevArgs, FlushInterval, LimitArgs, Roll, RunArgs, ServeArgs, WorkerArgs};
 
 #[derive(Debug, Parser)]
@@ -52,6 +55,8 @@ pub(super) enum Verb {
     Query(QueryArgs),
     /// Look after the tables of a store
     Table(TableArgs),
+    /// Look after the partitions that pipelines have read
+    Partition(PartitionArgs),
     /// Print a contract that follows from the definitions
     Schema(SchemaArgs),
     /// Say what the definitions mean, and what is wrong with them

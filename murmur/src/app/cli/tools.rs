@@ -32,6 +32,42 @@ pub(in crate::app) struct EnsureArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::app) struct PartitionArgs {
+    #[command(subcommand)]
+    pub(in crate::app) verb: PartitionVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::app) enum PartitionVerb {
+    /// List the partitions that were read, how far they are, and which of them rolling waits for
+    List(ListArgs),
+    /// Have rolling not wait for partitions that will get no events any more. Should they get some, these count all the same
+    Retire(NamedArgs),
+    /// Have rolling wait for partitions again
+    Recall(NamedArgs),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::app) struct ListArgs {
+    #[command(flatten)]
+    pub(in crate::app) store: StoreArgs,
+    #[command(flatten)]
+    pub(in crate::app) pipelines: PipelineArgs,
+    /// The form of the list
+    #[arg(short, long, env = "MURMUR_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(in crate::app) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::app) struct NamedArgs {
+    /// Which ones, as the list names them
+    #[arg(required = true, value_name = "PARTITION")]
+    pub(in crate::app) partitions: Vec<String>,
+    #[command(flatten)]
+    pub(in crate::app) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::app) struct SchemaArgs {
     /// Which one
     pub(in crate::app) kind: SchemaKind,

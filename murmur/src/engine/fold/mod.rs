@@ -6,6 +6,7 @@
 
 mod closed;
 mod entry;
+mod marks;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,8 @@ pub(super) struct At {
     pub(super) catching_up: bool,
     /// The newest event time before it in the log of its partition.
     pub(super) front: Option<Timestamp>,
+    /// Its partition is retired, or was: what is rolled above its tile may lack it.
+    pub(super) needs_marks: bool,
 }
 
 /// What became of an event that is not refused.
@@ -99,6 +102,10 @@ pub(super) trait Fold<E>: Send + Sync {
     /// The writes that make everything folded so far durable. They are taken out of the table: either all of them
     /// end up durable, or the table must be cleared. Those of the last time must be durable by now.
     fn writes(&mut self, owned: &[Owned]) -> Vec<Write>;
+
+    /// The marks that have to be durable with those writes: above the tiles of events of a partition that is retired, those
+    /// that were written before as well. They are taken out of the table, too.
+    fn marks(&mut self) -> Vec<Write>;
 
     /// Tiles that have something to write.
     fn dirty(&self) -> usize;

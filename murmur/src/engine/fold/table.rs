@@ -7,6 +7,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
 use super::entry::{Entries, Entry, SMALL, Slots, Taken};
+use super::marks::Marks;
 use super::{At, Fate, Fold, Settled, Staged};
 use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
@@ -25,6 +26,7 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     tiling: Tiling,
     entries: Entries<P::Aggregate>,
     closed: Closed,
+    marks: Marks,
     dirty: usize,
     /// Form B: bytes of all values.
     value_bytes: usize,
@@ -65,6 +67,7 @@ impl<P: Pipeline> FoldTable<P> {
             tiling: P::tiling(),
             entries: Entries::new(),
             closed: Closed::default(),
+            marks: Marks::default(),
             dirty: 0,
             value_bytes: 0,
             // With more than this, what is new would have less than half of the room, and flushes would become small.
@@ -322,6 +325,9 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         for (Place { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
             let Some(place) = place else { continue };
             let entry = &mut self.entries.list[place as usize];
+            if at.needs_marks {
+                self.marks.add(&self.tiling, &entry.text(), entry.tile);
+            }
             match entry.take(slot, value, at.partition, at.offset) {
                 Taken::Folded => {
                     if !entry.dirty {
@@ -383,6 +389,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         writes
     }
 
+    fn marks(&mut self) -> Vec<Write> {
+        self.marks.take(&self.tiling, &P::SPEC.window)
+    }
+
     fn dirty(&self) -> usize {
         self.dirty
     }
@@ -391,7 +401,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         // What is small lies in the entries for the most part.
         let small = P::Aggregate::FORM == Form::Put && P::Aggregate::MAX_BYTES <= SMALL;
         let fresh = if small { self.dirty * P::Aggregate::MAX_BYTES } else { 0 };
-        self.entries.bytes() + self.value_bytes + fresh
+        self.entries.bytes() + self.value_bytes + fresh + self.marks.bytes()
     }
 
     fn is_heavy(&self) -> bool {
@@ -399,6 +409,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     }
 
     fn clear(&mut self) {
+        self.marks.clear();
         self.entries.clear();
         self.emissions.clear();
         self.staged.clear();

@@ -73,7 +73,7 @@ fn owned() -> Vec<Owned> {
 
 /// Fold one event onto what `item` is, if that is asked for; why it is not taken.
 fn take(table: &mut FoldTable<Accounts>, item: Option<&Item>, offset: u64, booking: &Booking) -> Option<String> {
-    let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None };
+    let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None, needs_marks: false };
     assert_eq!(table.stage(booking, at, Timestamp::EPOCH, None), Ok(Fate::Staged(Staged::default())));
     let wanted = table.wanted(&owned());
     let mut settled = table.settle(wanted.iter().map(|_| item.cloned()).collect(), &owned()).unwrap();
@@ -203,7 +203,13 @@ fn what_a_large_fold_takes_is_known_before_it_is_written_and_when_it_was_loaded(
     let mut fold = |table: &mut FoldTable<Texts>, key, item: Option<&Item>| {
         for account in 0..100 {
             offset += 1;
-            let at = At { partition: 0, offset: Offset::from_u64(offset), catching_up: false, front: None };
+            let at = At {
+                partition: 0,
+                offset: Offset::from_u64(offset),
+                catching_up: false,
+                front: None,
+                needs_marks: false,
+            };
             assert_eq!(
                 table.stage(&Booking(key, 0, account), at, Timestamp::EPOCH, None),
                 Ok(Fate::Staged(Staged::default()))

@@ -94,6 +94,7 @@ const OTHERS: [&str; 21] = [
     ROLLS.name,
     ROLLED_SLOTS.name,
     ROLL_WRITE_UNITS.name,
+    ROLL_HELD.name,
     TILE_CACHE_HITS.name,
     TILE_CACHE_MISSES.name,
     TILE_CACHE_BYTES.name,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::flush::Patience;
 use super::super::ownership::Ownership;
+use super::super::retirement::retire;
 use super::*;
 use crate::query::tests::hooked::{Death, Hook, Hooked};
 use crate::store::Write;
@@ -121,21 +122,26 @@ async fn a_worker_can_leave_rolling_to_others() {
     assert_eq!(rolled(&store, "busy", 0).await, 0);
 }
 
+/// What the record says of a partition of which so many hours were read.
+fn read(hour: i64) -> PartitionRecord {
+    let commit = Some(Offset::from_u64(1));
+    let front = Some(Timestamp::from_seconds(hour * 3_600));
+    PartitionRecord { commit, horizon: commit, front, ..PartitionRecord::default() }
+}
+
+/// Somebody else has read an hour of another partition.
+async fn another_partition(store: &MemoryStore) -> (Table, PartitionId, Standing) {
+    let (table, other) = (Table::new("minutes", 1), PartitionId::new("other"));
+    Ownership::of::<Minutes>(1).claim(store, &table, &Patience::new(1)).await.unwrap();
+    let standing = Frontier::settle(store, &table, &other, Standing::default()).await.unwrap();
+    let standing = read(1).raise(store, &table, &other, standing).await.unwrap();
+    (table, other, standing)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_day_is_not_rolled_before_the_partitions_of_others_have_passed_it() {
-    let (store, table) = (Arc::new(MemoryStore::new()), Table::new("minutes", 1));
-    // Somebody else has read an hour of another partition.
-    let other = PartitionId::new("other");
-    Ownership::of::<Minutes>(1).claim(&*store, &table, &Patience::new(1)).await.unwrap();
-    let standing = Frontier::settle(&*store, &table, &other, Standing::default()).await.unwrap();
-    let commit = Some(Offset::from_u64(1));
-    let read = |hour: i64| PartitionRecord {
-        commit,
-        horizon: commit,
-        front: Some(Timestamp::from_seconds(hour * 3_600)),
-        ..PartitionRecord::default()
-    };
-    let standing = read(1).raise(&*store, &table, &other, standing).await.unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (table, other, standing) = another_partition(&store).await;
     let mut source = two_days();
     source.idles = true;
     let worker = worker_of(&store, source, &Letters::default()).options(options()).pipeline::<Minutes>().build();
@@ -149,6 +155,71 @@ async fn a_day_is_not_rolled_before_the_partitions_of_others_have_passed_it() {
     read(25).raise(&*store, &table, &other, standing).await.unwrap();
     progress.wait_for(|progress| progress.rolled == 24 + 1).await.unwrap();
     assert_eq!([rolled(&store, "busy", 0).await, rolled(&store, "busy", 1).await], [24, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_retired_is_not_waited_for() {
+    let store = Arc::new(MemoryStore::new());
+    let (table, other, _) = another_partition(&store).await;
+    retire(&*store, &table, &other).await.unwrap();
+    let worker = worker_of(&store, two_days(), &Letters::default()).options(options());
+    assert_eq!(to_the_end(worker.pipeline::<Minutes>()).await.progress.rolled, 2 * (24 + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_of_a_retired_partition_marks_what_was_rolled_and_one_that_did_not_know_reads_again() {
+    let store = Arc::new(MemoryStore::new());
+    let (table, own) = (Table::new("minutes", 1), partition());
+    // Its record says that the whole of the second day may have been rolled without it.
+    let mut source = List::new(&["busy@90000"]);
+    source.idles = true;
+    let options = Options { flush_interval: Span::from_seconds(60), ..options() };
+    let worker = worker_of(&store, source, &Letters::default()).options(options).pipeline::<Minutes>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.applied == 1).await.unwrap();
+    // It has read the event, and not written it.
+    retire(&*store, &table, &own).await.unwrap();
+    progress.wait_for(|progress| progress.flushes == 1).await.unwrap();
+    assert_eq!(progress.borrow().rewinds, 1);
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+    for (level, start, slot) in [(Level::Day, 86_400, 1), (Level::Month, 0, 1)] {
+        let tile = Tile { level, start: Timestamp::from_seconds(start) };
+        let id = TileId { key: "=busy".into(), tile, part: None };
+        let item = store.get(&table, &[id], Consistency::Strong).await.unwrap().remove(0);
+        assert!(
+            item.is_some_and(|item| item.is_unrolled(Slot(slot)) && !item.is_unrolled(Slot(slot + 1))),
+            "{level:?}"
+        );
+    }
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn what_holds_rolling_up_is_measured_by_a_worker() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    ::metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let store = Arc::new(MemoryStore::new());
+            another_partition(&store).await;
+            let mut source = two_days();
+            source.idles = true;
+            let worker = worker_of(&store, source, &Letters::default()).options(options()).pipeline::<Minutes>();
+            let worker = worker.build();
+            let mut progress = worker.progress();
+            let (_stop, stopped) = watch::channel(false);
+            tokio::spawn(worker.run(stopped));
+            progress.wait_for(|progress| progress.applied == 57 && progress.uncommitted_since.is_none()).await.unwrap();
+            // It looks once a minute, by the clock of this runtime.
+            tokio::time::sleep(Duration::from_secs(61)).await;
+        });
+    });
+    let page = recorder.handle().render();
+    let line = format!("murmur_roll_held_seconds{{pipeline=\"minutes\"}} {}", (49 - 1) * 3_600);
+    assert!(page.lines().any(|stands| stands == line), "{line} is not in\n{page}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,6 +111,14 @@ pub(super) const ALERTS: &[Alert] = &[
         about: "DynamoDB takes 400 KB. What a full item cannot take goes to the dead letters.",
     },
     Alert {
+        name: "MurmurRollingIsHeldUp",
+        expr: "max by (job, pipeline) (murmur_roll_held_seconds) > 172800",
+        lasts: "1h",
+        severity: "warning",
+        summary: "Rolling of {{ $labels.pipeline }} is held up, {{ $value | humanizeDuration }} behind its newest event",
+        about: "A partition gets no events any more, or is far behind. What came since is read from its smallest tiles, and wide windows of busy keys may be refused. The log names the partition: give it an event of now, or, if it will get none, let `partition retire` have nobody wait for it. While old events are read again, one partition before the other, it is as it should be.",
+    },
+    Alert {
         name: "MurmurQueriesFail",
         expr: "sum by (job, rpc) (rate(murmur_query_duration_seconds_count{code=~\"internal|unavailable|deadline_exceeded|data_loss|unknown\"}[5m])) / sum by (job, rpc) (rate(murmur_query_duration_seconds_count[5m])) > 0.05",
         lasts: "5m",

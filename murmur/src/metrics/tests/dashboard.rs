@@ -254,6 +254,11 @@ pub(super) const ROWS: &[Row] = &[
                 lines!["sum by (pipeline, outcome) (rate(murmur_rolls_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} {{outcome}}"],
             ),
             Panel(
+                "How far rolling is held up",
+                "s",
+                lines!["max by (pipeline) (murmur_roll_held_seconds{job=~\"$job\"})" => "{{pipeline}}"],
+            ),
+            Panel(
                 "Slots rolled",
                 "ops",
                 lines!["sum by (pipeline) (rate(murmur_rolled_slots_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}}"],

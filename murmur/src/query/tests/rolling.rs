@@ -1,8 +1,8 @@
 //! What is rolled, and what holds it up.
 
 use super::*;
-use crate::engine::{Frontier, PartitionRecord};
-use crate::query::Ask;
+use crate::engine::{Frontier, PartitionRecord, retire};
+use crate::query::{Ask, Limits};
 use crate::store::Consistency;
 use crate::time::TimeRange;
 
@@ -71,6 +71,68 @@ async fn a_partition_without_events_does_not_hold_rolling_up() {
     assert_eq!(record(&store, "p1").await.reached(), Some(hour(19 * 24 + 1)));
 }
 
+/// Partition 1 has read an hour, and 0 twenty days, an event of `a` in each hour.
+async fn held_up(store: &MemoryStore) {
+    Filler::<Counted>::new(store, 1).take(&[Happening { id: "b".into(), at: hour(0), partition: 1, what: 'x' }]).await;
+    filled(store, 0..20 * 24).await;
+    let (table, p0) = (Table::new("test", 1), PartitionId::new("p0"));
+    let standing = PartitionRecord::load(store, &table, &p0).await.unwrap();
+    let seen = PartitionRecord { watermark: standing.record.front, ..PartitionRecord::default() };
+    seen.raise(store, &table, &p0, standing).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_for_too_much_is_told_which_partition_holds_rolling_up() {
+    let store = Arc::new(MemoryStore::new());
+    held_up(&store).await;
+    assert_eq!(roll(&store).await, 0);
+    let ask = async |hours| {
+        let reader = Reader::<Counted>::new(store.clone(), 1).clock(Arc::new(Standing(hour(20 * 24))));
+        let reader = reader.limits(Limits { items: 10, ..Limits::default() });
+        let range = TimeRange::new(hour(0), hour(hours));
+        reader.range(&Id::new("a"), range, Consistency::Strong).await.map(|answer| answer.value)
+    };
+    let error = ask(19 * 24).await.unwrap_err().to_string();
+    assert!(error.contains("partition `p1`") && error.contains("`partition retire`"), "{error}");
+    retire(&*store, &Table::new("test", 1), &PartitionId::new("p1")).await.unwrap();
+    // It does not matter any more; nobody has rolled anything yet.
+    let error = ask(19 * 24).await.unwrap_err().to_string();
+    assert!(error.contains("10 stored items") && !error.contains("p1"), "{error}");
+    assert_eq!(roll(&store).await, 19);
+    assert_eq!(ask(19 * 24).await.unwrap(), 19 * 24 * u64::from(b'x'));
+}
+
+#[tokio::test]
+async fn what_a_retired_partition_adds_to_a_day_that_was_rolled_is_seen_once_that_is_marked() {
+    let (store, table) = (Arc::new(MemoryStore::new()), Table::new("test", 1));
+    held_up(&store).await;
+    retire(&*store, &table, &PartitionId::new("p1")).await.unwrap();
+    assert_eq!(roll(&store).await, 19);
+    let reader = Reader::<Counted>::new(store.clone(), 1).clock(Arc::new(Standing(hour(20 * 24)))).explaining();
+    let ask = async || {
+        let range = TimeRange::new(hour(0), hour(19 * 24));
+        let answer = reader.range(&Id::new("a"), range, Consistency::Strong).await.unwrap();
+        let unit = crate::time::Level::Month;
+        let gaps = answer.explanation.unwrap().not_rolled.into_iter().filter(|(level, _)| *level == unit);
+        (answer.value / u64::from(b'x'), gaps.map(|(_, gap)| gap).collect::<Vec<_>>())
+    };
+    assert_eq!(ask().await, (19 * 24, vec![]));
+    let tiling = Counted::tiling();
+    let (day, _) = tiling.locate(hour(3 * 24 + 5));
+    let late = Happening { id: "a".into(), at: hour(3 * 24 + 5), partition: 1, what: 'x' };
+    Filler::<Counted>::new(&*store, 1).write(&[(&late, day)]).await;
+    assert_eq!(ask().await, (19 * 24, vec![]), "and it is not committed yet");
+    let month = tiling.tile_of(crate::time::Level::Month, day.start);
+    let id = TileId { key: key_text("a"), tile: month, part: None };
+    let mark = Write::unroll(id, tiling.slot_in(month, day.start), None);
+    assert!(matches!(store.write(&table, mark.into()).await[..], [Ok(Outcome::Applied)]));
+    let marked = (19 * 24 + 1, vec![tiling.tile_range(day)]);
+    assert_eq!(ask().await, marked);
+    // Whoever rolls it again, who may have read it before, changes nothing about that.
+    assert_eq!(roll(&store).await, 19);
+    assert_eq!(ask().await, marked);
+}
+
 #[cfg(feature = "metrics")]
 #[test]
 fn what_became_of_rolls_and_what_was_kept_is_measured() {
@@ -127,6 +189,19 @@ fn measured(run: impl Future<Output = ()>) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     ::metrics::with_local_recorder(&recorder, || runtime.block_on(run));
     recorder.handle().render()
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn how_far_rolling_is_held_up_is_measured() {
+    let page = measured(async {
+        let store = Arc::new(MemoryStore::new());
+        held_up(&store).await;
+        let reader = Reader::<Counted>::new(store, 1).clock(Arc::new(Standing(hour(20 * 24))));
+        reader.get(&Id::new("a"), Consistency::Eventual).await.unwrap();
+    });
+    let line = format!("murmur_roll_held_seconds{{pipeline=\"test\"}} {}", (20 * 24 - 1) * 3_600);
+    assert!(page.lines().any(|stands| stands == line), "{line} is not in\n{page}");
 }
 
 #[cfg(feature = "metrics")]

@@ -66,6 +66,7 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
     rolls::the_same_roll_again_changes_nothing(subject().await).await;
     rolls::rolls_of_different_slots_all_stand(subject().await).await;
     rolls::a_roll_leaves_other_slots_and_offsets(subject().await).await;
+    rolls::a_slot_that_is_unrolled_stays_so_whatever_is_rolled(subject().await).await;
     rolls::large_rolled_numbers_do_not_overflow_unnoticed(subject().await).await;
     rolls::wide_rolls_are_one_write(subject().await).await;
     rolls::concurrent_rolls_and_additions_all_stand(subject().await).await;

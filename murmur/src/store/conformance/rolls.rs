@@ -124,6 +124,21 @@ pub(super) async fn a_roll_leaves_other_slots_and_offsets(subject: Subject) {
 }
 
 /// Numbers at the end of their range, and additions after them.
+pub(super) async fn a_slot_that_is_unrolled_stays_so_whatever_is_rolled(subject: Subject) {
+    let id = hour("a", 0);
+    // Before anything is rolled, and after; again, and another one.
+    subject.applied(Write::unroll(id.clone(), Slot(4), None)).await;
+    subject.applied(count(&id, &[(4, 40), (9, 90)])).await;
+    subject.applied(Write::unroll(id.clone(), Slot(9), None)).await;
+    assert!(matches!(must(subject.write(Write::unroll(id.clone(), Slot(4), None)).await), Outcome::Refused(_)));
+    subject.applied(count(&id, &[(2, 20), (4, 41), (9, 91)])).await;
+    let item = subject.get(&id).await.unwrap_or_default();
+    let are = |item: &Item, is: fn(&Item, Slot) -> bool| [2, 4, 9, 30].map(|slot| is(item, Slot(slot)));
+    assert_eq!(are(&item, Item::is_rolled), [true, false, false, false]);
+    assert_eq!(are(&item, Item::is_unrolled), [false, true, true, false]);
+    assert_eq!(item.numbers, count_numbers(&[(2, 20), (4, 41), (9, 91)]));
+}
+
 pub(super) async fn large_rolled_numbers_do_not_overflow_unnoticed(subject: Subject) {
     let id = hour("a", 0);
     subject.applied(add(&id, 1, &[applied("p", 1, 1)])).await;

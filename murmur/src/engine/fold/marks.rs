@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use crate::store::{TileId, Write};
+use crate::time::{Slot, Tile, Tiling, Window};
+
+/// Slots of the levels that rolling writes which may lack events below them; see `engine/retirement.rs`.
+#[derive(Debug, Default)]
+pub(super) struct Marks(HashSet<(Arc<str>, Tile, Slot)>);
+
+impl Marks {
+    /// All that lie above this tile of the finest level, or none above a twin: what is late is not rolled.
+    pub(super) fn add(&mut self, tiling: &Tiling, key: &str, tile: Tile) {
+        if tile.level != tiling.finest() {
+            return;
+        }
+        let key: Arc<str> = key.into();
+        for level in tiling.parents() {
+            let parent = tiling.tile_of(*level, tile.start);
+            self.0.insert((key.clone(), parent, tiling.slot_in(parent, tile.start)));
+        }
+    }
+
+    /// Take all of them, in order.
+    pub(super) fn take(&mut self, tiling: &Tiling, window: &Window) -> Vec<Write> {
+        let mut marks: Vec<_> = self.0.drain().collect();
+        marks.sort_unstable();
+        let write = |(key, tile, slot)| {
+            let expires = tiling.expiry(tile, window);
+            Write::unroll(TileId { key, tile, part: None }, slot, expires)
+        };
+        marks.into_iter().map(write).collect()
+    }
+
+    /// Approximate bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(Arc<str>, Tile, Slot)>()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
