@@ -127,7 +127,7 @@ fn held(limits: Limits) -> (DuplexStream, JoinHandle<()>) {
     held_by(World::new().builder(), limits)
 }
 
-fn held_by(builder: ServerBuilder, limits: Limits) -> (DuplexStream, JoinHandle<()>) {
+pub(super) fn held_by(builder: ServerBuilder, limits: Limits) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = tokio::io::duplex(64 << 10);
     let router = builder.build(Drain::never()).unwrap().0;
     let (stopping, stops) = watch::channel(false);
@@ -410,27 +410,6 @@ async fn a_connection_is_ended_that_only_strangers_ask_by_whatever_they_ask() {
     while frames.any().await.is_some() {}
     holding.await.unwrap();
     assert_eq!(begun.elapsed(), Duration::ZERO);
-}
-
-/// By HTTP/1.1 there is no word for the end of a connection but the answer to a request.
-#[tokio::test(start_paused = true)]
-async fn a_stranger_by_http_1_who_asks_and_asks_is_told_by_an_answer_that_it_is_the_last_one() {
-    let (mut client, holding) = held_by(World::new().builder().access(Access::by(Named)), Limits::default());
-    let begun = tokio::time::Instant::now();
-    loop {
-        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"}") {
-            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0);
-        }
-        if String::from_utf8_lossy(&answer).contains("connection: close") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_secs(7)).await;
-    }
-    assert!(begun.elapsed() >= Limits::default().idle);
-    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
-    holding.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
