@@ -102,6 +102,13 @@ where
     (bytes, read.reply(&Question::default()).unwrap().encode_to_vec())
 }
 
+/// What a table records of an aggregate.
+fn recorded<M: Monoid>() -> Vec<(u32, Option<String>)> {
+    let mut all = Vec::new();
+    M::kept(0, &mut |number, kept| all.push((number, kept)));
+    all
+}
+
 #[test]
 fn a_tuple_is_kept_and_answered_like_the_struct_of_the_same_fields() {
     let views: Vec<View> = (0..500).map(|n| view("/home", &format!("user {}", n % 90), n * 7 % 1_000)).collect();
@@ -111,12 +118,7 @@ fn a_tuple_is_kept_and_answered_like_the_struct_of_the_same_fields() {
     assert_eq!(ByTupleTotalsReply::SHAPE, TrafficReply::SHAPE);
     assert_eq!(ByTupleTotalsReply::NAME, "murmur_stream.v1.ByTupleTotals");
     assert_eq!(<ByTuple as Pipeline>::tiling(), <ByStruct as Pipeline>::tiling());
-    let said = |kept: fn(u32, &mut dyn FnMut(u32, Option<String>))| {
-        let mut all = Vec::new();
-        kept(0, &mut |number, kept| all.push((number, kept)));
-        all
-    };
-    assert_eq!(said(ByTupleTotals::kept), said(Traffic::kept));
+    assert_eq!(recorded::<ByTupleTotals>(), recorded::<Traffic>());
 }
 
 #[test]
