@@ -88,7 +88,7 @@ async fn something_that_is_not_committed() {
 }
 
 /// Those that move by something else, in the tests of the metrics, of the store, of the service and its TLS, and of rolling.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 22] = [
     BUILD_INFO.name,
     STORE_OVERDUE.name,
     ROLLS.name,
