@@ -1,13 +1,16 @@
 //! Pipelines that show everything that goes wrong: one of each form, one that leaves out what was sent twice, one whose
-//! sums are near the ends of their types, one with an aggregate of each kind, and one in the versions of a program.
+//! sums are near the ends of their types, one with an aggregate of each kind, some over months, and one in the versions of
+//! a program.
 
 #[cfg(feature = "faults")]
 mod editions;
 mod kinds;
+mod months;
 
 #[cfg(feature = "faults")]
 pub(crate) use editions::{Edited, Editions, EditionsNext, EditionsOther};
 pub(crate) use kinds::Kinds;
+pub(crate) use months::{Crowd, MonthBalances, MonthCrowds, MonthTallies, MonthTrails};
 use murmur::aggregate::{
     Column, Count, Decayed, DecodeError, Form, Last, Map, Max, Moments, Monoid, Number, Question, Sum,
 };
@@ -329,30 +332,35 @@ impl Pipeline for Balances {
     };
 
     fn apply(event: &Tick, out: &mut Emissions<Balance>) {
-        let amount = event.amount;
-        let cents = match amount % 4 {
-            0 => i64::MAX / 2 - amount as i64,
-            1 => i64::MIN / 3,
-            _ => amount as i64,
-        };
-        let heat = match amount % 7 {
+        let heat = match event.amount % 7 {
             0 => f64::MAX / 2.5,
             1 => f64::MIN / 3.0,
-            _ => amount as f64,
+            _ => event.amount as f64,
         };
-        let second = amount.is_multiple_of(5).then(|| format!("{}+", event.key));
-        for key in [Some(event.key.clone()), second].into_iter().flatten() {
-            out.begin("").field(&key);
-            out.emit(Balance {
-                count: Count::one(),
-                cents: Sum::of(cents),
-                heat: Sum::of(heat),
-                largest: Max::of(amount),
-                last: Last::at(event.at, amount),
-                spread: Moments::of(if amount.is_multiple_of(11) { 1.2e154 } else { amount as f64 }),
-                lately: Decayed::of(heat, event.at),
-                by_branch: Map::of(amount % 6, Sum::of(cents)),
-            });
-        }
+        book(event, heat, out);
+    }
+}
+
+/// Put an event and its heat into its accounts.
+fn book(event: &Tick, heat: f64, out: &mut Emissions<Balance>) {
+    let amount = event.amount;
+    let cents = match amount % 4 {
+        0 => i64::MAX / 2 - amount as i64,
+        1 => i64::MIN / 3,
+        _ => amount as i64,
+    };
+    let second = amount.is_multiple_of(5).then(|| format!("{}+", event.key));
+    for key in [Some(event.key.clone()), second].into_iter().flatten() {
+        out.begin("").field(&key);
+        out.emit(Balance {
+            count: Count::one(),
+            cents: Sum::of(cents),
+            heat: Sum::of(heat),
+            largest: Max::of(amount),
+            last: Last::at(event.at, amount),
+            spread: Moments::of(heat.abs().sqrt()),
+            lately: Decayed::of(heat, event.at),
+            by_branch: Map::of(amount % 6, Sum::of(cents)),
+        });
     }
 }

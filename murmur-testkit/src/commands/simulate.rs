@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use murmur_testkit::simulation::{Defect, Report, simulate_own};
+use murmur_testkit::simulation::{Course, Defect, Report, simulate_own};
 
 use super::Output;
 
@@ -13,6 +13,9 @@ pub(crate) struct SimulateArgs {
     /// Seed of the first schedule.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// For how long things happen in each of them; by default months for four seeds of sixteen.
+    #[arg(long)]
+    over: Option<Course>,
     /// Switch on this defect; the simulation must then find it.
     #[arg(long = "break", value_name = "NAME")]
     defect: Option<Defect>,
@@ -22,7 +25,7 @@ pub(crate) struct SimulateArgs {
 }
 
 pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
-    let report = simulate_own(args.seed, args.schedules, args.defect);
+    let report = simulate_own(args.seed, args.schedules, args.over, args.defect);
     print(&report, args.defect, args.output);
     if report.failure.is_some() == args.defect.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -35,7 +38,7 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
             let failure = report.failure.as_ref().map(|f| serde_json::json!({ "seed": f.seed, "what": f.what }));
             let line = serde_json::json!({
                 "name": "simulate", "schedules": report.schedules, "events": report.events,
-                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "rolled_by_workers": report.rolled_by_workers, "closed": report.closed,
+                "crashes": report.crashes, "rewinds": report.rewinds, "resent": report.resent, "rolled": report.rolled, "rolled_by_workers": report.rolled_by_workers, "rolled_high": report.rolled_high, "retired": report.retired, "unrolled": report.unrolled, "closed": report.closed,
                 "restores": report.restores, "kept": report.kept, "letters_met": report.met,
                 "broken": name, "failure": failure,
             });
@@ -43,7 +46,7 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
         }
         Output::Table => {
             println!(
-                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} by workers, {} times a full tile, {} restores, {} tiles kept, {} letters met",
+                "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} by workers, {} of months and several days at the end, {} partitions retired, {} slots unrolled, {} times a full tile, {} restores, {} tiles kept, {} letters met",
                 report.schedules,
                 report.events,
                 report.crashes,
@@ -51,6 +54,9 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
                 report.resent,
                 report.rolled,
                 report.rolled_by_workers,
+                report.rolled_high,
+                report.retired,
+                report.unrolled,
                 report.closed,
                 report.restores,
                 report.kept,

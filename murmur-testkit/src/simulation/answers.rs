@@ -12,13 +12,14 @@ use murmur::key::Key;
 use murmur::pipeline::Pipeline;
 use murmur::query::{Answer, Reader, TileCache};
 use murmur::store::{Consistency, MemoryStore, Store};
-use murmur::time::{Level, Span, TimeRange, Timestamp};
+use murmur::time::{Level, TimeRange};
 
+use super::course::Course;
 use crate::oracle::{Kept, scan};
 
-/// From when to when, in minutes after the first thing that happened: everything, and pieces at odd minutes and at edges.
-/// Those of more than four hours are answered from the level above where they can be.
-const PIECES: [(u64, u64); 5] = [(0, 420), (37, 397), (60, 180), (121, 150), (0, 119)];
+/// From when to when, in minutes of a [`Course`]: everything, and pieces at odd minutes and at edges. Those of more than
+/// four tiles are answered from the levels above where they can be.
+const PIECES: [(i64, i64); 5] = [(0, 420), (37, 397), (60, 180), (121, 150), (0, 119)];
 
 /// A reader of each pipeline that lives as long as the schedule, and keeps the tiles that cannot change any more.
 #[derive(Debug, Clone)]
@@ -35,33 +36,27 @@ impl Keeping {
     }
 
     /// `store` is the same each time.
-    fn reader<P: Pipeline>(&self, store: &Arc<MemoryStore>, clock: Arc<dyn Clock>) -> Option<Reader<P>> {
+    fn reader<P: Pipeline>(&self, store: &Arc<MemoryStore>, course: Course) -> Option<Reader<P>> {
         let mut by_pipeline = super::log::lock(&self.by_pipeline);
         let reader = by_pipeline
             .entry(P::SPEC.name)
-            .or_insert_with(|| Box::new(Reader::<P>::new(store.clone(), 1).clock(clock).caching(&self.cache)));
+            .or_insert_with(|| Box::new(fresh::<P>(store.clone(), course).caching(&self.cache)));
         reader.downcast_ref().cloned()
     }
 
     /// Roll whatever can be and ask about everything, of every key, so that tiles are kept; how many were. What is answered
     /// is compared with what a new reader answers, and the end by [`check`] with what it is to be.
-    pub(super) async fn ask<P: Pipeline>(
-        &self,
-        store: &Arc<MemoryStore>,
-        begin: Timestamp,
-        clock: Arc<dyn Clock>,
-    ) -> murmur::Result<u64> {
-        let Some(reader) = self.reader::<P>(store, clock.clone()).filter(|_| P::tiling().finest() != Level::Forever)
-        else {
+    pub(super) async fn ask<P: Pipeline>(&self, store: &Arc<MemoryStore>, course: Course) -> murmur::Result<u64> {
+        let Some(reader) = self.reader::<P>(store, course).filter(|_| P::tiling().finest() != Level::Forever) else {
             return Ok(0);
         };
-        let fresh = Reader::<P>::new(store.clone(), 1).clock(clock);
+        let fresh = fresh::<P>(store.clone(), course);
         let reader = reader.explaining();
         let keys: BTreeSet<_> = scan::<P>(&**store).await?.into_iter().map(|(id, _)| id.key).collect();
         let mut kept = 0;
         for key in keys {
             let Ok(key) = P::Key::decode(&key) else { continue };
-            let everything = piece::<P>(begin, PIECES[0]);
+            let everything = piece::<P>(course, PIECES[0]);
             reader.roll(&key, everything).await?;
             let answer = reader.range(&key, everything, Consistency::Eventual).await;
             if !agree(&answer, &fresh.range(&key, everything, Consistency::Eventual).await) {
@@ -89,35 +84,38 @@ fn agree<R: PartialEq>(a: &murmur::Result<Answer<R>>, b: &murmur::Result<Answer<
     }
 }
 
-/// From one minute after `begin` to another, at edges of slots.
-fn piece<P: Pipeline>(begin: Timestamp, (from, to): (u64, u64)) -> TimeRange {
-    let minute = |n: u64| begin.saturating_add(Span::from_seconds(60 * n));
-    TimeRange::new(P::tiling().floor_slot(minute(from)), P::tiling().ceil_slot(minute(to)))
+/// A reader that knows nothing yet.
+fn fresh<P: Pipeline>(store: Arc<dyn Store>, course: Course) -> Reader<P> {
+    Reader::new(store, 1).clock(Arc::new(course.clock()))
+}
+
+/// From one minute to another, at edges of slots.
+fn piece<P: Pipeline>(course: Course, (from, to): (i64, i64)) -> TimeRange {
+    TimeRange::new(P::tiling().floor_slot(course.minute(from)), P::tiling().ceil_slot(course.minute(to)))
 }
 
 /// Roll something of one key, chosen by `rng` among those that are stored; nothing when there is none yet.
 pub(super) async fn roll<P: Pipeline>(
     store: Arc<dyn Store>,
     stored: &MemoryStore,
-    clock: Arc<dyn Clock>,
+    course: Course,
     range: TimeRange,
     rng: &std::sync::Mutex<fastrand::Rng>,
 ) -> Option<BoxFuture<'static, murmur::Result<u64>>> {
     let keys: BTreeSet<_> = scan::<P>(stored).await.ok()?.into_iter().map(|(id, _)| id.key).collect();
     let at = super::log::lock(rng).usize(..keys.len().max(1));
     let key = P::Key::decode(keys.iter().nth(at)?).ok()?;
-    let reader = Reader::<P>::new(store, 1).clock(clock);
+    let reader = fresh::<P>(store, course);
     Some(Box::pin(async move { reader.roll(&key, range).await }))
 }
 
 /// Compare what readers answer about every key with the fold of what is kept: one that is new, and where there is one
-/// one that has been there all the time and keeps tiles. `begin` is when things began to happen.
+/// one that has been there all the time and keeps tiles.
 pub(super) async fn check<P: Pipeline>(
     store: &Arc<MemoryStore>,
     keeping: Option<&Keeping>,
     kept: &Kept<P>,
-    begin: Timestamp,
-    clock: Arc<dyn Clock>,
+    course: Course,
 ) -> Result<(), String> {
     let tiling = P::tiling();
     if tiling.finest() == Level::Forever {
@@ -126,16 +124,15 @@ pub(super) async fn check<P: Pipeline>(
     if let Some(wrong) = keeping.and_then(|keeping| super::log::lock(&keeping.wrong).clone()) {
         return Err(wrong);
     }
-    let fresh = Reader::<P>::new(store.clone(), 1).clock(clock.clone());
-    let mut readers = vec![(fresh, Consistency::Strong)];
-    if let Some(keeping) = keeping.and_then(|keeping| keeping.reader::<P>(store, clock.clone())) {
+    let mut readers = vec![(fresh::<P>(store.clone(), course), Consistency::Strong)];
+    if let Some(keeping) = keeping.and_then(|keeping| keeping.reader::<P>(store, course)) {
         // What it has read of the records is good for a second; a strong answer has it read again.
         readers.extend([(keeping.clone(), Consistency::Strong), (keeping, Consistency::Eventual)]);
     }
     let keys: BTreeSet<&str> = kept.keys().map(|(key, ..)| key.as_str()).collect();
     for key in keys {
         let id = P::Key::decode(key)?;
-        for range in PIECES.map(|minutes| piece::<P>(begin, minutes)) {
+        for range in PIECES.map(|minutes| piece::<P>(course, minutes)) {
             // By time, and what came late behind all that came in time.
             let mut parts = BTreeMap::new();
             for (place, value) in kept.iter().filter(|((of, ..), _)| of == key) {
@@ -148,7 +145,7 @@ pub(super) async fn check<P: Pipeline>(
             let mut expected = P::Aggregate::identity();
             let present = !parts.is_empty();
             parts.into_values().for_each(|value| expected.combine(value));
-            let question = Question { as_of: range.end.min(clock.now()), ..Question::default() };
+            let question = Question { as_of: range.end.min(course.clock().now()), ..Question::default() };
             for (reader, consistency) in &readers {
                 match (reader.range(&id, range, *consistency).await, expected.reply(&question)) {
                     // The window is shorter than this piece.

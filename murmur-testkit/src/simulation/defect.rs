@@ -20,6 +20,8 @@ use clap::ValueEnum;
 /// | `closed-in-memory` | which tiles are full is known to their worker alone | |
 /// | `rolled-too-early` | a tile is rolled while one of the partitions may still add to it | |
 /// | `new-partition-unseen` | a partition that is new does not look at what was rolled before it came | |
+/// | `retired-unmarked` | what a retired partition adds to a tile is not marked above it | |
+/// | `retirement-unseen` | an owner does not see that its partition was retired | |
 /// | `refusals-in-memory` | which events a sum did not take is known to their worker alone | |
 /// | `letters-of-one-worker` | each worker knows which dead letters it has put, and not those of the others of its process | |
 /// | `letters-cut-again` | whoever takes a partition removes the letters beyond the commit that others of its process have put | |
@@ -63,6 +65,10 @@ pub enum Defect {
     RolledTooEarly,
     /// Whoever takes a partition for the first time finds no frontier.
     NewPartitionUnseen,
+    /// What was rolled without an event of a retired partition is not marked.
+    RetiredUnmarked,
+    /// Whoever has a partition takes it for one that rolling waits for.
+    RetirementUnseen,
     /// That an event was refused is not written down.
     RefusalsInMemory,
     /// What another worker of the process has put into the folder of the dead letters is put again.
@@ -79,6 +85,12 @@ impl Defect {
     /// Whether reading goes on at the source's commit.
     pub(super) fn trusts_the_source(self) -> bool {
         matches!(self, Self::CommitAtMaximum | Self::SourceCommitTrusted | Self::CommitOnShutdown)
+    }
+
+    /// Whether it is about what rolling makes.
+    #[cfg(test)]
+    pub(super) fn is_about_rolling(self) -> bool {
+        matches!(self, Self::RolledTooEarly | Self::NewPartitionUnseen | Self::RetiredUnmarked | Self::RetirementUnseen)
     }
 
     /// Whether it is about the folder of dead letters that workers of a process share.

@@ -2,12 +2,15 @@
 //!
 //! A schedule lets several workers come and go over a growing log. Workers overlap, crash between any two steps, and
 //! stop in good order; the store loses requests and replies, is slow, and lets copies of requests land long after, and
-//! is put back to an earlier state now and then. Dead letters go to a topic, to a folder of each worker, or to one that all
-//! share as the workers of a process do; in that one each letter must be once.
+//! is put back to an earlier state now and then. What is finished is rolled by workers and by others, several at once,
+//! of whom some die of it; partitions are retired and recalled while their owners live on. Dead letters go to a topic,
+//! to a folder of each worker, or to one that all share as the workers of a process do; in that one each letter must be
+//! once. Most schedules last six hours of event time, and every fourth one sixty days, for the levels of days and months.
 //! At the end one undisturbed worker reads the log to its end; then every slot of every tile must be what an
 //! independent fold of the log gives: never less, never more.
 
 mod answers;
+mod course;
 mod defect;
 mod letters;
 mod log;
@@ -19,10 +22,13 @@ use murmur::engine::Decode;
 use murmur::pipeline::Pipeline;
 use murmur::time::Timestamp;
 
+pub use course::Course;
 pub use defect::Defect;
 /// Random numbers from a seed.
 pub use fastrand::Rng;
-use subject::{One, Own, Subject};
+use subject::{Hours, Months, One, Subject};
+
+use crate::pipelines::Tick;
 
 /// What a run of schedules came to.
 #[derive(Debug, Default)]
@@ -41,6 +47,12 @@ pub struct Report {
     pub rolled: u64,
     /// Slots that workers rolled by themselves.
     pub rolled_by_workers: u64,
+    /// Slots of months, and of two days and more, that were rolled at the end of a schedule.
+    pub rolled_high: u64,
+    /// Times that an operator retired a partition.
+    pub retired: u64,
+    /// Slots marked, at the end of a schedule, as events of a retired partition may not be in what was rolled into them.
+    pub unrolled: u64,
     /// Tiles that readers did not read again, as they kept them.
     pub kept: u64,
     /// Times that the store was put back to an earlier state.
@@ -62,16 +74,25 @@ pub struct Failure {
     pub what: String,
 }
 
-/// Run `schedules` schedules of the testkit's own pipelines with the seeds `seed..`, until one ends wrong.
-pub fn simulate_own(seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
-    run(&Own, seed, schedules, defect)
+/// Run `schedules` schedules of the testkit's own pipelines with the seeds `seed..`, until one ends wrong: over this course
+/// of time, or without one over months for four of sixteen.
+pub fn simulate_own(seed: u64, schedules: u64, course: Option<Course>, defect: Option<Defect>) -> Report {
+    run(seed, schedules, defect, |seed| match course.unwrap_or_else(|| Course::of(seed)) {
+        Course::Hours => &Hours::NEW as &dyn Subject<Event = Tick>,
+        Course::Months => &Months::NEW,
+    })
 }
 
-fn run<S: Subject>(subject: &S, seed: u64, schedules: u64, defect: Option<Defect>) -> Report {
+fn run<'s, S: Subject + ?Sized + 's>(
+    seed: u64,
+    schedules: u64,
+    defect: Option<Defect>,
+    subject: impl Fn(u64) -> &'s S,
+) -> Report {
     let mut report = Report::default();
     for seed in seed..seed.saturating_add(schedules) {
         report.schedules += 1;
-        if let Err(what) = schedule::run(subject, seed, defect, &mut report) {
+        if let Err(what) = schedule::run(subject(seed), seed, defect, &mut report) {
             report.failure = Some(Failure { seed, what });
             break;
         }
@@ -89,6 +110,9 @@ fn run<S: Subject>(subject: &S, seed: u64, schedules: u64, defect: Option<Defect
 /// messages that do not decode. `decode` is [`json`](murmur::engine::json), or what else turns a payload into the event.
 ///
 /// Values of Form B are compared by their bytes, floats of Form A in their first nine digits.
+///
+/// What happens takes six hours; in every fourth schedule sixty days, of a pipeline that keeps as much, so that days and
+/// months of it are rolled.
 ///
 /// ```
 /// use murmur::engine::json;
@@ -132,7 +156,13 @@ pub fn simulate<P: Pipeline>(
     schedules: u64,
 ) -> Report {
     let seed = std::env::var("MURMUR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let report = run(&One::<P, _> { decode, payload }, seed, schedules, None);
+    let over = |course| One::<P, _> { course, decode, payload: &payload };
+    let (hours, months) = (over(Course::Hours), over(Course::Months));
+    let keeps_months = P::SPEC.window.retention() > Some(Course::Months.length());
+    let report = run(seed, schedules, None, |seed| match Course::of(seed) {
+        Course::Months if keeps_months => &months,
+        _ => &hours,
+    });
     if let Some(Failure { seed, what }) = &report.failure {
         panic!("`{}` under the schedule of MURMUR_SEED={seed}: {what}", P::SPEC.name);
     }
@@ -151,24 +181,33 @@ mod tests {
 
     #[test]
     fn no_schedule_ends_wrong() {
-        let report = simulate_own(1, 3_000, None);
+        let report = simulate_own(1, 3_000, None, None);
         assert!(report.failure.is_none(), "{:?}", report.failure);
         assert!(report.crashes > 1_000 && report.rewinds > 100 && report.resent > 1_000, "too tame: {report:?}");
         assert!(report.closed > 500 && report.rolled > 5_000 && report.restores > 25, "too tame: {report:?}");
+        assert!(report.rolled_high > 1_000 && report.retired > 500 && report.unrolled > 500, "too tame: {report:?}");
         assert!(report.kept > 1_000 && report.rolled_by_workers > 1_000 && report.met > 500, "too tame: {report:?}");
     }
 
     #[test]
     fn every_defect_is_found() {
         for defect in Defect::value_variants() {
-            assert!(simulate_own(1, 2_000, Some(*defect)).failure.is_some(), "{defect:?} was not found");
+            assert!(simulate_own(1, 2_000, None, Some(*defect)).failure.is_some(), "{defect:?} was not found");
+        }
+    }
+
+    #[test]
+    fn defects_of_rolling_are_found_in_months_too() {
+        for defect in Defect::value_variants().iter().copied().filter(|defect| defect.is_about_rolling()) {
+            let report = simulate_own(1, 500, Some(Course::Months), Some(defect));
+            assert!(report.failure.is_some(), "{defect:?} was not found");
         }
     }
 
     #[test]
     fn a_seed_gives_the_same_schedule_again() {
         let run = || {
-            let report = simulate_own(77, 20, None);
+            let report = simulate_own(77, 20, None, None);
             (report.events, report.crashes, report.rewinds, report.resent)
         };
         assert_eq!(run(), run());

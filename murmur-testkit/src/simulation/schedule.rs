@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use murmur::engine::{Clock, Options, Summary, Worker};
+use murmur::engine::{Options, PartitionRecord, Summary, Worker, recall, retire};
 use murmur::source::{DeadLetters, Offset, PartitionId};
-use murmur::store::MemoryStore;
-use murmur::time::{Span, TimeRange, Timestamp};
+use murmur::store::{MemoryStore, Table};
+use murmur::time::Span;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,12 +18,8 @@ use super::defect::Defect;
 use super::letters::{Desk, Folder};
 use super::log::{Broker, Entry, LogSource, Shared, lock};
 use super::store::{Faults, FaultyStore, Room};
-use super::subject::Subject;
+use super::subject::{Ended, Subject};
 
-/// The first time at which something happens: 2026-01-01T00:00:00Z.
-pub(super) const BEGIN: i64 = 1_767_225_600;
-/// For how long things happen, in seconds: several tiles of an hour, and longer than one stays open.
-const DURATION: i64 = 6 * 3_600;
 /// Virtual time after which the last, undisturbed worker counts as stuck.
 const STUCK: Duration = Duration::from_secs(3_600);
 /// Virtual time after which readers ask again.
@@ -31,16 +27,7 @@ const ASKING: Duration = Duration::from_secs(25);
 /// Virtual time after which nothing is on its way any more.
 const STRAGGLERS: Duration = Duration::from_secs(60);
 
-/// A clock that stands still after everything that happens, so that what has expired does not depend on who reads when.
-pub(super) struct StandingClock;
-
-impl Clock for StandingClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(BEGIN + DURATION + 1)
-    }
-}
-
-struct World<'a, S> {
+struct World<'a, S: ?Sized> {
     subject: &'a S,
     rng: Shared<fastrand::Rng>,
     broker: Shared<Broker>,
@@ -77,7 +64,7 @@ struct Running {
 }
 
 /// Run the schedule of `seed`; the error says what came out wrong.
-pub(super) fn run<S: Subject>(
+pub(super) fn run<S: Subject + ?Sized>(
     subject: &S,
     seed: u64,
     defect: Option<Defect>,
@@ -95,7 +82,7 @@ pub(super) fn run<S: Subject>(
     })
 }
 
-impl<'a, S: Subject> World<'a, S> {
+impl<'a, S: Subject + ?Sized> World<'a, S> {
     fn new(subject: &'a S, seed: u64, defect: Option<Defect>) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut broker = Broker::default();
@@ -171,12 +158,13 @@ impl<'a, S: Subject> World<'a, S> {
                 let at = lock(&self.rng).usize(..self.alive.len());
                 self.alive[at].stop.send_replace(true);
             }
-            78..88 => {
+            78..85 => {
                 let several = lock(&self.rng).u32(1..5);
                 for _ in 0..several {
                     self.roll().await;
                 }
             }
+            85..88 => self.retire(report).await,
             88..90 if !self.rollers.is_empty() => {
                 let at = lock(&self.rng).usize(..self.rollers.len());
                 self.rollers.swap_remove(at).abort();
@@ -224,14 +212,37 @@ impl<'a, S: Subject> World<'a, S> {
         report.restores += 1;
     }
 
+    /// An operator has rolling not wait for a partition any more, or wait for it again, whoever reads it; and somebody
+    /// rolls. More often than not it is the one that is furthest behind.
+    async fn retire(&mut self, report: &mut Report) {
+        let (names, store) = (self.subject.pipelines(), self.store.inner.clone());
+        let partitions: Vec<_> = lock(&self.broker).partitions.iter().map(|(partition, _)| partition.clone()).collect();
+        let (table, any, choice) = {
+            let mut rng = lock(&self.rng);
+            (Table::new(names[rng.usize(..names.len())], 1), rng.usize(..partitions.len()), rng.u8(..4))
+        };
+        let mut partition = &partitions[any];
+        let mut least = None;
+        for each in partitions.iter().filter(|_| choice > 1) {
+            let Ok(standing) = PartitionRecord::load(&*store, &table, each).await else { continue };
+            let reached = standing.record.reached();
+            if reached.is_some() && least.is_none_or(|least| reached < least) {
+                (least, partition) = (Some(reached), each);
+            }
+        }
+        if choice == 0 {
+            let _ = recall(&*store, &table, partition).await;
+        } else if retire(&*store, &table, partition).await.is_ok() {
+            report.retired += 1;
+            for _ in 0..2 {
+                self.roll().await;
+            }
+        }
+    }
+
     /// Let somebody roll something, which takes a while.
     async fn roll(&mut self) {
-        let range = {
-            let mut rng = lock(&self.rng);
-            let from = if rng.bool() { 0 } else { rng.i64(0..DURATION) };
-            let to = if rng.bool() { DURATION } else { rng.i64(from..DURATION) + 3_600 };
-            TimeRange::new(Timestamp::from_seconds(BEGIN + from), Timestamp::from_seconds(BEGIN + to))
-        };
+        let range = self.subject.course().stretch_to_roll(&mut lock(&self.rng));
         let roll = self.subject.roll(self.store.clone(), &self.store.inner, range, &self.rng).await;
         self.rollers.extend(roll.map(tokio::spawn));
     }
@@ -244,9 +255,7 @@ impl<'a, S: Subject> World<'a, S> {
                 // Offsets have gaps, as a compacted topic has; wide ones lead beyond what earlier owners have announced.
                 let gap = if rng.u32(..20) == 0 { rng.u64(500..5_000) } else { rng.u64(1..4) };
                 let next = log.last().map_or(0, |entry| entry.offset.words()[3]) + gap;
-                // Time goes on with the log, and is in no order.
-                let until = DURATION * (log.len().min(12) as i64 + 3) / 15;
-                let at = Timestamp::from_seconds(BEGIN + rng.i64(0..until));
+                let at = self.subject.course().next_event(&mut rng, log.len());
                 // Now and then one is sent again, as long after as pipelines know of it, or longer.
                 let again = (rng.u32(..6) == 0).then(|| log.len().checked_sub(rng.usize(1..10))).flatten();
                 let payload = match again {
@@ -277,8 +286,8 @@ impl<'a, S: Subject> World<'a, S> {
         options.flush_tiles = rng.usize(1..40);
         options.drain_budget = Span::from_millis(rng.u64(100..20_000));
         options.revoke_budget = Span::from_millis(rng.u64(0..4_000));
-        // Some roll what they wrote, of an hour or of several: nothing here lasts a day.
-        options.roll_every = rng.bool().then(|| Span::from_seconds(3_600 * rng.u64(1..4)));
+        // Some roll what they wrote.
+        options.roll_every = rng.bool().then(|| self.subject.course().roll_every(&mut rng));
         // And little: a write is worth a write.
         options.roll_share = 1;
         options.seed = rng.u64(..);
@@ -303,7 +312,7 @@ impl<'a, S: Subject> World<'a, S> {
         };
         let worker = Worker::builder(self.store.clone(), Box::new(source), self.subject.decode(), letters)
             .options(options)
-            .clock(Arc::new(StandingClock));
+            .clock(Arc::new(self.subject.course().clock()));
         let worker = self.subject.build(worker, last || !self.some_are_missing);
         Running { stop, progress: worker.progress(), task: tokio::spawn(worker.run(stopped)) }
     }
@@ -317,6 +326,12 @@ impl<'a, S: Subject> World<'a, S> {
         *lock(&self.store.faults) = Faults::default();
         let last = self.spawn(true);
         let progress = last.progress.clone();
+        let times = lock(&self.rng).u32(..6);
+        for _ in 0..times {
+            let pause = lock(&self.rng).u64(1..500);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            self.retire(report).await;
+        }
         let ended = self.asking(tokio::time::timeout(STUCK, last.task), report).await;
         count_progress(&progress.borrow(), report);
         for _ in 0..4 {
@@ -334,7 +349,11 @@ impl<'a, S: Subject> World<'a, S> {
         self.asking(tokio::time::sleep(STRAGGLERS), report).await;
         let broker = std::mem::take(&mut *lock(&self.broker));
         report.met += broker.letters.met();
-        report.closed += self.subject.judge(&broker, &self.store.inner, self.keeping.as_ref(), self.store.room).await?;
+        let (store, keeping, room) = (&self.store.inner, self.keeping.as_ref(), self.store.room);
+        let judged = self.subject.judge(&Ended { broker: &broker, store, keeping, room }).await?;
+        report.closed += judged.closed;
+        report.rolled_high += judged.rolled_high;
+        report.unrolled += judged.unrolled;
         match &broker.commits {
             // Whoever lives on moves commits back, as brokers let it.
             Some(commits) if !zombies_live_on => committed_to_the_end(&broker, commits),

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
-use murmur::aggregate::{Monoid, envelope};
-use murmur::engine::PartitionRecord;
+use murmur::aggregate::{Column, Monoid, Number, envelope};
+use murmur::engine::{PartitionRecord, Retirement};
 use murmur::pipeline::Pipeline;
 use murmur::source::{Offset, PartitionId, Record, RecordOutcome, Records, Shelf, Version};
 use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Table, TileId, Write, Writes};
-use murmur::time::{Level, TimeRange, Timestamp};
+use murmur::time::{Level, Slot, TimeRange, Timestamp};
 use murmur::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
 use super::defect::Defect;
 use super::log::{Shared, lock};
-use crate::pipelines::{Balance, Balances};
+use crate::pipelines::{Balance, Balances, MonthBalances};
 
 /// How much goes wrong, as chances between 0 and 1.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,6 +91,11 @@ pub(super) struct FaultyStore {
     pub(super) at_end: Arc<AtomicBool>,
 }
 
+/// Whether a table has values that refuse events.
+fn is_of_balances(table: &Table) -> bool {
+    [Balances::SPEC.name, MonthBalances::SPEC.name].into_iter().any(|name| *table == Table::new(name, 1))
+}
+
 /// A stored value that says of no event that it is not in it.
 fn without_refusals(stored: &[u8]) -> Result<Bytes> {
     let balance = envelope::unseal(stored).and_then(Balance::decode);
@@ -100,6 +105,18 @@ fn without_refusals(stored: &[u8]) -> Result<Bytes> {
 
 fn lost() -> Error {
     Error::new(ErrorKind::Ambiguous, "no reply")
+}
+
+/// A record of a partition that says nothing about its being retired.
+fn without_retirement(record: Record) -> Result<Record> {
+    let read = PartitionRecord::decode(&record.bytes)?;
+    let bytes = PartitionRecord { retirement: Retirement::Active, ..read }.encode();
+    Ok(Record { bytes, ..record })
+}
+
+/// Whether a write only marks what was rolled.
+fn is_mark(numbers: &[((Slot, Column), Number)], applied: &[Applied]) -> bool {
+    numbers.is_empty() && applied.iter().all(|applied| applied.partition.as_str().starts_with("unrolled:"))
 }
 
 /// What happens to one request.
@@ -212,6 +229,9 @@ impl FaultyStore {
                 lock(&self.closed).insert((table.clone(), id.clone()), applied.clone());
                 Ok(Outcome::Applied)
             }
+            (Some(Defect::RetiredUnmarked), Write::Add { numbers, applied, .. }) if is_mark(numbers, applied) => {
+                Ok(Outcome::Applied)
+            }
             (Some(Defect::ClaimBeforeApply), Write::Add { id, applied, numbers, expires }) => {
                 let claim =
                     Write::Add { id: id.clone(), numbers: Vec::new(), applied: applied.clone(), expires: *expires };
@@ -224,7 +244,7 @@ impl FaultyStore {
                 Ok(claimed)
             }
             (Some(Defect::RefusalsInMemory), Write::Put { id, values, first, last, expires })
-                if *table == Table::new(Balances::SPEC.name, 1) =>
+                if is_of_balances(table) =>
             {
                 let values = values.iter().map(|(slot, bytes)| Ok((*slot, without_refusals(bytes)?)));
                 let values = values.collect::<Result<_>>()?;
@@ -252,12 +272,18 @@ impl FaultyStore {
 impl Records for FaultyStore {
     fn record<'a>(&'a self, shelf: &'a Shelf, name: &'a str) -> BoxFuture<'a, Result<Option<Record>>> {
         let (inner, shelf, name) = (self.inner.clone(), shelf.clone(), name.to_owned());
-        let unseen = self.defect == Some(Defect::NewPartitionUnseen);
+        let defect = self.defect;
         Box::pin(self.send(move || {
             let (inner, shelf, name) = (inner.clone(), shelf.clone(), name.clone());
             async move {
                 let record = inner.record(&shelf, &name).await?;
-                Ok(record.filter(|_| !(unseen && name == "rolled")))
+                match defect {
+                    Some(Defect::NewPartitionUnseen) if name == "rolled" => Ok(None),
+                    Some(Defect::RetirementUnseen) if name.starts_with(PartitionRecord::PREFIX) => {
+                        record.map(without_retirement).transpose()
+                    }
+                    _ => Ok(record),
+                }
             }
         }))
     }
@@ -270,9 +296,17 @@ impl Records for FaultyStore {
         expected: Option<Version>,
     ) -> BoxFuture<'a, Result<RecordOutcome>> {
         let (inner, shelf, name) = (self.inner.clone(), shelf.clone(), name.to_owned());
+        let unseen = self.defect == Some(Defect::RetirementUnseen) && name.starts_with(PartitionRecord::PREFIX);
         Box::pin(self.send(move || {
             let (inner, shelf, name, bytes) = (inner.clone(), shelf.clone(), name.clone(), bytes.clone());
-            async move { inner.put_record(&shelf, &name, bytes, expected).await }
+            async move {
+                match inner.put_record(&shelf, &name, bytes, expected).await? {
+                    RecordOutcome::Refused(Some(current)) if unseen => {
+                        Ok(RecordOutcome::Refused(Some(without_retirement(current)?)))
+                    }
+                    outcome => Ok(outcome),
+                }
+            }
         }))
     }
 
