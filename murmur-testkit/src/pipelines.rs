@@ -359,7 +359,7 @@ fn book(event: &Tick, heat: f64, out: &mut Emissions<Balance>) {
             largest: Max::of(amount),
             last: Last::at(event.at, amount),
             spread: Moments::of(heat.abs().sqrt()),
-            lately: Decayed::of(heat, event.at),
+            lately: Decayed::of(amount as f64, event.at),
             by_branch: Map::of(amount % 6, Sum::of(cents)),
         });
     }
