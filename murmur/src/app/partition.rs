@@ -77,7 +77,7 @@ async fn listed(store: &dyn Store, pipeline: &str, table: &Table) -> Result<Vec<
             Retirement::Retired => "does not wait (retired)",
             Retirement::Recalled => "waits (recalled)",
             Retirement::Active if read.is_movable() => "does not wait (nothing flushed yet)",
-            Retirement::Active => "waits",
+            Retirement::Active | Retirement::Returned => "waits",
         };
         Ok(json!({
             "pipeline": pipeline,

@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, Result};
 /// ```text
 /// 1 byte   version = 2
 /// 5 x      one byte 0 (absent) or 1, then the value: commit, horizon (offsets), watermark, front, floor (i64, microseconds)
-///          the first one has 2 added where it was settled where reading begins, and 4 or 8 where it is recalled or retired
+///          the first one has 2 added where it was settled where reading begins, and 4, 8 or 16 where it is recalled, retired
+///          or returned
 /// 4 bytes  crc32 of all before, little-endian
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,6 +97,7 @@ const VERSION: u8 = 2;
 const BEGUN: u8 = 2;
 const RECALLED: u8 = 4;
 const RETIRED: u8 = 8;
+const RETURNED: u8 = 16;
 
 impl PartitionRecord {
     /// What the names of these records begin with.
@@ -230,6 +232,7 @@ impl PartitionRecord {
         let mut out = vec![VERSION];
         let retirement = match self.retirement {
             Retirement::Active => 0,
+            Retirement::Returned => RETURNED,
             Retirement::Recalled => RECALLED,
             Retirement::Retired => RETIRED,
         };
@@ -264,8 +267,9 @@ impl PartitionRecord {
         }
         let (&VERSION, mut rest) = body.split_first()? else { return None };
         let begun = rest.first()? & BEGUN != 0;
-        let retirement = match rest.first()? & (RECALLED | RETIRED) {
+        let retirement = match rest.first()? & (RECALLED | RETIRED | RETURNED) {
             0 => Retirement::Active,
+            RETURNED => Retirement::Returned,
             RECALLED => Retirement::Recalled,
             RETIRED => Retirement::Retired,
             _ => return None,
@@ -282,7 +286,7 @@ impl PartitionRecord {
             rest = rest.get(length..)?;
             Some(Some(offset))
         };
-        let (commit, horizon) = (offset(BEGUN | RECALLED | RETIRED)?, offset(0)?);
+        let (commit, horizon) = (offset(BEGUN | RECALLED | RETIRED | RETURNED)?, offset(0)?);
         let mut time = || {
             let (present, tail) = rest.split_first()?;
             rest = tail;
@@ -315,8 +319,9 @@ mod tests {
     fn what_is_not_written_is_not_read() {
         for body in [
             &[2, 0, 0, 0, 0, 0, 7][..],
-            &[2, 16, 0, 0, 0, 0],
+            &[2, 32, 0, 0, 0, 0],
             &[2, 4 | 8, 0, 0, 0, 0],
+            &[2, 8 | 16, 0, 0, 0, 0],
             &[2, 0, 4, 0, 0, 0],
             &[2, 0, 2, 0, 0, 0],
             &[2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -338,7 +343,7 @@ mod tests {
     }
 
     fn retirement() -> impl Strategy<Value = Retirement> {
-        prop::sample::select(vec![Retirement::Active, Retirement::Recalled, Retirement::Retired])
+        prop::sample::select(vec![Retirement::Active, Retirement::Returned, Retirement::Recalled, Retirement::Retired])
     }
 
     #[tokio::test]
@@ -396,7 +401,7 @@ mod tests {
         }
 
         #[test]
-        fn a_record_has_one_spelling(body in proptest::collection::vec(0u8..16, 0..24), version in 0u8..3) {
+        fn a_record_has_one_spelling(body in proptest::collection::vec(0u8..32, 0..24), version in 0u8..3) {
             let bytes = summed(&[&[version], body.as_slice()].concat());
             if let Ok(record) = PartitionRecord::decode(&bytes) {
                 prop_assert_eq!(record.encode(), bytes);

@@ -19,7 +19,9 @@
 //!
 //! A partition that is recalled is waited for again at once, and its owners go on to mark. They need not any more once it
 //! has passed the frontier: rollers raise that before they look at the records, so all that was rolled without it closes by
-//! what stands there after the recall, and what comes for that is late.
+//! what stands there after the recall, and what comes for that is late. That it was retired stays in its record for good: there
+//! are marks in the table, so no program may read it that does not know of them, and nobody keeps what was rolled there
+//! (`query/life.rs`).
 
 use super::frontier::Frontier;
 use super::record::{PartitionRecord, Standing};
@@ -31,9 +33,11 @@ use crate::{Error, ErrorKind, Result};
 /// Whether rolling waits for a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Retirement {
-    /// It does.
+    /// It does, and always has.
     #[default]
     Active,
+    /// It does again, and is past all that was rolled without it.
+    Returned,
     /// It does again. What was rolled before may lack events of it.
     Recalled,
     /// It does not.
@@ -43,6 +47,11 @@ pub enum Retirement {
 impl Retirement {
     /// Whether owners have to mark what was rolled above the tiles that they write.
     pub(super) fn needs_marks(self) -> bool {
+        matches!(self, Self::Recalled | Self::Retired)
+    }
+
+    /// Whether something may have been rolled without it, and have marks by now.
+    pub(crate) fn is_or_was(self) -> bool {
         self != Self::Active
     }
 }
@@ -58,7 +67,7 @@ pub async fn retire(records: &dyn Records, table: &Table, partition: &PartitionI
     Ok(standing.record)
 }
 
-/// Have rolling wait for a partition again. `None` when all is as if it had never been retired; until it has passed the
+/// Have rolling wait for a partition again. `None` when its owners write as if it had never been retired; until it has passed the
 /// instant that is returned, it is [`Recalled`](Retirement::Recalled), and this is to be called again after that.
 ///
 /// Errors: as of [`retire`].
@@ -67,17 +76,18 @@ pub async fn recall(records: &dyn Records, table: &Table, partition: &PartitionI
     while standing.record.retirement == Retirement::Retired {
         standing = change(records, table, partition, standing, Retirement::Recalled).await?;
     }
-    // Where nothing was ever rolled there is nothing to pass.
-    let frontier = Frontier::load(records, table).await?;
     while standing.record.retirement == Retirement::Recalled {
+        // Read anew behind each record: in between, somebody may have retired and recalled it, and have had more rolled.
+        // Where nothing was ever rolled there is nothing to pass.
+        let frontier = Frontier::load(records, table).await?;
         if standing.record.reached() < frontier {
             return Ok(frontier);
         }
-        standing = change(records, table, partition, standing, Retirement::Active).await?;
+        standing = change(records, table, partition, standing, Retirement::Returned).await?;
     }
     // Somebody has retired it again meanwhile.
     match standing.record.retirement {
-        Retirement::Active => Ok(None),
+        Retirement::Active | Retirement::Returned => Ok(None),
         _ => Err(Error::new(ErrorKind::Conflict, format!("partition `{partition}` was retired again meanwhile"))),
     }
 }
@@ -174,6 +184,8 @@ mod tests {
         assert_eq!(recall(&store, &table, &p).await.unwrap(), None);
         assert_eq!(recall(&store, &table, &p).await.unwrap(), None);
         let standing = PartitionRecord::load(&store, &table, &p).await.unwrap();
-        assert_eq!(standing.record, PartitionRecord { floor: standing.record.floor, ..read_to(60) });
+        let returned = PartitionRecord { retirement: Retirement::Returned, ..read_to(60) };
+        assert_eq!(standing.record, PartitionRecord { floor: standing.record.floor, ..returned });
+        assert!(!standing.record.needs_marks());
     }
 }

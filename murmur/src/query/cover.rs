@@ -16,11 +16,16 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    /// From the records of all partitions.
-    pub(super) fn of<'a>(records: impl Iterator<Item = &'a PartitionRecord> + Clone) -> Self {
+    /// From the records of all partitions, and how far tiles may have been rolled: where all that had events are retired,
+    /// nothing more is, and what was still stands.
+    pub(super) fn of<'a>(
+        records: impl Iterator<Item = &'a PartitionRecord> + Clone,
+        frontier: Option<Timestamp>,
+    ) -> Self {
         let holding = records.clone().filter(|record| !record.is_movable() && record.holds_rolling());
         let reached = PartitionRecord::reached;
-        Self { by_all: holding.map(reached).min().flatten(), by_some: records.filter_map(reached).max() }
+        let by_all = holding.map(reached).min().unwrap_or(frontier);
+        Self { by_all, by_some: records.filter_map(reached).max() }
     }
 
     /// The part of these slots that lies in finished tiles.

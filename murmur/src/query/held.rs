@@ -88,7 +88,13 @@ impl Watch {
 
     /// The records of all partitions were just read; what they say.
     pub(super) fn note(&self, records: &[Named]) -> Option<Arc<Held>> {
-        let held = Held::of(records)?;
+        let Some(held) = Held::of(records) else {
+            // Nothing does any more.
+            if let Some(gauge) = self.gauge.get() {
+                gauge.set(0.0);
+            }
+            return None;
+        };
         self.gauge.get_or_init(|| ROLL_HELD.gauge([self.pipeline])).set(held.behind().as_seconds_f64());
         if self.is_to_be_said(&held, Instant::now()) {
             tracing::warn!(pipeline = self.pipeline, "{held}");

@@ -16,8 +16,10 @@
 //! - no partition is gone or has gone back, and none has another floor since its first flush,
 //! - the frontier has not gone back,
 //! - every new partition begins at or behind the frontier of the look before,
-//! - the record of a partition that is retired was not written, nor that of one which is retired by now: its owners mark what
-//!   was rolled, and raise its commit after that.
+//! - no partition was retired since.
+//!
+//! Where one is retired, or ever was, nothing is sealed: its owners mark what was rolled, and an eventual read may answer with
+//! what stood there before a mark, however long ago the look was.
 //!
 //! That is what decides, however long ago the look before was. It goes by the events of the log. A restored table that has
 //! caught up may lack events that the log does not have any more, or be counted by another version of the program; so a
@@ -90,10 +92,12 @@ impl Lives {
 }
 
 impl Look {
-    /// What every partition has reached that is not retired; `None` while that of one is not settled, and without any.
+    /// What every partition has reached; `None` while that of one is not settled, without any, and where one is or was
+    /// retired.
     fn reached(&self) -> Option<Timestamp> {
-        let waited_for = self.records.iter().filter(|(.., record)| record.holds_rolling());
-        waited_for.map(|(.., record)| record.reached()).min().flatten()
+        let never_retired = |(.., record): &Named| !record.retirement.is_or_was();
+        let reached = self.records.iter().map(|(.., record)| record.reached()).min().flatten();
+        reached.filter(|_| self.records.iter().all(never_retired))
     }
 
     /// Whether the other look, which has just ended, is at the same life of the table.
@@ -105,12 +109,11 @@ impl Look {
         let goes_on = |(name, version, old): &Named| {
             let Some((now, new)) = find(&next.records, name) else { return false };
             let floor_stands = old.is_movable() || new.floor == old.floor;
-            let is_marked = old.needs_marks() || new.needs_marks();
-            let may_be_written = now > *version && !is_marked;
-            (may_be_written || (now == *version && new == *old)) && old.merged(new) == new && floor_stands
+            let stays = now > *version || (now == *version && new == *old);
+            stays && new.retirement == old.retirement && old.merged(new) == new && floor_stands
         };
         let comes_behind = |(name, _, new): &Named| {
-            let begins_behind = || new.floor.is_some_and(|floor| Some(floor) >= self.frontier) && !new.needs_marks();
+            let begins_behind = || new.floor.is_some_and(|floor| Some(floor) >= self.frontier);
             find(&self.records, name).is_some() || begins_behind()
         };
         self.began.elapsed() < PATIENCE
@@ -176,29 +179,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_partition_that_is_retired_is_not_waited_for_and_any_word_of_it_begins_another() {
+    async fn a_life_ends_as_a_partition_is_retired_and_nothing_is_sealed_from_then_on() {
         let of = |retirement, commit| PartitionRecord { retirement, ..record(0, 9, commit) };
         let there = ("b", 3, record(0, 100, 1));
-        let gone = ("a", 3, of(Retirement::Retired, 1));
         let mut lives = Lives::default();
-        let first = look(&mut lives, 50, &[gone, there]);
-        let second = look(&mut lives, 60, &[gone, ("b", 4, record(0, 110, 2))]);
-        assert_eq!(second, Seal { by: at(50), ..first });
-        for (before, now) in [
-            (gone, ("a", 4, of(Retirement::Retired, 2))),
-            (("a", 3, of(Retirement::Active, 1)), ("a", 4, of(Retirement::Retired, 1))),
-            (gone, ("a", 4, of(Retirement::Recalled, 1))),
-            (("a", 3, of(Retirement::Recalled, 1)), ("a", 4, of(Retirement::Recalled, 2))),
-            (("a", 3, of(Retirement::Recalled, 1)), ("a", 4, of(Retirement::Active, 1))),
-        ] {
-            let mut lives = Lives::default();
-            let first = look(&mut lives, 50, &[before, there]);
-            assert_ne!(look(&mut lives, 50, &[now, there]).life, first.life, "{now:?}");
+        let first = look(&mut lives, 50, &[("a", 3, of(Retirement::Active, 1)), there]);
+        let states = [Retirement::Retired, Retirement::Recalled, Retirement::Returned];
+        for (version, retirement) in [4, 6, 8].into_iter().zip(states) {
+            for (version, commit) in [(version, version), (version + 1, version + 1), (version + 1, version + 1)] {
+                let seal = look(&mut lives, 50, &[("a", version, of(retirement, commit)), there]);
+                assert!(seal.life != first.life && seal.by.is_none(), "{retirement:?}");
+            }
         }
         let mut lives = Lives::default();
-        let first = look(&mut lives, 50, &[there]);
+        look(&mut lives, 50, &[there]);
         let new = ("c", 9, PartitionRecord { retirement: Retirement::Retired, ..record(60, 60, 5) });
-        assert_ne!(look(&mut lives, 50, &[there, new]).life, first.life, "it may have marked already");
+        assert_eq!(look(&mut lives, 50, &[there, new]).by, None, "it may have marked already");
     }
 
     #[tokio::test(start_paused = true)]

@@ -98,7 +98,7 @@ impl Progress {
         }
         let at = Instant::now();
         let (frontier, records) = self.read(tally).await.inspect_err(|_| lives.fail())?;
-        let settled = Settled::of(records.iter().map(|(.., record)| record));
+        let settled = Settled::of(records.iter().map(|(.., record)| record), frontier);
         let partitions = records.iter().map(|(name, _, record)| PartitionProgress {
             partition: PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name)),
             watermark: record.watermark,

@@ -24,7 +24,7 @@ impl Marks {
 
     /// Take all of them, in order.
     pub(super) fn take(&mut self, tiling: &Tiling, window: &Window) -> Vec<Write> {
-        let mut marks: Vec<_> = self.0.drain().collect();
+        let mut marks: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
         marks.sort_unstable();
         let write = |(key, tile, slot)| {
             let expires = tiling.expiry(tile, window);
@@ -39,6 +39,6 @@ impl Marks {
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.0 = HashSet::new();
     }
 }
