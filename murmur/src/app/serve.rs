@@ -31,7 +31,7 @@ pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
 /// Nobody serves to other machines by accident.
 fn allow(args: &ListenArgs) -> Result<()> {
     let ListenArgs { listen: address, port } = args;
-    if !address.ip().is_loopback() && port.is_local() {
+    if !address.ip().to_canonical().is_loopback() && port.is_local() {
         let context = format!(
             "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, or \
              give `--access` (who may ask what), `--tls-client-ca` (whose certificates count), or `--insecure-no-auth` \
@@ -94,7 +94,7 @@ pub(super) async fn spawn(
             "the file of --access names certificates, and nobody is asked for one: give `--tls-client-ca` as well";
         return Err(Error::new(ErrorKind::Configuration, context));
     }
-    if access.is_some() && !args.listen.ip().is_loopback() && !port.tls.is_asked_for() {
+    if access.is_some() && !args.listen.ip().to_canonical().is_loopback() && !port.tls.is_asked_for() {
         tracing::warn!(
             "tokens come to {} in the open; take --tls-cert, or let what stands in front of it speak TLS",
             args.listen
