@@ -43,7 +43,7 @@ pub(super) struct Found<P: Pipeline> {
     /// Which look has found it; they are counted.
     pub(super) look: u64,
     pub(super) digest: u64,
-    /// How many its value has, in a reply.
+    /// Bytes of its value and its problem, as replies have them.
     pub(super) bytes: usize,
     /// How often its entry had another digest before.
     pub(super) change: u64,

@@ -32,8 +32,8 @@ impl<P: Pipeline> How<P> {
         Self { question, reader, ask, consistency, explains }
     }
 
-    /// Places that a key takes among those that are watched: one, and one more for each KiB of its question, which its value may say
-    /// again.
+    /// As how many keys one that is watched with this question counts: as one, and as one more for each KiB of the question, since an
+    /// answer may repeat the elements that are asked about.
     pub(super) fn places(&self) -> usize {
         1 + (self.question.len() >> 10)
     }

@@ -21,7 +21,7 @@ use crate::ErrorKind;
 use crate::pipeline::Pipeline;
 
 /// How long one call of the store may take.
-const LOOK: Duration = Duration::from_secs(5);
+const CALL: Duration = Duration::from_secs(5);
 
 /// Parts that a call which failed is made again for, and calls of one look that are under way at a time. So the last of a thousand keys
 /// that one of them keeps from being read is read by the fifth call: 1,000, 125, 16, 2, 1.
@@ -101,7 +101,7 @@ impl<P: Pipeline> Look<P> {
 async fn ask<P: Pipeline>(look: u64, part: Part<P>) -> (Part<P>, Asked<P>) {
     let Some(how) = part.first().map(|entry| entry.how.clone()) else { return (part, Asked::Found(Vec::new())) };
     let keys: Vec<P::Key> = part.iter().map(|entry| entry.key.clone()).collect();
-    let asked = match tokio::time::timeout(LOOK, how.reader.ask_many(&keys, how.ask, how.consistency)).await {
+    let asked = match tokio::time::timeout(CALL, how.reader.ask_many(&keys, how.ask, how.consistency)).await {
         Ok(Ok(answers)) => {
             let found = part.iter().zip(answers).map(|(entry, answer)| {
                 let (digest, bytes) = how.digest(&entry.text, &answer);
@@ -120,6 +120,6 @@ async fn ask<P: Pipeline>(look: u64, part: Part<P>) -> (Part<P>, Asked<P>) {
 }
 
 fn late() -> Status {
-    let seconds = LOOK.as_secs();
+    let seconds = CALL.as_secs();
     Reason::STORE_UNAVAILABLE.status(format!("the store did not answer within {seconds} s; call again"))
 }

@@ -253,6 +253,7 @@ mod tests {
         let _last = room.take(&None, 1).unwrap();
         assert_eq!(reason(room.take(&None, 1)), "WATCHED_EXHAUSTED");
     }
+
     #[test]
     fn values_have_as_many_bytes_as_there_is_room_for_and_one_caller_leaves_half_of_it() {
         let room = Room::new(100, 1_000);
