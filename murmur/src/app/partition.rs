@@ -1,3 +1,5 @@
+//! The verb `partition`: how far the partitions of pipelines are, and whether rolling waits for them.
+
 use serde_json::json;
 
 use super::call::Json;

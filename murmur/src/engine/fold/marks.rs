@@ -1,3 +1,5 @@
+//! Which slots are to be marked as unrolled: those above what is written of partitions that are, or were, retired.
+
 use std::sync::Arc;
 
 use hashbrown::HashSet;

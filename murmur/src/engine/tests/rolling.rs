@@ -170,7 +170,7 @@ async fn a_partition_that_is_retired_is_not_waited_for() {
 async fn an_owner_of_a_retired_partition_marks_what_was_rolled_and_one_that_did_not_know_reads_again() {
     let store = Arc::new(MemoryStore::new());
     let (table, own) = (Table::new("minutes", 1), partition());
-    // Its record says that the whole of the second day may have been rolled without it.
+    // In the second hour of the second day: slot 1 of its day, and of its month.
     let mut source = List::new(&["busy@90000"]);
     source.idles = true;
     let options = Options { flush_interval: Span::from_seconds(60), ..options() };

@@ -123,7 +123,7 @@ pub(super) async fn a_roll_leaves_other_slots_and_offsets(subject: Subject) {
     assert_eq!(subject.get(&other).await, None, "other tiles are not touched");
 }
 
-/// Numbers at the end of their range, and additions after them.
+/// Marks of slots, before and after these are rolled, beside numbers that are set.
 pub(super) async fn a_slot_that_is_unrolled_stays_so_whatever_is_rolled(subject: Subject) {
     let id = hour("a", 0);
     // Before anything is rolled, and after; again, and another one.
@@ -139,6 +139,7 @@ pub(super) async fn a_slot_that_is_unrolled_stays_so_whatever_is_rolled(subject:
     assert_eq!(item.numbers, count_numbers(&[(2, 20), (4, 41), (9, 91)]));
 }
 
+/// Numbers at the end of their range, and additions after them.
 pub(super) async fn large_rolled_numbers_do_not_overflow_unnoticed(subject: Subject) {
     let id = hour("a", 0);
     subject.applied(add(&id, 1, &[applied("p", 1, 1)])).await;
