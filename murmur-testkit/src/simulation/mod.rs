@@ -5,9 +5,9 @@
 //! is put back to an earlier state now and then. What is finished is rolled by workers and by others, several at once,
 //! of whom some die of it; partitions are retired and recalled while their owners live on. Dead letters go to a topic,
 //! to a folder of each worker, or to one that all share as the workers of a process do; in that one each letter must be
-//! once. Most schedules last six hours of event time, and every fourth one sixty days, for the levels of days and months.
-//! At the end one undisturbed worker reads the log to its end; then every slot of every tile must be what an
-//! independent fold of the log gives: never less, never more.
+//! once. Most schedules last six hours of event time, and those of four neighbouring seeds of each sixteen sixty days,
+//! for the levels of days and months. At the end one undisturbed worker reads the log to its end; then every slot of
+//! every tile must be what an independent fold of the log gives: never less, never more.
 
 mod answers;
 mod course;
@@ -111,8 +111,8 @@ fn run<'s, S: Subject + ?Sized + 's>(
 ///
 /// Values of Form B are compared by their bytes, floats of Form A in their first nine digits.
 ///
-/// What happens takes six hours; in every fourth schedule sixty days, of a pipeline that keeps as much, so that days and
-/// months of it are rolled.
+/// What happens takes six hours; with four neighbouring seeds of each sixteen sixty days, of a pipeline that keeps as much,
+/// so that days and months of it are rolled.
 ///
 /// ```
 /// use murmur::engine::json;
