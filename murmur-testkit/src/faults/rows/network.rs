@@ -85,7 +85,7 @@ pub(super) async fn black_hole(settings: Settings) -> Result<Finding, Failure> {
         Toxics { down: true, ..Toxics::default() },
     ];
     let mut rounds = 0;
-    while trial.goes_on(rounds > 0 && trial.is_fed()) {
+    while rounds == 0 || !trial.is_fed() {
         for toxics in holes {
             proxy.set(toxics);
             trial.pass(settings.length.map_or(Duration::from_millis(2_500), |length| length / 8)).await?;

@@ -139,7 +139,7 @@ impl Trial {
         self.prefix.clone()
     }
 
-    /// Start again what has ended, and look whether a commit is ahead of the tables.
+    /// Start again what has ended, and look whether a commit is ahead of the tables, or has gone back.
     pub(super) async fn tend(&mut self) -> Result<(), Failure> {
         self.tend_workers()?;
         self.sample().await
