@@ -39,6 +39,7 @@ pub(super) fn run(store: &str, stream: &Stream) -> Result<Found> {
     let used = meter.used();
     let mut more = Map::new();
     more.insert("kills".into(), kills.into());
+    // At least: what a life read between its last word and its end is not known.
     more.insert("read_again".into(), (read + last.events).saturating_sub(stream.events).into());
     more.insert("cpu_s_per_million".into(), ((used.cpu_s / stream.events as f64 * 1e8).round() / 100.0).into());
     more.insert("events_per_s".into(), (stream.events as f64 / used.wall_s).round().into());
