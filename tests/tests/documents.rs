@@ -50,6 +50,19 @@ fn each_defect_of_the_predecessor_has_a_test_that_exists() {
     }
 }
 
+#[test]
+fn the_pipelines_of_the_readme_are_a_program_that_is_built() {
+    let page = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let program = fs::read_to_string(workspace().join("tests/examples/likes.rs")).unwrap();
+    let (about_pipelines, _) = page.split_once("## What a field is read from").unwrap();
+    let blocks = about_pipelines.split("```rust\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let items: Vec<&str> = blocks.flat_map(|block| block.split("\n\n")).map(str::trim).collect();
+    assert!(items.len() > 5, "{items:?}");
+    for item in items.iter().filter(|item| !item.starts_with("murmur::main!")) {
+        assert!(program.contains(item), "tests/examples/likes.rs has no\n{item}");
+    }
+}
+
 /// The pages of the project, without those that are part of the documentation of the code, which rustdoc looks at.
 fn pages() -> Vec<PathBuf> {
     let mut pages = vec![workspace().join("README.md"), workspace().join("bench/README.md")];
