@@ -40,6 +40,13 @@ pub(super) async fn open(name: &str, stream: &Stream) -> Result<Arc<dyn Store>> 
     Ok(store)
 }
 
+/// Remove what [`open`] has made in the folder for temporary files; what stays there harms nobody.
+pub(super) fn clear(name: &str, stream: &Stream) {
+    if name == "embedded" {
+        let _ = std::fs::remove_dir_all(std::env::temp_dir().join(&stream.topic));
+    }
+}
+
 /// How often a record was put, which is a request each.
 fn records_put(tally: &Tally) -> u64 {
     tally.sum(STORE_REQUEST_DURATION.name, Some(("op", "put_record")))
@@ -113,10 +120,7 @@ pub(super) fn run(name: &str, stream: &Stream) -> Result<Found> {
         let fewest = tiles(&expected);
         more.insert("tiles".into(), fewest.into());
         more.insert("over_fewest".into(), hundredths(progress.writes as f64 / fewest as f64).into());
-        if name == "embedded" {
-            // What is left in the folder for temporary files harms nobody.
-            let _ = std::fs::remove_dir_all(std::env::temp_dir().join(&stream.topic));
-        }
+        clear(name, stream);
         Ok(Found { used, events: progress.applied, exact: counted == expected, more })
     })
 }

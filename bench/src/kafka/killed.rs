@@ -9,7 +9,7 @@ use murmur::time::Span;
 use serde_json::Map;
 use tokio::sync::watch;
 
-use super::count::open;
+use super::count::{clear, open};
 use super::stream::{Stream, runtime, text};
 use super::{Found, Result, child, command};
 use crate::resources::Meter;
@@ -37,6 +37,7 @@ pub(super) fn run(store: &str, stream: &Stream) -> Result<Found> {
     }
     let last = child(&variant, stream)?;
     let used = meter.used();
+    clear(store, stream);
     let mut more = Map::new();
     more.insert("kills".into(), kills.into());
     // At least: what a life read between its last word and its end is not known.
