@@ -78,7 +78,7 @@ async fn listed(store: &dyn Store, pipeline: &str, table: &Table) -> Result<Vec<
         let rolling = match read.retirement {
             Retirement::Retired => "does not wait (retired)",
             Retirement::Recalled => "waits (recalled)",
-            Retirement::Active if read.is_movable() => "does not wait (nothing flushed yet)",
+            Retirement::Active | Retirement::Returned if read.is_movable() => "does not wait (nothing flushed yet)",
             Retirement::Active | Retirement::Returned => "waits",
         };
         Ok(json!({

@@ -16,16 +16,19 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    /// From the records of all partitions, and how far tiles may have been rolled: where all that had events are retired,
-    /// nothing more is, and what was still stands.
+    /// From the records of all partitions, and how far tiles may have been rolled: what was rolled without a partition that
+    /// was retired stands, also when it is recalled, or all are retired, since slots that lack events of it are marked.
     pub(super) fn of<'a>(
         records: impl Iterator<Item = &'a PartitionRecord> + Clone,
         frontier: Option<Timestamp>,
     ) -> Self {
         let holding = records.clone().filter(|record| !record.is_movable() && record.holds_rolling());
-        let reached = PartitionRecord::reached;
+        let reached = |record: &PartitionRecord| match record.needs_marks() {
+            true => record.reached().max(frontier),
+            false => record.reached(),
+        };
         let by_all = holding.map(reached).min().unwrap_or(frontier);
-        Self { by_all, by_some: records.filter_map(reached).max() }
+        Self { by_all, by_some: records.filter_map(PartitionRecord::reached).max() }
     }
 
     /// The part of these slots that lies in finished tiles.
@@ -87,6 +90,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::Retirement;
+    use crate::source::Offset;
     use crate::time::{Span, Window};
 
     fn tiling(slot: u64, packed: bool) -> Tiling {
@@ -98,6 +103,29 @@ mod tests {
     }
 
     const ALL: Settled = Settled { by_all: Some(Timestamp::MAX), by_some: Some(Timestamp::MAX) };
+
+    #[test]
+    fn what_was_rolled_without_a_partition_is_read_also_when_it_is_waited_for_again() {
+        let second = |seconds| Some(Timestamp::from_seconds(seconds));
+        let record = |retirement, front| {
+            let horizon = Some(Offset::from_u64(1));
+            PartitionRecord {
+                horizon,
+                floor: second(0),
+                front: second(front),
+                retirement,
+                ..PartitionRecord::default()
+            }
+        };
+        let by_all = |gone, there| Settled::of([record(gone, 5), record(there, 100)].iter(), second(50)).by_all;
+        use Retirement::{Active, Recalled, Retired, Returned};
+        assert_eq!(by_all(Active, Active), second(5));
+        assert_eq!(by_all(Retired, Active), second(100));
+        assert_eq!(by_all(Recalled, Active), second(50));
+        assert_eq!(by_all(Returned, Active), second(5));
+        assert_eq!(by_all(Retired, Retired), second(50));
+        assert_eq!(by_all(Recalled, Retired), second(50));
+    }
 
     #[test]
     fn thirty_days_at_edges_of_minutes_are_a_few_items() {
