@@ -82,7 +82,7 @@ impl Error {
 
     /// Say behind the present context what else there is to know.
     #[must_use]
-    pub fn adding(mut self, what: impl fmt::Display) -> Self {
+    pub(crate) fn adding(mut self, what: impl fmt::Display) -> Self {
         self.context = format!("{}; {what}", self.context);
         self
     }

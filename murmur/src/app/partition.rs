@@ -83,7 +83,7 @@ async fn listed(store: &dyn Store, pipeline: &str, table: &Table) -> Result<Vec<
         };
         Ok(json!({
             "pipeline": pipeline,
-            "partition": name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(&name),
+            "partition": PartitionRecord::partition(&name),
             "offset": read.commit.map(|offset| offset.to_string()),
             "reached": read.front.map(|at| at.to_string()),
             "rolling": rolling,

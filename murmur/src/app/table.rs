@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call::Json;
-use super::cli::EnsureArgs;
+use super::cli::ListArgs;
 use super::entry::Entry;
 use super::exit::Exit;
 use super::print::{self, Cell};
@@ -12,7 +12,7 @@ use crate::store::{Ensured, Store, Table};
 use crate::{Error, ErrorKind, Result};
 
 /// `table ensure`: make what is missing, and say what could not be set.
-pub(super) async fn run(app: &App, args: &EnsureArgs) -> Result<Exit> {
+pub(super) async fn run(app: &App, args: &ListArgs) -> Result<Exit> {
     let entries = app.select(&args.pipelines)?;
     let store = open::store(&args.store.store).await?;
     let rows: Vec<Json> = all(app, &entries, &*store).await?.iter().map(row).collect();

@@ -117,7 +117,7 @@ impl Frontier {
                 continue;
             }
             if standing.record.is_movable() && standing.record.reached() < Some(at) {
-                let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
+                let partition = PartitionId::new(PartitionRecord::partition(name));
                 standing = standing.with_floor(at, records, table, &partition).await?;
             }
             if standing.record.reached().is_none_or(|reached| reached < at) {

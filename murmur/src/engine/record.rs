@@ -108,6 +108,11 @@ impl PartitionRecord {
         format!("{}{partition}", Self::PREFIX)
     }
 
+    /// Whose record has this name.
+    pub(crate) fn partition(name: &str) -> &str {
+        name.strip_prefix(Self::PREFIX).unwrap_or(name)
+    }
+
     /// What both know together. The watermark belongs to the commit.
     #[must_use]
     pub fn merged(self, other: Self) -> Self {
@@ -145,6 +150,11 @@ impl PartitionRecord {
     /// Whether rolling waits until it has [reached](Self::reached) so far.
     pub(crate) fn holds_rolling(&self) -> bool {
         self.retirement != Retirement::Retired
+    }
+
+    /// How far all of these are that rolling waits for; `None` while that is not settled of one, and without any.
+    pub(crate) fn reached_by_all<'a>(records: impl Iterator<Item = &'a Self>) -> Option<Timestamp> {
+        records.filter(|record| record.holds_rolling()).map(Self::reached).min().flatten()
     }
 
     /// Read the record of a partition; the empty one when there is none yet.

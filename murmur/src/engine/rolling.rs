@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::busy::{Busy, Worth};
 use super::flush::Patience;
 use super::partition::Owned;
+use super::record::PartitionRecord;
 use crate::pipeline::Pipeline;
 use crate::query::Reader;
 use crate::store::{Store, Write};
@@ -135,8 +136,7 @@ impl Rolling {
         for (at, part) in self.parts.iter().enumerate() {
             let Some(part) = part else { continue };
             let records = owned.iter().map(|owned| &owned.ledgers[at].standing.record);
-            let reached =
-                records.filter(|record| record.holds_rolling()).map(|record| record.reached()).min().flatten();
+            let reached = PartitionRecord::reached_by_all(records);
             part.with(|noted| noted.reached = reached);
             if part.due().is_some() {
                 self.wake.notify_one();

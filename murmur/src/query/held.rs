@@ -36,7 +36,7 @@ impl Held {
         let newest = records.iter().filter_map(|(.., record)| record.watermark).max()?;
         let holding = records.iter().filter(|(.., record)| !record.is_movable() && record.holds_rolling());
         let (name, _, record) = holding.min_by_key(|(.., record)| record.reached())?;
-        let partition = PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name));
+        let partition = PartitionId::new(PartitionRecord::partition(name));
         Some(Self { partition, reached: record.reached().unwrap_or(Timestamp::MIN), newest })
     }
 

@@ -72,8 +72,7 @@ impl Progress {
     /// none.
     pub(super) async fn reached_by_all(&self) -> Result<Option<Timestamp>> {
         let (_, records) = self.read(None).await?;
-        let waited_for = records.iter().filter(|(.., record)| record.holds_rolling());
-        Ok(waited_for.map(|(.., record)| record.reached()).min().flatten())
+        Ok(PartitionRecord::reached_by_all(records.iter().map(|(.., record)| record)))
     }
 
     /// Look what holds rolling up, which is measured, and said where it lasts.
@@ -100,7 +99,7 @@ impl Progress {
         let (frontier, records) = self.read(tally).await.inspect_err(|_| lives.fail())?;
         let settled = Settled::of(records.iter().map(|(.., record)| record), frontier);
         let partitions = records.iter().map(|(name, _, record)| PartitionProgress {
-            partition: PartitionId::new(name.strip_prefix(PartitionRecord::PREFIX).unwrap_or(name)),
+            partition: PartitionId::new(PartitionRecord::partition(name)),
             watermark: record.watermark,
             offset: record.commit,
         });

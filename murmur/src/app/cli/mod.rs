@@ -16,8 +16,8 @@ use crate::time::Timestamp;
 pub(super) use ask::{ClientTlsArgs, CutAt, IntervalArgs, QueryArgs, QuestionArgs, SetArgs};
 pub(super) use port::{ListenArgs, TlsArgs};
 pub(super) use tools::{
-    CheckArgs, EnsureArgs, GenerateArgs, ListArgs, NamedArgs, PartitionArgs, PartitionVerb, SchemaArgs, SchemaKind,
-    TableArgs, TableVerb,
+    CheckArgs, GenerateArgs, ListArgs, NamedArgs, PartitionArgs, PartitionVerb, SchemaArgs, SchemaKind, TableArgs,
+    TableVerb,
 };
 pub(super) use work::{DevArgs, FlushInterval, LimitArgs, Roll, RunArgs, ServeArgs, WorkerArgs};
 

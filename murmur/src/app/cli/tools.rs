@@ -17,18 +17,7 @@ pub(in crate::app) struct TableArgs {
 #[derive(Debug, Subcommand)]
 pub(in crate::app) enum TableVerb {
     /// Make the tables that are missing, and set what they need; can be repeated
-    Ensure(EnsureArgs),
-}
-
-#[derive(Debug, Args)]
-pub(in crate::app) struct EnsureArgs {
-    #[command(flatten)]
-    pub(in crate::app) store: StoreArgs,
-    #[command(flatten)]
-    pub(in crate::app) pipelines: PipelineArgs,
-    /// The form of the list
-    #[arg(short, long, env = "MURMUR_OUTPUT", default_value = "table", value_name = "FORM")]
-    pub(in crate::app) output: Output,
+    Ensure(ListArgs),
 }
 
 #[derive(Debug, Args)]
