@@ -86,7 +86,7 @@ impl<P: Pipeline> Truth<P> {
 
     /// The next message of a partition.
     pub(crate) fn take(&mut self, partition: &PartitionId, offset: Offset, payload: &[u8]) {
-        let event = (self.decode)(payload).ok();
+        let event = quietly(|| (self.decode)(payload)).and_then(Result::ok);
         let mut emissions = Emissions::default();
         let applied = event.as_ref().and_then(|event| quietly(|| P::apply(event, &mut emissions)));
         let is_refused = applied.is_none() || emissions.refusal().is_some();

@@ -1,11 +1,12 @@
 //! Pipelines that show everything that goes wrong: one of each form, one that leaves out what was sent twice, one whose
-//! sums are near the ends of their types, one with an aggregate of each kind, some over months, and one in the versions of
-//! a program.
+//! sums are near the ends of their types, one whose value comes back to what it was, one with an aggregate of each kind,
+//! some over months, and one in the versions of a program.
 
 #[cfg(feature = "faults")]
 mod editions;
 mod kinds;
 mod months;
+mod swings;
 
 #[cfg(feature = "faults")]
 pub(crate) use editions::{Edited, Editions, EditionsNext, EditionsOther};
@@ -18,6 +19,7 @@ use murmur::engine::Unreadable;
 use murmur::event::Event;
 use murmur::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use murmur::time::{Span, Timestamp, Window};
+pub(crate) use swings::{Swing, Swings};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Tick, Unreadable> {
     let (amount, key) = rest.split_once(' ').ok_or("cut off")?;
     let at = at.parse().map_err(|error| format!("its time: {error}"))?;
     let amount = amount.parse().map_err(|error| format!("its amount: {error}"))?;
+    assert_ne!(amount, PANICS_READING, "this amount is a defect of the format");
     Ok(Tick { key: key.to_owned(), at: Timestamp::from_micros(at), amount })
 }
 
@@ -57,6 +60,8 @@ pub(crate) const REFUSED: u64 = 1_007;
 pub(crate) const FILTERED: u64 = 1_011;
 /// The amount at which the functions of both pipelines panic.
 pub(crate) const PANICS: u64 = 1_013;
+/// The amount at which [`decode`] panics.
+pub(crate) const PANICS_READING: u64 = 1_015;
 
 /// Form A: how many, and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::Failure;
 use super::kafka::Cluster;
 #[cfg(doc)]
 use crate::pipelines::Singles;
-use crate::pipelines::{PANICS, REFUSED, Tick};
+use crate::pipelines::{PANICS, PANICS_READING, REFUSED, Tick};
 
 /// Events, and how fast.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ impl Load {
         } else if falls(self.refused) {
             tick.amount = REFUSED;
         } else if falls(self.panics) {
-            tick.amount = PANICS;
+            tick.amount = if rng.bool() { PANICS } else { PANICS_READING };
         } else if falls(self.long_keys) {
             tick.key = "long".repeat(if rng.u8(..10) == 0 { 250_000 } else { 300 });
         } else if falls(self.odd_keys) {

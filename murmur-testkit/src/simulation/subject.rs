@@ -19,8 +19,8 @@ use super::log::{Broker, Entry, lock};
 use super::store::Room;
 use crate::oracle::{Truth, closures, compare, read, scan};
 use crate::pipelines::{
-    Balance, Balances, Crowd, FILTERED, MonthBalances, MonthCrowds, MonthTallies, MonthTrails, REFUSED, Singles,
-    Tallies, Tally, Tick, Trail, Trails, decode,
+    Balance, Balances, Crowd, FILTERED, MonthBalances, MonthCrowds, MonthTallies, MonthTrails, PANICS_READING, REFUSED,
+    Singles, Swing, Swings, Tallies, Tally, Tick, Trail, Trails, decode,
 };
 
 /// The pipelines of a simulation, over one kind of event.
@@ -98,10 +98,16 @@ type Makes<A, B, C, D> = fn() -> (A, B, C, D);
 
 /// Those over hours.
 pub(super) type Hours = Own<Tallies, Balances, Trails, Singles>;
+/// Those over hours, with a value that comes back to what it was.
+pub(super) type Swinging = Own<Tallies, Swings, Trails, Singles>;
 /// Those over months.
 pub(super) type Months = Own<MonthTallies, MonthBalances, MonthTrails, MonthCrowds>;
 
 impl Hours {
+    pub(super) const NEW: Self = Self { course: Course::Hours, pipelines: PhantomData };
+}
+
+impl Swinging {
     pub(super) const NEW: Self = Self { course: Course::Hours, pipelines: PhantomData };
 }
 
@@ -138,6 +144,12 @@ impl Weigh for Balance {
     }
 }
 
+impl Weigh for Swing {
+    fn weigh(&self) -> Option<u64> {
+        None
+    }
+}
+
 impl<A, B, C, D> Subject for Own<A, B, C, D>
 where
     A: Pipeline<Event = Tick, Aggregate: Weigh>,
@@ -160,6 +172,7 @@ where
             0 => return b"not a tick".to_vec(),
             1 => REFUSED,
             2 => FILTERED,
+            3 if rng.u8(..4) == 0 => PANICS_READING,
             _ => rng.u64(1..1_000),
         };
         Tick { key: rng.u64(..4).to_string(), at, amount }.to_payload()

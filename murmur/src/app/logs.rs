@@ -72,7 +72,7 @@ fn report(panic: &PanicHookInfo<'_>) {
         thread = thread.name(),
         at,
         trace,
-        "a panic; its message may quote an event or a key, and is not logged: that of a worker is in the dead letters"
+        "a panic; its message may quote an event or a key, and is not logged: where it cost an event, the dead letter has it"
     );
 }
 

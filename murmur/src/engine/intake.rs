@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use super::flush::read_all;
-use super::fold::{At, Fate, Staged};
+use super::fold::{At, Broken, Fate, Staged};
 use super::lane::Lane;
+use super::panicked::guarded;
 use super::partition::{Ledger, Owned};
 use super::unreadable::Unreadable;
 use super::worker::Worker;
@@ -78,7 +79,9 @@ impl<E: Event> Worker<E> {
             letters.extend(refused.into_iter().filter_map(|refused| self.letter(&batch, n, refused)));
             self.owned[at].read = Some(offset);
             if self.lanes.iter().any(|lane| lane.fold.is_heavy()) {
-                self.settle(&batch, &mut letters).await?;
+                if !self.settle(&batch, &mut letters).await? {
+                    return Ok(());
+                }
                 self.add_letters(&mut letters);
                 self.flush_what_is_due(true).await?;
                 if self.owned.get(at).is_none_or(|owned| owned.id != *partition) {
@@ -90,7 +93,9 @@ impl<E: Event> Worker<E> {
         if !letters.is_empty() || !self.letters.waiting.is_empty() {
             self.breaker.check()?;
         }
-        self.settle(&batch, &mut letters).await?;
+        if !self.settle(&batch, &mut letters).await? {
+            return Ok(());
+        }
         self.add_letters(&mut letters);
         if let Some(reached) = batch.reached {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
@@ -129,14 +134,18 @@ impl<E: Event> Worker<E> {
 
     /// From a payload and what stands beside it to an event.
     fn read(&self, bytes: &[u8], envelope: &Envelope<'_>) -> std::result::Result<E, Unreadable> {
-        let mut event = (self.decode)(bytes)?;
-        if !E::BESIDE.is_empty() {
-            event.fill(envelope).map_err(|why| {
-                let outline = format!("not a `{}`, by what stands beside the payload", E::NAME);
-                Unreadable::new(format!("not a `{}`: {why}", E::NAME), outline)
-            })?;
-        }
-        Ok(event)
+        let read = guarded("what reads it", || {
+            let mut event = (self.decode)(bytes)?;
+            if !E::BESIDE.is_empty() {
+                event.fill(envelope).map_err(|why| {
+                    let outline = format!("not a `{}`, by what stands beside the payload", E::NAME);
+                    Unreadable::new(format!("not a `{}`: {why}", E::NAME), outline)
+                })?;
+            }
+            Ok(event)
+        });
+        let outline = || format!("not a `{}`: what reads it panicked", E::NAME);
+        read.unwrap_or_else(|panic| Err(Unreadable::new(format!("not a `{}`: {panic}", E::NAME), outline())))
     }
 
     /// An event that counts no more, of which a later one may be a repetition.
@@ -251,9 +260,10 @@ impl<E: Event> Worker<E> {
     }
 
     /// Fold the batch, after comparing with the store what an earlier owner may have written. What tiles do not take is
-    /// added to the letters.
-    async fn settle(&mut self, batch: &Batch, letters: &mut Vec<Letter>) -> Result<()> {
+    /// added to the letters. Not when an aggregate panicked: then all is read again from the commits.
+    async fn settle(&mut self, batch: &Batch, letters: &mut Vec<Letter>) -> Result<bool> {
         let mut shut_out = Vec::new();
+        let mut broken = None;
         for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
             let reading = read_all(&*self.store, fold.table(), &wanted, &self.patience);
@@ -267,6 +277,19 @@ impl<E: Event> Worker<E> {
             tally.dead[LetterClass::Full as usize] += settled.shut_out.len() as u64;
             let pipeline = fold.pipeline();
             shut_out.extend(settled.shut_out.into_iter().map(|(offset, reason)| (offset, pipeline, reason)));
+            if settled.broken.is_some() {
+                broken = settled.broken.zip(Some(pipeline));
+                break;
+            }
+        }
+        if let Some((Broken { partition, offset }, pipeline)) = broken {
+            tracing::warn!(
+                %partition, %offset, pipeline,
+                "an aggregate panicked at an event, which will be a dead letter; reading again from the commit"
+            );
+            self.progress.rewinds += 1;
+            self.rewind();
+            return Ok(false);
         }
         // A full tile, or a sum near its end, says nothing about the source, so the breaker does not hear of it.
         let mut dead: BTreeSet<Offset> = letters.iter().map(|letter| letter.offset).collect();
@@ -282,7 +305,7 @@ impl<E: Event> Worker<E> {
             letters.extend(self.letter(batch, n, refused));
         }
         letters.sort_by_key(|letter| letter.offset);
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -36,6 +36,7 @@ mod links;
 mod meter;
 mod options;
 mod ownership;
+mod panicked;
 mod partition;
 mod progress;
 mod publish;

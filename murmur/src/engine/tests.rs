@@ -16,6 +16,7 @@ mod links;
 mod measured;
 mod memory;
 mod one_key;
+mod panics;
 mod rolling;
 mod silent;
 mod sums;

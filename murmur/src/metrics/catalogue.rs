@@ -32,7 +32,7 @@ macro_rules! catalogue {
 catalogue! {
     BUILD_INFO: "murmur_build_info", Kind::Gauge, Count, ["version", "program"], "Always 1; says which version of Murmur runs in which program.";
     EVENTS_RECEIVED: "murmur_events_received_total", Kind::Counter, Count, [], "Payloads read from the source, those that were read again after a conflict too.";
-    EVENTS_AHEAD: "murmur_events_ahead_total", Kind::Counter, Count, [], "Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how fresh the answers are.";
+    EVENTS_AHEAD: "murmur_events_ahead_total", Kind::Counter, Count, [], "Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how fresh the answers are; what comes after them in their partition is late up to their time.";
     EVENTS_APPLIED: "murmur_events_applied_total", Kind::Counter, Count, ["pipeline"], "Payloads that the pipeline has taken in or filtered out.";
     EVENTS_DEAD_LETTERED: "murmur_events_dead_lettered_total", Kind::Counter, Count, ["pipeline", "class"], "Payloads that the pipeline could not count and that went to the dead letters, with the reason. Class: `undecodable` (they are no events), `refused` (the pipeline does not take them), `full` (a tile does not, or a sum would leave its range).";
     EVENTS_FILTERED: "murmur_events_filtered_total", Kind::Counter, Count, ["pipeline"], "Events from which the pipeline's function made nothing, as it is written. They are among the applied ones.";

@@ -102,7 +102,7 @@ static ROWS: &[Row] = &[
         "F09",
         letters::poison,
         EXACT,
-        "payloads that do not decode, some of a megabyte, and panics in the pipeline",
+        "payloads that do not decode, some of a megabyte, and panics in the pipeline and in what reads payloads",
         "each is a dead letter before the commit passes it"
     ),
     row!(

@@ -5,6 +5,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
 use crate::aggregate::{Form, Monoid, Refused};
+use crate::engine::panicked::guarded;
 use crate::source::Offset;
 use crate::time::{Slot, Tile};
 
@@ -27,17 +28,10 @@ pub(super) struct Entry<A> {
     pub(super) weight: usize,
     pub(super) slots: Slots<A>,
     pub(super) spans: SmallVec<[Span; 1]>,
-    /// Form B: what is known to be stored. Rarely asked for, so it lies elsewhere.
-    pub(super) stored: Option<Box<Stored>>,
+    /// Form B, of values that only grow: a hash of the bytes that were sent last. Rarely asked for, so it lies elsewhere.
+    pub(super) sent: Option<Box<u64>>,
     /// Form B: which events were refused. Rarely there, so it lies elsewhere.
     pub(super) refused: Option<Box<Refusals>>,
-}
-
-/// The stored form of a fold.
-#[derive(Default)]
-pub(super) struct Stored {
-    /// Hash of its bytes; `None` before the first write.
-    pub(super) hash: Option<u64>,
 }
 
 /// The events that a tile refused.
@@ -132,10 +126,7 @@ impl<A: Monoid> Entry<A> {
             && let Some((_, held)) = self.slots.iter().rev().find(|(at, _)| *at == slot)
             && let Some(why) = held.refuses(&value)
         {
-            let refusals = self.refused.get_or_insert_default();
-            refusals.of_mut(slot).note(&why, offset);
-            refusals.first.get_or_insert(offset);
-            return Taken::Refused(why);
+            return self.refuse(slot, why, offset);
         }
         let span = &mut self.spans[at];
         if !span.pending {
@@ -152,6 +143,26 @@ impl<A: Monoid> Entry<A> {
             }
         }
         Taken::Folded
+    }
+
+    /// [`take`](Self::take), by a value that may panic at it: then the tile refuses the event, and is as it was.
+    pub(super) fn take_with_care(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> Taken {
+        let at = self.span_at(partition);
+        let Span { pending, first, last, .. } = self.spans[at];
+        let slots = self.slots.clone();
+        guarded("what puts values together", || self.take(slot, value, partition, offset)).unwrap_or_else(|why| {
+            self.slots = slots;
+            let span = &mut self.spans[at];
+            (span.pending, span.first, span.last) = (pending, first, last);
+            self.refuse(slot, why, offset)
+        })
+    }
+
+    fn refuse(&mut self, slot: Slot, why: String, offset: Offset) -> Taken {
+        let refusals = self.refused.get_or_insert_default();
+        refusals.of_mut(slot).note(&why, offset);
+        refusals.first.get_or_insert(offset);
+        Taken::Refused(why)
     }
 
     /// Why this event, which lies before the offset of the stored fold, is not in it.
@@ -233,7 +244,7 @@ impl<A> Entries<A> {
             weight: 0,
             slots: SmallVec::new(),
             spans: SmallVec::new(),
-            stored: None,
+            sent: None,
             refused: None,
         });
         self.key_bytes += key.len();

@@ -18,7 +18,7 @@ use super::ownership::Ownership;
 use super::partition::Owned;
 use crate::Result;
 use crate::pipeline::Refusal;
-use crate::source::Offset;
+use crate::source::{Offset, PartitionId};
 use crate::store::{Item, Table, TileId, Write};
 use crate::time::Timestamp;
 
@@ -63,6 +63,15 @@ pub(super) struct Settled {
     /// Events with an emission that no store will ever hold, in their order, each once; and why: its tile is closed, or
     /// refused it.
     pub(super) shut_out: Vec<(Offset, String)>,
+    /// The table must be cleared, and everything since the commit staged again.
+    pub(super) broken: Option<Broken>,
+}
+
+/// An event at which the aggregate panicked. It is refused when it is met again.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) partition: PartitionId,
+    pub(super) offset: Offset,
 }
 
 /// The fold table of one pipeline, for a worker that knows only the event.

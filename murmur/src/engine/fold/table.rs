@@ -1,6 +1,4 @@
-use std::any::Any;
 use std::hash::BuildHasher;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
@@ -8,14 +6,15 @@ use hashbrown::DefaultHashBuilder;
 use super::closed::Closed;
 use super::entry::{Entries, Entry, SMALL, Slots, Taken};
 use super::marks::Marks;
-use super::{At, Fate, Fold, Settled, Staged};
+use super::{At, Broken, Fate, Fold, Settled, Staged};
 use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
+use crate::engine::panicked::guarded;
 use crate::engine::partition::Owned;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Refusal};
-use crate::source::Offset;
+use crate::source::{Offset, PartitionId};
 use crate::store::{Applied, Item, Table, TileId, Write};
 use crate::time::{Slot, Tile, Tiling, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -44,6 +43,8 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     asked: Vec<u32>,
     /// The tile of the last event, what it covers and when it closes: most events fall into the same one.
     recent: Option<(Tile, TimeRange, Option<Timestamp>)>,
+    /// Form B: events at which putting values together has panicked. They are folded with care.
+    suspects: Vec<(PartitionId, Offset)>,
     /// Tells stored bytes apart.
     hasher: DefaultHashBuilder,
 }
@@ -78,6 +79,7 @@ impl<P: Pipeline> FoldTable<P> {
             catching_up: false,
             asked: Vec::new(),
             recent: None,
+            suspects: Vec::new(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -101,24 +103,40 @@ impl<P: Pipeline> FoldTable<P> {
     /// Add what an event emits; nothing when it is refused.
     fn apply(&mut self, event: &P::Event) -> std::result::Result<(), Refusal> {
         let before = self.emissions.len();
-        // A defect of the user's function costs its event, not the worker: the payload is kept with the reason.
-        let refusal = match catch_unwind(AssertUnwindSafe(|| P::apply(event, &mut self.emissions))) {
-            Ok(()) => self.emissions.refusal().cloned(),
-            Err(panic) => Some(Refusal(panicked(&*panic))),
-        };
+        let applied = guarded("the aggregate function", || P::apply(event, &mut self.emissions));
+        let refusal = applied.map_or_else(|panic| Some(Refusal(panic)), |()| self.emissions.refusal().cloned());
         refusal.map_or(Ok(()), |refusal| {
             self.emissions.truncate(before);
             Err(refusal)
         })
     }
 
-    fn repeats(event: &P::Event, seen: &mut Seen, position: u64) -> bool {
-        P::DEDUP.is_some_and(|dedup| seen.repeats(event, dedup.identify, position))
+    fn repeats(event: &P::Event, seen: &mut Seen, position: u64) -> std::result::Result<bool, Refusal> {
+        let Some(dedup) = P::DEDUP else { return Ok(false) };
+        guarded("what makes out its identity", || seen.repeats(event, dedup.identify, position)).map_err(Refusal)
     }
 
     /// Form B keeps the fold of each partition apart.
     fn part(at: At) -> Option<u16> {
         (P::Aggregate::FORM == Form::Put).then_some(at.partition)
+    }
+
+    /// Putting the values of this event together has panicked, so that a value may be half of two. The next time it is
+    /// folded with care. Form A has no way to tell others that an event is left out of a tile, and what has panicked in
+    /// spite of all care would do so for ever.
+    fn suspect(&mut self, at: At, owned: &[Owned]) -> Result<Broken> {
+        let partition = owned[usize::from(at.partition)].id.clone();
+        if P::Aggregate::FORM == Form::Add || is_among(&self.suspects, at, owned) {
+            let context = format!(
+                "the aggregate of `{}` panicked at offset {} of `{partition}`, and the event cannot be left out; see the log for where; \
+                 what `combine` does not take has to be refused by `refusal` or `refuses`",
+                P::SPEC.name,
+                at.offset
+            );
+            return Err(Error::new(ErrorKind::Internal, context));
+        }
+        self.suspects.push((partition.clone(), at.offset));
+        Ok(Broken { partition, offset: at.offset })
     }
 
     /// Find the entries of everything staged, and make those that are missing.
@@ -191,10 +209,10 @@ impl<P: Pipeline> FoldTable<P> {
     }
 }
 
-/// What a panic of the user's function said, for the dead letter.
-fn panicked(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    text.map_or("the aggregate function panicked".into(), |text| format!("the aggregate function panicked: {text}"))
+/// Whether the event is one of these.
+fn is_among(events: &[(PartitionId, Offset)], at: At, owned: &[Owned]) -> bool {
+    let partition = &owned[usize::from(at.partition)].id;
+    events.iter().any(|(of, offset)| *offset == at.offset && of == partition)
 }
 
 /// Why an emission belongs to the dead letters.
@@ -242,7 +260,8 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         let before = self.emissions.len();
         if self.apply(event).is_ok() {
             self.emissions.truncate(before);
-            Self::repeats(event, seen, position);
+            // One that has none is refused wherever it counts.
+            let _ = Self::repeats(event, seen, position);
         }
     }
 
@@ -255,9 +274,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
     ) -> std::result::Result<Fate, Refusal> {
         let before = self.emissions.len();
         self.apply(event)?;
-        if seen.is_some_and(|(seen, position)| Self::repeats(event, seen, position)) {
+        let repeats = seen.map_or(Ok(false), |(seen, position)| Self::repeats(event, seen, position));
+        if !matches!(repeats, Ok(false)) {
             self.emissions.truncate(before);
-            return Ok(Fate::Repeated);
+            return repeats.map(|_| Fate::Repeated);
         }
         let emitted = (self.emissions.len() - before) as u64;
         let (tile, slot, is_late) = self.locate(event.time().unwrap_or(Timestamp::EPOCH), at.front);
@@ -322,27 +342,39 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         }
         let mut settled = Settled::default();
         let mut shut_out: Vec<(u32, At, ShutOut)> = Vec::new();
-        for (Place { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain()) {
-            let Some(place) = place else { continue };
-            let entry = &mut self.entries.list[place as usize];
-            if at.needs_marks {
-                self.marks.add(&self.tiling, &entry.text(), entry.tile);
-            }
-            match entry.take(slot, value, at.partition, at.offset) {
-                Taken::Folded => {
-                    if !entry.dirty {
-                        entry.dirty = true;
-                        self.dirty += 1;
-                    }
-                    if P::Aggregate::FORM == Form::Put {
-                        let more = entry.grow(&mut self.scratch);
-                        self.value_bytes = self.value_bytes.saturating_add_signed(more);
-                    }
+        let mut current = None;
+        let folded = guarded("what puts values together", || {
+            for (Place { entry: place, slot, at, .. }, (_, value)) in self.staged.drain(..).zip(self.emissions.drain())
+            {
+                let Some(place) = place else { continue };
+                current = Some(at);
+                let entry = &mut self.entries.list[place as usize];
+                if at.needs_marks {
+                    self.marks.add(&self.tiling, &entry.text(), entry.tile);
                 }
-                Taken::Held => settled.already_applied += 1,
-                Taken::Closed(from) => shut_out.push((place, at, ShutOut::Closed(from))),
-                Taken::Refused(why) => shut_out.push((place, at, ShutOut::Refused(why))),
+                let taken = match self.suspects.is_empty() || !is_among(&self.suspects, at, owned) {
+                    true => entry.take(slot, value, at.partition, at.offset),
+                    false => entry.take_with_care(slot, value, at.partition, at.offset),
+                };
+                match taken {
+                    Taken::Folded => {
+                        if !entry.dirty {
+                            entry.dirty = true;
+                            self.dirty += 1;
+                        }
+                        if P::Aggregate::FORM == Form::Put {
+                            let more = entry.grow(&mut self.scratch);
+                            self.value_bytes = self.value_bytes.saturating_add_signed(more);
+                        }
+                    }
+                    Taken::Held => settled.already_applied += 1,
+                    Taken::Closed(from) => shut_out.push((place, at, ShutOut::Closed(from))),
+                    Taken::Refused(why) => shut_out.push((place, at, ShutOut::Refused(why))),
+                }
             }
+        });
+        if let Some(at) = current.filter(|_| folded.is_err()) {
+            return Ok(Settled { broken: Some(self.suspect(at, owned)?), ..Settled::default() });
         }
         for (place, at, why) in shut_out {
             let why = self.shut_out(&self.entries.list[place as usize], &why, owned);
@@ -457,7 +489,12 @@ impl<P: Pipeline> FoldTable<P> {
         }
     }
 
-    /// Form B: the fold of a tile as a whole; nothing when the store holds the same bytes.
+    /// Whether a fold that came to the same bytes had them all the way: then what an earlier owner writes of any event
+    /// between has these bytes too, whatever stands in the item, and there is nothing to write. A sum comes back to what it
+    /// was by way of others.
+    const ONLY_GROWS: bool = P::Aggregate::IDEMPOTENT && P::Aggregate::COMMUTATIVE;
+
+    /// Form B: the fold of a tile as a whole; nothing when the events since the last write changed nothing.
     fn put(&mut self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
         let span = entry.spans.first_mut().filter(|span| span.pending)?;
         span.pending = false;
@@ -473,12 +510,12 @@ impl<P: Pipeline> FoldTable<P> {
         };
         let values: Vec<(Slot, Bytes)> = entry.slots.iter().map(seal).collect();
         let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
-        let hash = self.hasher.hash_one(&values);
         self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
-        let stored = entry.stored.get_or_insert_default();
-        // Events that changed nothing need no write: whoever folds them again onto the same bytes comes to the same.
-        if stored.hash.replace(hash) == Some(hash) {
-            return None;
+        if Self::ONLY_GROWS {
+            let hash = self.hasher.hash_one(&values);
+            if entry.sent.replace(Box::new(hash)).is_some_and(|before| *before == hash) {
+                return None;
+            }
         }
         Some(Write::Put {
             id: self.id(entry, owned),

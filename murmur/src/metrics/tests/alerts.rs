@@ -119,6 +119,14 @@ pub(super) const ALERTS: &[Alert] = &[
         about: "A partition gets no events any more, or is far behind. What came since is read from its smallest tiles, and wide windows of busy keys may be refused. The log names the partition: give it an event of now, or, if it will get none, let `partition retire` have nobody wait for it. While old events are read again, one partition before the other, it is as it should be.",
     },
     Alert {
+        name: "MurmurEventsFromTheFuture",
+        expr: "sum by (job) (increase(murmur_events_ahead_total[15m])) > 0",
+        lasts: "0m",
+        severity: "warning",
+        summary: "{{ $labels.job }} was sent events of more than an hour ahead of the clock, {{ $value | humanize }} within a quarter of an hour",
+        about: "They are counted. What comes after them in their partition counts as late until their time has come, and what is late is not rolled: wide windows take more reads, and those of busy keys may be refused. Mend the clock that makes them, or have whoever sends them leave them out.",
+    },
+    Alert {
         name: "MurmurQueriesFail",
         expr: "sum by (job, rpc) (rate(murmur_query_duration_seconds_count{code=~\"internal|unavailable|deadline_exceeded|data_loss|unknown\"}[5m])) / sum by (job, rpc) (rate(murmur_query_duration_seconds_count[5m])) > 0.05",
         lasts: "5m",
