@@ -30,7 +30,7 @@ impl Limits {
         silent(&self.source, progress.contact)
             .or_else(|| unstored(&progress, now))
             .or_else(|| unseen(&self.source, &progress, now))
-            .or_else(|| self.args.exceeded(&progress, now))
+            .or_else(|| self.args.exceeded(&progress, pipeline, now))
     }
 }
 
@@ -86,17 +86,17 @@ fn silent(source: &str, contact: Contact) -> Option<String> {
 }
 
 impl LimitArgs {
-    fn exceeded(&self, progress: &Progress, now: Timestamp) -> Option<String> {
+    fn exceeded(&self, progress: &Progress, pipeline: &str, now: Timestamp) -> Option<String> {
         let Self { max_lag, max_uncommitted_age } = self;
-        if let Some(lag) = progress.lag.filter(|lag| lag > max_lag) {
-            return Some(format!("{lag} events wait to be read, and `--max-lag` is {max_lag}"));
+        if let Some(lag) = progress.lag_of(pipeline).filter(|lag| lag > max_lag) {
+            return Some(format!("{lag} events wait to be read for `{pipeline}`, and `--max-lag` is {max_lag}"));
         }
-        let age = progress.uncommitted_age(now);
+        let age = progress.uncommitted_age_of(pipeline, now);
         (age > *max_uncommitted_age).then(|| {
             let seconds = age.as_seconds();
             format!(
-                "an event that was read {seconds} s ago is not committed, and `--max-uncommitted-age` is \
-                 {max_uncommitted_age}"
+                "an event that was read {seconds} s ago is not committed for `{pipeline}`, and `--max-uncommitted-age` \
+                 is {max_uncommitted_age}"
             )
         })
     }
@@ -105,6 +105,7 @@ impl LimitArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::PipelineStatus;
 
     #[test]
     fn who_has_not_heard_from_its_source_names_it_and_the_way_out() {
@@ -138,19 +139,29 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_names_the_limit() {
+    fn the_reason_names_the_limit_and_the_pipeline_that_is_beyond_it() {
         let limits = LimitArgs { max_lag: 10, max_uncommitted_age: "1m".parse().unwrap() };
         let now = Timestamp::from_seconds(1_000);
-        let progress = |lag, since: i64| Progress {
-            lag,
+        let of = |pipeline, ahead, since: i64| PipelineStatus {
+            pipeline,
+            ahead,
             uncommitted_since: Some(Timestamp::from_seconds(since)),
+        };
+        let progress = |lag, likes: i64| Progress {
+            lag,
+            pipelines: vec![of("likes", 0, likes), of("fans", 1, 940)],
             ..Progress::default()
         };
-        assert_eq!(limits.exceeded(&Progress::default(), now), None);
-        assert_eq!(limits.exceeded(&progress(Some(10), 940), now), None);
-        let lag = limits.exceeded(&progress(Some(11), 940), now).unwrap();
-        assert!(lag.contains("11 events") && lag.contains("--max-lag"), "{lag}");
-        let age = limits.exceeded(&progress(None, 939), now).unwrap();
-        assert!(age.contains("61 s ago") && age.contains("--max-uncommitted-age"), "{age}");
+        let exceeded = |progress: &Progress| ["likes", "fans"].map(|name| limits.exceeded(progress, name, now));
+        assert_eq!(exceeded(&Progress::default()), [None, None]);
+        assert_eq!(exceeded(&progress(Some(10), 940)), [None, None]);
+        let [lag, none] = exceeded(&progress(Some(11), 940));
+        let lag = lag.unwrap();
+        assert!(lag.contains("11 events") && lag.contains("`likes`") && lag.contains("--max-lag"), "{lag}");
+        assert_eq!(none, None, "it has one of them");
+        let [age, none] = exceeded(&progress(None, 939));
+        let age = age.unwrap();
+        assert!(age.contains("61 s ago") && age.contains("`likes`") && age.contains("--max-uncommitted-age"), "{age}");
+        assert_eq!(none, None);
     }
 }

@@ -123,6 +123,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         contact: _,
         letters_since: _,
         lag_unknown_since: _,
+        pipelines: _,
         read,
         applied,
         dead,
@@ -139,7 +140,6 @@ pub(super) fn json(summary: &Summary) -> Json {
         ambiguous,
         lag,
         newest,
-        uncommitted_since,
         partitions,
     } = &summary.progress;
     let partitions = partitions.iter().map(|status| {
@@ -167,7 +167,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         "ambiguous": ambiguous,
         "lag": lag,
         "newest": newest,
-        "uncommitted_since": uncommitted_since,
+        "uncommitted_since": summary.progress.uncommitted_since(),
         "partitions": partitions.collect::<Vec<_>>(),
     })
 }

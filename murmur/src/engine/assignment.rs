@@ -6,7 +6,9 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
 use super::dedup::Memory;
+use super::flight::Flights;
 use super::flush::Patience;
+use super::flushing::commits_of;
 use super::frontier::Frontier;
 use super::lane::Lane;
 use super::letters::Letters;
@@ -14,7 +16,7 @@ use super::links::Links;
 use super::partition::Owned;
 use super::publish::reached;
 use super::record::{PartitionRecord, Standing};
-use super::worker::{Worker, commits_of};
+use super::worker::Worker;
 use crate::event::Event;
 use crate::source::{Asks, Assignment, PartitionId, Start};
 use crate::store::Store;
@@ -148,7 +150,7 @@ impl<E: Event> Worker<E> {
     }
 
     pub(super) fn forget(&mut self) {
-        self.flight = None;
+        self.flights = Flights::default();
         for lane in &mut self.lanes {
             lane.fold.clear();
             lane.links = Links::default();

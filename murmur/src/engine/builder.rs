@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use super::breaker::Breaker;
 use super::clock::{Clock, SystemClock};
+use super::flight::Flights;
 use super::flush::Patience;
 use super::fold::FoldTable;
 use super::lane::{Lane, Pace};
@@ -49,7 +50,7 @@ impl<E: Event> Worker<E> {
             lanes: Vec::new(),
             owned: Vec::new(),
             waiting: Vec::new(),
-            flight: None,
+            flights: Flights::default(),
             letters: Letters::default(),
             breaker: Breaker::new(Options::default().dead_letter_limit),
             progress: Progress::default(),

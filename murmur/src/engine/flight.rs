@@ -1,10 +1,10 @@
-//! A flush on its way to the store, while folding goes on.
+//! Flushes on their way to the store, while folding goes on.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::assignment::AT_ONCE;
@@ -24,6 +24,8 @@ pub(super) struct Shipment {
     pub(super) writes: Vec<Write>,
     /// What the records will say once the writes are durable; in each, the commit is where the partition was read to.
     pub(super) reached: Vec<Reached>,
+    /// Whose spans it is linked to.
+    pub(super) links: Links,
 }
 
 /// How far a partition was read, to be said in its record.
@@ -36,6 +38,8 @@ pub(super) struct Reached {
 
 /// What became of a flush.
 pub(super) struct Sent {
+    /// Whose it was.
+    pub(super) lane: usize,
     pub(super) flushed: Flushed,
     pub(super) writes: u64,
     /// Requests that were sent again.
@@ -48,80 +52,96 @@ pub(super) struct Sent {
 
 /// Everything of a partition up to the commit is durable in a pipeline.
 pub(super) struct Durable {
-    pub(super) lane: usize,
     pub(super) partition: PartitionId,
     pub(super) commit: Option<Offset>,
     /// What the record says now; other owners may have raised it further.
     pub(super) standing: Standing,
 }
 
-/// A flush under way. There is at most one, so that no tile has two writes in flight. Dropping it leaves every write
-/// where a crash would have left it.
-pub(super) struct Flight {
+/// The flushes that are under way: of each pipeline one at most, so that no tile has two writes in flight, and one whose
+/// table takes nothing keeps no other waiting. Dropping them leaves every write where a crash would have left it.
+#[derive(Default)]
+pub(super) struct Flights(Vec<Flight>);
+
+struct Flight {
+    lane: usize,
     sending: BoxFuture<'static, Result<Sent>>,
     ended: Option<Result<Sent>>,
 }
 
-impl Flight {
-    pub(super) fn start(store: Arc<dyn Store>, shipments: Vec<Shipment>, links: Links, patience: Patience) -> Self {
-        let tiles = shipments.iter().map(|shipment| shipment.writes.len()).sum();
-        Self { sending: flush(tiles, links, send(store, shipments, patience)).boxed(), ended: None }
+impl Flights {
+    /// One more, of a pipeline that has none.
+    pub(super) fn begin(&mut self, store: Arc<dyn Store>, mut shipment: Shipment, patience: Patience) {
+        let (lane, tiles, links) = (shipment.lane, shipment.writes.len(), std::mem::take(&mut shipment.links));
+        let sending = flush(tiles, links, send(store, shipment, patience)).boxed();
+        self.0.push(Flight { lane, sending, ended: None });
     }
 
-    /// Carry on with the flush while `other` is waited for.
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of this pipeline is under way.
+    pub(super) fn has(&self, lane: usize) -> bool {
+        self.0.iter().any(|flight| flight.lane == lane)
+    }
+
+    /// Carry on with them while `other` is waited for.
     pub(super) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = pin!(other);
         std::future::poll_fn(|context| {
-            if self.ended.is_none()
-                && let Poll::Ready(sent) = self.sending.poll_unpin(context)
-            {
-                self.ended = Some(sent);
-            }
+            self.carry_on(context);
             other.as_mut().poll(context)
         })
         .await
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.is_some()
+    /// Until one of them has ended, or none is there.
+    pub(super) async fn wait(&mut self) {
+        std::future::poll_fn(|context| {
+            self.carry_on(context);
+            let is_over = self.0.is_empty() || self.0.iter().any(|flight| flight.ended.is_some());
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
-    /// Wait for the end.
-    pub(super) async fn end(self) -> Result<Sent> {
-        match self.ended {
-            Some(sent) => sent,
-            None => self.sending.await,
+    /// What became of one that has ended.
+    pub(super) fn take_ended(&mut self) -> Option<Result<Sent>> {
+        let at = self.0.iter().position(|flight| flight.ended.is_some())?;
+        self.0.remove(at).ended
+    }
+
+    fn carry_on(&mut self, context: &mut Context<'_>) {
+        for flight in self.0.iter_mut().filter(|flight| flight.ended.is_none()) {
+            if let Poll::Ready(sent) = flight.sending.poll_unpin(context) {
+                flight.ended = Some(sent);
+            }
         }
     }
 }
 
 /// Write everything, then say in the records that it is durable.
-async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patience) -> Result<Sent> {
-    let patience = &patience;
-    let mut sent = Sent { flushed: Flushed::Durable, writes: 0, resent: 0, ambiguous: 0, reached: Vec::new() };
-    let mut to_say = Vec::new();
-    super::failpoint::reach("before_store_write");
-    let written = shipments.into_iter().map(|Shipment { lane, table, writes, reached }| {
-        sent.writes += writes.len() as u64;
-        to_say.extend(reached.into_iter().map(|reached| (lane, table.clone(), reached)));
-        let store = &*store;
-        async move { write_all(store, &table, writes, patience).await }
-    });
-    // Each of them to its end: a write that was sent is not left alone because another one failed.
-    for written in join_all(written.collect::<Vec<_>>()).await {
-        let Written { flushed, resent, ambiguous } = written?;
-        sent.resent += resent;
-        sent.ambiguous += ambiguous;
-        sent.flushed = sent.flushed.and(flushed);
+async fn send(store: Arc<dyn Store>, shipment: Shipment, patience: Patience) -> Result<Sent> {
+    let Shipment { lane, table, writes, mut reached, .. } = shipment;
+    let (store, table, patience) = (&*store, &table, &patience);
+    let tiles = writes.len() as u64;
+    let mut sent =
+        Sent { lane, flushed: Flushed::Conflict, writes: tiles, resent: 0, ambiguous: 0, reached: Vec::new() };
+    if !raise_horizons(store, table, &mut reached, patience).await? {
+        return Ok(sent);
     }
+    super::failpoint::reach("before_store_write");
+    let Written { flushed, resent, ambiguous } = write_all(store, table, writes, patience).await?;
+    (sent.flushed, sent.resent, sent.ambiguous) = (flushed, resent, ambiguous);
     super::failpoint::reach("after_store_write");
     if sent.flushed == Flushed::Durable {
-        let store = &*store;
-        let said = to_say.into_iter().map(|(lane, table, Reached { partition, record, standing })| async move {
+        let said = reached.into_iter().map(|Reached { partition, record, standing }| async move {
             let commit = record.commit;
-            let raised = patience.retry(|| record.raise(store, &table, &partition, standing)).await?;
+            let raised = patience.retry(|| record.raise(store, table, &partition, standing)).await?;
             let is_durable = !raised.was_retired_since(&standing);
-            Ok::<_, crate::Error>(is_durable.then_some(Durable { lane, partition, commit, standing: raised }))
+            Ok::<_, crate::Error>(is_durable.then_some(Durable { partition, commit, standing: raised }))
         });
         let said: Vec<_> = said.collect();
         let reached: Vec<Option<Durable>> = stream::iter(said).buffered(AT_ONCE).try_collect().await?;
@@ -132,4 +152,24 @@ async fn send(store: Arc<dyn Store>, shipments: Vec<Shipment>, patience: Patienc
         }
     }
     Ok(sent)
+}
+
+/// Before a flush may be sent, the records say so. Not when the floor of a front was raised meanwhile: then events were taken
+/// for ones in time that are late. Nor when a partition was retired.
+async fn raise_horizons(
+    store: &dyn Store,
+    table: &Table,
+    reached: &mut [Reached],
+    patience: &Patience,
+) -> Result<bool> {
+    let behind = reached.iter_mut().filter(|of| of.record.commit > of.standing.record.horizon);
+    let raised = behind.map(|Reached { partition, record, standing }| async move {
+        let horizon = PartitionRecord { horizon: record.commit, ..PartitionRecord::default() };
+        let before = *standing;
+        *standing = patience.retry(|| horizon.raise(store, table, partition, before)).await?;
+        let is_late = standing.record.floor != before.record.floor;
+        Ok::<_, crate::Error>(!is_late && !standing.was_retired_since(&before))
+    });
+    let raised: Vec<_> = raised.collect();
+    stream::iter(raised).buffered(AT_ONCE).try_all(std::future::ready).await
 }

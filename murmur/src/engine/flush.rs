@@ -122,17 +122,6 @@ pub(super) enum Flushed {
     Closed,
 }
 
-impl Flushed {
-    /// What two parts of a flush come to.
-    pub(super) fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Conflict, _) | (_, Self::Conflict) => Self::Conflict,
-            (Self::Closed, _) | (_, Self::Closed) => Self::Closed,
-            (Self::Durable, Self::Durable) => Self::Durable,
-        }
-    }
-}
-
 /// What became of writes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Written {

@@ -267,10 +267,7 @@ impl<E: Event> Worker<E> {
         for Lane { fold, tally, .. } in &mut self.lanes {
             let wanted = fold.wanted(&self.owned);
             let reading = read_all(&*self.store, fold.table(), &wanted, &self.patience);
-            let items = match &mut self.flight {
-                Some(flight) if !wanted.is_empty() => flight.beside(reading).await?,
-                _ => reading.await?,
-            };
+            let items = if wanted.is_empty() { reading.await? } else { self.flights.beside(reading).await? };
             let settled = fold.settle(items, &self.owned)?;
             self.progress.already_applied += settled.already_applied;
             tally.already_applied += settled.already_applied;

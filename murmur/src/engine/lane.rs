@@ -67,6 +67,11 @@ impl Pace {
         *self = Self::new(self.interval);
     }
 
+    /// When the interval is over.
+    pub(super) fn due(&self) -> Instant {
+        self.due
+    }
+
     /// Whether the interval is over.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         now >= self.due

@@ -16,11 +16,6 @@ impl Links {
         }
     }
 
-    /// Those of another part of the same flush.
-    pub(super) fn add_all(&mut self, others: Self, at_most: usize) {
-        others.0.iter().for_each(|trace| self.add(trace, at_most));
-    }
-
     /// Link the span of the flush to them.
     #[cfg(feature = "otlp")]
     pub(super) fn tie(&self, flush: &tracing::Span) {

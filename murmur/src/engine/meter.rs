@@ -19,7 +19,7 @@ use crate::Result;
 use crate::metrics::catalogue::*;
 use crate::metrics::{Metric, PLAIN};
 use crate::source::LetterClass;
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// Between two looks at how old things have become by themselves.
 const EVERY: Duration = Duration::from_secs(1);
@@ -226,11 +226,4 @@ pub(super) async fn flush(tiles: usize, links: Links, sending: impl Future<Outpu
     span.record("outcome", outcome);
     FLUSH_DURATION.histogram([outcome]).record(began.elapsed());
     sent
-}
-
-impl Progress {
-    /// How long ago the oldest event was read that is not committed yet; nothing only when all are.
-    pub fn uncommitted_age(&self, now: Timestamp) -> Span {
-        self.uncommitted_since.map_or(Span::ZERO, |since| now.since(since).max(Span::from_micros(1)))
-    }
 }

@@ -25,6 +25,7 @@ mod described;
 pub(crate) mod failpoint;
 mod flight;
 mod flush;
+mod flushing;
 mod fold;
 mod frontier;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -62,7 +63,7 @@ pub use described::{Described, Description};
 pub(crate) use frontier::Frontier;
 pub use options::Options;
 pub use ownership::readable;
-pub use progress::{Contact, PartitionStatus, Progress, Summary};
+pub use progress::{Contact, PartitionStatus, PipelineStatus, Progress, Summary};
 pub use record::{PartitionRecord, Standing};
 pub use retirement::{Retirement, recall, retire};
 pub use unreadable::Unreadable;

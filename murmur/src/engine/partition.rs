@@ -48,7 +48,8 @@ pub(super) struct Owned {
     pub(super) delivered: Instant,
     /// When the source took in what was read last.
     pub(super) stamped: Option<Timestamp>,
-    pub(super) age: Age,
+    /// Of what waits to become durable, per pipeline.
+    pub(super) ages: Vec<Age>,
     /// The identities of its events, where a pipeline asks for them.
     pub(super) memory: Option<Memory>,
 }
@@ -70,13 +71,13 @@ impl Owned {
         let mut owned = Self {
             id,
             start,
+            ages: ledgers.iter().map(|_| Age::new()).collect(),
             ledgers,
             read: None,
             watermark,
             lag: None,
             delivered: Instant::now(),
             stamped: None,
-            age: Age::new(),
             memory: None,
         };
         owned.read = owned.commit();

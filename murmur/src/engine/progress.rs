@@ -50,7 +50,7 @@ pub struct Progress {
     pub already_applied: u64,
     /// Events that a pipeline left out as it had met their identity before.
     pub repeated: u64,
-    /// Flushes completed.
+    /// Flushes completed, each of one pipeline.
     pub flushes: u64,
     /// Tiles written.
     pub writes: u64,
@@ -71,13 +71,13 @@ pub struct Progress {
     pub lag_unknown_since: Option<Timestamp>,
     /// Newest event time seen.
     pub newest: Option<Timestamp>,
-    /// When the oldest event was read that is not committed yet, by the worker's clock; `None` when all are.
-    pub uncommitted_since: Option<Timestamp>,
     /// Since when dead letters wait for their place to take them, by the worker's clock; `None` when none do. Until it
     /// has them nothing is committed.
     pub letters_since: Option<Timestamp>,
     /// Each owned partition.
     pub partitions: Vec<PartitionStatus>,
+    /// Each pipeline.
+    pub pipelines: Vec<PipelineStatus>,
 }
 
 impl Progress {
@@ -102,7 +102,6 @@ impl Progress {
         self.resent += resent;
         self.ambiguous += ambiguous;
         self.newest = self.newest.max(other.newest);
-        self.uncommitted_since = self.uncommitted_since.into_iter().chain(other.uncommitted_since).min();
         self.letters_since = self.letters_since.into_iter().chain(other.letters_since).min();
         self.lag_unknown_since = self.lag_unknown_since.into_iter().chain(other.lag_unknown_since).min();
         for status in other.partitions {
@@ -113,8 +112,44 @@ impl Progress {
                 None => self.partitions.push(status),
             }
         }
+        for status in other.pipelines {
+            match self.pipelines.iter_mut().find(|mine| mine.pipeline == status.pipeline) {
+                Some(mine) => {
+                    mine.ahead += status.ahead;
+                    mine.wait_since(status.uncommitted_since);
+                }
+                None => self.pipelines.push(status),
+            }
+        }
         self.sum_lags();
         self
+    }
+
+    /// When the oldest event was read that is not committed yet in every pipeline, by the worker's clock; `None` when all
+    /// are.
+    pub fn uncommitted_since(&self) -> Option<Timestamp> {
+        self.pipelines.iter().filter_map(|status| status.uncommitted_since).min()
+    }
+
+    /// How long ago that was; nothing only when all are committed.
+    pub fn uncommitted_age(&self, now: Timestamp) -> Span {
+        age(self.uncommitted_since(), now)
+    }
+
+    /// How long ago the oldest event was read that one pipeline lacks in its table; nothing only when it lacks none.
+    pub fn uncommitted_age_of(&self, pipeline: &str, now: Timestamp) -> Span {
+        age(self.of(pipeline).and_then(|status| status.uncommitted_since), now)
+    }
+
+    /// Payloads known to wait that one pipeline has not counted yet: what it has is read again for the others. `None` where
+    /// nobody knows what waits.
+    pub fn lag_of(&self, pipeline: &str) -> Option<u64> {
+        let ahead = self.of(pipeline).map_or(0, |status| status.ahead);
+        self.lag.map(|lag| lag.saturating_sub(ahead))
+    }
+
+    fn of(&self, pipeline: &str) -> Option<&PipelineStatus> {
+        self.pipelines.iter().find(|status| status.pipeline == pipeline)
     }
 
     /// Now minus the time up to which events are durable: how fresh an answer is. `None` when that cannot be told, as of a
@@ -166,6 +201,41 @@ pub(super) fn waiting(read: Option<Offset>, told: Option<u64>, end: Option<&Opti
         _ => None,
     };
     told.max(seen)
+}
+
+/// How many payloads lie behind `read` that a pipeline has durable already, up to `commit`.
+pub(super) fn ahead(read: Option<Offset>, commit: Option<Offset>) -> u64 {
+    match (read.map(|read| read.words()), commit.map(|commit| commit.words())) {
+        (Some([a, b, c, read]), Some([x, y, z, commit])) if [a, b, c] == [x, y, z] => commit.saturating_sub(read),
+        _ => 0,
+    }
+}
+
+fn age(since: Option<Timestamp>, now: Timestamp) -> Span {
+    since.map_or(Span::ZERO, |since| now.since(since).max(Span::from_micros(1)))
+}
+
+/// One pipeline, in all owned partitions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelineStatus {
+    /// Which.
+    pub pipeline: &'static str,
+    /// Of the payloads that wait to be read, those that it has: they are read again for other pipelines.
+    pub ahead: u64,
+    /// When the oldest event was read that is not committed yet, by the worker's clock; `None` when all are.
+    pub uncommitted_since: Option<Timestamp>,
+}
+
+impl PipelineStatus {
+    /// Of a pipeline that has all.
+    pub(super) fn of(pipeline: &'static str) -> Self {
+        Self { pipeline, ahead: 0, uncommitted_since: None }
+    }
+
+    /// Something waits since then.
+    pub(super) fn wait_since(&mut self, since: Option<Timestamp>) {
+        self.uncommitted_since = self.uncommitted_since.into_iter().chain(since).min();
+    }
 }
 
 /// One owned partition.
@@ -258,6 +328,35 @@ mod tests {
         assert_eq!(all.partitions, [status("a", 5, Some(2)), status("b", 9, Some(0)), status("c", 1, Some(1))]);
         assert_eq!((all.lag, other.with(one).lag), (Some(3), Some(3)));
     }
+
+    #[test]
+    fn what_a_pipeline_has_does_not_wait_for_it_though_it_is_read_again_for_another() {
+        let (at, prefixed) = (Offset::from_u64, |n| Some(Offset::from_pair(7, n)));
+        assert_eq!((ahead(Some(at(5)), Some(at(9))), ahead(Some(at(9)), Some(at(5)))), (4, 0));
+        assert_eq!(
+            (ahead(None, Some(at(9))), ahead(Some(at(5)), prefixed(9)), ahead(prefixed(5), prefixed(9))),
+            (0, 0, 4)
+        );
+        let of = |pipeline, ahead, since: Option<i64>| PipelineStatus {
+            pipeline,
+            ahead,
+            uncommitted_since: since.map(Timestamp::from_seconds),
+        };
+        let worker = |partition, pipelines| Progress {
+            contact: Contact::Made,
+            partitions: vec![status(partition, 5, Some(10))],
+            pipelines,
+            ..Progress::default()
+        };
+        let one = worker("a", vec![of("old", 10, Some(700)), of("new", 0, None)]);
+        let all = one.with(worker("b", vec![of("old", 4, Some(900)), of("new", 0, Some(800))]));
+        assert_eq!((all.lag, all.lag_of("new"), all.lag_of("old")), (Some(20), Some(20), Some(6)));
+        let now = Timestamp::from_seconds(1_000);
+        let ages = ["old", "new"].map(|pipeline| all.uncommitted_age_of(pipeline, now).as_seconds());
+        assert_eq!((ages, all.uncommitted_age(now).as_seconds()), ([300, 200], 300));
+        assert_eq!(Progress::default().lag_of("old"), None, "nobody knows what waits");
+    }
+
     #[test]
     fn what_waits_is_unknown_until_the_source_has_said_what_is_there() {
         let unasked = Progress::default().with(Progress::default());

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::assignment::Waiting;
 use super::partition::Owned;
-use super::progress::{Contact, PartitionStatus, Progress, waiting};
+use super::progress::{Contact, PartitionStatus, PipelineStatus, Progress, ahead, waiting};
 use super::worker::Worker;
 use crate::event::Event;
 use crate::source::{Ends, Offset, PartitionId};
@@ -18,18 +18,22 @@ use crate::time::Timestamp;
 impl<E: Event> Worker<E> {
     pub(super) fn publish(&mut self) {
         self.progress.partitions.clear();
-        self.progress.uncommitted_since = None;
+        self.progress.pipelines.clear();
+        self.progress.pipelines.extend(self.lanes.iter().map(|lane| PipelineStatus::of(lane.fold.pipeline())));
         let now = self.clock.now();
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for owned in &mut self.owned {
-            let since = owned.age.note(owned.read, owned.commit(), now);
-            let oldest = self.progress.uncommitted_since;
-            self.progress.uncommitted_since = oldest.into_iter().chain(since).min();
+            let lag = waiting(owned.read, owned.lag, ends.get(&owned.id));
+            let lanes = owned.ages.iter_mut().zip(&owned.ledgers);
+            for (pipeline, (age, ledger)) in self.progress.pipelines.iter_mut().zip(lanes) {
+                pipeline.wait_since(age.note(owned.read, ledger.commit, now));
+                pipeline.ahead += ahead(owned.read, ledger.commit).min(lag.unwrap_or(0));
+            }
             self.progress.partitions.push(PartitionStatus {
                 partition: owned.id.clone(),
                 commit: owned.commit(),
                 read: owned.read,
-                lag: waiting(owned.read, owned.lag, ends.get(&owned.id)),
+                lag,
                 durable: reached(owned),
                 taken_in: owned.stamped.or(owned.watermark),
             });

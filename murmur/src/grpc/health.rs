@@ -1,7 +1,7 @@
 //! Whether pipelines serve: as `grpc.health.v1`, and for people and orchestrators at `/readyz`.
 //!
-//! A pipeline serves while its store can be reached and its [`Gate`] has nothing against it; the server while all of them
-//! do.
+//! A pipeline serves while its store can be reached and its [`Gate`] has nothing against it, whatever becomes of the others;
+//! the server as a whole while all of them do.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -59,7 +59,7 @@ async fn a_letter_that_is_too_large_for_its_topic_is_cut_and_says_so_and_no_lett
     let group = Cluster::name("large");
     let mut running = nothing_but_bad(&store, config(&cluster, &topic, &group, "&metadata=true"), letters);
     running.until("all are letters", |progress| progress.dead == small as u64 + 3).await;
-    running.until("they are stored", |progress| progress.uncommitted_since.is_none()).await;
+    running.until("they are stored", |progress| progress.uncommitted_since().is_none()).await;
     let first = by_offset(cluster.messages(&dead));
     assert_eq!(first.len(), small + 3);
     for at in 0..small {

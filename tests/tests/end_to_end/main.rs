@@ -14,6 +14,7 @@ mod foreign_clients;
 mod formats_kafka;
 mod forms;
 mod git_activity;
+mod health;
 mod kafka_secured;
 mod kill;
 mod letters_kafka;

@@ -216,7 +216,7 @@ const OF_ONE: f64 = 1.0;
 const OF_ONE_OF_KINDS: f64 = 20.0;
 
 /// In how many flush intervals an event of another key is in the tables, of a hundred all but one, while the hot key waits. A
-/// worker has one flush under way at a time: an event waits for the one before its own, and each of them as long as the hot
+/// pipeline has one flush under way at a time: an event waits for the one before its own, and each of them as long as the hot
 /// key's units need, which is about a second here, or until it is tried again, two at most.
 const INTERVALS: u32 = 20;
 const INTERVAL: Duration = Duration::from_millis(500);

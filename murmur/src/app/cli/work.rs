@@ -110,13 +110,13 @@ pub(in crate::app) enum Roll {
     Off,
 }
 
-/// Beyond these a worker is not ready.
+/// Beyond these a pipeline is not ready.
 #[derive(Debug, Clone, Copy, Args)]
 pub(in crate::app) struct LimitArgs {
-    /// Not ready (/readyz, gRPC health) while more events than this are known to wait
+    /// Not ready (/readyz, gRPC health) while more events than this are known to wait to be read for the pipeline
     #[arg(long, env = "MURMUR_MAX_LAG", default_value_t = 10_000_000, value_name = "N")]
     pub(in crate::app) max_lag: u64,
-    /// Not ready while an event that was read longer ago than this is not committed
+    /// Not ready while an event that was read longer ago than this is not committed for the pipeline
     #[arg(long, env = "MURMUR_MAX_UNCOMMITTED_AGE", default_value = "5m", value_name = "SPAN")]
     pub(in crate::app) max_uncommitted_age: Span,
 }

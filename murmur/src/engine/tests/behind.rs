@@ -62,6 +62,20 @@ async fn what_was_read_does_not_wait_for_ever_for_what_comes() {
     assert!((3..=4).contains(&written(30, true, false).await));
 }
 
+#[tokio::test(start_paused = true)]
+async fn history_that_is_read_for_a_pipeline_that_joins_does_not_wait_for_those_that_have_it() {
+    let (store, letters, payloads) = (Arc::new(MemoryStore::new()), Letters::default(), vec!["a"; 5]);
+    to_the_end(worker(&store, &payloads, &letters).pipeline::<Words>()).await;
+    let source = Box::new(Backlog { list: List::new(&payloads), tells: true, stops_short: false });
+    let worker = worker_of(&store, source, &letters).pipeline::<Words>().pipeline::<Hours>().build();
+    let mut progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let progress = progress.wait_for(|progress| progress.read == 2).await.unwrap().clone();
+    assert_eq!((progress.lag, progress.lag_of("hours"), progress.lag_of("words")), (Some(3), Some(3), Some(0)));
+    running.await.unwrap().unwrap();
+}
+
 /// A partition of which something comes ten times a second, beside one that is far behind and delivers nothing.
 struct BesideStuck {
     list: Box<List>,

@@ -76,7 +76,7 @@ async fn who_waits_for_the_place_of_the_dead_letters_says_since_when() {
     let running = tokio::spawn(worker.run(stopped));
     let waits = progress.wait_for(|progress| progress.letters_since.is_some()).await.unwrap().clone();
     assert_eq!(waits.letters_since, Some(Noon.now()));
-    assert_eq!(waits.uncommitted_since, Some(Noon.now()), "this too is said before the wait");
+    assert_eq!(waits.uncommitted_since(), Some(Noon.now()), "this too is said before the wait");
     running.abort();
 }
 

@@ -212,7 +212,10 @@ fn what_holds_rolling_up_is_measured_by_a_worker() {
             let mut progress = worker.progress();
             let (_stop, stopped) = watch::channel(false);
             tokio::spawn(worker.run(stopped));
-            progress.wait_for(|progress| progress.applied == 57 && progress.uncommitted_since.is_none()).await.unwrap();
+            progress
+                .wait_for(|progress| progress.applied == 57 && progress.uncommitted_since().is_none())
+                .await
+                .unwrap();
             // It looks once a minute, by the clock of this runtime.
             tokio::time::sleep(Duration::from_secs(61)).await;
         });

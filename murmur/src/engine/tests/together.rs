@@ -108,6 +108,47 @@ async fn a_table_that_cannot_be_reached_for_a_while_is_waited_for_by_all() {
     assert_eq!((count(&kept, "words", "a").await, &hours[0].1.numbers[0].1), (2, &crate::store::Number::Int(2)));
 }
 
+/// Whether a pipeline lacks something that was read.
+fn waits(progress: &Progress, pipeline: &str) -> bool {
+    let status = progress.pipelines.iter().find(|status| status.pipeline == pipeline);
+    status.is_none_or(|status| status.uncommitted_since.is_some())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_nothing_holds_up_its_own_pipeline_alone_until_that_is_full() {
+    let kept = Arc::new(MemoryStore::new());
+    let store = Faulty::over(&kept);
+    let closed = |times| Fault { table: "hours", key: None, carried_out: false, kind: ErrorKind::Unavailable, times };
+    store.fail(closed(usize::MAX));
+    // Of two days by turns: tiles of `hours` enough for a flush, and one of `words`, which waits for its interval.
+    let payloads = ["a@860000", "a@867200", "a@860001", "a@867201", "a@860002"];
+    let source = Box::new(List { idles: true, ..*List::new(&payloads) });
+    let options = Options { flush_tiles: 2, ..Options::default() };
+    let builder = worker_of(&store, source, &Letters::default()).options(options);
+    let worker = builder.pipeline::<Words>().pipeline::<Hours>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let is_held = |progress: &Progress| progress.read == 4 && !waits(progress, "words") && waits(progress, "hours");
+    let held = tokio::time::timeout(std::time::Duration::from_secs(60), progress.wait_for(is_held)).await;
+    drop(held.expect("one waits for the other").unwrap());
+    let record = PartitionRecord::load(&*kept, &Table::new("words", 1), &partition()).await.unwrap().record;
+    assert_eq!((record.commit, count(&kept, "words", "a").await), (Some(Offset::from_u64(4)), 4));
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    assert_eq!(progress.borrow_and_update().read, 4, "what waits for a table is bounded");
+
+    store.fail(closed(0));
+    let is_done = |progress: &Progress| progress.read == 5 && !waits(progress, "words") && !waits(progress, "hours");
+    let done = tokio::time::timeout(std::time::Duration::from_secs(60), progress.wait_for(is_done)).await;
+    drop(done.expect("it is stuck").unwrap());
+    stop.send_replace(true);
+    assert_eq!(running.await.unwrap().unwrap().progress.rewinds, 0);
+    let hours = kept.scan(&Table::new("hours", 1), None, 10).await.unwrap();
+    let numbers = hours.iter().flat_map(|(_, item)| &item.numbers);
+    let counted = numbers.map(|(_, number)| if let crate::store::Number::Int(n) = number { *n } else { 0 });
+    assert_eq!((counted.sum::<i128>(), count(&kept, "words", "a").await), (5, 5));
+}
+
 #[tokio::test]
 async fn a_stop_makes_durable_what_was_read_for_every_pipeline() {
     let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());

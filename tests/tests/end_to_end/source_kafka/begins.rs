@@ -99,7 +99,7 @@ async fn a_group_belongs_to_the_tables_of_one_program() {
     let (store, other) = (memory(), memory());
     cluster.send(&topic, 2, words(0..100));
     let mut first = Running::start(&store, config(&cluster, &topic, &group, ""), ());
-    first.until("it has committed", |progress| progress.read == 100 && progress.uncommitted_since.is_none()).await;
+    first.until("it has committed", |progress| progress.read == 100 && progress.uncommitted_since().is_none()).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     while cluster.committed(&group, &topic, 2).values().sum::<i64>() < 100 {
         assert!(Instant::now() < deadline, "it does not commit");

@@ -81,6 +81,11 @@ async fn answer(shared: Arc<Shared>, upstream: Upstream, request: Request<Incomi
         lock(&shared.tally).denied += 1;
         return Ok(error(StatusCode::BAD_REQUEST, name, "a made-up refusal"));
     }
+    let is_of = |table: &str| parsed["TableName"].as_str().is_some_and(|name| name.contains(table));
+    if is_write && troubles.closed.as_deref().is_some_and(is_of) {
+        lock(&shared.tally).failed += 1;
+        return Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "a made-up failure"));
+    }
     let is_tile = key.as_ref().is_some_and(|key| key != "#record");
     // It may have waited for long.
     let removed_by = lock(&shared.troubles).removed_by.filter(|_| is_tile && is_write);

@@ -20,6 +20,9 @@ pub struct Troubles {
     pub stale: f32,
     /// Everything about data is refused with this name, as `ExpiredTokenException`.
     pub denied: Option<&'static str>,
+    /// Writes to tables whose names contain this text are refused with `InternalServerError`, not carried out; reads are
+    /// answered.
+    pub closed: Option<String>,
     /// Values of items whose partition key contains this text come with a bit of them changed.
     pub damaged: Option<String>,
     /// Longest wait before a request goes on.
