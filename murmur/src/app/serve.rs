@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::limits::Limits;
 use super::signals::Stop;
 use super::{App, certificates, observe, open, print};
+use crate::grpc::host::is_loopback;
 use crate::grpc::{Access, InProcess, ServerBuilder, Watching};
 use crate::location::ByteSize;
 use crate::metrics::Prometheus;
@@ -31,7 +32,7 @@ pub(super) async fn serve(app: &App, args: &ServeArgs) -> Result<Exit> {
 /// Nobody serves to other machines by accident.
 fn allow(args: &ListenArgs) -> Result<()> {
     let ListenArgs { listen: address, port } = args;
-    if !address.ip().to_canonical().is_loopback() && port.is_local() {
+    if !is_loopback(*address) && port.exposure().is_local() {
         let context = format!(
             "{address} can be reached by other machines, and everyone there could ask everything; listen on 127.0.0.1, or \
              give `--access` (who may ask what), `--tls-client-ca` (whose certificates count), or `--insecure-no-auth` \
@@ -94,7 +95,7 @@ pub(super) async fn spawn(
             "the file of --access names certificates, and nobody is asked for one: give `--tls-client-ca` as well";
         return Err(Error::new(ErrorKind::Configuration, context));
     }
-    if access.is_some() && !args.listen.ip().to_canonical().is_loopback() && !port.tls.is_asked_for() {
+    if access.is_some() && !is_loopback(args.listen) && !port.tls.is_asked_for() {
         tracing::warn!(
             "tokens come to {} in the open; take --tls-cert, or let what stands in front of it speak TLS",
             args.listen

@@ -1,10 +1,10 @@
-//! What a server was called, where it is for its own machine alone.
+//! Whom a server is opened to, and what it was called, where it is for its own machine alone.
 //!
 //! A page in a browser can have its own name lead to 127.0.0.1, after it was loaded from elsewhere (DNS rebinding). To the browser this
 //! server is then the page's own origin, and the page reads what it answers. What shows it is the name that was called, which the
 //! browser sends along: an address cannot be led elsewhere, and `localhost` is nobody's else.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::Request;
 use http::header::HOST;
@@ -12,6 +12,27 @@ use http::uri::Authority;
 use tonic::Status;
 
 use super::refusal::Reason;
+
+/// Whom a port is opened to, as far as its settings say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exposure {
+    /// Whether it is known who asks.
+    pub(crate) knows_callers: bool,
+    /// Whether somebody has said that all may ask, whatever name they call.
+    pub(crate) any_host: bool,
+}
+
+impl Exposure {
+    /// Whether only this machine may ask: nobody is known, and nobody has said that all may.
+    pub(crate) fn is_local(self) -> bool {
+        !self.knows_callers && !self.any_host
+    }
+}
+
+/// Whether only this machine reaches an address.
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
 
 /// Refuse a request that calls by another name. One that says none comes from no browser.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Status> {

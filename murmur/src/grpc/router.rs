@@ -19,6 +19,8 @@ use super::access::{Access, Caller, Stranger};
 use super::cors::{Asked, Cors};
 use super::drain::{Drain, Until};
 use super::host;
+use super::in_process::InProcess;
+use super::layer::{PortService, PutInFront};
 use super::lifetime::Use;
 use super::pages::Pages;
 use super::protocol::deadline::Deadline;
@@ -41,25 +43,45 @@ pub(super) struct Services {
 
 /// Answers every request of a server, whatever it speaks.
 #[derive(Clone)]
-pub(super) struct Router(Arc<Services>);
+pub(super) struct Router {
+    services: Arc<Services>,
+    /// With what the user has put in front of it.
+    layered: Option<PortService>,
+}
 
 impl Router {
-    pub(super) fn new(services: Services) -> Self {
-        Self(Arc::new(services))
+    /// The outermost of the layers is the last one.
+    pub(super) fn new(services: Services, layers: Vec<PutInFront>) -> Self {
+        let plain = Self { services: Arc::new(services), layered: None };
+        let put = |inner: Option<PortService>, layer: PutInFront| {
+            Some(layer(inner.unwrap_or_else(|| PortService::new(InProcess(plain.clone())))))
+        };
+        Self { layered: layers.into_iter().fold(None, put), ..plain }
     }
 
     /// Answer a request, within the trace of its caller.
     pub(super) async fn answer(self, request: Request<Body>) -> Response<Body> {
         #[cfg(feature = "otlp")]
         if let Some(trace) = super::trace::of(request.headers()) {
-            return opentelemetry::context::FutureExt::with_context(Box::pin(self.opened(request)), trace).await;
+            return opentelemetry::context::FutureExt::with_context(Box::pin(self.through(request)), trace).await;
         }
-        self.opened(request).await
+        self.through(request).await
+    }
+
+    /// Answer a request that the layers of the user's own see first.
+    async fn through(self, request: Request<Body>) -> Response<Body> {
+        match self.layered {
+            Some(layered) => {
+                let Ok(response) = layered.oneshot(request).await;
+                response
+            }
+            None => self.opened(request).await,
+        }
     }
 
     /// Answer a request, so that a page that may read the answer can.
     async fn opened(self, request: Request<Body>) -> Response<Body> {
-        let services = self.0.clone();
+        let services = self.services.clone();
         let wants_head = request.method() == Verb::HEAD;
         let page = match services.cors.asked(&request) {
             Asked::Whether(response) => {
@@ -75,7 +97,7 @@ impl Router {
     }
 
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
-        let Self(services) = self;
+        let Self { services, .. } = self;
         match native::Kind::of(request.headers()) {
             Some(Ok(kind)) if kind.is_native() && request.version() < Version::HTTP_2 => {
                 frame::discard(request.into_body()).await;
@@ -120,7 +142,7 @@ impl Services {
                 if let Some(status) =
                     Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
                 {
-                    rpc::refused_none(began, &status);
+                    rpc::refused(None, began, &status);
                 }
                 response.map(|body| cut(body, &drain, until))
             }
@@ -166,10 +188,7 @@ impl Services {
             let rpc = self.rpcs.get(service)?;
             Some((rpc, rpc.find(method)?.0))
         });
-        match called {
-            Some((rpc, at)) => rpc.refused(at, began, status),
-            None => rpc::refused_none(began, status),
-        }
+        rpc::refused(called, began, status);
     }
 
     /// Who asks for health, where it is one who is known: more is told to these, and others who ask for it why they are not.
@@ -238,9 +257,7 @@ fn used(request: &Request<Body>) {
 
 /// What is asked for is not there; measured.
 fn absent(what: String) -> Status {
-    let status = Status::unimplemented(format!("{what}; `GET /` lists what there is"));
-    rpc::refused_none(Instant::now(), &status);
-    status
+    rpc::absent(Instant::now(), format!("{what}; `GET /` lists what there is"))
 }
 
 /// The answer to `HEAD`: what stands before the body of `GET`, and how long that would be. By HTTP/2 hyper sends what it is given.

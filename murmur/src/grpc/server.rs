@@ -3,14 +3,10 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt};
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -27,7 +23,10 @@ use super::cors::{Cors, Origin};
 use super::drain::Drain;
 use super::handler::{AnyPipeline, Handler};
 use super::health::{Gate, Health, Readiness};
+use super::host::{Exposure, is_loopback};
 use super::hosted::Hosted;
+use super::in_process::InProcess;
+use super::layer::PutInFront;
 use super::limits::Limits;
 use super::pages::{Listing, Page, Pages};
 use super::port::Port;
@@ -82,54 +81,13 @@ impl Server {
             access: None,
             any_host: false,
             is_local: false,
+            layers: Vec::new(),
         }
     }
 }
 
 /// A pipeline that waits to be told how its keys are watched.
 type MakePipeline = Box<dyn FnOnce(Shared) -> Arc<dyn AnyPipeline> + Send>;
-
-/// The services of a [`Server`] as a function from a request to its response. Clones are cheap.
-#[derive(Clone)]
-pub struct InProcess(Router);
-
-impl std::fmt::Debug for InProcess {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("InProcess")
-    }
-}
-
-#[cfg(any(test, feature = "fuzzing"))]
-impl InProcess {
-    /// Serve a connection that somebody else has made, to its end.
-    pub(crate) async fn connection<I>(self, io: I)
-    where
-        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    {
-        // That the other side does not speak HTTP is its own business.
-        let life = super::lifetime::Life::new();
-        drop(super::port::connection(&Limits::default(), io, self.0, http::Extensions::new(), life).await);
-    }
-}
-
-impl<B> tower::Service<http::Request<B>> for InProcess
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let router = self.0.clone();
-        async move { Ok(router.answer(request.map(Body::new)).await) }.boxed()
-    }
-}
 
 /// Makes a [`Server`].
 pub struct ServerBuilder {
@@ -153,6 +111,8 @@ pub struct ServerBuilder {
     any_host: bool,
     /// Whether it is for this machine alone, which its address says.
     is_local: bool,
+    /// In front of all of it, the outermost last.
+    pub(super) layers: Vec<PutInFront>,
 }
 
 impl ServerBuilder {
@@ -254,14 +214,13 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether only this machine may ask at an address: nobody is known, and nobody has said that all may.
-    fn is_local_at(&self, address: SocketAddr) -> bool {
+    /// Whom it is opened to, as far as this says.
+    fn exposure(&self) -> Exposure {
         #[cfg(feature = "tls")]
         let by_certificates = self.tls.as_ref().is_some_and(|tls| tls.knows_callers);
         #[cfg(not(feature = "tls"))]
         let by_certificates = false;
-        let knows_callers = self.access.is_some() || by_certificates;
-        address.ip().to_canonical().is_loopback() && !knows_callers && !self.any_host
+        Exposure { knows_callers: self.access.is_some() || by_certificates, any_host: self.any_host }
     }
 
     /// When watched keys are looked at again; each second by default.
@@ -313,7 +272,7 @@ impl ServerBuilder {
     /// two of these have one name.
     pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
         let (stopping, seen) = watch::channel(false);
-        self.is_local = self.is_local_at(listener.local_addr()?);
+        self.is_local = self.exposure().is_local() && is_loopback(listener.local_addr()?);
         #[cfg(feature = "tls")]
         let port = Arc::new(Port::new(self.limits, self.tls.take()));
         #[cfg(not(feature = "tls"))]
@@ -359,8 +318,20 @@ impl ServerBuilder {
     }
 
     /// The services for a server of one's own, until `stop` completes: health looks at the stores meanwhile, and streams end then
-    /// with `UNAVAILABLE`. Limits of connections and of their headers are for that server, and so are TLS and the names that it is called
-    /// by. Has to be called within a runtime of tokio.
+    /// with `UNAVAILABLE`. Has to be called within a runtime of tokio.
+    ///
+    /// What is of a request holds as on a port: [`access`](Self::access), [`cors`](Self::cors), [`compress`](Self::compress),
+    /// [`layer`](Self::layer), [`max_request`](Self::max_request), [`max_calls`](Self::max_calls), what is watched, how long a stream
+    /// stands, and deadlines. What is of a connection is left to the server that holds it:
+    ///
+    /// | | of a port | here |
+    /// |---|---|---|
+    /// | size of headers | [`max_headers`](Self::max_headers), 16 KiB | what `hyper` reads |
+    /// | streams of a connection | [`max_streams`](Self::max_streams), 256 | what `hyper` allows |
+    /// | connections, their age and idleness | 1,024; [`max_connection_age`](Self::max_connection_age), [`max_connection_idle`](Self::max_connection_idle) | as many and as old as they come |
+    /// | clients that say nothing | 10 seconds for the beginning and for headers, and pings | none |
+    /// | TLS, and certificates of clients | [`Tls`](super::Tls) | none; what stands in front of it |
+    /// | names that it is called by | on loopback those of this machine ([`any_host`](Self::any_host)) | any: a page that leads its own name here may ask |
     ///
     /// ```no_run
     /// # async fn serve<P: murmur::pipeline::Pipeline>(
@@ -443,7 +414,8 @@ impl ServerBuilder {
         let (limits, compress) = (self.limits, self.compress);
         let places = Some(Places::new(limits.calls));
         let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, limits, compress, places };
-        let router = Router::new(Services { rpcs, routes, terms, pages, cors: self.cors, is_local: self.is_local });
+        let services = Services { rpcs, routes, terms, pages, cors: self.cors, is_local: self.is_local };
+        let router = Router::new(services, self.layers);
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }
 }

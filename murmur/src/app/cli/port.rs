@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::at_least_one;
+use crate::grpc::host::Exposure;
 use crate::grpc::limits::Limits;
 use crate::grpc::{Compress, Origin, Watching};
 use crate::location::ByteSize;
@@ -47,14 +48,10 @@ pub(in crate::app) struct PortArgs {
 }
 
 impl PortArgs {
-    /// Whether it is known who asks.
-    pub(in crate::app) fn knows_callers(&self) -> bool {
-        self.exposure.access.is_some() || self.tls.tls_client_ca.is_some()
-    }
-
-    /// Whether only this machine may ask: nobody is known, and nobody has said that all may.
-    pub(in crate::app) fn is_local(&self) -> bool {
-        !self.knows_callers() && !self.exposure.insecure_no_auth
+    /// Whom it is opened to.
+    pub(in crate::app) fn exposure(&self) -> Exposure {
+        let knows_callers = self.exposure.access.is_some() || self.tls.tls_client_ca.is_some();
+        Exposure { knows_callers, any_host: self.exposure.insecure_no_auth }
     }
 }
 

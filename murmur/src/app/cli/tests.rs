@@ -117,7 +117,7 @@ fn a_port_is_for_this_machine_until_something_says_who_may_ask() {
     let is_local = |flags: &[&str]| {
         let cli = Cli::try_parse_from([&["shop", "serve", "--store=s"], flags].concat()).unwrap();
         let Verb::Serve(ServeArgs { listen, .. }) = cli.verb else { panic!("another verb") };
-        listen.port.is_local()
+        listen.port.exposure().is_local()
     };
     let tls = ["--tls-cert=c", "--tls-key=k"];
     assert!(is_local(&[]) && is_local(&tls));

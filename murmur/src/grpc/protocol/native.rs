@@ -141,11 +141,12 @@ pub(in crate::grpc) async fn answer(
     let answered = kind.answered(&head.headers);
     let wanted = terms.wanted(&head.headers, &ACCEPT_ENCODING);
     let most = terms.most(&**rpc);
-    let Some((at, method)) = rpc.find(method) else {
-        frame::discard(body).await;
-        let status = Status::unimplemented(format!("`{}` has no method `{method}`", rpc.name()));
-        rpc::refused_none(began, &status);
-        return refuse(answered, &rpc.explain(status));
+    let (at, method) = match rpc.called(method, began) {
+        Ok(called) => called,
+        Err(status) => {
+            frame::discard(body).await;
+            return refuse(answered, &status);
+        }
     };
     let read = terms.read(&**rpc, method, &mut head, body, kind.longest(most)).await;
     let read = read.and_then(|Read { begun, body }| {
@@ -155,7 +156,7 @@ pub(in crate::grpc) async fn answer(
         Ok((begun, codec, message))
     });
     let called = async {
-        let (begun, codec, message) = read.inspect_err(|status| rpc.refused(at, began, status))?;
+        let (begun, codec, message) = read.inspect_err(|status| rpc::refused(Some((rpc, at)), began, status))?;
         let call = Call { message, headers: head.headers, deadline: begun.deadline, extensions: head.extensions };
         if method.streams {
             let Replies { headers, parts } = rpc.stream(at, call, begun.standing, terms).await?;

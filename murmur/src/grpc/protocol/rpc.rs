@@ -181,9 +181,15 @@ impl Served {
         self.methods().iter().enumerate().find(|(_, known)| known.name == method)
     }
 
-    /// Measure a call that was refused before it began.
-    pub(in crate::grpc) fn refused(&self, at: usize, began: Instant, status: &Status) {
-        self.measures[at].record::<()>(began, &Err(status.clone()));
+    /// The place of a method that is called by its name since then.
+    ///
+    /// Errors: there is none; measured, and for the caller as it is.
+    pub(in crate::grpc) fn called(&self, method: &str, began: Instant) -> Result<(usize, &Method), Status> {
+        self.find(method).ok_or_else(|| {
+            let known: Vec<String> = self.methods().iter().map(|known| format!("`{}`", known.name)).collect();
+            let what = format!("`{}` has no method `{method}`; it has {}", self.name(), known.join(", "));
+            self.explain(absent(began, what))
+        })
     }
 
     /// Call a method with one reply, within its time; measured.
@@ -244,10 +250,19 @@ pub(in crate::grpc) fn permit(
 /// What metrics call the method of a path that leads to none: whoever asks for paths that there are not makes no labels by that.
 const NONE: &str = "none";
 
-/// Measure a request that was refused, and called nothing that is known here.
-pub(in crate::grpc) fn refused_none(began: Instant, status: &Status) {
+/// Measure a request that was refused before anything was called: for the method at a place of a service, where it is known
+/// which one it was to be.
+pub(in crate::grpc) fn refused(called: Option<(&Served, usize)>, began: Instant, status: &Status) {
+    let rpc = called.map_or(NONE, |(rpc, at)| &rpc.measures[at].name);
     let code = connect::code(status.code()).0;
-    QUERY_DURATION.histogram([NONE, code]).record(began.elapsed());
+    QUERY_DURATION.histogram([rpc.to_owned(), code.to_owned()]).record(began.elapsed());
+}
+
+/// The status of a request for something that is not there; measured.
+pub(in crate::grpc) fn absent(began: Instant, what: String) -> Status {
+    let status = Status::unimplemented(what);
+    refused(None, began, &status);
+    status
 }
 
 /// `(service, method)` of a path `/<service>/<method>`.

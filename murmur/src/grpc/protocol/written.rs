@@ -39,7 +39,7 @@ pub(in crate::grpc) fn body<P: Send + 'static>(bytes: Bytes, last: Option<Frame<
     let mut rest = bytes;
     let pieces = std::iter::from_fn(move || {
         let _held = &place;
-        // A copy: one piece that its caller does not take would keep all of them.
+        // A copy: one piece that its caller does not take would keep all of them, when its place is another call's already.
         let piece = |rest: &mut Bytes| Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE)));
         (!rest.is_empty()).then(|| Frame::data(piece(&mut rest)))
     });

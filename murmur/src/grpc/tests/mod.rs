@@ -6,6 +6,7 @@ mod calls;
 mod cors;
 mod explaining;
 pub(super) mod http;
+mod layered;
 mod limits;
 mod maps;
 #[cfg(feature = "metrics")]

@@ -48,6 +48,29 @@ async fn an_application_of_axum_answers_in_every_protocol_beside_its_own_pages()
     }
 }
 
+/// What of a port is of its connections is left to whoever holds these; what is of a request is not.
+#[tokio::test]
+async fn an_application_has_its_own_limit_for_headers_and_the_services_keep_theirs_for_messages() {
+    let world = World::new();
+    let (mine, port) = (application(&world).await, world.serve().await);
+    let ask = async |address: SocketAddr, header: usize, message: usize| {
+        let body = format!(r#"{{"key":{{"shop":7,"sku":"{}"}}}}"#, "y".repeat(message));
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx: {}\r\n\r\n",
+            path("Get"),
+            body.len(),
+            "y".repeat(header)
+        );
+        let reply = raw(address, [head, body].concat().as_bytes()).await;
+        reply.split(' ').nth(1).map(str::to_owned)
+    };
+    let large = (32 << 10, 1 << 20);
+    for (address, headers) in [(port.address, "431"), (mine.0, "200")] {
+        assert_eq!(ask(address, large.0, 1).await.as_deref(), Some(headers));
+        assert_eq!(ask(address, 1, large.1).await.as_deref(), Some("429"), "more than a mebibyte");
+    }
+}
+
 #[tokio::test]
 async fn streams_of_an_application_end_when_its_services_stop() {
     let world = World::new();

@@ -91,12 +91,12 @@ pub(in crate::grpc) async fn answer(
     terms: &Terms,
 ) -> Response<Body> {
     let began = Instant::now();
-    let Some((at, method)) = rpc.find(method) else {
-        frame::discard(request.into_body()).await;
-        let what = format!("`{}` has no method `{method}`; `GET /` lists what there is", rpc.name());
-        let status = Status::unimplemented(what);
-        rpc::refused_none(began, &status);
-        return no_such(&rpc.explain(status));
+    let (at, method) = match rpc.called(method, began) {
+        Ok(called) => called,
+        Err(status) => {
+            frame::discard(request.into_body()).await;
+            return no_such(&status);
+        }
     };
     let called = Called { rpc, at, method, terms, began };
     let may_get = method.reads && !method.streams;
@@ -160,7 +160,7 @@ impl Called<'_> {
 
     /// What can be called; what cannot is measured here.
     fn callable(&self, asked: Result<Asked, Status>) -> Result<Asked, Status> {
-        asked.inspect_err(|status| self.rpc.refused(self.at, self.began, status))
+        asked.inspect_err(|status| rpc::refused(Some((self.rpc, self.at)), self.began, status))
     }
 
     async fn unary(&self, asked: Result<Asked, Status>, head: Parts) -> Result<(Reply, Option<Place>), Status> {
