@@ -55,19 +55,36 @@ fn number(row: &Value, field: &str) -> u64 {
     row["value"][field].as_str().unwrap_or_else(|| panic!("no number `{field}` in {row}")).parse().unwrap()
 }
 
+/// Count a repository in a folder; what is printed of it.
+fn count(folder: &Path) -> String {
+    let repo = folder.join("project");
+    repository(&repo);
+    let data = folder.join("data");
+    let arguments = ["--once", "--repo", repo.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    success(example("git-activity"), &arguments)
+}
+
+/// A folder, and the store in it in which a repository is counted.
+pub(crate) fn counted() -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    count(folder.path());
+    let store = store_in(folder.path());
+    (folder, store)
+}
+
+fn store_in(folder: &Path) -> String {
+    process::store(&folder.join("data/state"))
+}
+
 #[test]
 fn it_answers_what_git_says() {
     let folder = TempDir::new().unwrap();
-    let repo = folder.path().join("project");
-    repository(&repo);
-    let data = folder.path().join("data");
-    let arguments = ["--once", "--repo", repo.to_str().unwrap(), "--data", data.to_str().unwrap()];
-    let table = success(example("git-activity"), &arguments);
+    let table = count(folder.path());
     for seen in ["Ada", "Bo", "src/a", "2020", "2021", "2022"] {
         assert!(table.contains(seen), "`{seen}` is not in\n{table}");
     }
 
-    let store = process::store(&data.join("state"));
+    let store = store_in(folder.path());
     let ada = query(&store, &["by_author", "Ada"]);
     assert_eq!(["commits", "lines_added", "lines_removed"].map(|field| number(&ada, field)), [3, 4, 0]);
     assert_eq!(ada["value"]["files"]["value"].as_f64().unwrap().round(), 3.0);
@@ -92,13 +109,7 @@ fn it_answers_what_git_says() {
 
 #[test]
 fn files_of_several_people_and_times_are_compared() {
-    let folder = TempDir::new().unwrap();
-    let repo = folder.path().join("project");
-    repository(&repo);
-    let data = folder.path().join("data");
-    let arguments = ["--once", "--repo", repo.to_str().unwrap(), "--data", data.to_str().unwrap()];
-    success(example("git-activity"), &arguments);
-    let store = process::store(&data.join("state"));
+    let (_folder, store) = counted();
     let year = r#"{"key": {"author": "Ada"}, "start": "2021-01-01T00:00:00Z", "end": "2022-01-01T00:00:00Z"}"#;
     for (arguments, files) in [
         // `src/a/deep/x.rs`.

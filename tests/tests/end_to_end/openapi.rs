@@ -40,14 +40,15 @@ fn the_documents_are_valid() {
 }
 
 /// A tester that makes requests up from the document: none is answered with a failure of the server, or otherwise than the
-/// document says.
+/// document says. `MURMUR_TEST_OPENAPI_EXAMPLES` says how many of each method at most.
 fn make_requests_up(example: &str, url: &str) {
     let folder = target().join("tmp/schemathesis").join(example);
     std::fs::create_dir_all(&folder).unwrap();
     let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
     let asked = ["run", &document(example), "--url", url, "--checks", checks, "--phases", "coverage,fuzzing"];
     // One worker, as it is by default: several make hypothesis stumble over itself. The same requests each time, and the longest deadline for each: with less, being late is no failure.
-    let how = ["--seed", "7", "--max-examples", "10", "--request-timeout", "300"];
+    let most = std::env::var("MURMUR_TEST_OPENAPI_EXAMPLES").unwrap_or_else(|_| "10".to_owned());
+    let how = ["--seed", "7", "--max-examples", &most, "--request-timeout", "300"];
     let header = ["--header", "Connect-Timeout-Ms: 30000", "--no-color"];
     let program = tools::openapi().with_file_name("schemathesis");
     let mut command = process::command(program, &[&asked[..], &how, &header].concat());
@@ -55,7 +56,9 @@ fn make_requests_up(example: &str, url: &str) {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
     // All there is was tried.
-    let methods = 2 * 10 + 2 + 3;
+    let document: Value = serde_json::from_slice(&std::fs::read(document(example)).unwrap()).unwrap();
+    let verbs = |path: &Value| ["get", "post"].iter().filter(|verb| !path[**verb].is_null()).count();
+    let methods: usize = document["paths"].as_object().unwrap().values().map(verbs).sum();
     assert!(said.contains(&format!("Tested: {methods}")), "{said}");
 }
 
@@ -70,6 +73,14 @@ fn made_up_questions_to_estimates_are_answered_as_the_document_says() {
     let world = World::new();
     let server = Server::start(example("service-health"), &["serve", "--store", &world.store]);
     make_requests_up("service-health", &server.url());
+}
+
+/// Several pipelines in one document.
+#[test]
+fn made_up_requests_to_several_pipelines_are_answered_as_the_document_says() {
+    let (_folder, store) = crate::git_activity::counted();
+    let server = Server::start(example("git-activity"), &["serve", "--store", &store]);
+    make_requests_up("git-activity", &server.url());
 }
 
 /// What came of a call, as the checker reads it.
@@ -214,7 +225,7 @@ fn answers_of_the_server_are_as_the_document_says() {
     let mut refused = vec![
         // No field of the example is a DistinctSet.
         post(&path("CombineSets"), &json!({ "sets": sets, "operation": "SET_OPERATION_UNION" }), &served),
-        post(&path("Get"), &json!({}), &served),
+        call("post", &path("Get"), None, &["-H", "content-type: application/json", "-d", "{}"], &served),
         get(&path("GetWindow"), &json!({ "key": { "pageId": "/home" } }), &served),
         post(&path("GetWindow"), &json!({ "key": { "pageId": "/home" }, "window": "-5s" }), &served),
         post("/murmur.v1.QueryService/Query", &json!({ "pipeline": "none" }), &served),

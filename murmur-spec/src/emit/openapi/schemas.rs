@@ -12,8 +12,8 @@
 //! | `map` | object; keys that are no text are written as one |
 //!
 //! What a reply always has is `required` there: everything but messages, `optional` fields and members of a `oneof`. What
-//! is part of a request has nothing that is required, as fields may be left out, and nothing that is not known, as the
-//! server refuses that. Both hold for a message that stands in requests and replies, such as a key.
+//! is part of a request has nothing that is required but the keys that it is about, as other fields may be left out, and
+//! nothing that is not known, as the server refuses that. Both hold for a message that stands in requests and replies, such as a key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,11 +81,18 @@ impl<'a> Types<'a> {
         let mut out = vec![("type".to_owned(), Json::from("object"))];
         describe(&mut out, &message.docs);
         out.push(("properties".into(), Json::object(properties)));
-        let required: Vec<Json> = message.fields.iter().filter(always).map(|field| json(field).into()).collect();
+        // A call says which keys it is about; all else has a default.
+        let says_keys = |field: &&Field| {
+            let is_named = matches!((&*field.name, &field.rule), ("key", Rule::Plain) | ("keys", Rule::Repeated));
+            is_named && self.messages.contains_key(&full(file, &field.ty))
+        };
+        let is_required = |field: &&Field| if asked { says_keys(field) } else { always(field) };
+        let required: Vec<Json> = message.fields.iter().filter(is_required).map(|field| json(field).into()).collect();
+        if !required.is_empty() {
+            out.push(("required".into(), Json::List(required)));
+        }
         if asked {
             out.push(("additionalProperties".into(), false.into()));
-        } else if !required.is_empty() {
-            out.push(("required".into(), Json::List(required)));
         }
         if !message.fields.is_empty() && message.fields.iter().all(|field| field.rule == Rule::OneOf) {
             out.push(("maxProperties".into(), Json::Number(1)));
