@@ -100,6 +100,57 @@ async fn a_worker_that_serves_tells_of_what_it_counts() {
     assert_eq!(next(&mut changes).await.0, [("/about".to_owned(), 2)]);
 }
 
+/// The views that a reply tells of, and where the stream stands then.
+async fn next_of_one(changes: &mut Streaming<PageTrafficServiceWatchResponse>) -> (u64, Vec<u8>) {
+    let reply = tokio::time::timeout(Duration::from_secs(60), changes.message()).await.unwrap().unwrap().unwrap();
+    (reply.value.unwrap_or_default().views, reply.resume)
+}
+
+/// Watch one page: as `Get` tells of it, or over the last stretch of time.
+async fn watch_one(
+    server: &Server,
+    window: Option<prost_types::Duration>,
+    resume: Vec<u8>,
+) -> Streaming<PageTrafficServiceWatchResponse> {
+    let mut client = PageTrafficServiceClient::connect(server.url()).await.unwrap();
+    let key = Some(PageTrafficKey { page_id: PAGES[0].into() });
+    let request = PageTrafficServiceWatchRequest { key, window, resume, ..Default::default() };
+    client.watch(request).await.unwrap().into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_elsewhere_tells_of_a_key_and_of_a_window_and_goes_on_where_it_stood_before_its_restart() {
+    let views = Views::new();
+    let store = format!("dynamodb://{}?endpoint={}", prefix(), endpoint());
+    let letters = views.folder.path().join("letters").display().to_string();
+    success(example("page-traffic"), &["table", "ensure", "--store", &store]);
+    let serve = || Server::start(example("page-traffic"), &["serve", "--store", &store, "--watch-interval", "200ms"]);
+    let arguments = [&views.run(&store, &letters)[..], &["--metrics-listen", "127.0.0.1:0"]].concat();
+    let _worker = Server::listening(example("page-traffic"), &arguments);
+    let hour = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
+    let mut tokens = [Vec::new(), Vec::new()];
+    let server = serve();
+    for (window, token) in [None, hour].into_iter().zip(&mut tokens) {
+        let mut changes = watch_one(&server, window, Vec::new()).await;
+        let (before, _) = next_of_one(&mut changes).await;
+        views.add(PAGES[0]);
+        let (after, resume) = next_of_one(&mut changes).await;
+        assert_eq!(after, before + 1, "{window:?}");
+        *token = resume;
+    }
+    assert!(server.stop().success());
+
+    // What was told before is not told again: the first that comes is what was counted since.
+    let server = serve();
+    let mut key = watch_one(&server, None, Vec::new()).await;
+    assert_eq!(next_of_one(&mut key).await.0, 2, "without a place it is told");
+    let mut hour = watch_one(&server, hour, tokens[1].clone()).await;
+    views.add(PAGES[0]);
+    assert_eq!((next_of_one(&mut key).await.0, next_of_one(&mut hour).await.0), (3, 3));
+    let mut key = watch_one(&server, None, tokens[0].clone()).await;
+    assert_eq!(next_of_one(&mut key).await.0, 3, "it has changed since that place");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_elsewhere_tells_of_what_workers_count() {
     let views = Views::new();
