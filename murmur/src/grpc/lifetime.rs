@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::drain::Drain;
 use super::limits::Limits;
@@ -24,8 +25,12 @@ pub(super) struct Life(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Requests that are being answered, and are a use of the connection.
-    answering: watch::Sender<usize>,
+    began: Instant,
+    /// Requests that are being answered, and are a use of the connection. Nobody is woken by them: the connection itself would be,
+    /// twice for each.
+    answering: AtomicUsize,
+    /// When the last of them was over, in nanoseconds since it began.
+    over: AtomicU64,
     ending: watch::Sender<bool>,
     /// Whether its requests come by HTTP/1, one after the other.
     by_one: AtomicBool,
@@ -46,15 +51,20 @@ impl Use {
     /// Who asks may ask: the connection is not idle before the answer is over.
     pub(super) fn count(&self) {
         if !self.counts.swap(true, Ordering::Relaxed) {
-            self.life.0.answering.send_modify(|requests| *requests += 1);
+            self.life.0.answering.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Life {
     pub(super) fn new() -> Self {
-        let (answering, ending) = (watch::Sender::new(0), watch::Sender::new(false));
-        Self(Arc::new(Inner { answering, ending, by_one: AtomicBool::new(false) }))
+        Self(Arc::new(Inner {
+            began: Instant::now(),
+            answering: AtomicUsize::new(0),
+            over: AtomicU64::new(0),
+            ending: watch::Sender::new(false),
+            by_one: AtomicBool::new(false),
+        }))
     }
 
     /// A request begins.
@@ -82,13 +92,19 @@ impl Life {
 
     /// Ends when it was not used for so long.
     async fn idle(&self, patience: Duration) {
-        let mut requests = self.0.answering.subscribe();
+        let Inner { began, answering, over, .. } = &*self.0;
+        let asked = Instant::now();
         loop {
-            // Its sender is here, so that it changes or does not.
-            if *requests.borrow_and_update() > 0 {
-                let _ = requests.changed().await;
-            } else if tokio::time::timeout(patience, requests.changed()).await.is_err() {
-                return;
+            let now = Instant::now();
+            let since = match answering.load(Ordering::Acquire) {
+                0 => asked.max(*began + Duration::from_nanos(over.load(Ordering::Relaxed))),
+                // What is being answered now is over later.
+                _ => now,
+            };
+            match since.checked_add(patience) {
+                Some(end) if end <= now => return,
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => std::future::pending().await,
             }
         }
     }
@@ -140,7 +156,9 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let Use { life, counts } = &self.0;
         if counts.load(Ordering::Relaxed) {
-            life.0.answering.send_modify(|requests| *requests -= 1);
+            let Inner { began, answering, over, .. } = &*life.0;
+            over.fetch_max(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+            answering.fetch_sub(1, Ordering::Release);
         }
     }
 }

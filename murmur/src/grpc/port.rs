@@ -190,11 +190,12 @@ fn service(
     Future = impl Future<Output = Result<http::Response<Answer<Body>>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
+    let drain = life.drain();
     hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let answering = life.begin(request.version());
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
-        request.extensions_mut().insert(life.drain());
+        request.extensions_mut().insert(drain.clone());
         request.extensions_mut().insert(answering.as_use());
         // Some kilobytes, which hyper would move several times before it lets them rest.
         let answered = (size(&request) <= headers).then(|| Box::pin(router.clone().answer(request)));
