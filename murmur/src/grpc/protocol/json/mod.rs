@@ -11,6 +11,7 @@ mod tests;
 mod wire;
 
 use std::io::Write;
+use std::ops::Range;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -33,13 +34,50 @@ enum Found<'a> {
     From(&'a [u8], usize),
 }
 
+/// Of each type of message the last one, and of times: from which bytes, how deep, and where it was written.
+///
+/// The answers about many keys say the same of how fresh they are, and a step of a series begins when the one before it ends.
+struct Last<'a>(Vec<(&'a [u8], usize, Range<usize>)>);
+
+impl<'a> Last<'a> {
+    fn of(plan: &Plan) -> Self {
+        Self(vec![(&[][..], 0, 0..0); plan.shapes().len() + 1])
+    }
+
+    /// Write these bytes of a type, by `write` unless they are those of the last one.
+    fn again(
+        &mut self,
+        of: usize,
+        (bytes, depth): (&'a [u8], usize),
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Self, &mut Vec<u8>) -> Option<()>,
+    ) -> Option<()> {
+        let (last, last_depth, written) = self.0.get(of)?;
+        if *last == bytes && *last_depth == depth && !written.is_empty() {
+            out.extend_from_within(written.clone());
+            return Some(());
+        }
+        let start = out.len();
+        write(self, out)?;
+        *self.0.get_mut(of)? = (bytes, depth, start..out.len());
+        Some(())
+    }
+}
+
 impl Plan {
     /// Append the JSON of a message; `None` where it is not as expected, and what was appended then is of no use.
     pub(super) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        self.message(self.root(), message, DEEPEST, out)
+        self.message(self.root(), message, DEEPEST, &mut Last::of(self), out)
     }
 
-    fn message(&self, shape: &Shape, bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<()> {
+    fn message<'a>(
+        &self,
+        shape: &Shape,
+        bytes: &'a [u8],
+        depth: usize,
+        last: &mut Last<'a>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         let mut found = [Found::Nothing; Shape::MOST];
         let found = found.get_mut(..shape.fields.len())?;
@@ -65,10 +103,10 @@ impl Plan {
             }
             out.extend_from_slice(&field.name);
             match (field.presence, *found) {
-                (Presence::List, Found::From(first, count)) => self.list(field, first, count, depth, out)?,
+                (Presence::List, Found::From(first, count)) => self.list(field, (first, count), depth, last, out)?,
                 (Presence::List, _) => out.extend_from_slice(b"[]"),
-                (_, Found::Value(value)) => self.value(&field.kind, value, depth, out)?,
-                (_, _) => self.value(&field.kind, field.kind.zero(), depth, out)?,
+                (_, Found::Value(value)) => self.value(&field.kind, value, depth, last, out)?,
+                (_, _) => self.value(&field.kind, field.kind.zero(), depth, last, out)?,
             }
         }
         out.push(b'}');
@@ -76,7 +114,14 @@ impl Plan {
     }
 
     /// The elements of a list, of which so many fields hold one each, or several that are packed.
-    fn list(&self, field: &Field, first: &[u8], count: usize, depth: usize, out: &mut Vec<u8>) -> Option<()> {
+    fn list<'a>(
+        &self,
+        field: &Field,
+        (first, count): (&'a [u8], usize),
+        depth: usize,
+        last: &mut Last<'a>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         out.push(b'[');
         let (mut fields, mut left) = (Fields(first), count);
         let start = out.len();
@@ -92,12 +137,12 @@ impl Plan {
                     while !packed.is_empty() {
                         let value = field.kind.zero().read(&mut packed)?;
                         comma(start, out);
-                        self.value(&field.kind, value, depth, out)?;
+                        self.value(&field.kind, value, depth, last, out)?;
                     }
                 }
                 value => {
                     comma(start, out);
-                    self.value(&field.kind, value, depth, out)?;
+                    self.value(&field.kind, value, depth, last, out)?;
                 }
             }
         }
@@ -105,7 +150,14 @@ impl Plan {
         Some(())
     }
 
-    fn value(&self, kind: &Kind, value: Wire<'_>, depth: usize, out: &mut Vec<u8>) -> Option<()> {
+    fn value<'a>(
+        &self,
+        kind: &Kind,
+        value: Wire<'a>,
+        depth: usize,
+        last: &mut Last<'a>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         match (kind, value) {
             (Kind::Bool, Wire::Varint(n)) => out.extend_from_slice(if n == 0 { b"false" } else { b"true" }),
             // Of a varint that is too long for its type the lower bits count.
@@ -144,11 +196,7 @@ impl Plan {
                 }
             }
             (Kind::Timestamp, Wire::Bytes(bytes)) => {
-                let timestamp = prost_types::Timestamp::decode(bytes).ok()?;
-                if !plan::TIMESTAMPS.contains(&timestamp.seconds) {
-                    return None;
-                }
-                write!(out, "\"{timestamp}\"").ok()?;
+                last.again(self.shapes().len(), (bytes, 0), out, |_, out| timestamp(out, bytes))?;
             }
             (Kind::Duration, Wire::Bytes(bytes)) => {
                 let duration = prost_types::Duration::decode(bytes).ok()?;
@@ -157,7 +205,10 @@ impl Plan {
                 }
                 write!(out, "\"{duration}\"").ok()?;
             }
-            (Kind::Message(shape), Wire::Bytes(bytes)) => self.message(self.shape(*shape)?, bytes, depth, out)?,
+            (Kind::Message(at), Wire::Bytes(bytes)) => {
+                let shape = self.shapes().get(*at)?;
+                last.again(*at, (bytes, depth), out, |last, out| self.message(shape, bytes, depth, last, out))?;
+            }
             // Not of the type that it has to be.
             _ => return None,
         }
@@ -181,6 +232,14 @@ fn quoted<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) -> Option<()> {
     json(&mut *out, value)?;
     out.push(b'"');
     Some(())
+}
+
+fn timestamp(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+    let timestamp = prost_types::Timestamp::decode(bytes).ok()?;
+    if !plan::TIMESTAMPS.contains(&timestamp.seconds) {
+        return None;
+    }
+    write!(out, "\"{timestamp}\"").ok()
 }
 
 fn not_finite(out: &mut Vec<u8>, value: f64) {

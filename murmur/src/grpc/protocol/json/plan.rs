@@ -114,8 +114,9 @@ impl Plan {
         &self.shapes[0]
     }
 
-    pub(super) fn shape(&self, at: usize) -> Option<&Shape> {
-        self.shapes.get(at)
+    /// All types, that of the message itself first.
+    pub(super) fn shapes(&self) -> &[Shape] {
+        &self.shapes
     }
 }
 

@@ -111,8 +111,10 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
         ),
     ];
     plain.prop_recursive(3, 24, 6, |inner| {
-        (prop::sample::select(vec![19, 21]), prop::collection::vec(inner, 0..6))
-            .prop_map(|(field, fields)| sized(field, &fields.concat()))
+        // Elements of a list may be the same as the ones before them.
+        (prop::sample::select(vec![19, 21]), prop::collection::vec(inner, 0..6), 1..4usize).prop_map(
+            |(field, fields, times)| sized(field, &fields.concat()).repeat(if field == 21 { times } else { 1 }),
+        )
     })
 }
 
