@@ -10,6 +10,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::access::Caller;
+use super::entries;
 use super::interval::{self, set};
 use super::messages::*;
 use super::protocol::rpc::{Call, MAX_REPLY, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode};
@@ -124,11 +125,7 @@ impl<P: Pipeline> Handler<P> {
     async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Answered, Status> {
         let (reader, consistency) = self.how(options)?;
         let answers = reader.within(MAX_REPLY).ask_many(&keys, ask, consistency).await.map_err(|e| status::of(&e))?;
-        let entries = keys.into_iter().zip(answers).map(|(key, answer)| {
-            let ValueResponse { value, present, answer } = value_response(answer);
-            Entry { key: Some(key), value, present, answer }
-        });
-        Answered::of(&EntriesResponse { entries: entries.collect() })
+        entries::reply(keys.into_iter().zip(answers))
     }
 
     fn watch(&self, at: usize, Call { message: request, extensions, .. }: Call) -> Result<Replies, Status> {

@@ -28,6 +28,7 @@ mod client_token;
 pub(crate) mod contract;
 mod cors;
 mod drain;
+mod entries;
 mod handler;
 mod health;
 pub(crate) mod host;

@@ -104,6 +104,13 @@ impl Reply {
         message.encode_raw(&mut buffer);
         Ok(Self { message: Framed::close(buffer), ..Self::default() })
     }
+
+    /// A message that was written behind [room](Framed::room) for its frame, if it is not too large.
+    pub(in crate::grpc) fn written(buffer: Vec<u8>) -> Result<Self, Status> {
+        let message = Framed::close(buffer);
+        check_length(message.message().len())?;
+        Ok(Self { message, ..Self::default() })
+    }
 }
 
 /// The replies of a streaming method.
