@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use smallvec::SmallVec;
 
 use super::tally::Tally;
 use crate::store::{Consistency, Item, Store, Table, TileId, spent};
@@ -30,8 +31,8 @@ impl Read {
     }
 }
 
-/// The items that a [`Read`] found, in the order of time and parts.
-pub(super) type Items = Vec<(TileId, Item)>;
+/// The items that a [`Read`] found, in the order of time and parts. Most reads are of one tile.
+pub(super) type Items = SmallVec<[(TileId, Item); 1]>;
 
 /// Lets reads of the same thing that run at the same time share one call of the store.
 ///
@@ -100,7 +101,7 @@ pub(super) struct Found {
 impl Found {
     /// What a read of this tile alone would have found.
     pub(super) fn alone(id: TileId, item: Item) -> Self {
-        Self { call: Arc::new(vec![vec![(id, item)]]), place: 0 }
+        Self { call: Arc::new(vec![Items::from_buf([(id, item)])]), place: 0 }
     }
 
     /// The results of a call of so many reads.
@@ -244,7 +245,7 @@ async fn fetch(store: &dyn Store, table: &Table, reads: &[Read], consistency: Co
         found.push(match read {
             Read::Tile(_) => tiles.next().and_then(|(id, item)| Some((id, item?))).into_iter().collect(),
             Read::Tiles { key, level, starts, limit } => {
-                store.range(table, key, *level, *starts, *limit, consistency).await?
+                store.range(table, key, *level, *starts, *limit, consistency).await?.into()
             }
         });
     }

@@ -18,15 +18,18 @@ pub(super) struct Fold<A> {
     table: Table,
     tiling: Tiling,
     points: Option<Points>,
-    values: Vec<Option<A>>,
-    late: Vec<Option<A>>,
+    values: Values<A>,
+    late: Values<A>,
     known: bool,
 }
+
+/// One value per point, which is one unless it is a series.
+pub(super) type Values<A> = SmallVec<[Option<A>; 1]>;
 
 /// What the fold of one key came to.
 pub(super) struct Folded<A> {
     /// One value per point; `None` where no slot was.
-    pub(super) values: Vec<Option<A>>,
+    pub(super) values: Values<A>,
     /// Whether any item of the key was seen.
     pub(super) known: bool,
 }
@@ -35,7 +38,7 @@ impl<A: Monoid> Fold<A> {
     pub(super) fn new(table: &Table, tiling: Tiling, points: Option<Points>) -> Self {
         let count = points.as_ref().map_or(1, |points| points.count() as usize);
         let values = (0..count).map(|_| None).collect();
-        Self { table: table.clone(), tiling, points, values, late: Vec::new(), known: false }
+        Self { table: table.clone(), tiling, points, values, late: Values::new(), known: false }
     }
 
     /// Take in consecutive slots of a tile that were rolled.

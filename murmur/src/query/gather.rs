@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use smallvec::SmallVec;
 
 use super::budget::Budget;
 use super::coalesce::{Found, Items, Read};
@@ -78,7 +79,7 @@ enum Part {
     /// To be read.
     Wanted(Step),
     /// Tiles that hold all that there is of their time, each with its parts.
-    Tiles(Step, Vec<Found>),
+    Tiles(Step, SmallVec<[Found; 1]>),
     /// Slots of a tile that hold the folds of their children.
     Rolled(Found, Range<u16>),
     /// The first page of a range.
@@ -102,6 +103,9 @@ impl Part {
         }
     }
 }
+
+/// The fold of a key, in order. All time is one part.
+type Parts = SmallVec<[Part; 1]>;
 
 /// Slots that are not rolled, of a key.
 type Missing = (Arc<str>, Level, TimeRange);
@@ -137,8 +141,8 @@ impl<P: Pipeline> Reader<P> {
         steps: &[Step],
         folds: &mut [Fold<P::Aggregate>],
     ) -> Result<()> {
-        let wanted = || steps.iter().copied().map(Part::Wanted).collect::<Vec<_>>();
-        let mut parts: Vec<Vec<Part>> = keys.iter().map(|_| wanted()).collect();
+        let wanted = || steps.iter().copied().map(Part::Wanted).collect::<Parts>();
+        let mut parts: Vec<Parts> = keys.iter().map(|_| wanted()).collect();
         let mut missing = Vec::new();
         while self.read(how, keys, &mut parts, &mut missing).await? {}
         // Collected first: a stream over a borrowing iterator has a future that no thread may carry on.
@@ -163,7 +167,7 @@ impl<P: Pipeline> Reader<P> {
         &self,
         how: &Gather<'_>,
         keys: &[Arc<str>],
-        parts: &mut [Vec<Part>],
+        parts: &mut [Parts],
         missing: &mut Vec<Missing>,
     ) -> Result<bool> {
         // Of single tiles those that are kept, and in the places of the others what is to be read.
@@ -255,13 +259,7 @@ impl<P: Pipeline> Reader<P> {
     }
 
     /// Fold the parts of a key, in their order, where there is more to read. How many pages that was.
-    async fn take(
-        &self,
-        how: &Gather<'_>,
-        key: &Arc<str>,
-        parts: Vec<Part>,
-        fold: &mut Fold<P::Aggregate>,
-    ) -> Result<u64> {
+    async fn take(&self, how: &Gather<'_>, key: &Arc<str>, parts: Parts, fold: &mut Fold<P::Aggregate>) -> Result<u64> {
         let mut pages = 0;
         for part in parts {
             match part {
@@ -338,16 +336,22 @@ fn split(
     tiling: &Tiling,
     step: &Step,
     tiles: impl Iterator<Item = (Tile, Found)>,
-    out: &mut Vec<Part>,
+    out: &mut Parts,
     mut missing: impl FnMut(Gap) -> Vec<Step>,
 ) {
     let mut gap: Option<Gap> = None;
-    let mut fill = |gap: &mut Option<Gap>, out: &mut Vec<Part>| {
+    let mut fill = |gap: &mut Option<Gap>, out: &mut Parts| {
         out.extend(gap.take().map(&mut missing).into_iter().flatten().map(Part::Wanted));
     };
     for (tile, found) in tiles {
         let mut at = tile.start.max(step.slots.start);
         let end = tiling.tile_range(tile).end.min(step.slots.end);
+        let all = tiling.slots_between(tile, at, end);
+        if !all.is_empty() && found.first().is_some_and(|(_, item)| item.are_rolled(&all)) {
+            fill(&mut gap, out);
+            out.push(Part::Rolled(found, all));
+            continue;
+        }
         let mut run: Option<Range<u16>> = None;
         while at < end {
             let slot = tiling.slot_in(tile, at);

@@ -1,7 +1,7 @@
-use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use hashbrown::HashMap;
 use metrics::Histogram;
 
 use super::budget::Budget;
@@ -390,8 +390,9 @@ fn distinct<K: Key>(keys: &[K]) -> Result<(Vec<Arc<str>>, Vec<usize>)> {
     let mut places = HashMap::with_capacity(keys.len());
     let mut distinct = Vec::with_capacity(keys.len());
     let mut asked = Vec::with_capacity(keys.len());
+    let mut buffer = KeyBuf::default();
     for key in keys {
-        let key = encode(key)?;
+        let key = written(key, &mut buffer)?;
         asked.push(*places.entry(key).or_insert_with_key(|key| {
             distinct.push(key.clone());
             distinct.len() - 1
@@ -402,8 +403,13 @@ fn distinct<K: Key>(keys: &[K]) -> Result<(Vec<Arc<str>>, Vec<usize>)> {
 
 /// A key as the store has it.
 pub(crate) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
-    let mut buffer = KeyBuf::default();
-    match Key::encode(key, &mut buffer) {
+    written(key, &mut KeyBuf::default())
+}
+
+/// The same by way of a buffer, which has room then for the next one.
+fn written<K: Key>(key: &K, buffer: &mut KeyBuf) -> Result<Arc<str>> {
+    buffer.clear();
+    match Key::encode(key, buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),
         Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}")).of_field("key")),
     }

@@ -17,7 +17,7 @@ use super::coalesce::Found;
 use super::life::{Life, Seal};
 use crate::metrics::{PLAIN, catalogue};
 use crate::store::{Item, TileId};
-use crate::time::{Slot, Tiling, TimeRange, Timestamp};
+use crate::time::{Tiling, TimeRange, Timestamp};
 
 /// Room for tiles that cannot change any more, shared by the readers that are given it.
 #[derive(Clone)]
@@ -148,13 +148,6 @@ impl Sealed<'_> {
 
 /// Whether all slots of a tile that lie in `slots` are rolled.
 fn is_rolled(item: &Item, tiling: &Tiling, id: &TileId, slots: TimeRange) -> bool {
-    let (mut at, end) = (id.tile.start.max(slots.start), tiling.tile_range(id.tile).end.min(slots.end));
-    while at < end {
-        let slot: Slot = tiling.slot_in(id.tile, at);
-        if !item.is_rolled(slot) {
-            return false;
-        }
-        at = tiling.slot_range(id.tile, slot).end;
-    }
-    true
+    let (from, end) = (id.tile.start.max(slots.start), tiling.tile_range(id.tile).end.min(slots.end));
+    item.are_rolled(&tiling.slots_between(id.tile, from, end))
 }

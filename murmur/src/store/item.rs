@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -153,6 +154,17 @@ impl Item {
         self.rolled.binary_search(&slot).is_ok() && !self.is_unrolled(slot)
     }
 
+    /// Whether all of these slots, which follow one another, hold the folds of their children.
+    pub(crate) fn are_rolled(&self, slots: &Range<u16>) -> bool {
+        let Some(count) = usize::from(slots.end).checked_sub(usize::from(slots.start) + 1) else { return true };
+        if !self.offsets.is_empty() {
+            return slots.clone().all(|slot| self.is_rolled(Slot(slot)));
+        }
+        // Sorted, without repeats: as many places lie between two slots as there are slots.
+        let first = self.rolled.binary_search(&Slot(slots.start));
+        first.is_ok_and(|first| self.rolled.get(first + count) == Some(&Slot(slots.end - 1)))
+    }
+
     /// Whether a slot is marked for good: whatever was rolled into it may lack something of its child, and is passed over.
     pub fn is_unrolled(&self, slot: Slot) -> bool {
         // Tiles that are rolled have no other offsets, and nearly none has a mark.
@@ -179,5 +191,23 @@ impl Item {
             Err(at) => self.numbers.insert(at, ((slot, column), delta)),
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_rolled_when_each_of_them_is() {
+        let mut item = Item::default();
+        [0, 1, 2, 5, 6].map(|slot| item.set_rolled(Slot(slot)));
+        for _ in ["as it was rolled", "with a mark"] {
+            for slots in (0..8).flat_map(|start| (start..9).map(move |end| start..end)) {
+                let each = slots.clone().all(|slot| item.is_rolled(Slot(slot)));
+                assert_eq!(item.are_rolled(&slots), each, "{slots:?}");
+            }
+            item.set_offset(&Item::mark(Slot(1)), Offset::ZERO);
+        }
     }
 }

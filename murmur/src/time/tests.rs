@@ -74,6 +74,22 @@ proptest! {
     }
 
     #[test]
+    fn between_two_edges_of_a_tile_are_the_slots_that_begin_there(
+        tiling in tilings(),
+        at in instants(),
+        places in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+    ) {
+        let tile = tiling.locate(at).0;
+        let end = tiling.tile_range(tile).end;
+        let starts = (0..).map(|slot| tiling.slot_range(tile, Slot(slot)).start).take_while(|start| *start < end);
+        let edges: Vec<Timestamp> = starts.chain([end]).collect();
+        let (first, second) = (places.0.index(edges.len()), places.1.index(edges.len()));
+        let (from, to) = (first.min(second), first.max(second));
+        let expected = if from == to { 0..0 } else { from as u16..to as u16 };
+        prop_assert_eq!(tiling.slots_between(tile, edges[from], edges[to]), expected);
+    }
+
+    #[test]
     fn instants_round_to_the_edges_of_their_slot(tiling in tilings(), at in instants()) {
         let (floor, ceil) = (tiling.floor_slot(at), tiling.ceil_slot(at));
         prop_assert!(floor <= at && at <= ceil);

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{Span, TimeRange, Timestamp, Window};
 
 /// How much time one tile covers. The letter is the prefix of the tile's sort key in the store.
@@ -304,6 +306,15 @@ impl Tiling {
             0 => Slot(0),
             unit => Slot(((at.as_micros() - tile.start.as_micros()) / unit) as u16),
         }
+    }
+
+    /// The numbers of the slots of `tile` that begin in `[from, end)`; both must lie in the tile, or at its end.
+    pub(crate) fn slots_between(&self, tile: Tile, from: Timestamp, end: Timestamp) -> Range<u16> {
+        if from >= end {
+            return 0..0;
+        }
+        let last = self.slot_in(tile, end.saturating_sub(Span::from_micros(1)));
+        self.slot_in(tile, from).0..last.0 + 1
     }
 
     /// The interval of a tile.
