@@ -7,7 +7,6 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::failure::{Intent, failure};
 use super::format::{self, Attributes};
-use super::limiter::Overload;
 use super::store::Inner;
 use crate::store::{Consistency, Item, TileId};
 use crate::time::{Level, TimeRange, Timestamp};
@@ -107,7 +106,7 @@ impl Inner {
             if keys.is_empty() {
                 return Ok(found);
             }
-            self.limiter.throttled(Overload::Table);
+            self.limiter.throttled_read();
             stalled = if keys.len() < asked { 0 } else { stalled + 1 };
             if stalled == STALLED {
                 let context =

@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 use super::expression::Expression;
 use super::failure::{Intent, failure, is_throttle};
 use super::format;
-use super::limiter::Overload;
 use super::meter::units;
 use super::read::Range;
 use super::store::DynamoStore;
@@ -66,7 +65,7 @@ impl Records for DynamoStore {
                 }
                 Err(error) => {
                     if is_throttle(&error) {
-                        inner.limiter.throttled(Overload::Table);
+                        inner.limiter.throttled(&table);
                     }
                     Err(failure(error, Intent::Write, &table, &inner.place))
                 }
