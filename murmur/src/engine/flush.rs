@@ -60,6 +60,11 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// once more after [`RARELY`].
 const SOON: Duration = Duration::from_secs(3);
 const RARELY: Duration = Duration::from_secs(600);
+/// For so long a flush tries by itself what the store does not take at once.
+const LEAVES_AFTER: Duration = Duration::from_millis(100);
+/// One in so many of its tiles a flush may leave behind: where more have to wait it is not for their keys, and the store had
+/// better be left alone.
+const LEAVES_OF: usize = 2;
 
 /// Something that has failed and is tried again.
 #[derive(Debug)]
@@ -123,13 +128,15 @@ pub(super) enum Flushed {
 }
 
 /// What became of writes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Written {
     pub(super) flushed: Flushed,
     /// How many had to be sent again.
     pub(super) resent: u64,
     /// Those of them of which nobody knew whether they had been carried out.
     pub(super) ambiguous: u64,
+    /// Those that still wait, to be sent as they are. Only of a flush that leaves some.
+    pub(super) left: Vec<Write>,
 }
 
 /// Write until every write has a definite outcome. An ambiguous write is sent again
@@ -138,15 +145,18 @@ pub(super) struct Written {
 /// A tile that has no room for its delta, or where a number would leave its range by it, is closed to the partitions of the delta before anyone may say so in a dead
 /// letter. What the item says then decides for all times and owners which events are in it and which are letters: a
 /// smaller delta, which might fit after a restart, and a late copy of one are refused by their conditions.
+///
+/// With `leaves` it ends before that when some have had to wait for [`LEAVES_AFTER`] and most are durable.
 pub(super) async fn write_all(
     store: &dyn Store,
     table: &Table,
     mut writes: Vec<Write>,
-    patience: &Patience,
+    backoff: &mut Backoff,
+    leaves: bool,
 ) -> Result<Written> {
-    let mut backoff = patience.backoff();
     let (mut resent, mut ambiguous) = (0, 0);
     let mut flushed = Flushed::Durable;
+    let few = if leaves { writes.len() / LEAVES_OF } else { 0 };
     loop {
         let (mut again, mut closing) = (Vec::new(), Vec::new());
         let mut conflict = false;
@@ -180,7 +190,7 @@ pub(super) async fn write_all(
             }
         }
         if conflict {
-            return Ok(Written { flushed: Flushed::Conflict, resent, ambiguous });
+            return Ok(Written { flushed: Flushed::Conflict, resent, ambiguous, left: Vec::new() });
         }
         resent += again.len() as u64;
         if !closing.is_empty() {
@@ -190,9 +200,12 @@ pub(super) async fn write_all(
             if flushed == Flushed::Closed {
                 super::failpoint::reach("after_closing");
             }
-            return Ok(Written { flushed, resent, ambiguous });
+            return Ok(Written { flushed, resent, ambiguous, left: Vec::new() });
         } else {
             backoff.pause().await;
+            if again.len() <= few && flushed == Flushed::Durable && backoff.began.elapsed() >= LEAVES_AFTER {
+                return Ok(Written { flushed, resent, ambiguous, left: again });
+            }
         }
         writes = again;
         writes.append(&mut closing);

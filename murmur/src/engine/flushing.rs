@@ -1,7 +1,8 @@
 //! Making durable what was read: when flushes begin, what they take along, and what becomes of them.
 //!
-//! Each pipeline has one flush under way at most, beside the folding. A table that takes nothing holds up its own
-//! pipeline alone, until so much of it waits that nothing more may be read; what the others have by then becomes durable.
+//! Each pipeline has one flush under way at most, beside the folding and what the one before may have left behind. A table
+//! that takes nothing holds up its own pipeline alone, until so much of it waits that nothing more may be read; what the
+//! others have by then becomes durable.
 
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl<E: Event> Worker<E> {
             if self.begin_flushes(&due).await? == Flushed::Conflict {
                 return Ok(());
             }
-            let waits = |(at, lane): (usize, &Lane<E>)| self.flights.has(at) && lane.is_full(&self.options);
+            let waits = |(at, lane): (usize, &Lane<E>)| !self.may_begin(at) && lane.is_full(&self.options);
             if !self.lanes.iter().enumerate().any(waits) {
                 return Ok(());
             }
@@ -72,13 +73,14 @@ impl<E: Event> Worker<E> {
     /// The pipelines whose next flush should not wait, by their places.
     fn due(&mut self, reads_on: bool, judged: bool) -> Vec<usize> {
         let now = Instant::now();
-        let Self { lanes, owned, options, flights, .. } = self;
+        let may_begin: Vec<bool> = (0..self.lanes.len()).map(|at| self.may_begin(at)).collect();
+        let Self { lanes, owned, options, .. } = self;
         // Since anything came, not since now: where this worker itself was held up, by its store, all have waited for it.
         let newest = owned.iter().map(|owned| owned.delivered).max().unwrap_or(now);
         let waiting = |within: Duration| -> u64 {
             if reads_on { owned.iter().map(|owned| owned.waiting(newest, within)).sum() } else { 0 }
         };
-        let lanes = lanes.iter_mut().enumerate().filter(|(at, _)| !flights.has(*at));
+        let lanes = lanes.iter_mut().enumerate().filter(|(at, _)| may_begin[*at]);
         let due = lanes.filter_map(|(at, lane)| {
             let is_due = lane.may_flush(now, waiting) || judged || lane.is_full(options);
             is_due.then_some(at)
@@ -86,14 +88,25 @@ impl<E: Event> Worker<E> {
         due.collect()
     }
 
-    /// When the next pipeline may flush that has something and no flush under way.
+    /// Whether a flush of this pipeline may begin: none is under way, and nothing has to be durable before that is behind.
+    /// Only a flush that takes everything lets the commits go on, and dead letters be forgotten.
+    fn may_begin(&self, lane: usize) -> bool {
+        let has_to_commit = self.flights.is_far_behind(lane)
+            || self.flights.is_behind(lane) && self.lanes[lane].has_many_letters(&self.options);
+        !self.flights.has(lane) && !has_to_commit
+    }
+
+    /// When the next pipeline may flush that has something to write.
     fn next_due(&self) -> Option<Instant> {
-        let lanes = self.lanes.iter().enumerate().filter(|(at, _)| !self.flights.has(*at) && self.is_behind(*at));
+        let lanes = self.lanes.iter().enumerate().filter(|(at, _)| self.may_begin(*at) && self.has_news(*at));
         lanes.map(|(_, lane)| lane.pace.due()).min()
     }
 
-    /// Whether anything was read that is not durable in this pipeline.
-    fn is_behind(&self, lane: usize) -> bool {
+    /// Whether anything was read that is not durable in this pipeline, and can be made so now.
+    fn has_news(&self, lane: usize) -> bool {
+        if self.flights.is_behind(lane) {
+            return self.lanes[lane].fold.dirty() > 0 || !self.letters.waiting.is_empty();
+        }
         self.owned.iter().any(|owned| owned.read > owned.ledgers[lane].commit)
     }
 
@@ -109,7 +122,7 @@ impl<E: Event> Worker<E> {
                 self.release();
             }
         }
-        // Twice: what was under way is not all that was read.
+        // Twice: what was under way, or was behind, is not all that was read.
         for _ in 0..2 {
             let idle: Vec<usize> = (0..self.lanes.len()).filter(|at| !self.flights.has(*at)).collect();
             if self.begin_flushes(&idle).await? == Flushed::Conflict || self.land_all().await? == Flushed::Conflict {
@@ -132,7 +145,7 @@ impl<E: Event> Worker<E> {
         }
         for &at in chosen {
             self.lanes[at].pace.begin();
-            if self.is_behind(at) {
+            if self.has_news(at) {
                 self.sync_letters().await?;
                 let shipment = self.shipment(at);
                 self.flights.begin(self.store.clone(), shipment, self.patience.clone());
@@ -141,10 +154,13 @@ impl<E: Event> Worker<E> {
         Ok(Flushed::Durable)
     }
 
-    /// What a pipeline has folded since its last flush.
+    /// What a pipeline has folded since its last flush, but for tiles that are behind.
     fn shipment(&mut self, at: usize) -> Shipment {
+        let commits = !self.flights.is_behind(at);
         let Lane { fold, since_flush, letters, links, .. } = &mut self.lanes[at];
-        *letters = 0;
+        if commits {
+            *letters = 0;
+        }
         // Raised ahead of the next few flushes, so that they need no write of their own for it.
         let events = std::mem::take(since_flush);
         let ahead = events.saturating_mul(4) + 1_024;
@@ -161,7 +177,8 @@ impl<E: Event> Worker<E> {
         self.meter.combined(at, events, writes.len());
         self.rolling.note(at, &writes);
         writes.append(&mut fold.marks());
-        Shipment { lane: at, table: fold.table().clone(), writes, reached, links: std::mem::take(links) }
+        let (table, links, backoff) = (fold.table().clone(), std::mem::take(links), self.patience.backoff());
+        Shipment { lane: at, table, writes, reached, commits, links, backoff }
     }
 
     /// Wait for all flushes that are under way, and commit what they made durable.
@@ -197,7 +214,7 @@ impl<E: Event> Worker<E> {
     }
 
     async fn take_note(&mut self, sent: Sent) -> Result<Flushed> {
-        let Sent { lane, flushed, writes, resent, ambiguous, reached } = sent;
+        let Sent { lane, flushed, writes, resent, ambiguous, reached, left, was_behind } = sent;
         self.progress.resent += resent;
         self.progress.ambiguous += ambiguous;
         match flushed {
@@ -211,8 +228,16 @@ impl<E: Event> Worker<E> {
                 return Ok(Flushed::Conflict);
             }
         }
+        let fold = &mut self.lanes[lane].fold;
+        if was_behind {
+            fold.let_go();
+        }
+        if let Some(left) = left {
+            fold.hold_back(&left.writes, &self.owned);
+            self.flights.leave_behind(self.store.clone(), left, self.patience.clone());
+        }
         self.progress.writes += writes;
-        self.progress.flushes += 1;
+        self.progress.flushes += u64::from(!was_behind);
         let before: Vec<Option<Offset>> = self.owned.iter().map(Owned::commit).collect();
         for Durable { partition, commit, standing } in reached {
             if let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == partition) {

@@ -13,7 +13,7 @@ pub(super) struct Lane<E> {
     pub(super) pace: Pace,
     /// Payloads read since the last flush: how far the next horizon is raised.
     pub(super) since_flush: u64,
-    /// Dead letters since the last flush began.
+    /// Dead letters since the last flush began that took everything.
     pub(super) letters: usize,
     /// Whose spans the next flush is linked to.
     pub(super) links: Links,
@@ -26,7 +26,12 @@ impl<E> Lane<E> {
         let dirty = self.fold.dirty();
         dirty >= options.flush_tiles
             || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
-            || self.letters >= options.flush_letters
+            || self.has_many_letters(options)
+    }
+
+    /// Whether the commits should pass what lies in the dead letters.
+    pub(super) fn has_many_letters(&self, options: &Options) -> bool {
+        self.letters >= options.flush_letters
     }
 
     /// Whether a flush may begin because of the time that has passed. `waiting` says how many payloads wait to be read, in

@@ -218,7 +218,8 @@ pub(super) async fn flush(tiles: usize, links: Links, sending: impl Future<Outpu
     let began = Instant::now();
     let sent = sending.instrument(span.clone()).await;
     let outcome = match &sent {
-        Ok(Sent { flushed: Flushed::Durable, .. }) => "durable",
+        Ok(Sent { flushed: Flushed::Durable, left: None, .. }) => "durable",
+        Ok(Sent { flushed: Flushed::Durable, .. }) => "behind",
         Ok(Sent { flushed: Flushed::Conflict, .. }) => "conflict",
         Ok(Sent { flushed: Flushed::Closed, .. }) => "full",
         Err(_) => "failed",

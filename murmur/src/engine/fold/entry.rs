@@ -22,6 +22,8 @@ pub(super) struct Entry<A> {
     /// Form B: whose fold this is.
     pub(super) partition: Option<u16>,
     pub(super) dirty: bool,
+    /// Its last write is still under way, so there must be no other.
+    pub(super) held_back: bool,
     /// Form B: values folded since the last write.
     folded: u32,
     /// Form B: bytes of all values, encoded, when they were last looked at; about what they take here.
@@ -240,6 +242,7 @@ impl<A> Entries<A> {
             tile,
             partition,
             dirty: false,
+            held_back: false,
             folded: 0,
             weight: 0,
             slots: SmallVec::new(),
@@ -259,9 +262,9 @@ impl<A> Entries<A> {
         self.key_bytes = 0;
     }
 
-    /// Keep only what has something to write. The others move.
-    pub(super) fn keep_dirty(&mut self) {
-        self.list.retain(|entry| entry.dirty);
+    /// Keep only these. They move.
+    pub(super) fn keep(&mut self, these: impl Fn(&Entry<A>) -> bool) {
+        self.list.retain(these);
         self.index.clear();
         self.key_bytes = 0;
         let list = &self.list;

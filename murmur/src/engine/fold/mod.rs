@@ -109,14 +109,22 @@ pub(super) trait Fold<E>: Send + Sync {
     fn settle(&mut self, items: Vec<Option<Item>>, owned: &[Owned]) -> Result<Settled>;
 
     /// The writes that make everything folded so far durable. They are taken out of the table: either all of them
-    /// end up durable, or the table must be cleared. Those of the last time must be durable by now.
+    /// end up durable, or the table must be cleared. Those of the last time must be durable by now, or be
+    /// [held back](Self::hold_back).
     fn writes(&mut self, owned: &[Owned]) -> Vec<Write>;
+
+    /// Write the tiles of these writes no more, as they are still being written: what is folded into them stays here until
+    /// they are [let go](Self::let_go).
+    fn hold_back(&mut self, writes: &[Write], owned: &[Owned]);
+
+    /// All tiles may be written again.
+    fn let_go(&mut self);
 
     /// The marks that have to be durable with those writes: above the tiles of events of a partition that is retired, those
     /// that were written before as well. They are taken out of the table, too.
     fn marks(&mut self) -> Vec<Write>;
 
-    /// Tiles that have something to write.
+    /// Tiles that have something to write, and are not held back.
     fn dirty(&self) -> usize;
 
     /// Approximate bytes held.

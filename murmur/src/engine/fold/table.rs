@@ -1,13 +1,12 @@
-use std::hash::BuildHasher;
+mod writes;
 
-use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
 
 use super::closed::Closed;
 use super::entry::{Entries, Entry, SMALL, Slots, Taken};
 use super::marks::Marks;
 use super::{At, Broken, Fate, Fold, Settled, Staged};
-use crate::aggregate::{Form, Monoid, Refused, envelope, stored_numbers};
+use crate::aggregate::{Form, Monoid, envelope};
 use crate::engine::dedup::Seen;
 use crate::engine::ownership::Ownership;
 use crate::engine::panicked::guarded;
@@ -15,7 +14,7 @@ use crate::engine::partition::Owned;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Refusal};
 use crate::source::{Offset, PartitionId};
-use crate::store::{Applied, Item, Table, TileId, Write};
+use crate::store::{Item, Table, TileId, Write};
 use crate::time::{Slot, Tile, Tiling, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -26,7 +25,10 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     entries: Entries<P::Aggregate>,
     closed: Closed,
     marks: Marks,
+    /// Tiles with something to write that are not held back.
     dirty: usize,
+    /// Tiles that are held back.
+    held_back: usize,
     /// Form B: bytes of all values.
     value_bytes: usize,
     /// Form B: bytes above which the clean tiles are dropped at the next flush, to be read again when touched.
@@ -70,6 +72,7 @@ impl<P: Pipeline> FoldTable<P> {
             closed: Closed::default(),
             marks: Marks::default(),
             dirty: 0,
+            held_back: 0,
             value_bytes: 0,
             // With more than this, what is new would have less than half of the room, and flushes would become small.
             resident: flush_bytes / 2,
@@ -360,7 +363,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     Taken::Folded => {
                         if !entry.dirty {
                             entry.dirty = true;
-                            self.dirty += 1;
+                            self.dirty += usize::from(!entry.held_back);
                         }
                         if P::Aggregate::FORM == Form::Put {
                             let more = entry.grow(&mut self.scratch);
@@ -399,18 +402,23 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         let mut writes = Vec::with_capacity(self.dirty);
         match P::Aggregate::FORM {
             Form::Add => {
-                let dirty = self.entries.list.iter().filter(|entry| entry.dirty);
+                let dirty = self.entries.list.iter().filter(|entry| entry.dirty && !entry.held_back);
                 writes.extend(dirty.map(|entry| self.add(entry, owned)));
-                self.entries.clear();
+                if self.held_back == 0 {
+                    self.entries.clear();
+                } else {
+                    self.keep(|entry| entry.held_back);
+                }
             }
             Form::Put => {
-                // What is clean only saves a read. A read would not show what is still being written, but those writes
-                // are durable by now.
+                // What is clean only saves a read. A read would not show what is still being written, so that stays; all
+                // other writes are durable by now.
                 if self.bytes() > self.resident {
-                    self.drop_clean();
+                    self.keep(|entry| entry.dirty || entry.held_back);
+                    self.value_bytes = self.entries.list.iter().map(|entry| entry.weight).sum();
                 }
                 let mut entries = std::mem::take(&mut self.entries.list);
-                for entry in entries.iter_mut().filter(|entry| entry.dirty) {
+                for entry in entries.iter_mut().filter(|entry| entry.dirty && !entry.held_back) {
                     entry.dirty = false;
                     writes.extend(self.put(entry, owned));
                 }
@@ -419,6 +427,28 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         }
         self.dirty = 0;
         writes
+    }
+
+    fn hold_back(&mut self, writes: &[Write], owned: &[Owned]) {
+        for id in writes.iter().map(Write::id) {
+            let part = id.part.as_ref();
+            let part = part.and_then(|part| owned.iter().position(|owned| owned.id == *part)).map(|place| place as u16);
+            let hash = self.entries.hash(&id.key, id.tile, part);
+            let at = self.entries.of(hash, None, &id.key, id.tile, part);
+            let entry = &mut self.entries.list[at as usize];
+            if !std::mem::replace(&mut entry.held_back, true) {
+                self.held_back += 1;
+                self.dirty -= usize::from(entry.dirty);
+            }
+        }
+    }
+
+    fn let_go(&mut self) {
+        self.held_back = 0;
+        for entry in self.entries.list.iter_mut().filter(|entry| entry.held_back) {
+            entry.held_back = false;
+            self.dirty += usize::from(entry.dirty);
+        }
     }
 
     fn marks(&mut self) -> Vec<Write> {
@@ -448,81 +478,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         self.catching_up = false;
         self.asked.clear();
         self.dirty = 0;
+        self.held_back = 0;
         self.value_bytes = 0;
     }
 }
 
 /// Form B: emissions staged at which it is time to settle: each may load a tile, and no tile is small for sure.
 const MOST_BASES: usize = 512;
-
-impl<P: Pipeline> FoldTable<P> {
-    fn drop_clean(&mut self) {
-        self.entries.keep_dirty();
-        self.asked.clear();
-        self.value_bytes = self.entries.list.iter().map(|entry| entry.weight).sum();
-    }
-
-    fn asked_ids(&self, owned: &[Owned]) -> Vec<TileId> {
-        let ids = self.asked.iter().map(|at| self.id(&self.entries.list[*at as usize], owned));
-        ids.collect()
-    }
-
-    /// Form A: the delta of a tile, with the offsets that it was folded from.
-    fn add(&self, entry: &Entry<P::Aggregate>, owned: &[Owned]) -> Write {
-        // With the capacity that nearly all need: there are as many of these as there are tiles in a flush.
-        let mut numbers = Vec::with_capacity(entry.slots.len());
-        for (slot, value) in &entry.slots {
-            stored_numbers(value, |column, number| numbers.push(((*slot, column), number)));
-        }
-        let mut applied = Vec::with_capacity(entry.spans.len());
-        applied.extend(entry.spans.iter().filter(|span| span.pending).map(|span| Applied {
-            partition: owned[usize::from(span.partition)].id.clone(),
-            first: span.first,
-            last: span.last,
-        }));
-        applied.sort_by(|a, b| a.partition.cmp(&b.partition));
-        Write::Add {
-            numbers,
-            applied,
-            expires: self.tiling.expiry(entry.tile, &P::SPEC.window),
-            id: self.id(entry, owned),
-        }
-    }
-
-    /// Whether a fold that came to the same bytes had them all the way: then what an earlier owner writes of any event
-    /// between has these bytes too, whatever stands in the item, and there is nothing to write. A sum comes back to what it
-    /// was by way of others.
-    const ONLY_GROWS: bool = P::Aggregate::IDEMPOTENT && P::Aggregate::COMMUTATIVE;
-
-    /// Form B: the fold of a tile as a whole; nothing when the events since the last write changed nothing.
-    fn put(&mut self, entry: &mut Entry<P::Aggregate>, owned: &[Owned]) -> Option<Write> {
-        let span = entry.spans.first_mut().filter(|span| span.pending)?;
-        span.pending = false;
-        let (mut first, last) = (span.first, span.last);
-        if let Some(refused) = &mut entry.refused {
-            // When the fold is too large no item tells of these, so the tile is closed to them as well.
-            first = first.min(refused.first.take().unwrap_or(first));
-        }
-        let none = Refused::default();
-        let seal = |(slot, value): &(Slot, P::Aggregate)| {
-            let refused = entry.refused.as_ref().and_then(|refused| refused.of(*slot)).unwrap_or(&none);
-            (*slot, Bytes::from(envelope::seal_with(value, refused)))
-        };
-        let values: Vec<(Slot, Bytes)> = entry.slots.iter().map(seal).collect();
-        let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
-        self.value_bytes = self.value_bytes.saturating_add_signed(entry.weigh(bytes));
-        if Self::ONLY_GROWS {
-            let hash = self.hasher.hash_one(&values);
-            if entry.sent.replace(Box::new(hash)).is_some_and(|before| *before == hash) {
-                return None;
-            }
-        }
-        Some(Write::Put {
-            id: self.id(entry, owned),
-            values,
-            first,
-            last,
-            expires: self.tiling.expiry(entry.tile, &P::SPEC.window),
-        })
-    }
-}

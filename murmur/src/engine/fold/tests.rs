@@ -202,7 +202,7 @@ fn what_has_something_to_write_is_found_again_when_the_rest_is_dropped() {
         entries.list[at as usize].dirty = n % 3 == 0;
     }
     let before = entries.bytes();
-    entries.keep_dirty();
+    entries.keep(|entry| entry.dirty);
     assert!(entries.list.len() == 334 && entries.bytes() < before / 2);
     for (n, key) in keys.iter().enumerate() {
         let hash = entries.hash(key, tile, Some(0));
