@@ -6,6 +6,14 @@
 //! cargo run --release -p murmur-testkit -- simulate --break claim-before-apply
 //! cargo run --release -p murmur-testkit -- faults all --minutes 2
 //! ```
+//!
+//! [`simulate`] runs a pipeline of your own through such schedules in a line of `cargo test`. It needs neither Kafka nor
+//! DynamoDB, and without default features nothing of them is built:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! murmur-testkit = { version = "0.1", default-features = false }
+//! ```
 
 #[cfg(feature = "faults")]
 pub mod faults;

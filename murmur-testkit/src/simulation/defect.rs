@@ -8,6 +8,7 @@ use clap::ValueEnum;
 /// | `commit-at-maximum` | acknowledgements out of order mark the largest offset | W-D4; W-D18: an old owner's marks are committed |
 /// | `source-commit-trusted` | reading goes on at the group's commit where that is ahead of the store | |
 /// | `commit-on-shutdown` | what was cancelled by SIGTERM is acknowledged | W-D2, W-D3 |
+/// | `ack-before-durable` | a write that has to wait counts as done, and is carried out when it can be | |
 /// | `ack-with-first-tile` | an event of several keys is acknowledged with the first one | W-D5 |
 /// | `end-too-early` | a finite source is drained for a while, and what is left is dropped | W-D6 |
 /// | `end-without-flush` | the end of the source is reached and nobody flushes | W-D7 |
@@ -41,6 +42,9 @@ pub enum Defect {
     /// A worker that is asked to stop commits what was delivered, whatever became of its last flush, and
     /// reading goes on there.
     CommitOnShutdown,
+    /// A write that was not carried out at once counts as done, and is sent again later: the commit and the next write of its
+    /// tile go ahead of it.
+    AckBeforeDurable,
     /// A flush counts as durable when its first write is.
     AckWithFirstTile,
     /// The end is reported before everything was delivered.

@@ -255,6 +255,18 @@ impl FaultyStore {
             (Some(Defect::RetryWithoutCondition), _) if lock(&self.unanswered).contains(&name) => {
                 self.send_write(table, self.without_condition(write)).await
             }
+            (Some(Defect::AckBeforeDurable), _) => {
+                let sent = self.send_write(table, write.clone()).await;
+                if sent.is_err() {
+                    let (inner, table, write) = (self.inner.clone(), table.clone(), write.clone());
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_secs(2)).await;
+                        inner.write(&table, write.into()).await
+                    });
+                    return Ok(Outcome::Applied);
+                }
+                sent
+            }
             (Some(Defect::ConflictAsSuccess), _) => {
                 self.send_write(table, write.clone()).await.map(|_| Outcome::Applied)
             }

@@ -31,7 +31,10 @@ pub(super) fn start(args: &LogArgs, program: &'static str, on_panic: Option<OnPa
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match args.log_format {
         LogFormat::Text => lines.boxed(),
+        #[cfg(not(feature = "otlp"))]
         LogFormat::Json => lines.json().boxed(),
+        #[cfg(feature = "otlp")]
+        LogFormat::Json => lines.json().map_event_format(super::otlp::Traced).boxed(),
     };
     let subscriber = registry().with(lines.with_filter(filter));
     #[cfg(feature = "otlp")]

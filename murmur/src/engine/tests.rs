@@ -7,6 +7,7 @@ mod ends;
 mod failing;
 mod faulty;
 mod giving;
+mod hot;
 #[cfg(all(feature = "jsonl", feature = "embedded"))]
 mod kill;
 mod letters;

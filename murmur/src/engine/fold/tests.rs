@@ -212,6 +212,28 @@ fn what_has_something_to_write_is_found_again_when_the_rest_is_dropped() {
     assert_eq!(entries.list.len(), 1_000);
 }
 
+#[test]
+fn what_is_held_back_keeps_its_fold_and_is_not_written_until_it_is_let_go() {
+    // There is no room for what is clean.
+    let mut table = FoldTable::<Accounts>::new(1, 0);
+    for key in ["a", "b"] {
+        take(&mut table, None, 1, &Booking(key, 0, 5));
+    }
+    let writes = table.writes(&owned());
+    let of_a = writes.iter().filter(|write| &*write.id().key == "=a").cloned().collect::<Vec<_>>();
+    assert_eq!((writes.len(), of_a.len()), (2, 1));
+    table.hold_back(&of_a, &owned());
+    assert_eq!(table.writes(&owned()).len(), 0);
+    // What the store says of it is not asked for: it would be what stood there before.
+    take(&mut table, None, 2, &Booking("a", 0, 2));
+    take(&mut table, None, 3, &Booking("c", 0, 2));
+    assert_eq!((table.dirty(), table.writes(&owned()).len()), (1, 1));
+    table.let_go();
+    assert_eq!(table.dirty(), 1);
+    let (item, first) = put(&mut table);
+    assert_eq!((totals(&item), first), (vec![7], Offset::from_u64(2)));
+}
+
 /// The newest text of each account, which is long.
 struct Texts;
 

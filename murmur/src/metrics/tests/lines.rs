@@ -15,8 +15,9 @@ pub(crate) struct Lines {
     _here: DefaultGuard,
 }
 
+/// What was written, by any of its clones.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -25,6 +26,13 @@ impl Write for Kept {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Kept {
+    /// All of it so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
@@ -42,6 +50,6 @@ impl Lines {
 
     /// All of them so far.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.kept.0.lock().unwrap().clone()).unwrap()
+        self.kept.text()
     }
 }
