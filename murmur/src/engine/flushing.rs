@@ -92,7 +92,7 @@ impl<E: Event> Worker<E> {
     /// Only a flush that takes everything lets the commits go on, and dead letters be forgotten.
     fn may_begin(&self, lane: usize) -> bool {
         let has_to_commit = self.flights.is_far_behind(lane)
-            || self.flights.is_behind(lane) && self.lanes[lane].has_many_letters(&self.options);
+            || self.flights.is_behind(lane) && self.lanes[lane].has_to_commit(&self.options);
         !self.flights.has(lane) && !has_to_commit
     }
 

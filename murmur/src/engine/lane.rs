@@ -26,12 +26,13 @@ impl<E> Lane<E> {
         let dirty = self.fold.dirty();
         dirty >= options.flush_tiles
             || (dirty > 0 && self.fold.bytes() >= options.flush_bytes)
-            || self.has_many_letters(options)
+            || self.has_to_commit(options)
     }
 
-    /// Whether the commits should pass what lies in the dead letters.
-    pub(super) fn has_many_letters(&self, options: &Options) -> bool {
-        self.letters >= options.flush_letters
+    /// Whether only a flush will do that takes everything: the commits should pass what lies in the dead letters, or what is
+    /// held back takes up the room.
+    pub(super) fn has_to_commit(&self, options: &Options) -> bool {
+        self.letters >= options.flush_letters || (self.fold.holds_back() && self.fold.bytes() >= options.flush_bytes)
     }
 
     /// Whether a flush may begin because of the time that has passed. `waiting` says how many payloads wait to be read, in

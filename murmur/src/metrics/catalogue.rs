@@ -45,7 +45,7 @@ catalogue! {
     PARTITIONS_OWNED: "murmur_partitions_owned", Kind::Gauge, Count, ["worker"], "Partitions of the source that this worker reads.";
     FRESHNESS: "murmur_freshness_seconds", Kind::Gauge, Seconds, ["worker"], "Now minus the newest event time that is durable, in the partition that is furthest behind; where all that is known to be there is durable, the newest of all partitions. Grows while no events come. Not there, or not a number, while that cannot be told: before the first event is durable, or where events have no time.";
     UNCOMMITTED_AGE: "murmur_uncommitted_age_seconds", Kind::Gauge, Seconds, ["worker"], "How long ago the oldest event was read that is not durable and committed yet; 0 only when there is none.";
-    FLUSHES: "murmur_flushes_total", Kind::Counter, Count, [], "Flushes whose writes became durable.";
+    FLUSHES: "murmur_flushes_total", Kind::Counter, Count, [], "Flushes whose writes became durable, but for a few that one may have left behind.";
     FLUSH_DURATION: "murmur_flush_duration_seconds", Kind::Histogram(SECONDS), Seconds, ["outcome"], "From the first write of a flush to its last, repeated ones included. Outcome: `durable`, `behind` (all but a few tiles, which go on by themselves and are measured as another one), `conflict`, `full` (tiles were closed), `failed`.";
     COMBINE_RATIO: "murmur_flush_combine_ratio", Kind::Histogram(RATIO), Count, ["pipeline"], "Events read per tile written, of each flush that writes.";
     TILES_WRITTEN: "murmur_tiles_written_total", Kind::Counter, Count, [], "Tiles written by flushes that became durable.";

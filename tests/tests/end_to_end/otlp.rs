@@ -175,6 +175,7 @@ async fn metrics_say_what_the_summary_says() {
     }
     for (name, said) in [
         ("murmur_events_received_total", "read"),
+        ("messaging.client.consumed.messages", "read"),
         ("murmur_events_applied_total", "applied"),
         ("murmur_flushes_total", "flushes"),
         ("murmur_tiles_written_total", "writes"),

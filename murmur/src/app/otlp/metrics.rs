@@ -8,6 +8,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tokio::runtime::Runtime;
 
+use super::conventions::{self, Conventional};
 use super::{Signal, refused, resource, runtime};
 use crate::Result;
 use crate::metrics::{Kind, Prometheus, catalogue};
@@ -33,8 +34,16 @@ pub(in crate::app) fn install(program: &'static str) -> Result<Prometheus> {
             recorder.set_histogram_bounds_mut(std::iter::once(metric.name), bounds);
         }
     }
-    let page =
-        Prometheus::install_as(|page| FanoutBuilder::default().add_recorder(page).add_recorder(recorder).build())?;
+    let mut conventional = OpenTelemetryRecorder::new(OpenTelemetryMetrics::new(provider.meter("murmur")));
+    for (name, ours) in conventions::histograms() {
+        if let Kind::Histogram(bounds) = ours.kind {
+            conventional.set_histogram_bounds_mut(std::iter::once(name), bounds);
+        }
+    }
+    let page = Prometheus::install_as(|page| {
+        let all = FanoutBuilder::default().add_recorder(page).add_recorder(recorder);
+        all.add_recorder(Conventional(conventional)).build()
+    })?;
     // Verbs run one after the other, so nobody was faster.
     let _ = SENDING.set((provider, runtime));
     Ok(page)

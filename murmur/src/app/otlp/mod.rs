@@ -1,6 +1,6 @@
 //! Spans and metrics to a collector of OpenTelemetry, over gRPC. A span per flush, per call of the store, per query; none
 //! per event: that of a flush is linked to the spans of a few of its events, where the source knows them. The metrics are
-//! those of the catalogue. Lines of the log in JSON say in `trace_id` and `span_id` which span they were written in.
+//! those of the catalogue, and three of them by the names of OpenTelemetry's conventions as well. Lines of the log in JSON say in `trace_id` and `span_id` which span they were written in.
 //!
 //! | variable | what |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | between two times that metrics are sent, in milliseconds; a minute when not set. The last ones are sent at the end |
 //! | `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT`, `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` | as the specification says |
 
+mod conventions;
 mod lines;
 mod metrics;
 mod spans;

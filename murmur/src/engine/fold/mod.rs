@@ -120,6 +120,9 @@ pub(super) trait Fold<E>: Send + Sync {
     /// All tiles may be written again.
     fn let_go(&mut self);
 
+    /// Whether tiles are held back.
+    fn holds_back(&self) -> bool;
+
     /// The marks that have to be durable with those writes: above the tiles of events of a partition that is retired, those
     /// that were written before as well. They are taken out of the table, too.
     fn marks(&mut self) -> Vec<Write>;

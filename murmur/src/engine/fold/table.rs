@@ -451,6 +451,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         }
     }
 
+    fn holds_back(&self) -> bool {
+        self.held_back > 0
+    }
+
     fn marks(&mut self) -> Vec<Write> {
         self.marks.take(&self.tiling, &P::SPEC.window)
     }

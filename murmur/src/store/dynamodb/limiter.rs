@@ -142,7 +142,7 @@ impl Gate {
         }
         let _first = self.first.lock().await;
         loop {
-            // Before it waits, so that nobody else is kept from the rate.
+            // The rate is free again before anybody waits.
             let taken = lock(&self.rate).take(units);
             match taken {
                 Ok(()) => return,
