@@ -19,7 +19,6 @@ mod query;
 mod resources;
 #[cfg(feature = "services")]
 mod rolling;
-#[cfg(feature = "services")]
 mod tally;
 mod views;
 mod watch;
@@ -44,7 +43,7 @@ struct Arguments {
     /// How many events (for `codegen`: how many pipelines; for `dynamodb`: how many writes; for `query`: how many calls).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
-    /// Only this variant, where a measurement has several (`aggregates`, `kafka`, `query`).
+    /// Only this variant, where a measurement has several (`aggregates`, `kafka`, `query`, `watch`).
     #[arg(long)]
     variant: Option<String>,
     /// How many different keys, or elements (`aggregates`); without it, each variant has its own.
@@ -92,7 +91,7 @@ enum Name {
     #[cfg(feature = "services")]
     Rolling,
     /// 10,000 streams of `Watch`: memory of each, and how long after a write they have it; also beside readers that have
-    /// stopped. `--events` is how many writes.
+    /// stopped, from a server that looks by itself, and as streams of many keys. `--events` is how many writes.
     Watch,
     /// What the macros add to an incremental `cargo check`.
     Codegen,
@@ -105,7 +104,7 @@ impl Arguments {
         let is_of = |names: &[&str]| names.contains(&name.get_name());
         let given = [
             ("--events", self.events.is_some(), !is_of(&["list"])),
-            ("--variant", self.variant.is_some(), is_of(&["aggregates", "kafka", "query"])),
+            ("--variant", self.variant.is_some(), is_of(&["aggregates", "kafka", "query", "watch"])),
             ("--keys", self.keys.is_some(), !is_of(&["list", "accuracy", "codegen"])),
             #[cfg(feature = "services")]
             ("--compression", self.compression.is_some(), is_of(&["kafka"])),
@@ -166,7 +165,7 @@ fn main() -> ExitCode {
         Name::Query => query::measure(&arguments, &mut report),
         #[cfg(feature = "services")]
         Name::Rolling => rolling::measure(arguments.events, arguments.keys, arguments.roll, &mut report),
-        Name::Watch => watch::measure(arguments.events, arguments.keys, &mut report),
+        Name::Watch => watch::measure(&arguments, &mut report),
         Name::Codegen => codegen::measure(arguments.events, &mut report),
     };
     if let Err(error) = measured {

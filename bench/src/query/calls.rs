@@ -12,12 +12,12 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::pages::{PageTotalKey, PageWindowKey, Pages, Stays, Visited};
-use super::{Method, Protocol, Result, hello, text};
+use super::{Method, Protocol, Result, Visits, hello, text};
 
 type Reply = <Stays as Monoid>::Reply;
 
-/// How many different requests there are at most.
-const DIFFERENT: usize = 20_000;
+/// How many different requests there are at most: so many that what is asked again has left the caches by then.
+const DIFFERENT: u64 = 200_000;
 /// Keys of a `GetMany`.
 const MANY: u32 = 100;
 /// Replies that have to be read as a whole to be checked are checked this often: once in so many.
@@ -35,24 +35,33 @@ enum Expected {
     Begins(Bytes),
     /// These pages, each with what is true of it.
     Totals(Vec<u32>),
-    /// This busy page, over the interval that the reply says.
+    /// This page, over the interval that the reply says.
     Until(Arc<Pages>, u32),
 }
 
 impl Call {
-    /// Requests of a method, each with another key as far as there are so many.
-    pub(super) fn prepare(method: Method, protocol: Protocol, pages: &Arc<Pages>) -> Result<Vec<Self>> {
+    /// Requests of a method, for so many calls. Of many pages each is as likely as any other; busy ones take turns.
+    pub(super) fn prepare(method: Method, protocol: Protocol, pages: &Arc<Pages>, calls: u64) -> Result<Vec<Self>> {
         let mut rng = fastrand::Rng::with_seed(7);
-        let any = |rng: &mut fastrand::Rng| rng.u32(..pages.once);
+        let counts = pages.counts;
+        let mut any = || rng.u32(..counts.totals);
+        let different = calls.min(DIFFERENT);
         match method {
             Method::Hello => (0..100).map(|n| greet(&format!("caller {n}"))).collect(),
-            Method::Get => (0..DIFFERENT).map(|_| get(protocol, any(&mut rng))).collect(),
-            Method::GetMany => Ok((0..DIFFERENT / 50)
-                .map(|_| get_many(protocol, (0..MANY).map(|_| any(&mut rng)).collect()))
-                .collect()),
-            Method::Get90d => Ok((0..pages.busy).map(|page| get_90d(protocol, pages, page)).collect()),
-            Method::Window => (0..pages.busy).map(|page| window(protocol, pages, page)).collect(),
-            Method::Series => (0..pages.busy).map(|page| series(protocol, pages, page)).collect(),
+            Method::Get => (0..different).map(|_| get(protocol, any())).collect(),
+            Method::GetMany => {
+                let many = (0..different.min(DIFFERENT / u64::from(MANY))).map(|_| (0..MANY).map(|_| any()).collect());
+                Ok(many.map(|pages| get_many(protocol, pages)).collect())
+            }
+            Method::Last90d(visits) => {
+                Ok(asked(pages, visits, different).map(|page| get_90d(protocol, pages, page)).collect())
+            }
+            Method::Window(visits) => {
+                asked(pages, visits, different).map(|page| window(protocol, pages, page)).collect()
+            }
+            Method::Series(visits) => {
+                asked(pages, visits, different).map(|page| series(protocol, pages, page)).collect()
+            }
         }
     }
 
@@ -68,6 +77,16 @@ impl Call {
                 over_interval(protocol, reply).is_some_and(|(range, value)| pages.within(*page, range) == value)
             }
         }
+    }
+}
+
+/// Pages whose visits are counted by the minute.
+fn asked(pages: &Pages, visits: Visits, different: u64) -> Box<dyn Iterator<Item = u32>> {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let seldom = pages.seldom();
+    match visits {
+        Visits::EveryMinute => Box::new(0..pages.counts.busy),
+        Visits::Seldom => Box::new((0..different).map(move |_| rng.u32(seldom.clone()))),
     }
 }
 

@@ -34,14 +34,17 @@ impl Client {
                     .header("te", "trailers")
                     .body(())
                     .map_err(text)?;
+                let mut connections = Vec::new();
                 for _ in 0..HTTP2.0 {
                     let mut builder = h2::client::Builder::new();
                     builder.initial_window_size(ROOM).initial_connection_window_size(ROOM);
                     let (calls, connection) = builder.handshake(socket(port).await?).await.map_err(text)?;
                     // An error of the connection is one of its calls as well.
                     tokio::spawn(async move { drop(connection.await) });
-                    clients.extend((0..HTTP2.1).map(|_| Self::Http2(calls.clone(), request.clone())));
+                    connections.push(calls);
                 }
+                let turns = connections.iter().cycle().take(HTTP2.0 * HTTP2.1);
+                clients.extend(turns.map(|calls| Self::Http2(calls.clone(), request.clone())));
             }
             Protocol::Json => {
                 let head = format!(

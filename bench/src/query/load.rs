@@ -1,11 +1,13 @@
 //! Calls, as many as there may be at the same time, or at a pace.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::time::sleep_until;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Notify;
 
 use super::calls::{Call, framed};
 use super::client::Client;
@@ -17,7 +19,8 @@ pub(super) struct Load {
     clients: Vec<Client>,
 }
 
-struct Prepared {
+/// What is called, and what has to come back.
+pub(super) struct Prepared {
     protocol: Protocol,
     calls: Vec<Call>,
     /// The bytes of each call's body.
@@ -34,6 +37,16 @@ pub(super) struct Found {
 }
 
 impl Found {
+    fn of(calls: u64) -> Self {
+        Self { wall_s: 0.0, wrong: 0, took: Vec::with_capacity(calls as usize) }
+    }
+
+    fn end(mut self, began: Instant) -> Self {
+        self.wall_s = began.elapsed().as_secs_f64();
+        self.took.sort_unstable();
+        self
+    }
+
     /// So many of a hundred calls took no longer, in milliseconds.
     pub(super) fn percentile_ms(&self, percent: usize) -> f64 {
         let at = (self.took.len() * percent / 100).min(self.took.len().saturating_sub(1));
@@ -42,18 +55,14 @@ impl Found {
 }
 
 impl Load {
-    pub(super) async fn connect(port: u16, protocol: Protocol, path: &str, calls: Vec<Call>) -> Result<Self> {
-        let bodies = calls.iter().map(|call| match protocol {
-            Protocol::Grpc => framed(&call.message),
-            Protocol::Json => Ok(call.message.clone()),
-        });
-        let bodies = bodies.collect::<Result<_>>()?;
-        let clients = Client::connect(port, protocol, path).await?;
-        Ok(Self { prepared: Arc::new(Prepared { protocol, calls, bodies }), clients })
+    /// The callers of one server.
+    pub(super) async fn connect(port: u16, path: &str, prepared: &Arc<Prepared>) -> Result<Self> {
+        let clients = Client::connect(port, prepared.protocol, path).await?;
+        Ok(Self { prepared: prepared.clone(), clients })
     }
 
-    /// So many calls: `per_second` of them, or each caller its next one as soon as it has a reply.
-    pub(super) async fn run(&mut self, calls: u64, per_second: Option<f64>) -> Result<Found> {
+    /// So many calls, each caller its next one as soon as it has a reply.
+    pub(super) async fn at_full_speed(&mut self, calls: u64) -> Result<Found> {
         let next = Arc::new(AtomicU64::new(0));
         let began = Instant::now();
         let callers = self.clients.drain(..).map(|mut client| {
@@ -65,37 +74,97 @@ impl Load {
                     if n >= calls {
                         return Ok::<_, String>((client, took, wrong));
                     }
-                    let from = match per_second {
-                        Some(rate) => due(began + Duration::from_secs_f64(n as f64 / rate)).await,
-                        None => Instant::now(),
-                    };
-                    let at = n as usize % prepared.calls.len();
-                    let reply = client.call(&prepared.bodies[at]).await?;
+                    let from = Instant::now();
+                    let is_right = prepared.call(&mut client, n).await?;
                     took.push(from.elapsed());
-                    wrong += u64::from(!prepared.calls[at].is_right(prepared.protocol, &reply, n));
+                    wrong += u64::from(!is_right);
                 }
             })
         });
         let callers: Vec<_> = callers.collect();
-        let mut found = Found { wall_s: 0.0, wrong: 0, took: Vec::with_capacity(calls as usize) };
+        let mut found = Found::of(calls);
         for caller in callers {
             let (client, took, wrong) = caller.await.map_err(text)??;
             self.clients.push(client);
             found.took.extend(took);
             found.wrong += wrong;
         }
-        found.wall_s = began.elapsed().as_secs_f64();
-        found.took.sort_unstable();
-        Ok(found)
+        Ok(found.end(began))
+    }
+
+    /// So many calls, `per_second` of them, from one thread. What each took counts from when it was due, whatever kept it from
+    /// being made then: the clock, this thread, or callers who wait for replies.
+    pub(super) async fn at_a_pace(&mut self, calls: u64, per_second: f64) -> Result<Found> {
+        let ticks = Ticks::start();
+        let began = Instant::now();
+        let due = |n: u64| began + Duration::from_secs_f64(n as f64 / per_second);
+        let mut idle: VecDeque<Client> = self.clients.drain(..).collect();
+        let (mut next, mut under_way, mut found) = (0, FuturesUnordered::new(), Found::of(calls));
+        while (found.took.len() as u64) < calls {
+            while next < calls
+                && due(next) <= Instant::now()
+                && let Some(mut client) = idle.pop_front()
+            {
+                let (prepared, n, from) = (self.prepared.clone(), next, due(next));
+                under_way.push(async move {
+                    let is_right = prepared.call(&mut client, n).await?;
+                    Ok::<_, String>((client, from.elapsed(), is_right))
+                });
+                next += 1;
+            }
+            tokio::select! {
+                Some(made) = under_way.next() => {
+                    let (client, took, is_right) = made?;
+                    idle.push_back(client);
+                    found.took.push(took);
+                    found.wrong += u64::from(!is_right);
+                }
+                () = ticks.next() => {}
+            }
+        }
+        self.clients.extend(idle);
+        Ok(found.end(began))
     }
 }
 
-/// From when on a call counts that is due at an instant: from there when nobody was free to make it. That the timer wakes
-/// whoever waits up to a millisecond late is no fault of the server.
-async fn due(at: Instant) -> Instant {
-    if at <= Instant::now() {
-        return at;
+impl Prepared {
+    pub(super) fn new(protocol: Protocol, calls: Vec<Call>) -> Result<Arc<Self>> {
+        let bodies = calls.iter().map(|call| match protocol {
+            Protocol::Grpc => framed(&call.message),
+            Protocol::Json => Ok(call.message.clone()),
+        });
+        let bodies = bodies.collect::<Result<_>>()?;
+        Ok(Arc::new(Self { protocol, calls, bodies }))
     }
-    sleep_until(at.into()).await;
-    Instant::now()
+
+    /// Make the `n`-th call; whether the reply is right.
+    async fn call(&self, client: &mut Client, n: u64) -> Result<bool> {
+        let at = n as usize % self.calls.len();
+        let reply = client.call(&self.bodies[at]).await?;
+        Ok(self.calls[at].is_right(self.protocol, &reply, n))
+    }
+}
+
+/// Wakes whoever waits every tenth of a millisecond; the timers of tokio have whole ones.
+struct Ticks(Arc<Notify>);
+
+impl Ticks {
+    const EVERY: Duration = Duration::from_micros(100);
+
+    fn start() -> Self {
+        let ticks = Arc::new(Notify::new());
+        let watched = Arc::downgrade(&ticks);
+        std::thread::spawn(move || {
+            while let Some(ticks) = watched.upgrade() {
+                ticks.notify_one();
+                drop(ticks);
+                std::thread::sleep(Self::EVERY);
+            }
+        });
+        Self(ticks)
+    }
+
+    async fn next(&self) {
+        self.0.notified().await;
+    }
 }

@@ -7,6 +7,7 @@ mod client;
 mod hello;
 mod load;
 mod pages;
+mod rolled;
 mod served;
 mod server;
 
@@ -20,8 +21,8 @@ use crate::Arguments;
 use crate::measurement::Measurement;
 use crate::resources::Used;
 use calls::Call;
-use load::{Found, Load};
-use pages::{BUSY, Pages};
+use load::{Found, Load, Prepared};
+use pages::{BUSY, Counts, Pages};
 use served::Served;
 use server::Serving;
 
@@ -44,25 +45,46 @@ enum Method {
     /// `GetMany` of a hundred of them.
     GetMany,
     /// `Get` of a sliding window: the last 90 days.
-    Get90d,
+    Last90d(Visits),
     /// `GetWindow` of 30 days at edges of minutes.
-    Window,
+    Window(Visits),
     /// `Series` of 30 days.
-    Series,
+    Series(Visits),
+}
+
+/// How often the pages are visited that are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Visits {
+    /// Now and then, of many pages.
+    Seldom,
+    /// All the time, of a few.
+    EveryMinute,
 }
 
 impl Method {
     /// Those of Murmur's service.
-    const ALL: [Self; 5] = [Self::Get, Self::GetMany, Self::Get90d, Self::Window, Self::Series];
+    const ALL: [Self; 8] = [
+        Self::Get,
+        Self::GetMany,
+        Self::Last90d(Visits::Seldom),
+        Self::Window(Visits::Seldom),
+        Self::Series(Visits::Seldom),
+        Self::Last90d(Visits::EveryMinute),
+        Self::Window(Visits::EveryMinute),
+        Self::Series(Visits::EveryMinute),
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Hello => "hello",
             Self::Get => "get",
             Self::GetMany => "get-many",
-            Self::Get90d => "get-90d",
-            Self::Window => "window",
-            Self::Series => "series",
+            Self::Last90d(Visits::Seldom) => "get-90d",
+            Self::Window(Visits::Seldom) => "window",
+            Self::Series(Visits::Seldom) => "series",
+            Self::Last90d(Visits::EveryMinute) => "get-90d-busy",
+            Self::Window(Visits::EveryMinute) => "window-busy",
+            Self::Series(Visits::EveryMinute) => "series-busy",
         }
     }
 
@@ -71,23 +93,31 @@ impl Method {
             Self::Hello => hello::PATH,
             Self::Get => "/murmur_bench.v1.PageTotalService/Get",
             Self::GetMany => "/murmur_bench.v1.PageTotalService/GetMany",
-            Self::Get90d => "/murmur_bench.v1.PageWindowService/Get",
-            Self::Window => "/murmur_bench.v1.PageWindowService/GetWindow",
-            Self::Series => "/murmur_bench.v1.PageWindowService/Series",
+            Self::Last90d(_) => "/murmur_bench.v1.PageWindowService/Get",
+            Self::Window(_) => "/murmur_bench.v1.PageWindowService/GetWindow",
+            Self::Series(_) => "/murmur_bench.v1.PageWindowService/Series",
         }
     }
 
     /// How often, unless the command says otherwise: for some seconds.
     fn calls(self) -> u64 {
         match self {
-            Self::Hello | Self::Get => 100_000,
-            Self::GetMany => 5_000,
-            Self::Get90d | Self::Window | Self::Series => 30_000,
+            Self::Hello | Self::Get => 150_000,
+            Self::GetMany => 10_000,
+            Self::Last90d(_) | Self::Window(_) | Self::Series(_) => 50_000,
         }
     }
 
-    /// Whether it is about the pages of which there are many.
-    fn is_of_many_keys(self) -> bool {
+    /// Whether it is about the few pages that are visited all the time, which are the same however many others there are.
+    fn is_of_busy(self) -> bool {
+        matches!(
+            self,
+            Self::Last90d(Visits::EveryMinute) | Self::Window(Visits::EveryMinute) | Self::Series(Visits::EveryMinute)
+        )
+    }
+
+    /// Whether visits are counted over all time.
+    fn is_of_totals(self) -> bool {
         matches!(self, Self::Get | Self::GetMany)
     }
 }
@@ -141,17 +171,16 @@ impl<'a> Only<'a> {
 /// For each store and number of keys the floor, and then each method in each protocol; or of these what was asked for.
 pub(crate) fn measure(arguments: &Arguments, report: &mut dyn FnMut(Measurement)) -> Result<()> {
     let only = Only::of(arguments.variant.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(text)?;
-    let bench = Bench { only, calls: arguments.events, cache: arguments.tile_cache, runtime };
+    let many = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(text)?;
+    let bench = Bench { only, calls: arguments.events, cache: arguments.tile_cache, many };
     if bench.only.0 == [Method::Hello.name()] {
         return bench.hello(report).map(drop);
     }
-    let few = arguments.keys.is_none();
-    let keys = arguments.keys.map_or_else(|| vec![10_000, 1_000_000], |keys| vec![keys]);
+    let counts = arguments.keys.map_or_else(|| vec![10_000, 1_000_000], |keys| vec![keys]);
     for store in STORES {
-        for keys in &keys {
+        for (at, keys) in counts.iter().enumerate() {
             let keys = u32::try_from(*keys).map_err(|_| "so many different keys are too many")?;
-            let methods = Method::ALL.into_iter().filter(|method| !few || keys == 10_000 || method.is_of_many_keys());
+            let methods = Method::ALL.into_iter().filter(|method| at == 0 || !method.is_of_busy());
             bench.store(store, keys, &methods.collect::<Vec<_>>(), report)?;
         }
     }
@@ -162,19 +191,28 @@ struct Bench<'a> {
     only: Only<'a>,
     calls: Option<u64>,
     cache: u64,
-    runtime: tokio::runtime::Runtime,
+    /// For callers at full speed: as many threads as the server has.
+    many: tokio::runtime::Runtime,
+}
+
+/// What greetings come to.
+#[derive(Clone, Copy)]
+struct Floor {
+    /// CPU-seconds of the server for each.
+    cpu_s: f64,
+    p99_ms_half: f64,
 }
 
 impl Bench<'_> {
-    /// The floor; its CPU time per call.
-    fn hello(&self, report: &mut dyn FnMut(Measurement)) -> Result<f64> {
+    fn hello(&self, report: &mut dyn FnMut(Measurement)) -> Result<Floor> {
         let mut served = Served::start(&Serving::Hello)?;
-        let pages = Arc::new(Pages::new(1, 0, SystemClock.now()));
-        let mut measured = self.call(&mut served, Method::Hello, Protocol::Grpc, &pages)?;
+        let counts = Counts { totals: 1, busy: 0, seldom: 0 };
+        let pages = Arc::new(Pages::new(counts, SystemClock.now()));
+        let (mut measured, half) = self.call(&mut served, Method::Hello, Protocol::Grpc, &pages)?;
         measured.variant = "hello,grpc".to_owned();
-        let cpu_s = measured.used.cpu_s / measured.events as f64;
+        let floor = Floor { cpu_s: measured.used.cpu_s / measured.events as f64, p99_ms_half: half.percentile_ms(99) };
         report(measured);
-        Ok(cpu_s)
+        Ok(floor)
     }
 
     fn store(&self, store: &str, keys: u32, methods: &[Method], report: &mut dyn FnMut(Measurement)) -> Result<()> {
@@ -186,20 +224,27 @@ impl Bench<'_> {
         }
         let floor = self.hello(report)?;
         let now = SystemClock.now();
+        let keys_of = |is_of: fn(&Method) -> bool, keys| if methods.iter().any(is_of) { keys } else { 0 };
+        let counts = Counts {
+            totals: keys_of(|method| method.is_of_totals(), keys),
+            busy: keys_of(|method| !method.is_of_totals(), BUSY),
+            seldom: keys_of(|method| !method.is_of_totals() && !method.is_of_busy(), keys),
+        };
         let (end, cache) = (now.as_micros(), self.cache);
-        let serving = Serving::Pages { store: store.to_owned(), once: keys, busy: BUSY, end, cache };
-        let (mut served, pages) = (Served::start(&serving)?, Arc::new(Pages::new(keys, BUSY, now)));
+        let serving = Serving::Pages { store: store.to_owned(), counts, end, cache };
+        let (mut served, pages) = (Served::start(&serving)?, Arc::new(Pages::new(counts, now)));
         for method in methods {
             let mut by_grpc = None;
             for protocol in Protocol::ALL.into_iter().filter(|protocol| is_wanted(method, *protocol)) {
-                let mut measured = self.call(&mut served, method, protocol, &pages)?;
+                let (mut measured, _) = self.call(&mut served, method, protocol, &pages)?;
                 let cpu_s = measured.used.cpu_s / measured.events as f64;
                 measured.variant = format!("{},{},{store}", method.name(), protocol.name());
                 measured.ratio = match by_grpc {
-                    None => Some((cpu_s / floor, "hello,grpc".to_owned())),
+                    None => Some((cpu_s / floor.cpu_s, "hello,grpc".to_owned())),
                     Some(by_grpc) => Some((cpu_s / by_grpc, format!("{},grpc,{store}", method.name()))),
                 };
-                measured.more.insert("keys".into(), if method.is_of_many_keys() { keys } else { BUSY }.into());
+                measured.more.insert("keys".into(), if method.is_of_busy() { BUSY } else { keys }.into());
+                measured.more.insert("p99_ms_half_hello".into(), round(floor.p99_ms_half).into());
                 by_grpc = Some(cpu_s);
                 report(measured);
             }
@@ -207,27 +252,36 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Call at full load, and then at half of what that was.
-    fn call(&self, served: &mut Served, method: Method, protocol: Protocol, pages: &Arc<Pages>) -> Result<Measurement> {
+    /// Call at full load, and then at half of what that was, which is found beside it.
+    fn call(
+        &self,
+        served: &mut Served,
+        method: Method,
+        protocol: Protocol,
+        pages: &Arc<Pages>,
+    ) -> Result<(Measurement, Found)> {
         let events = self.calls.unwrap_or(method.calls());
-        let calls = Call::prepare(method, protocol, pages)?;
-        let load = Load::connect(served.port, protocol, method.path(), calls);
-        let mut load = self.runtime.block_on(load)?;
+        let prepared = Prepared::new(protocol, Call::prepare(method, protocol, pages, events)?)?;
+        let connect = || Load::connect(served.port, method.path(), &prepared);
+        let mut load = self.many.block_on(connect())?;
         // Connections, caches, branch predictors.
-        let warm = self.runtime.block_on(load.run(events / 10 + 1, None))?;
+        let warm = self.many.block_on(load.at_full_speed(events / 10 + 1))?;
+        // One thread, which leaves the server alone as far as it can. Connections end with it.
+        let one = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
+        let mut paced = one.block_on(connect())?;
         let before = served.usage()?;
-        let full = self.runtime.block_on(load.run(events, None))?;
+        let full = self.many.block_on(load.at_full_speed(events))?;
         let after = served.usage()?;
+        drop(load);
         let rate = events as f64 / full.wall_s;
-        let half = self.runtime.block_on(load.run(events / 2 + 1, Some(rate / 2.0)))?;
+        let half = one.block_on(paced.at_a_pace(events, rate / 2.0))?;
         let at_half = served.usage()?;
         let used =
             Used { wall_s: full.wall_s, cpu_s: after.cpu_s - before.cpu_s, user_s: after.user_s - before.user_s };
         let mut more = Map::new();
-        let round = |number: f64| (number * 1_000.0).round() / 1_000.0;
-        let per_call = |cpu_s: f64, calls: u64| round(cpu_s / calls as f64 * 1e6);
-        more.insert("us_per_call".into(), per_call(used.cpu_s, events).into());
-        more.insert("us_per_call_half".into(), per_call(at_half.cpu_s - after.cpu_s, events / 2 + 1).into());
+        let per_call = |cpu_s: f64| round(cpu_s / events as f64 * 1e6);
+        more.insert("us_per_call".into(), per_call(used.cpu_s).into());
+        more.insert("us_per_call_half".into(), per_call(at_half.cpu_s - after.cpu_s).into());
         more.insert("calls_per_s".into(), rate.round().into());
         let mut percentiles = |load: &str, found: &Found| {
             for percent in [50, 99] {
@@ -238,8 +292,13 @@ impl Bench<'_> {
         percentiles("_half", &half);
         more.insert("rss_mib".into(), after.rss_mib.round().into());
         let exact = [&warm, &full, &half].iter().all(|found| found.wrong == 0);
-        Ok(Measurement { name: "query", variant: String::new(), events, used, exact, ratio: None, more })
+        let measured = Measurement { name: "query", variant: String::new(), events, used, exact, ratio: None, more };
+        Ok((measured, half))
     }
+}
+
+fn round(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
 }
 
 /// When this is the process of a server: be it.
@@ -255,22 +314,23 @@ mod tests {
 
     use super::*;
 
-    /// How many replies were wrong of a server with ten pages that were visited once.
+    /// How many replies were wrong of a server with ten pages of each kind, and one that is visited every minute.
     async fn wrong(method: Method, protocol: Protocol, asked: &Arc<Pages>, port: u16) -> u64 {
-        let calls = Call::prepare(method, protocol, asked).unwrap();
-        let mut load = Load::connect(port, protocol, method.path(), calls).await.unwrap();
-        load.run(64, None).await.unwrap().wrong + load.run(64, Some(10_000.0)).await.unwrap().wrong
+        let prepared = Prepared::new(protocol, Call::prepare(method, protocol, asked, 64).unwrap()).unwrap();
+        let mut load = Load::connect(port, method.path(), &prepared).await.unwrap();
+        load.at_full_speed(64).await.unwrap().wrong + load.at_a_pace(64, 10_000.0).await.unwrap().wrong
     }
 
     #[tokio::test]
     async fn every_call_has_the_reply_that_it_has_to_have_and_another_one_shows() {
         let (store, now) = (Arc::new(MemoryStore::new()) as _, SystemClock.now());
-        let pages = Arc::new(Pages::new(10, 1, now));
+        let pages = Arc::new(Pages::new(Counts { totals: 10, busy: 1, seldom: 10 }, now));
         server::fill(&store, &pages).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(server::serve(store, 1 << 20, listener, std::future::pending()));
-        let others = Arc::new(Pages::new(20, 1, now.saturating_add(murmur::time::Span::from_seconds(3 * 86_400))));
+        let later = now.saturating_add(murmur::time::Span::from_seconds(3 * 86_400));
+        let others = Arc::new(Pages::new(Counts { totals: 20, busy: 1, seldom: 20 }, later));
         for protocol in Protocol::ALL {
             for method in Method::ALL {
                 assert_eq!(wrong(method, protocol, &pages, port).await, 0, "{} {}", method.name(), protocol.name());
@@ -285,7 +345,8 @@ mod tests {
 
     #[test]
     fn a_server_is_told_what_it_is_to_be() {
-        let pages = Serving::Pages { store: "memory".to_owned(), once: 7, busy: 2, end: -5, cache: 0 };
+        let counts = Counts { totals: 7, busy: 2, seldom: 3 };
+        let pages = Serving::Pages { store: "memory".to_owned(), counts, end: -5, cache: 0 };
         for serving in [Serving::Hello, pages] {
             assert_eq!(serving.to_string().parse(), Ok(serving));
         }

@@ -22,8 +22,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use super::pages::{PageTotal, PageWindow, PageWindowKey, Pages, Stay, decode};
-use super::{Result, hello, text};
+use super::pages::{Counts, PageTotal, PageWindow, PageWindowKey, Pages, Stay, decode};
+use super::{Result, hello, rolled, text};
 use crate::pool::Pool;
 use crate::resources::{Meter, rss_mib};
 use crate::views::NoLetters;
@@ -36,9 +36,8 @@ pub(super) enum Serving {
     /// Murmur's.
     Pages {
         store: String,
-        once: u32,
-        busy: u32,
-        /// Until when the busy pages were visited, in microseconds.
+        counts: Counts,
+        /// Until when pages were visited, in microseconds.
         end: i64,
         /// Bytes for tiles that cannot change any more.
         cache: u64,
@@ -49,7 +48,9 @@ impl std::fmt::Display for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Hello => f.write_str("hello"),
-            Self::Pages { store, once, busy, end, cache } => write!(f, "{store} {once} {busy} {end} {cache}"),
+            Self::Pages { store, counts: Counts { totals, busy, seldom }, end, cache } => {
+                write!(f, "{store} {totals} {busy} {seldom} {end} {cache}")
+            }
         }
     }
 }
@@ -61,10 +62,13 @@ impl FromStr for Serving {
         let words: Vec<&str> = line.split(' ').collect();
         match *words {
             ["hello"] => Ok(Self::Hello),
-            [store, once, busy, end, cache] => Ok(Self::Pages {
+            [store, totals, busy, seldom, end, cache] => Ok(Self::Pages {
                 store: store.to_owned(),
-                once: once.parse().map_err(text)?,
-                busy: busy.parse().map_err(text)?,
+                counts: Counts {
+                    totals: totals.parse().map_err(text)?,
+                    busy: busy.parse().map_err(text)?,
+                    seldom: seldom.parse().map_err(text)?,
+                },
                 end: end.parse().map_err(text)?,
                 cache: cache.parse().map_err(text)?,
             }),
@@ -110,9 +114,9 @@ pub(super) fn be(serving: &Serving) -> Result<()> {
                 ready(&listener)?;
                 hello::serve(listener, stopped).await
             }
-            Serving::Pages { store, once, busy, end, cache } => {
+            Serving::Pages { store, counts, end, cache } => {
                 let store = open(store, folder.clone())?;
-                fill(&store, &Pages::new(*once, *busy, Timestamp::from_micros(*end))).await?;
+                fill(&store, &Pages::new(*counts, Timestamp::from_micros(*end))).await?;
                 let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
                 ready(&listener)?;
                 serve(store, *cache, listener, stopped).await
@@ -134,11 +138,17 @@ fn open(name: &str, folder: PathBuf) -> Result<Arc<dyn Store>> {
 
 /// Fill a store as workers would, and their readers by and by.
 pub(super) async fn fill(store: &Arc<dyn Store>, pages: &Pages) -> Result<()> {
-    work::<PageTotal>(store, pages.single()).await?;
-    work::<PageWindow>(store, pages.every_minute()).await?;
-    // What the worker has left of the busy pages, reads of them would have rolled.
+    if pages.counts.totals > 0 {
+        work::<PageTotal>(store, pages.once()).await?;
+    }
+    if pages.counts.busy == 0 {
+        return Ok(());
+    }
+    work::<PageWindow>(store, pages.by_minute()).await?;
+    // What the worker has left, reads would have rolled: of the many pages by so many reads that it is done for them.
+    rolled::write(store, pages).await?;
     let reader = Reader::<PageWindow>::new(store.clone(), 1);
-    for page in 0..pages.busy {
+    for page in 0..pages.counts.busy {
         let key = PageWindowKey { page: Pages::name(page) };
         reader.roll(&key, pages.finished()).await.map_err(text)?;
     }

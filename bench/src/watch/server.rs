@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use murmur::grpc::Watching;
+use murmur::metrics::catalogue::{QUERY_ITEMS, STORE_REQUEST_DURATION};
 use murmur::pipeline::Pipeline;
 use murmur::query::Reader;
 use murmur::source::{Offset, PartitionId};
@@ -18,12 +19,21 @@ use tokio::runtime::Runtime;
 
 use super::{RATE, Result, now, page};
 use crate::resources::Meter;
+use crate::tally::Tally;
 use crate::views::Views;
 
-/// Set for the process of the server: keys and changes.
+/// Set for the process of the server: what it is to be.
 const CHILD: &str = "MURMUR_BENCH_WATCH";
 
 const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/murmur/descriptor.binpb"));
+
+/// What a server is to be.
+pub(super) struct Serving {
+    pub(super) keys: u64,
+    pub(super) changes: u64,
+    /// Whether it is told of writes; otherwise it looks at what is watched every second, as usual.
+    pub(super) is_told: bool,
+}
 
 /// The server, as the process that measures sees it.
 pub(super) struct Server {
@@ -40,15 +50,22 @@ pub(super) struct Written {
     pub(super) wall_s: f64,
     pub(super) cpu_s: f64,
     pub(super) resident_kib: u64,
+    /// Calls of the store that read, and the items that they found.
+    pub(super) reads: f64,
+    pub(super) items: f64,
     /// The last value of each page.
     pub(super) pages: HashMap<String, u64>,
 }
 
 impl Server {
-    pub(super) fn start(keys: u64, changes: u64) -> Result<Self> {
+    pub(super) fn start(Serving { keys, changes, is_told }: Serving) -> Result<Self> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(this);
-        command.arg("list").env(CHILD, format!("{keys} {changes}")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("list")
+            .env(CHILD, format!("{keys} {changes} {}", u8::from(is_told)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let (say, said) = child.stdin.take().zip(child.stdout.take()).ok_or("the server has no pipes")?;
         let mut server = Self { child, say, said: BufReader::new(said), url: String::new(), empty_kib: 0 };
@@ -82,6 +99,8 @@ impl Server {
             wall_s: number("wall_s"),
             cpu_s: number("cpu_s"),
             resident_kib: number("resident_kib") as u64,
+            reads: number("reads"),
+            items: number("items"),
             pages: pages.map(|(page, value)| (page.clone(), value.as_u64().unwrap_or_default())).collect(),
         })
     }
@@ -109,26 +128,29 @@ impl Drop for Server {
 pub(crate) fn be_child() -> Option<Result<()>> {
     let asked = std::env::var(CHILD).ok()?;
     let numbers: Vec<u64> = asked.split(' ').filter_map(|number| number.parse().ok()).collect();
-    let &[keys, changes] = &numbers[..] else { return Some(Err("keys and changes".into())) };
+    let &[keys, changes, is_told] = &numbers[..] else { return Some(Err(format!("`{asked}` is no server"))) };
+    let serving = Serving { keys, changes, is_told: is_told > 0 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    Some(runtime.map_err(|error| error.to_string()).and_then(|runtime| serve(&runtime, keys, changes)))
+    Some(runtime.map_err(|error| error.to_string()).and_then(|runtime| serve(&runtime, &serving)))
 }
 
-fn serve(runtime: &Runtime, keys: u64, changes: u64) -> Result<()> {
+fn serve(runtime: &Runtime, serving: &Serving) -> Result<()> {
+    let tally = Tally::install()?;
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let touched = Touched::new();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let server =
         murmur::grpc::Server::builder().pipeline(Reader::<Views>::new(store.clone(), 1)).descriptor(DESCRIPTOR);
-    let server = server.watching(Watching::default().told_by(&touched));
+    let watching = Watching::default();
+    let server = server.watching(if serving.is_told { watching.told_by(&touched) } else { watching });
     runtime.spawn(server.serve(listener, std::future::pending()));
     say(&json!({ "url": format!("http://{address}"), "resident_kib": resident_kib() }));
     let store = touched.store(store);
     for line in std::io::stdin().lines() {
         match line.map_err(|error| error.to_string())?.as_str() {
             "resident" => say(&json!({ "resident_kib": resident_kib() })),
-            "write" => say(&runtime.block_on(write(&*store, keys, changes))?),
+            "write" => say(&runtime.block_on(write(&*store, serving, &tally))?),
             other => return Err(format!("`{other}` is asked for")),
         }
     }
@@ -144,11 +166,13 @@ fn say(what: &Value) {
 const FLUSH: Duration = Duration::from_millis(20);
 
 /// Write at a steady rate; what it took and what the pages have in the end.
-async fn write(store: &dyn Store, keys: u64, changes: u64) -> Result<Value> {
+async fn write(store: &dyn Store, serving: &Serving, tally: &Tally) -> Result<Value> {
+    let Serving { keys, changes, .. } = *serving;
     let (tile, slot) = Views::tiling().locate(Timestamp::from_micros(now() as i64));
     let table = Table::new("views", 1);
     let mut values = vec![0_u64; keys as usize];
     let mut rng = fastrand::Rng::with_seed(7);
+    let (calls, items) = read(tally);
     let meter = Meter::start();
     let (began, mut written, mut flush) = (Instant::now(), 0, 0);
     while written < changes {
@@ -182,9 +206,19 @@ async fn write(store: &dyn Store, keys: u64, changes: u64) -> Result<Value> {
     // What the readers are sent of the last flush belongs to it.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let used = meter.used();
+    let (calls_then, items_then) = read(tally);
     let values = values.iter().enumerate().map(|(at, value)| (page(at as u64, keys), Value::from(*value)));
     let pages: Value = values.collect::<serde_json::Map<_, _>>().into();
-    Ok(json!({ "wall_s": used.wall_s, "cpu_s": used.cpu_s, "resident_kib": resident_kib(), "pages": pages }))
+    Ok(json!({
+        "wall_s": used.wall_s, "cpu_s": used.cpu_s, "resident_kib": resident_kib(), "pages": pages,
+        "reads": calls_then - calls, "items": items_then - items,
+    }))
+}
+
+/// Calls of the store that read tiles, and the items that were found, until now.
+fn read(tally: &Tally) -> (u64, f64) {
+    let calls = ["get", "range"].map(|op| tally.sum(STORE_REQUEST_DURATION.name, Some(("op", op))));
+    (calls.iter().sum(), tally.recorded(QUERY_ITEMS.name))
 }
 
 /// Resident memory of this process (`VmRSS`).
