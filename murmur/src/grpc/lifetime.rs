@@ -34,6 +34,8 @@ struct Inner {
     ending: watch::Sender<bool>,
     /// Whether its requests come by HTTP/1, one after the other.
     by_one: AtomicBool,
+    /// Whether any has begun that others may stand beside.
+    begun: AtomicBool,
 }
 
 /// A request that is being answered.
@@ -64,15 +66,30 @@ impl Life {
             over: AtomicU64::new(0),
             ending: watch::Sender::new(false),
             by_one: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
         }))
     }
 
     /// A request begins.
     pub(super) fn begin(&self, version: Version) -> Answering {
-        if version < Version::HTTP_2 {
-            self.0.by_one.store(true, Ordering::Relaxed);
-        }
+        let Inner { by_one, begun, .. } = &*self.0;
+        let kind = if version < Version::HTTP_2 { by_one } else { begun };
+        kind.store(true, Ordering::Relaxed);
         Answering(Use { life: self.clone(), counts: Arc::new(AtomicBool::new(false)) })
+    }
+
+    /// Poll what serves the connection, which then waits behind the requests that it has begun, and so is there once for all of
+    /// their answers. Otherwise the first one would have it run before the others, and each would be written alone.
+    pub(super) fn poll_behind<F: Future + ?Sized>(
+        &self,
+        connection: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let polled = connection.poll(cx);
+        if polled.is_pending() && self.0.begun.swap(false, Ordering::Relaxed) {
+            cx.waker().wake_by_ref();
+        }
+        polled
     }
 
     /// What tells the streams of the connection when it comes to its end.
@@ -195,6 +212,8 @@ impl<B: Body + Unpin> Body for Answer<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -263,6 +282,32 @@ mod tests {
             assert_eq!(begun.elapsed(), MINUTE + waits);
             assert_eq!(life.is_last(), version == Version::HTTP_11);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_connection_is_there_once_for_all_answers_to_requests_that_began_together() {
+        const REQUESTS: usize = 5;
+        let (life, answered) = (Life::new(), Arc::new(AtomicUsize::new(0)));
+        let (of_requests, mut seen) = (life.clone(), Vec::new());
+        // As it is with requests by HTTP/2: each has a task of its own, and wakes the connection for its answer.
+        let connection = poll_fn(move |cx| {
+            seen.push(answered.load(Ordering::Relaxed));
+            if seen.len() == 1 {
+                for _ in 0..REQUESTS {
+                    let (answering, answered, waker) =
+                        (of_requests.begin(Version::HTTP_2), answered.clone(), cx.waker().clone());
+                    tokio::spawn(async move {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        drop(answering);
+                        waker.wake();
+                    });
+                }
+            }
+            if seen.last() == Some(&REQUESTS) { Poll::Ready(std::mem::take(&mut seen)) } else { Poll::Pending }
+        });
+        let mut connection = Box::pin(connection);
+        let seen = tokio::spawn(poll_fn(move |cx| life.poll_behind(connection.as_mut(), cx))).await.unwrap();
+        assert_eq!(seen, [0, REQUESTS]);
     }
 
     #[test]

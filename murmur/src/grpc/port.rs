@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +129,7 @@ impl Port {
         let life = Life::new();
         let mut connection = pin!(connection(&self.limits, TokioIo::new(stream), router, extensions, life.clone()));
         tokio::select! {
-            ended = connection.as_mut() => return log(ended),
+            ended = poll_fn(|cx| life.poll_behind(connection.as_mut(), cx)) => return log(ended),
             () = silent => return tracing::debug!("a connection was cut off that had not begun"),
             _ = stopping.wait_for(|stopping| *stopping) => {}
             () = life.over(&self.limits) => {}
