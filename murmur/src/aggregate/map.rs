@@ -8,6 +8,7 @@ use prost::encoding::{DecodeContext, WireType, message};
 
 use super::{DecodeError, Form, Given, Monoid, Question, Value, fields, kept};
 use crate::Error;
+use crate::key::Mark;
 use crate::wire::{FieldShape, WireField, WireMessage};
 
 /// Longest text that is a key of a [`Map`], in bytes.
@@ -162,13 +163,20 @@ impl<K: MapKey, A: Monoid, const N: u32> Monoid for Map<K, A, N> {
     fn reply(&self, question: &Question) -> Result<Self::Reply, Error> {
         let mut reply = MapReply { entries: BTreeMap::new(), truncated: self.truncated };
         for (key, value) in &self.entries {
-            let value = value.reply(question).map_err(|error| error.while_doing(format!("the key {key:?}")))?;
+            let value = value.reply(question).map_err(|error| error.while_doing(marked(key)))?;
             if !value.is_absent() {
                 reply.entries.insert(key.clone(), value);
             }
         }
         Ok(reply)
     }
+}
+
+/// A key as errors name it that go to logs and callers: its mark, of the bytes that it is stored as.
+fn marked(key: &impl MapKey) -> Mark {
+    let mut bytes = Vec::new();
+    key.encode(&mut bytes);
+    Mark::of(&bytes)
 }
 
 /// The answer of a [`Map`]: a message of the user's package, the same for all maps of these types.
@@ -358,7 +366,7 @@ mod tests {
         let refusal = Map::<String, Sum<f64>, 3>::of("a", Sum::of(f64::NAN)).refusal().unwrap();
         assert!(refusal.starts_with("of the key \"a\", NaN"), "{refusal}");
         let overflow = Map::<u32, Count, 3>::of(7u32, Count::of(u64::MAX)).reply(&Question::default()).unwrap_err();
-        assert!(overflow.to_string().contains("the key 7"), "{overflow}");
+        assert!(overflow.to_string().starts_with(&format!("{}: ", Mark::of(&7u32.to_le_bytes()))), "{overflow}");
     }
 
     #[test]

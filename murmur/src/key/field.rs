@@ -1,4 +1,6 @@
-//! The types that a key may be made of.
+//! The types that a key may be made of. Their errors say what a text is not, and nothing of it.
+
+use std::fmt::Display;
 
 use super::KeyField;
 use crate::time::Timestamp;
@@ -24,7 +26,7 @@ impl KeyField for String {
             match rest.as_bytes()[at..] {
                 [1, 1, ..] => out.push('\0'),
                 [1, 2, ..] => out.push('\x01'),
-                _ => return Err(format!("`{}` is not an escaped text", text.escape_debug())),
+                _ => return Err("not an escaped text".to_owned()),
             }
             rest = &rest[at + 2..];
         }
@@ -106,6 +108,10 @@ fn take_signed(text: &str) -> Option<i64> {
     Some(number)
 }
 
+fn out_of(least: impl Display, most: impl Display) -> String {
+    format!("not a whole number from {least} to {most}")
+}
+
 /// Integers: `$wide` is what the text form is made from, `$wire` what protobuf carries.
 macro_rules! integer {
     ($($ty:ty as $wide:ty, $push:ident, $take:ident, $wire:ty;)*) => {$(
@@ -118,15 +124,11 @@ macro_rules! integer {
 
             fn read(text: &str) -> Result<Self, String> {
                 let number = $take(text).and_then(|number| Self::try_from(number).ok());
-                number.ok_or_else(|| {
-                    format!("`{}` is not a stored {}", text.escape_debug(), stringify!($ty))
-                })
+                number.ok_or_else(|| concat!("not a stored ", stringify!($ty)).to_owned())
             }
 
             fn parse(text: &str) -> Result<Self, String> {
-                text.trim().parse().map_err(|_| {
-                    format!("`{text}` is not a whole number from {} to {}", Self::MIN, Self::MAX)
-                })
+                text.trim().parse().map_err(|_| out_of(Self::MIN, Self::MAX))
             }
 
             fn show(&self) -> String {
@@ -138,9 +140,7 @@ macro_rules! integer {
             }
 
             fn from_wire(wire: $wire) -> Result<Self, String> {
-                Self::try_from(wire).map_err(|_| {
-                    format!("{wire} is not a whole number from {} to {}", Self::MIN, Self::MAX)
-                })
+                Self::try_from(wire).map_err(|_| out_of(Self::MIN, Self::MAX))
             }
         }
     )*};
@@ -168,12 +168,12 @@ impl KeyField for bool {
         match text {
             "0" => Ok(false),
             "1" => Ok(true),
-            _ => Err(format!("`{}` is not a stored bool", text.escape_debug())),
+            _ => Err("not a stored bool".to_owned()),
         }
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.trim().parse().map_err(|_| format!("`{text}` is neither `true` nor `false`"))
+        text.trim().parse().map_err(|_| "neither `true` nor `false`".to_owned())
     }
 
     fn show(&self) -> String {
@@ -197,13 +197,12 @@ impl KeyField for Timestamp {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        take_signed(text)
-            .and_then(Self::exactly)
-            .ok_or_else(|| format!("`{}` is not a stored time", text.escape_debug()))
+        take_signed(text).and_then(Self::exactly).ok_or_else(|| "not a stored time".to_owned())
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.trim().parse()
+        let said = "not an RFC 3339 time of the years 1 to 9999, such as 2026-05-16T12:00:00Z";
+        text.trim().parse().map_err(|_: String| said.to_owned())
     }
 
     fn show(&self) -> String {

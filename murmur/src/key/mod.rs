@@ -72,10 +72,11 @@ pub trait KeyField: Clone + Default + Eq + Hash + fmt::Debug + Send + Sync + 'st
     /// Append the order-preserving text.
     fn write(&self, out: &mut String);
 
-    /// Read the text that [`write`](Self::write) wrote.
+    /// Read the text that [`write`](Self::write) wrote. This error, like the others, goes to logs and callers, and has nothing of the
+    /// text.
     fn read(text: &str) -> Result<Self, String>;
 
-    /// From a text that a person typed.
+    /// From a text that a person typed. An error says what it is not: "not a whole number from 0 to 255".
     fn parse(text: &str) -> Result<Self, String>;
 
     /// As a person reads it.

@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut};
 use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType};
 
-use super::{KeyBuf, KeyField};
+use super::{KeyBuf, KeyField, Mark};
 use crate::wire::{WireField, WireValue, refused};
 
 /// A field of a key struct: `F`, or `Option<F>` when not every rollup has it.
@@ -197,14 +197,14 @@ pub fn decode(
     text: &str,
     parts: &mut [(&'static str, &mut dyn Part)],
 ) -> Result<(), String> {
-    let bad = |why: &str| format!("`{}` is not a key of this pipeline: {why}", text.escape_debug());
+    let bad = |why: &str| format!("{} is not a key of this pipeline: {why}", Mark::of(text));
     let (name, values) = text.split_once('=').ok_or_else(|| bad("there is no `=`"))?;
     let grain = texts.iter().zip(grains).find(|(text, _)| **text == name);
-    let (_, fields) = grain.ok_or_else(|| bad(&format!("there is no rollup `{name}`, only {}", Listed(grains))))?;
+    let (_, fields) = grain.ok_or_else(|| bad(&format!("its rollup is none of {}", Listed(grains))))?;
     let mut values = (!fields.is_empty() || !values.is_empty()).then(|| values.split('\0')).into_iter().flatten();
     for (name, part) in parts.iter_mut().filter(|(name, _)| fields.contains(name)) {
         let value = values.next().ok_or_else(|| bad(&format!("`{name}` is missing")))?;
-        part.read_part(value).map_err(|error| bad(&format!("in `{name}`, {error}")))?;
+        part.read_part(value).map_err(|error| bad(&format!("`{name}` is {error}")))?;
     }
     if values.next().is_some() {
         return Err(bad("it has too many fields"));
@@ -227,14 +227,14 @@ pub fn parse(arguments: &[String], parts: &mut [(&'static str, &mut dyn Part)]) 
             Some(named) => named,
             None => {
                 let at = given.iter().position(|given| !given);
-                (at.ok_or_else(|| format!("`{argument}` is one value too many: {expected}"))?, argument.as_str())
+                (at.ok_or_else(|| format!("there is a value too many: {expected}"))?, argument.as_str())
             }
         };
         let (name, part) = &mut parts[at];
         if std::mem::replace(&mut given[at], true) {
             return Err(format!("`{name}` is given twice"));
         }
-        part.parse_part(value).map_err(|error| format!("in `{name}`, {error}"))?;
+        part.parse_part(value).map_err(|error| format!("`{name}` is {error}"))?;
     }
     match parts.iter().zip(&given).find(|((_, part), given)| !**given && part.is_present()) {
         Some(((name, _), _)) => Err(format!("`{name}` is missing: {expected}")),

@@ -34,7 +34,8 @@ type Reply<P> = <<P as Pipeline>::Aggregate as Monoid>::Reply;
 ///
 /// Errors: [`InvalidArgument`](ErrorKind::InvalidArgument) names the field of the request;
 /// [`ResourceExhausted`](ErrorKind::ResourceExhausted) says which limit; [`Corrupt`](ErrorKind::Corrupt) names the
-/// tile; [`Overflow`](ErrorKind::Overflow) names the key and the field whose value does not fit its reply.
+/// tile; [`Overflow`](ErrorKind::Overflow) names the field whose value does not fit its reply. Keys are named by their
+/// [marks](Mark).
 pub struct Reader<P> {
     pub(super) inner: Arc<Inner>,
     pub(super) how: How,
@@ -242,10 +243,8 @@ impl<P: Pipeline> Reader<P> {
         let points = points.ranges().zip(folded.values).map(|(range, value)| {
             let present = value.is_some();
             question.as_of = range.end.min(now);
-            let value = reply::<P>(value, &question).map_err(|error| {
-                let named = named(key, &text, &error);
-                error.while_doing(format_args!("{named}, {}", range.start))
-            })?;
+            let value = reply::<P>(value, &question)
+                .map_err(|error| error.while_doing(format_args!("{}, {}", Mark::of(&*text), range.start)))?;
             room.take(&value, 1)?;
             Ok(Point { range, value, present })
         });
@@ -301,13 +300,14 @@ impl<P: Pipeline> Reader<P> {
         let mut times = vec![0; keys.len()];
         asked.iter().for_each(|at| times[*at] += 1);
         let mut room = self.how.room;
-        let answers = folded.into_iter().zip(presences).zip(times).map(|((folded, presence), times)| {
+        let found = keys.iter().zip(folded).zip(presences).zip(times);
+        let answers = found.map(|(((key, folded), presence), times)| {
             let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), &question) {
                 Ok(value) => (value, None),
                 Err(error) if error.kind() == ErrorKind::Overflow => {
                     (reply::<P>(None, &question)?, Some(error.to_string()))
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.while_doing(Mark::of(&**key))),
             };
             room.take(&value, times)?;
             let as_of = seen.as_of.clone();
@@ -377,7 +377,7 @@ impl<P: Pipeline> Reader<P> {
 /// An answer about one key alone, where a value that does not fit its reply is an error.
 pub(crate) fn alone<P: Pipeline>(key: &P::Key, answer: Answer<Reply<P>>) -> Result<Answer<Reply<P>>> {
     match answer.problem {
-        Some(problem) => Err(Error::new(ErrorKind::Overflow, format!("{}: {problem}", shown(key)))),
+        Some(problem) => Err(Error::new(ErrorKind::Overflow, problem).while_doing(Mark::of(&*encode(key)?))),
         None => Ok(answer),
     }
 }
@@ -412,23 +412,6 @@ fn written<K: Key>(key: &K, buffer: &mut KeyBuf) -> Result<Arc<str>> {
     match Key::encode(key, buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),
         Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}")).of_field("key")),
-    }
-}
-
-/// A key as an error about its value names it: by its mark, where the error is for the log and not for who asked.
-fn named<K: Key>(key: &K, text: &Arc<str>, error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Overflow => shown(key),
-        _ => Mark::of(&**text).to_string(),
-    }
-}
-
-/// A key as whoever asked about it is told.
-fn shown<K: Key>(key: &K) -> String {
-    let fields = key.show().into_iter().map(|(name, value)| format!("{name} {value:?}"));
-    match fields.collect::<Vec<_>>() {
-        fields if fields.is_empty() => "the key without fields".to_owned(),
-        fields => format!("the key {}", fields.join(", ")),
     }
 }
 

@@ -76,11 +76,11 @@ macro_rules! pair_message {
                     return Err(refused("a length of time cannot be negative"));
                 }
                 if !(0..1_000_000_000).contains(&pair.nanos) {
-                    return Err(refused(format!("{} nanoseconds are not within one second", pair.nanos)));
+                    return Err(refused("the nanoseconds are not within one second"));
                 }
                 let from: fn(&Pair) -> Option<Self> = $from;
-                *self = from(&pair)
-                    .ok_or_else(|| refused(format!("{} seconds are outside the range of {}", pair.seconds, $proto)))?;
+                // Which time it was may be part of a key, and is not said.
+                *self = from(&pair).ok_or_else(|| refused(concat!("the seconds are outside the range of ", $proto)))?;
                 Ok(())
             }
 

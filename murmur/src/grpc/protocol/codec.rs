@@ -13,7 +13,7 @@ use prost_reflect::{
 use tonic::Status;
 
 use super::frame::Framed;
-use super::json::Plan;
+use super::json::{Plan, outline};
 use super::rpc::Method;
 use crate::{Error, ErrorKind, Result};
 
@@ -145,7 +145,8 @@ impl Codec {
         let input = &known.input;
         let json = if message.trim_ascii().is_empty() { b"{}" } else { &*message };
         let refused = |error: serde_json::Error| {
-            Status::invalid_argument(format!("the request is not the JSON of a `{}`: {error}", input.name()))
+            let why = outline(&error);
+            Status::invalid_argument(format!("the request is not the JSON of a `{}`: {why}", input.name()))
         };
         let mut reader = serde_json::Deserializer::from_slice(json);
         let options = DeserializeOptions::new().deny_unknown_fields(true);

@@ -16,12 +16,14 @@ mod questions;
 mod refusals;
 mod serving;
 pub(crate) mod sets;
+mod silent;
 #[cfg(feature = "otlp")]
 mod traces;
 mod watching;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use futures_util::future::BoxFuture;
@@ -193,18 +195,39 @@ pub(super) enum Mood {
     Hanging,
 }
 
-/// A mood that can change while reads wait, and how many reads have begun.
+/// A mood that can change while reads wait, how many reads have begun, and how many of them were dropped before they ended.
 pub(super) struct Moody {
     pub(super) mood: watch::Sender<Mood>,
     pub(super) reads: watch::Sender<usize>,
+    pub(super) dropped: AtomicUsize,
+}
+
+/// A read, until it ends.
+struct Unfinished<'a> {
+    dropped: &'a AtomicUsize,
+    ended: bool,
+}
+
+impl Unfinished<'_> {
+    fn end(&mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(usize::from(!self.ended), Ordering::SeqCst);
+    }
 }
 
 impl Hook for Moody {
     fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
         self.reads.send_modify(|reads| *reads += 1);
         let mut mood = self.mood.subscribe();
+        let mut unfinished = Unfinished { dropped: &self.dropped, ended: false };
         Box::pin(async move {
             let now = *mood.wait_for(|mood| *mood != Mood::Hanging).await.unwrap();
+            unfinished.end();
             match now {
                 Mood::Down => Err(Error::new(ErrorKind::Unavailable, "no route to host 10.1.2.3")),
                 Mood::Closed => Err(Error::new(ErrorKind::Denied, "the token of AKIA123 has expired")),
@@ -253,7 +276,8 @@ fn text_of(key: &impl Key) -> Arc<str> {
 
 impl World {
     pub(super) fn new() -> Self {
-        let moody = Arc::new(Moody { mood: watch::Sender::new(Mood::Fine), reads: watch::Sender::new(0) });
+        let (mood, reads) = (watch::Sender::new(Mood::Fine), watch::Sender::new(0));
+        let moody = Arc::new(Moody { mood, reads, dropped: AtomicUsize::new(0) });
         let store = Arc::new(Hooked { inner: Arc::new(MemoryStore::new()), hook: moody.clone() });
         Self { store, moody, touched: Touched::new() }
     }

@@ -5,6 +5,7 @@
 //! oneof, an `Any`) has no plan, and bytes that are not what the plan expects are given up: prost-reflect writes these,
 //! or says what is wrong with them. What is written is the same, which tests show.
 
+mod outline;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use prost::Message;
 
+pub(super) use self::outline::outline;
 pub(super) use self::plan::Plan;
 use self::plan::{Field, Kind, Presence, Shape};
 use self::wire::{Fields, Wire};
