@@ -2,7 +2,7 @@ use super::{Edges, Interval};
 use crate::time::{CalendarUnits, Level, Span, Tiling, TimeRange, Timestamp, Window};
 use crate::{Error, ErrorKind, Result};
 
-/// Which time a request asks about.
+/// Which time a request asks about. What lies ahead of now is answered by what is dated there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     /// The value as it stands now: the last stretch of time as long as the window, up to the end of the slot that now

@@ -59,7 +59,8 @@ where
 {
     let event = |id: &str, what| Happening { id: id.into(), at: Timestamp::EPOCH, partition: 0, what };
     let inner = MemoryStore::new();
-    fill::<P>(&inner, &[event("a", 'A'), event("b", 'B')]).await;
+    let events = [event("a", 'A'), event("b", 'B'), event("a|b", 'C'), event("a\0b", 'D'), event("a,b", 'E')];
+    fill::<P>(&inner, &events).await;
     let gate = Arc::new(Gate::new());
     (gate.clone(), Reader::new(Arc::new(Hooked { inner: Arc::new(inner), hook: gate }), 1))
 }
@@ -115,6 +116,35 @@ async fn each_caller_gets_its_own_order_of_keys() {
     assert_eq!(second.await.unwrap().unwrap(), [b, a, b]);
     assert_eq!(third.await.unwrap().unwrap(), [b, 0]);
     assert_eq!(store.reads(), 2);
+}
+
+/// Lists of keys that are one text when they are joined, by whatever stands between them, and their answers.
+const JOINED: [(&[&str], &[char]); 5] = [
+    (&["a|b"], &['C']),
+    (&["a", "b"], &['A', 'B']),
+    (&["a\0b"], &['D']),
+    (&["a,b"], &['E']),
+    (&["b", "a"], &['B', 'A']),
+];
+
+#[tokio::test]
+async fn keys_that_look_alike_when_they_are_joined_never_share_an_answer() {
+    let (store, reader) = gate::<Counted>().await;
+    let (texts_store, texts) = gate::<Texts>().await;
+    let counts = JOINED.map(|(keys, _)| spawn(&reader, keys, Consistency::Eventual));
+    let readings = JOINED.map(|(keys, _)| spawn(&texts, keys, Consistency::Eventual));
+    store.wait_for_read().await;
+    texts_store.wait_for_read().await;
+    settle().await;
+    // Five tiles; tiles with parts are a call each, and single ones go with those that are asked for with them.
+    for gate in [&store, &texts_store] {
+        gate.open.add_permits(5);
+    }
+    for ((_, right), (count, reading)) in JOINED.into_iter().zip(counts.into_iter().zip(readings)) {
+        assert_eq!(count.await.unwrap().unwrap(), right.iter().map(|what| u64::from(*what)).collect::<Vec<_>>());
+        assert_eq!(reading.await.unwrap().unwrap(), right.iter().map(char::to_string).collect::<Vec<_>>());
+    }
+    assert_eq!((store.reads(), texts_store.reads()), (4, 5));
 }
 
 #[tokio::test]

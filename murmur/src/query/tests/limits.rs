@@ -1,0 +1,71 @@
+//! What one request may ask for by default, at N and N + 1.
+
+use super::*;
+use crate::ErrorKind;
+use crate::key::MAX_KEY_BYTES;
+use crate::store::Consistency::Eventual;
+use crate::time::Slot;
+
+type Alone = Text<{ usize::MAX }>;
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_of_1024_bytes_is_asked_about_and_one_byte_more_is_refused() {
+    assert_eq!(MAX_KEY_BYTES, 1_024);
+    // The stored text of a key begins with `=`.
+    let longest = "x".repeat(MAX_KEY_BYTES - 1);
+    let event = Happening { id: longest.clone(), at: now(), partition: 0, what: 'x' };
+    let reader = reader::<Test<Minutes, Count>>(&[event], now()).await;
+    let (longest, longer) = (Id::new(&*longest), Id::new(format!("{longest}x")));
+    let hour = Span::from_seconds(3_600);
+    let since = now().saturating_sub(hour);
+    assert_eq!(reader.get(&longest, Eventual).await.unwrap().value, u64::from('x'));
+    assert_eq!(reader.series(&longest, since, None, None, Eventual).await.unwrap().points.len(), 60);
+    let refused = [
+        reader.get(&longer, Eventual).await.map(drop),
+        reader.get_many(&[longest, longer.clone()], Eventual).await.map(drop),
+        reader.window(&longer, hour, None, Eventual).await.map(drop),
+        reader.series(&longer, since, None, None, Eventual).await.map(drop),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("key")));
+        assert_eq!(error.to_string(), "`key`: the key has 1025 bytes; at most 1024 are possible");
+    }
+}
+
+#[tokio::test]
+async fn twenty_thousand_items_are_read_for_a_request_and_one_more_is_refused() {
+    let store = Arc::new(MemoryStore::new());
+    let tile = <Test<AllTime, Alone>>::tiling().locate(Timestamp::EPOCH).0;
+    let value: bytes::Bytes = envelope::seal(&Text::<8>("x".into())).into();
+    let part = |n: usize| Write::Put {
+        id: TileId { key: key_text("a"), tile, part: Some(PartitionId::new(format!("p{n:05}"))) },
+        values: vec![(Slot(0), value.clone())],
+        first: Offset::ZERO,
+        last: Offset::ZERO,
+        expires: None,
+    };
+    let table = Table::new("test", 1);
+    store.write(&table, (0..20_000).map(part).collect::<Vec<_>>().into()).await;
+    let reader = Reader::<Test<AllTime, Alone>>::new(store.clone(), 1);
+    assert_eq!(reader.get(&Id::new("a"), Eventual).await.unwrap().value.len(), 20_000);
+    store.write(&table, [part(20_000)].into()).await;
+    let error = reader.get(&Id::new("a"), Eventual).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert!(error.to_string().contains("more than 20000 stored items of one key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_series_has_twenty_thousand_points_and_one_more_is_refused() {
+    let reader = reader::<Test<MonthOfMinutes, Count>>(&[], now()).await;
+    let since = |minutes: u64| now().saturating_sub(Span::from_seconds(minutes * 60));
+    let key = Id::new("a");
+    assert_eq!(reader.series(&key, since(20_000), None, None, Eventual).await.unwrap().points.len(), 20_000);
+    let error = reader.series(&key, since(20_001), None, None, Eventual).await.unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("step")));
+    assert!(error.to_string().contains("20001 points; at most 20000"), "{error}");
+}
