@@ -227,6 +227,35 @@ mod tests {
         assert_eq!((messages, ended.unwrap_err().code()), (1, Code::ResourceExhausted));
     }
 
+    /// What our layer says of this in `docs/decisions/the-protocols-are-ours.md`: when tonic has learnt it, this fails.
+    #[tokio::test]
+    async fn tonic_sets_nothing_behind_a_reply_of_its_own_and_does_behind_a_stream_of_one() {
+        let metadata = || {
+            let mut metadata = tonic::metadata::MetadataMap::new();
+            metadata.insert("a", "b".parse().unwrap());
+            metadata
+        };
+        let request = || Request::new(Body::new(http_body_util::Full::new(frame::frame(0, b""))));
+        let mut grpc = tonic::server::Grpc::new(tonic_prost::ProstCodec::<(), ()>::default());
+        let trailers = async |response| {
+            let (headers, mut pieces) = opened(response).unwrap();
+            assert!(matches!(pieces.next().await.unwrap(), Part::Message(_)));
+            let Part::Trailers(trailers) = pieces.next().await.unwrap() else { panic!("there are two replies") };
+            (headers.contains_key("a"), trailers.contains_key("a"))
+        };
+        let alone = tower::service_fn(|_: tonic::Request<()>| async {
+            let mut reply = tonic::Response::new(());
+            *reply.metadata_mut() = metadata();
+            Ok::<_, Status>(reply)
+        });
+        assert_eq!(trailers(grpc.unary(alone, request()).await).await, (true, false));
+        let stream = tower::service_fn(|_: tonic::Request<()>| async {
+            let end = Status::with_metadata(Code::Ok, "", metadata());
+            Ok::<_, Status>(tonic::Response::new(stream::iter([Ok(()), Err(end)])))
+        });
+        assert_eq!(trailers(grpc.server_streaming(stream, request()).await).await, (false, true));
+    }
+
     #[tokio::test]
     async fn an_answer_that_is_not_whole_is_no_success() {
         let code =

@@ -20,6 +20,7 @@ mod silent;
 #[cfg(feature = "otlp")]
 mod traces;
 mod watching;
+mod web;
 
 use std::net::SocketAddr;
 use std::path::Path;

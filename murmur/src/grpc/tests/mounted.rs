@@ -1,13 +1,17 @@
 //! The services in an application of the user's own.
 
 use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tonic::client::Grpc;
 use tonic_prost::ProstCodec;
 
 use super::http::{path, raw};
+use super::web::{Web, over_http_1};
 use super::*;
-use crate::grpc::messages::{WatchRequest, WatchResponse};
+use crate::grpc::messages::{GetRequest, ValueResponse, WatchRequest, WatchResponse};
+use crate::grpc::protocol::frame::frame;
 
 /// An application with a page of its own, and the services beside it and below a path; and what stops the services.
 async fn application(world: &World) -> (SocketAddr, oneshot::Sender<()>) {
@@ -23,6 +27,21 @@ async fn application(world: &World) -> (SocketAddr, oneshot::Sender<()>) {
     (address, stop)
 }
 
+const TEA: &str = r#"{"key":{"shop":7,"sku":"tea","shelf":-2}}"#;
+
+async fn grpc(address: SocketAddr) -> Grpc<Channel> {
+    let mut grpc = Grpc::new(Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap());
+    grpc.ready().await.unwrap();
+    grpc
+}
+
+/// The head of a request with a body of so many bytes.
+fn head(path: &str, kind: &str, bytes: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {bytes}\r\n\r\n"
+    )
+}
+
 #[tokio::test]
 async fn an_application_of_axum_answers_in_every_protocol_beside_its_own_pages() {
     let world = World::new();
@@ -36,15 +55,39 @@ async fn an_application_of_axum_answers_in_every_protocol_beside_its_own_pages()
     };
     assert!(page("/mine").await.ends_with("a page of my own"));
     while !page("/readyz").await.starts_with("HTTP/1.1 200 ") {}
-    let body = r#"{"key":{"shop":7,"sku":"tea","shelf":-2}}"#;
     for prefix in ["", "/counts"] {
-        let request = format!(
-            "POST {prefix}{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            path("Get"),
-            body.len()
-        );
-        let reply = raw(address, request.as_bytes()).await;
-        assert!(reply.contains(r#""value":"5""#), "{reply}");
+        let at = format!("{prefix}{}", path("Get"));
+        // gRPC, which needs HTTP/2.
+        let codec = ProstCodec::<GetRequest<StockKey>, ValueResponse<u64>>::default();
+        let request = GetRequest { key: Some(stock(7, "tea", -2)), options: None };
+        let reply = grpc(address).await.unary(tonic::Request::new(request), at.parse().unwrap(), codec).await.unwrap();
+        assert_eq!(reply.into_inner().value, 5, "{at}");
+        // gRPC-Web, in bytes and in text.
+        for kind in ["application/grpc-web+proto", "application/grpc-web-text+json"] {
+            let Web { messages, status } = over_http_1(address, &at, kind).await;
+            assert_eq!((messages.len(), status.code()), (1, tonic::Code::Ok), "{at} {kind}");
+        }
+        // JSON by POST, and by Connect's GET.
+        let posted = raw(address, (head(&at, "application/json", TEA.len()) + TEA).as_bytes()).await;
+        let message = "%7B%22key%22%3A%7B%22shop%22%3A7%2C%22sku%22%3A%22tea%22%2C%22shelf%22%3A-2%7D%7D";
+        for reply in [posted, page(&format!("{at}?connect=v1&encoding=json&message={message}")).await] {
+            assert!(reply.starts_with("HTTP/1.1 200 ") && reply.contains(r#""value":"5""#), "{reply}");
+        }
+        // Connect in protobuf: field 1 is the value.
+        let request = prost::Message::encode_to_vec(&GetRequest { key: Some(stock(7, "tea", -2)), options: None });
+        let request = [head(&at, "application/proto", request.len()).into_bytes(), request].concat();
+        let reply = raw(address, &request).await;
+        assert!(reply.starts_with("HTTP/1.1 200 ") && reply.contains("\r\n\r\n\u{8}\u{5}"), "{reply}");
+        // A stream of Connect.
+        let asked = frame(0, TEA.as_bytes());
+        let head = head(&format!("{prefix}{}", path("Watch")), "application/connect+json", asked.len());
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(&[head.as_bytes(), &asked].concat()).await.unwrap();
+        let mut stream = Vec::new();
+        while !String::from_utf8_lossy(&stream).contains(r#""value":"5""#) {
+            let read = socket.read_buf(&mut stream).await.unwrap();
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&stream));
+        }
     }
 }
 
@@ -76,10 +119,9 @@ async fn streams_of_an_application_end_when_its_services_stop() {
     let world = World::new();
     let (address, stop) = application(&world).await;
     // Our own client would ask for another server for half a minute.
-    let mut grpc = Grpc::new(Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap());
-    grpc.ready().await.unwrap();
     let request = WatchRequest { key: Some(stock(7, "tea", 0)), ..WatchRequest::default() };
     let codec = ProstCodec::<WatchRequest<StockKey>, WatchResponse<u64>>::default();
+    let mut grpc = grpc(address).await;
     let opened = grpc.server_streaming(tonic::Request::new(request), path("Watch").parse().unwrap(), codec).await;
     let mut changes = opened.unwrap().into_inner();
     assert_eq!(changes.message().await.unwrap().unwrap().value, 0);

@@ -1,20 +1,27 @@
 //! What errors say to programs, by each protocol.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::{Value, json};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, StatusExt, pb};
 
-use super::http::{path, post, send};
+use super::access::Named;
+use super::http::{Reply, answer, path, post, send};
 use super::*;
 use crate::grpc::Contracts;
+use crate::grpc::access::{Access, Rate};
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::codec::Transcoder;
 use crate::grpc::protocol::frame::{Framed, frame};
-use crate::grpc::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc, Served};
+use crate::grpc::protocol::rpc::{self, Call, Method, Part, Reads, Replies, Rpc, Served};
 use crate::grpc::protocol::{Terms, connect, native};
 use crate::grpc::refusal::explained;
 
@@ -86,6 +93,164 @@ async fn what_can_be_sent_again_says_when_and_nothing_of_the_store() {
     let error = post(&world, &path("Get"), json!({"key": {"shop": "7"}})).await.json();
     assert_eq!(details(&error), ("INTERNAL".to_owned(), vec![]));
     assert!(!error.to_string().contains("AKIA"), "{error}");
+}
+
+/// What an error says to a program, by whatever protocol it came.
+#[derive(Debug, PartialEq)]
+struct Said {
+    reason: String,
+    retry: Option<Duration>,
+    /// Whose quota.
+    quota: Option<String>,
+}
+
+impl Said {
+    /// Of an error that came instead of a reply, or of the first one of a stream.
+    fn by(kind: &str, reply: &Reply) -> Self {
+        if kind.starts_with("application/grpc") {
+            let details = tonic::Status::from_header_map(&reply.headers).unwrap().get_error_details();
+            return Self {
+                reason: details.error_info().unwrap().reason.clone(),
+                retry: details.retry_info().map(|retry| retry.retry_delay.unwrap()),
+                quota: details.quota_failure().map(|quota| quota.violations[0].subject.clone()),
+            };
+        }
+        let (error, ends) = match kind.contains("connect+") {
+            // Of a stream, the error stands in the frame that ends it.
+            true => (serde_json::from_slice::<Value>(&reply.body[5..]).unwrap()["error"].clone(), reply.body[0] == 2),
+            false => (reply.json(), reply.headers["content-type"] == "application/json"),
+        };
+        assert!(ends, "{kind}: {error}");
+        // The bytes and what is written for people say the same.
+        let details = error["details"].as_array().unwrap().clone();
+        let of = |name: &str| {
+            let detail = details.iter().find(|detail| detail["type"] == name)?;
+            let bytes = STANDARD_NO_PAD.decode(detail["value"].as_str().unwrap()).unwrap();
+            Some((bytes, detail["debug"].clone()))
+        };
+        let (bytes, debug) = of("google.rpc.ErrorInfo").unwrap();
+        let reason = pb::ErrorInfo::decode(&*bytes).unwrap().reason;
+        assert_eq!(debug["reason"], reason);
+        let retry = of("google.rpc.RetryInfo").map(|(bytes, debug)| {
+            let delay = Duration::try_from(pb::RetryInfo::decode(&*bytes).unwrap().retry_delay.unwrap()).unwrap();
+            assert_eq!(debug["retryDelay"], format!("{}s", delay.as_secs_f64()));
+            delay
+        });
+        let quota = of("google.rpc.QuotaFailure").map(|(bytes, debug)| {
+            let violation = pb::QuotaFailure::decode(&*bytes).unwrap().violations.remove(0);
+            assert_eq!(debug["violations"][0], json!({"subject": violation.subject, "description": error["message"]}));
+            assert_eq!(violation.description, error["message"]);
+            violation.subject
+        });
+        Self { reason, retry, quota }
+    }
+}
+
+/// All ways to call a method with one reply, and one with many.
+const UNARY: [&str; 8] = [
+    "application/grpc",
+    "application/grpc+json",
+    "application/grpc-web",
+    "application/grpc-web+json",
+    "application/grpc-web-text",
+    "application/grpc-web-text+json",
+    "application/json",
+    "application/proto",
+];
+const STREAMS: [&str; 8] = [
+    "application/grpc",
+    "application/grpc+json",
+    "application/grpc-web",
+    "application/grpc-web+json",
+    "application/grpc-web-text",
+    "application/grpc-web-text+json",
+    "application/connect+json",
+    "application/connect+proto",
+];
+
+/// Ask about the tea in one of these ways.
+async fn ask(router: Router, method: &str, kind: &str) -> Reply {
+    let message = match kind.ends_with("json") {
+        true => json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}}).to_string().into_bytes(),
+        false => GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec(),
+    };
+    let body = match kind {
+        "application/json" | "application/proto" => message,
+        kind if kind.contains("-text") => STANDARD.encode(frame(0, &message)).into_bytes(),
+        _ => frame(0, &message).to_vec(),
+    };
+    let request = ::http::Request::post(path(method)).header("content-type", kind);
+    answer(router, request.header("authorization", "Bearer all"), body).await
+}
+
+#[tokio::test]
+async fn who_calls_too_often_is_told_whose_quota_it_was_and_when_to_call_again_by_every_protocol() {
+    let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
+    let methods = UNARY.map(|kind| ("Get", kind)).into_iter().chain(STREAMS.map(|kind| ("Watch", kind)));
+    for (method, kind) in methods {
+        let access = Access::by(Named).at_most(rate);
+        let router = World::new().builder().access(access).build(Drain::never()).unwrap().0;
+        // Whoever is slow enough is answered again.
+        let refused = loop {
+            ask(router.clone(), "Get", "application/json").await;
+            let reply = ask(router.clone(), method, kind).await;
+            let is_refused = reply.status == 429
+                || reply.headers.get("grpc-status").is_some_and(|status| status == "8")
+                || reply.body.first() == Some(&2);
+            if is_refused {
+                break reply;
+            }
+        };
+        let Said { reason, retry, quota } = Said::by(kind, &refused);
+        assert_eq!((reason.as_str(), quota.as_deref()), ("RATE_EXCEEDED", Some("all")), "{method} {kind}");
+        let retry = retry.unwrap();
+        assert!(retry > Duration::ZERO && retry <= Duration::from_secs(1), "{method} {kind}: {retry:?}");
+        if refused.status == 429 {
+            assert_eq!(refused.headers["retry-after"], "1", "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_and_a_full_server_say_whether_to_call_again_by_every_protocol() {
+    let world = World::new();
+    world.moody.mood.send_replace(Mood::Down);
+    for kind in UNARY {
+        let said = Said::by(kind, &ask(world.router(), "Get", kind).await);
+        let retry = Some(Duration::from_secs(1));
+        assert_eq!(said, Said { reason: "STORE_UNAVAILABLE".into(), retry, quota: None }, "{kind}");
+    }
+    for kind in STREAMS {
+        let router = world.builder().max_watched(0).build(Drain::never()).unwrap().0;
+        let Said { reason, retry, quota } = Said::by(kind, &ask(router, "Watch", kind).await);
+        assert_eq!((reason.as_str(), retry), ("WATCHED_EXHAUSTED", None), "{kind}");
+        assert!(quota.is_some(), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_1024_bytes_is_asked_about_and_one_byte_more_is_refused_by_its_field() {
+    let world = World::new();
+    let ask = async |bytes: usize| {
+        let id = "x".repeat(bytes - "=".len());
+        let key = json!({"id": id});
+        [
+            post(&world, &format!("/{NOTES}/Get"), json!({"key": key})).await,
+            post(&world, &format!("/{NOTES}/GetMany"), json!({"keys": [{"id": "a"}, key]})).await,
+            post(&world, "/murmur.v1.QueryService/Query", json!({"pipeline": "notes", "key": [id]})).await,
+        ]
+    };
+    for reply in ask(1_024).await {
+        assert_eq!(reply.status, 200, "{}", reply.json());
+    }
+    for reply in ask(1_025).await {
+        let error = reply.json();
+        let (reason, others) = details(&error);
+        assert_eq!((reply.status, reason.as_str()), (400, "FIELD_INVALID"));
+        let violation = &others[0].1["fieldViolations"][0];
+        assert_eq!(violation["field"], "key");
+        assert_eq!(violation["description"], "`key`: the key has 1025 bytes; at most 1024 are possible");
+    }
 }
 
 #[tokio::test]
@@ -169,8 +334,8 @@ impl Rpc for Garbled {
         explained(status)
     }
 
-    fn unary(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Reply, tonic::Status>> {
-        std::future::ready(Ok(Reply { message: Framed::of(&[0xff]), ..Reply::default() })).boxed()
+    fn unary(&self, _: usize, _: Call) -> BoxFuture<'_, Result<rpc::Reply, tonic::Status>> {
+        std::future::ready(Ok(rpc::Reply { message: Framed::of(&[0xff]), ..rpc::Reply::default() })).boxed()
     }
 
     fn stream(&self, _: usize, _: Call) -> BoxFuture<'_, Result<Replies, tonic::Status>> {

@@ -1,7 +1,7 @@
 //! What a server does beside answering: reflection, health, limits, deadlines, stopping.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -194,6 +194,34 @@ async fn a_call_ends_at_its_deadline() {
     assert!(message.contains("grpc-timeout"), "{message}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_call_reads_of_the_store_is_dropped_at_its_deadline_by_every_protocol() {
+    let world = World::new();
+    world.moody.mood.send_replace(Mood::Hanging);
+    let framed = get(stock(1, "a", 0));
+    for (kind, header, timeout, body) in [
+        ("application/grpc", "grpc-timeout", "2S", &framed[..]),
+        ("application/grpc-web", "grpc-timeout", "2S", &framed),
+        ("application/proto", "connect-timeout-ms", "2000", &framed[5..]),
+        ("application/json", "connect-timeout-ms", "2000", br#"{"key": {"shop": 1, "sku": "a"}}"#),
+    ] {
+        let before = world.moody.dropped.load(Ordering::SeqCst);
+        assert_eq!(before, *world.moody.reads.borrow(), "none is left of the call before");
+        let request = ::http::Request::post(super::http::path("Get")).header("content-type", kind);
+        let begun = tokio::time::Instant::now();
+        let called = super::http::answer(world.router(), request.header(header, timeout), body);
+        let mut called = std::pin::pin!(called);
+        assert!(tokio::time::timeout(Duration::from_millis(1_999), &mut called).await.is_err());
+        assert_eq!(world.moody.dropped.load(Ordering::SeqCst), before, "{kind}: before its time");
+        let reply = called.await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(2));
+        let is_late = reply.status == 504 || reply.headers.get("grpc-status").is_some_and(|status| status == "4");
+        assert!(is_late, "{kind}: {} {:?}", reply.status, reply.headers);
+        assert!(*world.moody.reads.borrow() > before, "{kind}: nothing was read");
+    }
+    assert_eq!(world.moody.dropped.load(Ordering::SeqCst), *world.moody.reads.borrow());
+}
+
 #[tokio::test]
 async fn a_request_of_one_mebibyte_is_read_and_one_byte_more_is_refused() {
     let world = World::new();
@@ -275,19 +303,6 @@ async fn a_connection_is_told_its_limits() {
     let (max_concurrent_streams, max_header_list_size) = (3, 6);
     assert_eq!(setting(max_concurrent_streams), Some(256));
     assert_eq!(setting(max_header_list_size), Some(16 << 10));
-}
-
-#[tokio::test]
-async fn headers_over_the_limit_are_refused() {
-    let world = World::new();
-    let server = world.serve().await;
-    let answer = async |header: usize| {
-        let request =
-            format!("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(header));
-        super::http::raw(server.address, request.as_bytes()).await
-    };
-    assert!(answer(8 << 10).await.starts_with("HTTP/1.1 200 "));
-    assert!(answer(32 << 10).await.starts_with("HTTP/1.1 431 "));
 }
 
 #[tokio::test]
