@@ -201,7 +201,9 @@ mod tests {
     #[test]
     fn slots_are_rolled_when_each_of_them_is() {
         let mut item = Item::default();
-        [0, 1, 2, 5, 6].map(|slot| item.set_rolled(Slot(slot)));
+        for slot in [0, 1, 2, 5, 6] {
+            item.set_rolled(Slot(slot));
+        }
         for _ in ["as it was rolled", "with a mark"] {
             for slots in (0..8).flat_map(|start| (start..9).map(move |end| start..end)) {
                 let each = slots.clone().all(|slot| item.is_rolled(Slot(slot)));

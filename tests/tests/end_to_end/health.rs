@@ -36,7 +36,7 @@ fn health(worker: &Server, service: &str) -> String {
 fn is_counted(worker: &Server, pipeline: &str, count: usize) {
     until(&format!("`{pipeline}` counts {count}"), || {
         let counted = process::json(example("likes"), &["query", pipeline, "p", "--at", &worker.url(), "-o", "json"]);
-        if counted["value"]["count"] == count.to_string() { Ok(()) } else { Err(counted.to_string()) }
+        if counted["value"]["count"] == *count.to_string() { Ok(()) } else { Err(counted.to_string()) }
     });
 }
 

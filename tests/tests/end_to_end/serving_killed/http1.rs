@@ -136,14 +136,13 @@ pub(super) fn one_by_one(client: usize, unary: Unary, way: &Way, seen: &Seen) {
         let asked = seen.pages.asked(Pages::turn(at / 2), options(at).0);
         let came = way.open().ok().and_then(|mut wire| call(&mut wire, &unary.request(asked.page, at)));
         match came.unwrap_or(Came::Nothing) {
-            Came::Answer(head, body) => match unary.reply(&head, &body) {
-                Ok(told) => {
+            Came::Answer(head, body) => {
+                if let Ok(told) = unary.reply(&head, &body) {
                     seen.pages.assert_right(&asked, told);
                     seen.right(client);
                     continue;
                 }
-                Err(Again) => {}
-            },
+            }
             Came::Nothing => {}
             Came::Cut => seen.assert_killed(moment, unary),
         }
