@@ -262,18 +262,19 @@ impl Bench<'_> {
     ) -> Result<(Measurement, Found)> {
         let events = self.calls.unwrap_or(method.calls());
         let prepared = Prepared::new(protocol, Call::prepare(method, protocol, pages, events)?)?;
-        let connect = || Load::connect(served.port, method.path(), &prepared);
+        let port = served.port;
+        let connect = || Load::connect(port, method.path(), &prepared);
         let mut load = self.many.block_on(connect())?;
         // Connections, caches, branch predictors.
         let warm = self.many.block_on(load.at_full_speed(events / 10 + 1))?;
-        // One thread, which leaves the server alone as far as it can. Connections end with it.
-        let one = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
-        let mut paced = one.block_on(connect())?;
         let before = served.usage()?;
         let full = self.many.block_on(load.at_full_speed(events))?;
         let after = served.usage()?;
         drop(load);
         let rate = events as f64 / full.wall_s;
+        // One thread, which leaves the server alone as far as it can. Connections end with it.
+        let one = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
+        let mut paced = one.block_on(connect())?;
         let half = one.block_on(paced.at_a_pace(events, rate / 2.0))?;
         let at_half = served.usage()?;
         let used =
