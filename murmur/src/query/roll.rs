@@ -59,6 +59,8 @@ pub(super) struct Rolls {
 struct Waiting {
     jobs: VecDeque<Job>,
     known: HashSet<Job>,
+    /// Stretches that have nothing in them, which nobody writes down: what is finished stays so, and reads pass there again.
+    empty: HashSet<Job>,
     /// Whether somebody works on them.
     under_way: bool,
     /// This program may not write.
@@ -67,6 +69,9 @@ struct Waiting {
 
 /// Jobs that wait at most: a read that finds more of them will ask again.
 const MOST: usize = 256;
+
+/// Stretches without anything that are remembered, some megabytes; when there are more, all are forgotten.
+const EMPTY: usize = 1 << 16;
 
 /// What became of a job that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +93,7 @@ impl Rolls {
     /// Note a job.
     fn add(&self, job: Job) -> Noted {
         self.with(|waiting| {
-            if waiting.denied || waiting.known.contains(&job) {
+            if waiting.denied || waiting.known.contains(&job) || waiting.empty.contains(&job) {
                 return Noted::Beside;
             }
             if waiting.jobs.len() >= MOST {
@@ -100,11 +105,17 @@ impl Rolls {
         })
     }
 
-    /// The next job, after the last one is done.
-    fn next(&self, done: Option<&Job>) -> Option<Job> {
+    /// The next job, after the last one is done, and whether there was nothing in it.
+    fn next(&self, done: Option<(Job, bool)>) -> Option<Job> {
         self.with(|waiting| {
-            if let Some(done) = done {
-                waiting.known.remove(done);
+            if let Some((done, is_empty)) = done {
+                waiting.known.remove(&done);
+                if is_empty {
+                    if waiting.empty.len() >= EMPTY {
+                        waiting.empty.clear();
+                    }
+                    waiting.empty.insert(done);
+                }
             }
             let next = waiting.jobs.pop_front();
             waiting.under_way = next.is_some();
@@ -134,7 +145,7 @@ impl<P: Pipeline> Reader<P> {
         for level in tiling.parents() {
             let slots = TimeRange::new(tiling.ceil_unit(*level, range.start), tiling.floor_unit(*level, range.end));
             if !slots.is_empty() {
-                rolled += self.roll_level(&key, *level, slots, Trigger::Read).await?;
+                rolled += self.roll_level(&key, *level, slots, Trigger::Read).await?.unwrap_or_default();
             }
         }
         Ok(rolled)
@@ -154,8 +165,10 @@ impl<P: Pipeline> Reader<P> {
         // One after the other: reads come first, and a level is made of the one below.
         tokio::spawn(async move {
             let mut done = None;
-            while let Some(job) = reader.inner.rolls.next(done.as_ref()) {
-                match reader.roll_level(&job.key, job.level, job.slots, Trigger::Read).await {
+            while let Some(job) = reader.inner.rolls.next(done.take()) {
+                let rolled = reader.roll_level(&job.key, job.level, job.slots, Trigger::Read).await;
+                let is_empty = matches!(rolled, Ok(Some(0)));
+                match rolled {
                     Ok(slots) => tracing::debug!(level = ?job.level, slots, "rolled"),
                     Err(error) if error.kind() == ErrorKind::Denied => {
                         tracing::warn!(%error, "this program may not write, so it does not roll finished tiles");
@@ -163,19 +176,19 @@ impl<P: Pipeline> Reader<P> {
                     }
                     Err(error) => tracing::debug!(%error, "rolling failed; a later read asks for it again"),
                 }
-                done = Some(job);
+                done = Some((job, is_empty));
             }
         });
     }
 
-    /// Roll slots of one level: both sides are edges of its slots. How many were.
+    /// Roll slots of one level: both sides are edges of its slots. How many were; `None` when they are not finished.
     pub(super) async fn roll_level(
         &self,
         key: &Arc<str>,
         level: Level,
         slots: TimeRange,
         trigger: Trigger,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         let rolled = self.roll_finished(key, level, slots, trigger).await;
         let outcome = match &rolled {
             Ok(Some(0)) => "empty",
@@ -185,10 +198,9 @@ impl<P: Pipeline> Reader<P> {
             Err(_) => "failed",
         };
         ended::<P>(trigger, outcome);
-        rolled.map(Option::unwrap_or_default)
+        rolled
     }
 
-    /// The same; `None` when they are not finished.
     async fn roll_finished(
         &self,
         key: &Arc<str>,

@@ -57,7 +57,7 @@ impl<P: Pipeline> Reader<P> {
                 continue;
             };
             left -= units;
-            rolled += self.roll_level(key, level, slots, Trigger::Write).await?;
+            rolled += self.roll_level(key, level, slots, Trigger::Write).await?.unwrap_or_default();
         }
         Ok(rolled)
     }

@@ -1,5 +1,10 @@
 //! What is rolled, and what holds it up.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::BoxFuture;
+
+use super::hooked::{Hook, Hooked};
 use super::*;
 use crate::engine::{Frontier, PartitionRecord, retire};
 use crate::query::{Ask, Limits};
@@ -69,6 +74,36 @@ async fn a_partition_without_events_does_not_hold_rolling_up() {
     meanwhile().await;
     // From here on what comes of that partition for these days is late, and counted as that.
     assert_eq!(record(&store, "p1").await.reached(), Some(hour(19 * 24 + 1)));
+}
+
+/// Counts calls that read tiles.
+#[derive(Default)]
+struct Reads(AtomicUsize);
+
+impl Hook for Reads {
+    fn before_read<'a>(&'a self, _: &'a [TileId]) -> BoxFuture<'a, crate::Result<()>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_stretch_without_anything_is_looked_at_once_to_be_rolled_and_not_by_each_read() {
+    let store = Arc::new(MemoryStore::new());
+    filled(&store, (0..24).chain(15 * 24..20 * 24)).await;
+    let reads = Arc::new(Reads::default());
+    let counted = Arc::new(Hooked { inner: store, hook: reads.clone() });
+    let reader = Reader::<Counted>::new(counted, 1).clock(Arc::new(Standing(hour(20 * 24)))).rolling();
+    let ask = async || {
+        let empty = TimeRange::new(hour(2 * 24), hour(12 * 24));
+        let answer = reader.range(&Id::new("a"), empty, Consistency::Strong).await.unwrap();
+        assert_eq!(answer.presence, crate::query::Presence::Empty);
+        meanwhile().await;
+        reads.0.swap(0, Ordering::Relaxed)
+    };
+    let (first, second, third) = (ask().await, ask().await, ask().await);
+    assert!(second < first, "{second} of {first}");
+    assert_eq!(second, third);
 }
 
 /// Partition 1 has read an hour, and 0 twenty days, an event of `a` in each hour.
