@@ -123,7 +123,7 @@ async fn a_table_that_takes_nothing_holds_up_its_own_pipeline_alone_until_that_i
     // Of two days by turns: tiles of `hours` enough for a flush, and one of `words`, which waits for its interval.
     let payloads = ["a@860000", "a@867200", "a@860001", "a@867201", "a@860002"];
     let source = Box::new(List { idles: true, ..*List::new(&payloads) });
-    let options = Options { flush_tiles: 2, ..Options::default() };
+    let options = Options { flush_tiles: 2, roll_every: None, ..Options::default() };
     let builder = worker_of(&store, source, &Letters::default()).options(options);
     let worker = builder.pipeline::<Words>().pipeline::<Hours>().build();
     let mut progress = worker.progress();
