@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 8;
 
 /// Right answers of each client between one end and the next; fewer of those that watch, who wait for what is new.
-const ANSWERS: [u64; CLIENTS] = [50, 50, 10, 50, 50, 50, 10, 10];
+const ANSWERS: [u64; CLIENTS] = [20, 20, 10, 20, 20, 20, 10, 10];
 
 type Counts = [AtomicU64; CLIENTS];
 
