@@ -166,13 +166,15 @@ fn series(protocol: Protocol, pages: &Pages, page: u32) -> Result<Call> {
     let expected: Bytes = match protocol {
         Protocol::Grpc => {
             let points = values.map(|(day, value)| {
-                Ok(Point { start: Some(day.start), end: Some(day.end), value: value.reply()?, present: true })
+                let (start, end) = (Some(day.start), Some(day.end));
+                Ok(Point { start, end, value: value.reply()?, present: value.visits > 0 })
             });
             SeriesResponse { points: points.collect::<Result<_>>()?, answer: None }.encode_to_vec().into()
         }
         Protocol::Json => {
             let points = values.map(|(day, value)| {
-                format!(r#"{{"start":"{}","end":"{}","value":{},"present":true}}"#, day.start, day.end, in_json(value))
+                let (start, end, present) = (day.start, day.end, value.visits > 0);
+                format!(r#"{{"start":"{start}","end":"{end}","value":{},"present":{present}}}"#, in_json(value))
             });
             format!(r#"{{"points":[{}],"#, points.collect::<Vec<_>>().join(",")).into()
         }
