@@ -40,6 +40,8 @@ fn build() -> PathBuf {
             "--package",
             "service-health",
             "--package",
+            "meters",
+            "--package",
             "murmur-tests",
             "--examples",
             "--features",

@@ -9,6 +9,7 @@ use murmur_tests::process::{self, Server, command, example, success, target};
 use murmur_tests::{tools, workspace};
 use serde_json::{Map, Value, json};
 
+use crate::clients::asked;
 use crate::page_views::Stream;
 
 pub(crate) const SERVICE: &str = "page_traffic.v1.PageTrafficService";
@@ -26,6 +27,9 @@ const EDGES: [(&str, u64); 8] = [
     ("\u{1}\u{7f}\u{feff}", 3),
 ];
 
+/// A page that was viewed long ago only.
+const LONG_AGO: &str = "/long/ago";
+
 /// A counted stream that is being served, and what is asked about it.
 pub(crate) struct Served {
     pub(crate) stream: Stream,
@@ -33,7 +37,7 @@ pub(crate) struct Served {
     /// Two pages, the first of them the busiest; a page that was never viewed.
     pub(crate) pages: [String; 3],
     /// Pages with names that are easily taken for something else, each viewed once, for as long as numbers go.
-    pub(crate) edges: Vec<String>,
+    edges: Vec<String>,
     /// In seconds; on the edges of slots.
     pub(crate) start: i64,
     pub(crate) end: i64,
@@ -62,9 +66,11 @@ impl Served {
     pub(crate) fn start(more: &[&str]) -> Self {
         let generated = Stream::generate(20_000, 100, 7);
         let newest = generated.views.views.iter().map(|view| view.at).max().unwrap();
-        let at = jiff::Timestamp::from_microsecond(newest).unwrap().to_string();
+        let end = newest.div_euclid(MINUTE) * 60;
         let mut lines = std::fs::read_to_string(&generated.file).unwrap();
-        for (page, dwell) in EDGES {
+        let long_ago = (LONG_AGO, 1, end - asked::LONG_AGO);
+        for (page, dwell, at) in EDGES.map(|(page, dwell)| (page, dwell, end - 30)).into_iter().chain([long_ago]) {
+            let at = jiff::Timestamp::from_second(at).unwrap().to_string();
             let view = json!({ "page_id": page, "user_id": "somebody", "dwell_ms": dwell, "viewed_at": at });
             lines.push_str(&view.to_string());
             lines.push('\n');
@@ -74,10 +80,16 @@ impl Served {
         stream.count_into(&store);
         let store = process::store(&store);
         let server = Server::start(example("page-traffic"), &[&["serve", "--store", &store], more].concat());
-        let end = newest.div_euclid(MINUTE) * 60;
         let pages = ["/home", "/articles/1", "/never"].map(str::to_owned);
         let edges = EDGES.map(|(page, _)| page.to_owned()).to_vec();
         Self { stream, server, pages, edges, start: end - 1_200, end, window: 600, step: 300 }
+    }
+
+    /// All pages that clients are asked about: the busiest first, then one that was viewed long ago only, and one that never was.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let [busiest, other, never] = self.pages.clone();
+        let long_ago = LONG_AGO.to_owned();
+        [busiest, other].into_iter().chain(self.edges.clone()).chain([long_ago, never]).collect()
     }
 
     fn question(&self) -> String {
@@ -217,17 +229,6 @@ fn node_with_the_proto_read_as_it_runs() {
 }
 
 #[test]
-fn curl_with_json() {
-    let served = served();
-    let replies = requests(&served).into_iter().map(|(method, request)| {
-        let url = format!("{}/{SERVICE}/{method}", served.server.url());
-        let reply = if method.starts_with("Watch") { first_of_stream(&url, &request) } else { post(&url, &request) };
-        (method.to_owned(), reply)
-    });
-    served.assert_right(&Value::Object(replies.collect()));
-}
-
-#[test]
 fn curl_asks_for_today_in_a_time_zone() {
     let served = served();
     let url = |method: &str| format!("{}/{SERVICE}/{method}", served.server.url());
@@ -253,44 +254,21 @@ pub(crate) fn post(url: &str, request: &Value) -> Value {
     process::json("curl", &arguments)
 }
 
-#[test]
-fn grpcurl_with_nothing_but_reflection() {
-    let served = served();
-    let grpcurl = tools::grpcurl();
-    let listed = success(&grpcurl, &["-plaintext", &served.server.address, "list"]);
-    for service in [SERVICE, "murmur.v1.QueryService", "grpc.health.v1.Health"] {
-        assert!(listed.lines().any(|line| line == service), "`{service}` is not among\n{listed}");
-    }
-    let replies = requests(&served).into_iter().map(|(method, request)| {
-        let (request, method_name) = (request.to_string(), format!("{SERVICE}/{method}"));
-        // A stream never ends by itself: its time is up after the first message.
-        let streams = method.starts_with("Watch");
-        let time = if streams { "3" } else { "30" };
-        let arguments = ["-plaintext", "-max-time", time, "-d", &request, &served.server.address, &method_name];
-        let output = process::output(&grpcurl, &arguments);
-        assert!(output.status.success() || streams, "{}", String::from_utf8_lossy(&output.stderr));
-        let mut replies = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
-        (method.to_owned(), replies.next().unwrap().unwrap())
-    });
-    served.assert_right(&Value::Object(replies.collect()));
-}
-
-/// The first message of a stream.
-fn first_of_stream(url: &str, request: &Value) -> Value {
-    stream(url, request, &[]).swap_remove(0).1
-}
-
-/// The frames of a stream in the Connect protocol, within three seconds: the flags of each, and what is in it. Each message
-/// stands after a byte of flags and four of length.
-pub(crate) fn stream(url: &str, request: &Value, more: &[&str]) -> Vec<(u8, Value)> {
+/// A request of a stream in the Connect protocol, in a file. Each message stands after a byte of flags and four of length.
+pub(crate) fn connect_frame(request: &Value) -> tempfile::NamedTempFile {
     let request = request.to_string();
     let mut body = vec![0];
     body.extend((request.len() as u32).to_be_bytes());
     body.extend(request.as_bytes());
-    let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("request");
-    std::fs::write(&file, body).unwrap();
-    let data = format!("@{}", file.display());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), body).unwrap();
+    file
+}
+
+/// The frames of a stream in the Connect protocol, within three seconds: the flags of each, and what is in it.
+pub(crate) fn stream(url: &str, request: &Value, more: &[&str]) -> Vec<(u8, Value)> {
+    let file = connect_frame(request);
+    let data = format!("@{}", file.path().display());
     let content = "content-type: application/connect+json";
     // The stream never ends by itself, so curl is told when to give up; what came until then is printed.
     let asked = ["-sS", "--no-buffer", "-m", "3", "-H", content, "--data-binary", &data];

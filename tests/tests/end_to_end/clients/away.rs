@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use murmur_tests::process::{Server, example, store};
 use serde_json::{Value, json};
+use tonic::Code;
 
-use super::pretend::Pretend;
+use super::calls::code;
 use crate::page_views::Stream;
 
 /// A port at which no server answers.
@@ -54,30 +55,17 @@ impl Port {
 /// A call ends as it should where no server answers. `tries` is how many connections a call makes to a port that drops them,
 /// where the client itself tries again; gRPC's own tries go by its own rules of when to connect.
 pub(super) fn assert_ends_without_a_server(ask: impl Fn(&[&str]) -> Value, tries: Option<usize>) {
-    assert_eq!(ask(&[&Port::closed(), "one"]), "UNAVAILABLE", "a closed port");
+    assert_eq!(ask(&[&Port::closed(), "one"]), code(Code::Unavailable), "a closed port");
     let dropping = Port::open(false);
-    assert_eq!(ask(&[&dropping.url(), "one"]), "UNAVAILABLE", "a port that drops connections");
+    assert_eq!(ask(&[&dropping.url(), "one"]), code(Code::Unavailable), "a port that drops connections");
     let taken = dropping.taken.load(Ordering::SeqCst);
     match tries {
         Some(tries) => assert_eq!(taken, tries),
         None => assert_ne!(taken, 0),
     }
     let silent = Port::open(true);
-    assert_eq!(ask(&[&silent.url(), "brief"]), "DEADLINE_EXCEEDED", "a port that says nothing");
+    assert_eq!(ask(&[&silent.url(), "brief"]), code(Code::DeadlineExceeded), "a port that says nothing");
     assert_ne!(silent.taken.load(Ordering::SeqCst), 0);
-}
-
-/// A stream whose server stays away asks for it for as long as its client was told, and ends. `tries` is how often one try to open it
-/// is sent, where gRPC has tries of its own.
-pub(super) fn assert_gives_up(ask: impl Fn(&[&str]) -> Value, tries: usize) {
-    let calls = |absence: &str| {
-        let server = Pretend::start(&[14; 1_000]);
-        assert_eq!(ask(&[&server.url(), absence]), "UNAVAILABLE", "{absence}");
-        server.asked().len()
-    };
-    assert_eq!(calls("absence=0"), tries);
-    let calls = calls("absence=1000");
-    assert!((2 * tries..1_000).contains(&calls), "{calls}");
 }
 
 /// A client that watches, and prints how many views it is told of.

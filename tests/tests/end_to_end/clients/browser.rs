@@ -3,18 +3,20 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use murmur_tests::process::{Process, command};
 use murmur_tests::tools;
 use serde_json::Value;
+use tonic::Code;
 
-use super::assert_answers_of;
+use super::Made;
+use super::asked::{Meters, assert_answers_of};
 use super::away::{Port, assert_watch_goes_on};
-use super::meters::Meters;
-use super::typescript::{built, built_of_meters};
+use super::calls::code;
+use super::typescript::built;
 use crate::foreign_clients::Served;
 
 /// The script of the page: the client, what it needs, and who asks by it, in one file as pages have it.
@@ -30,43 +32,54 @@ fn script(client: &Path) -> String {
 /// Where a page is from, for as long as the tests run. It takes what the page tells.
 struct Site {
     origin: String,
+    /// What the page asks that is not told what to ask.
+    questions: Arc<Mutex<String>>,
     told: Receiver<String>,
 }
 
 impl Site {
     fn new() -> Self {
-        Self::with(built())
+        Self::with(Made::PageTraffic)
     }
 
     /// With a page that asks by this client.
-    fn with(client: &Path) -> Self {
-        let script: Arc<str> = script(client).into();
+    fn with(made: Made) -> Self {
+        let script: Arc<str> = script(built(made)).into();
+        let questions = Arc::<Mutex<String>>::default();
+        let asked = questions.clone();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let (telling, told) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 // A browser opens connections that it may need; each waits for itself.
-                let (stream, script, telling) = (stream.unwrap(), script.clone(), telling.clone());
-                std::thread::spawn(move || answer(&stream, &script, &telling));
+                let (stream, script, asked, telling) =
+                    (stream.unwrap(), script.clone(), asked.clone(), telling.clone());
+                std::thread::spawn(move || answer(&stream, &script, &asked, &telling));
             }
         });
-        Self { origin, told }
+        Self { origin, questions, told }
     }
 
     /// What the page tells of a call of the server by a protocol.
     fn told(&self, url: &str, asked: &str, by: &str) -> Value {
-        let mut page = self.open(url, asked, by);
-        let told = page.told();
-        page.close();
-        told
+        self.opened(&[("url", url), ("asked", asked), ("by", by)]).only()
+    }
+
+    /// The same of a list of questions.
+    fn asks(&self, url: &str, questions: &Path, by: &str) -> Value {
+        *self.questions.lock().unwrap() = std::fs::read_to_string(questions).unwrap();
+        self.opened(&[("url", url), ("by", by)]).only()
     }
 
     /// The page in a browser.
     fn open(&self, url: &str, asked: &str, by: &str) -> Page<'_> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let page =
-            format!("{}/?{}", self.origin, query.extend_pairs([("url", url), ("asked", asked), ("by", by)]).finish());
+        self.opened(&[("url", url), ("asked", asked), ("by", by)])
+    }
+
+    fn opened(&self, query: &[(&str, &str)]) -> Page<'_> {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        let page = format!("{}/?{query}", self.origin);
         let folder = tempfile::tempdir().unwrap();
         let profile = format!("--user-data-dir={}", folder.path().display());
         let browser = Process::start(tools::chromium(), &[FLAGS, &[&*profile, &*page]].concat());
@@ -82,6 +95,13 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// What it tells, which is all.
+    fn only(mut self) -> Value {
+        let told = self.told();
+        self.close();
+        told
+    }
+
     /// In good order, so that nothing writes to its profile any more.
     fn close(self) {
         self.browser.terminate();
@@ -122,7 +142,7 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Answer one request, and pass on what the page tells by it.
-fn answer(mut stream: &TcpStream, script: &str, telling: &Sender<String>) -> Option<()> {
+fn answer(mut stream: &TcpStream, script: &str, questions: &Mutex<String>, telling: &Sender<String>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     // What is cut off was not wanted.
@@ -132,9 +152,11 @@ fn answer(mut stream: &TcpStream, script: &str, telling: &Sender<String>) -> Opt
         lines.push(line);
     }
     let page = r#"<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>"#;
+    let questions = questions.lock().unwrap().clone();
     let (status, kind, content) = match lines[0].split(' ').nth(1)? {
         path if path.starts_with("/?") => ("200 OK", "text/html", page),
         "/page.js" => ("200 OK", "text/javascript", script),
+        "/questions" => ("200 OK", "application/json", &*questions),
         "/told" => {
             let length = lines
                 .iter()
@@ -158,20 +180,14 @@ fn served_for(site: &Site) -> Served {
 }
 
 #[test]
-fn a_page_in_a_browser_asks_everything_by_connect_and_by_grpc_web() {
-    let site = Site::new();
-    let served = served_for(&site);
+fn a_page_in_a_browser_answers_every_question_by_connect_and_by_grpc_web() {
+    let (pages, meters) = (Site::new(), Site::with(Made::Meters));
+    let (served, of_meters) = (served_for(&pages), Meters::start(&["--cors-origin", &meters.origin]));
     for by in ["connect", "grpc-web"] {
-        assert_answers_of(&served, |url, question| site.told(url, question, by));
-    }
-}
-
-#[test]
-fn a_page_in_a_browser_asks_by_keys_of_all_types_and_for_sets() {
-    let site = Site::with(built_of_meters());
-    let meters = Meters::start(&["--cors-origin", &site.origin]);
-    for by in ["connect", "grpc-web"] {
-        meters.assert_answers(|url, question| site.told(url, question, by));
+        assert_answers_of(&served, &of_meters, |made, url, questions| {
+            let site = if made == Made::PageTraffic { &pages } else { &meters };
+            site.asks(url, questions, by)
+        });
     }
 }
 
@@ -182,7 +198,7 @@ fn a_page_of_an_origin_that_is_not_named_is_refused_by_the_browser() {
     for by in ["connect", "grpc-web"] {
         let told = [&named, &other].map(|site| site.told(&served.server.url(), "one", by));
         // What a browser keeps from a page is as if no server had answered.
-        assert_eq!(told, ["OK", "UNAVAILABLE"], "{by}");
+        assert_eq!(told, [code(Code::Ok), code(Code::Unavailable)], "{by}");
     }
 }
 
@@ -190,7 +206,7 @@ fn a_page_of_an_origin_that_is_not_named_is_refused_by_the_browser() {
 fn a_page_is_told_that_no_server_answers_and_watches_on_when_one_was_killed() {
     let site = Site::new();
     for by in ["connect", "grpc-web"] {
-        assert_eq!(site.told(&Port::closed(), "one", by), "UNAVAILABLE", "{by}");
+        assert_eq!(site.told(&Port::closed(), "one", by), code(Code::Unavailable), "{by}");
         assert_watch_goes_on(&["--cors-origin", &site.origin], |url| site.open(url, "watch", by), |page| page.told())
             .close();
     }

@@ -1,49 +1,61 @@
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
+use serde_json::Value;
 
-use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_into, meters};
+use super::asked::assert_answers;
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first, made_into};
 use crate::foreign_clients::served;
 
 /// A program that asks by the client, built with the checks that Go has for code.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| built(&made("go"), "ask"))
+    PROGRAM.get_or_init(|| built(Made::PageTraffic, "ask"))
+}
+
+/// Ask a list of questions by a client.
+fn asks(made: Made, url: &str, questions: &Path) -> Value {
+    static PROGRAMS: [OnceLock<PathBuf>; Made::ALL.len()] = [const { OnceLock::new() }; Made::ALL.len()];
+    let program = PROGRAMS[made as usize].get_or_init(|| built(made, "questions"));
+    process::json(program, &[url, questions.to_str().unwrap()])
 }
 
 /// One of the programs, built within a client.
-fn built(package: &Path, name: &str) -> PathBuf {
+fn built(made: Made, name: &str) -> PathBuf {
+    // Two at a time would write into one folder.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let package = made.made("go");
     let (folder, source) = (package.join(name), format!("{name}.go"));
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(workspace().join("tests/clients/made/go").join(&source), folder.join(source)).unwrap();
+    std::fs::write(folder.join(&source), made.program(&format!("go/{source}"))).unwrap();
     let program = folder.join(name);
     let path = format!("./{name}");
     for arguments in [&["vet", "./..."][..], &["build", "-o", program.to_str().unwrap(), &path]] {
         // What the module needs is what it says it needs.
         let mut command = command("go", arguments);
         // What it builds on the way takes more than a temporary folder in memory may have.
-        command.current_dir(package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
+        command.current_dir(&package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
         let output = command.output();
         let output = output.unwrap_or_else(|error| panic!("`go` is missing on this machine: {error}"));
         assert!(output.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let formatted = command("gofmt", &["-l", "."]).current_dir(package).output().unwrap();
+    let formatted = command("gofmt", &["-l", name]).current_dir(&package).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&formatted.stdout), "", "not as gofmt writes it");
     program
 }
 
 #[test]
-fn the_client_in_go_asks_everything() {
-    assert_answers(|url, question| process::json(program(), &[url, question]));
+fn the_client_in_go_answers_every_question() {
+    assert_answers(asks);
 }
 
 #[test]
-fn the_client_in_go_asks_by_keys_of_all_types_and_for_sets() {
-    let program = built(&meters::made("go"), "meters");
-    meters::assert_answers(|url, question| process::json(&program, &[url, question]));
+fn clients_in_go_of_other_contracts_are_answered_or_told_so() {
+    assert_contracts(asks);
 }
 
 #[test]
@@ -62,7 +74,7 @@ fn a_call_in_go_ends_as_it_should_where_no_server_answers() {
 }
 
 #[test]
-fn what_is_watched_in_go_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+fn what_is_watched_in_go_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
     assert_gives_up(|arguments| process::json(program(), arguments), 4);
 }
 

@@ -3,45 +3,40 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use murmur_tests::process::command;
-use murmur_tests::workspace;
 use serde_json::Value;
 
-use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made, meters};
+use super::asked::assert_answers;
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first};
 use crate::foreign_clients::served;
 
 /// The folder of what a program that asks by the client is run from.
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let package = made("java");
-        let first = first(&package, "java", "arguments[0]");
-        let ask = std::fs::read_to_string(kept().join("Ask.java")).unwrap();
-        built(&package, "page_traffic.v1", "page-traffic", &[("Ask.java", ask), ("First.java", first)])
-    })
+    built(Made::PageTraffic)
 }
 
-/// What the tests have in Java.
-fn kept() -> PathBuf {
-    workspace().join("tests/clients/made/java")
+/// The same of any client, which has a program that asks a list of questions.
+fn built(made: Made) -> &'static Path {
+    static PROGRAMS: [OnceLock<PathBuf>; Made::ALL.len()] = [const { OnceLock::new() }; Made::ALL.len()];
+    PROGRAMS[made as usize].get_or_init(|| build(made))
 }
 
-/// Build programs beside a client of a protobuf package and a crate; the folder of what they are run from.
-fn built(package: &Path, group: &str, name: &str, programs: &[(&str, String)]) -> PathBuf {
+/// Build the programs beside a client; the folder of what they are run from.
+fn build(made: Made) -> PathBuf {
     // Two Mavens at a time would fetch into one folder.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let package = made.made("java");
     let root = package.parent().unwrap();
     let sources = root.join("ask/src/main/java");
     std::fs::create_dir_all(&sources).unwrap();
-    for (from, to) in [("pom.xml", "pom.xml"), ("ask.xml", "ask/pom.xml")] {
-        let text = std::fs::read_to_string(kept().join(from)).unwrap();
-        let text = text.replace("GROUP", group).replace("CRATE", name);
-        // Packages of the workspace have its version.
-        std::fs::write(root.join(to), text.replace("VERSION", env!("CARGO_PKG_VERSION"))).unwrap();
+    for (from, to) in [("java/pom.xml", "pom.xml"), ("java/ask.xml", "ask/pom.xml")] {
+        std::fs::write(root.join(to), made.program(from).replace("VERSION", made.version())).unwrap();
     }
-    for (file, text) in programs {
-        std::fs::write(sources.join(file), text).unwrap();
+    std::fs::write(sources.join("Questions.java"), made.program("java/Questions.java")).unwrap();
+    if made == Made::PageTraffic {
+        std::fs::write(sources.join("Ask.java"), made.program("java/Ask.java")).unwrap();
+        std::fs::write(sources.join("First.java"), first(&package, "java", "arguments[0]")).unwrap();
     }
     let output = command("mvn", &["--quiet", "--batch-mode", "package"]).current_dir(root).output();
     let output = output.unwrap_or_else(|error| panic!("`mvn` is missing on this machine: {error}"));
@@ -50,8 +45,9 @@ fn built(package: &Path, group: &str, name: &str, programs: &[(&str, String)]) -
     root.join("ask/target")
 }
 
-fn ask(url: &str, question: &str) -> Value {
-    ask_with(&[url, question])
+/// Ask a list of questions by a client.
+fn asks(made: Made, url: &str, questions: &Path) -> Value {
+    answer(java_in(built(made), "Questions", &[url, questions.to_str().unwrap()]))
 }
 
 fn ask_with(arguments: &[&str]) -> Value {
@@ -72,34 +68,22 @@ fn java(class: &str, arguments: &[&str]) -> Command {
 /// The same of those of another client.
 fn java_in(target: &Path, class: &str, arguments: &[&str]) -> Command {
     let path = format!("{0}/lib/*:{0}/classes", target.display());
-    // Arguments are read by the locale, which a machine of CI may not have.
-    let plain = |text: &&str| text.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect();
-    let arguments: Vec<String> = arguments.iter().map(plain).collect();
-    let mut java = command("java", &["-cp", &path, class]);
-    java.args(arguments);
-    java
-}
-
-/// As JSON may write any letter.
-fn escaped(letter: char) -> String {
-    letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    command("java", &[&["-cp", &path, class], arguments].concat())
 }
 
 #[test]
-fn the_client_in_java_asks_everything() {
-    assert_answers(ask);
+fn the_client_in_java_answers_every_question() {
+    assert_answers(asks);
 }
 
 #[test]
-fn the_client_in_java_asks_by_keys_of_all_types_and_for_sets() {
-    let program = std::fs::read_to_string(kept().join("Meters.java")).unwrap();
-    let target = built(&meters::made("java"), "murmur_tests.v1", "murmur-tests", &[("Meters.java", program)]);
-    meters::assert_answers(|url, question| answer(java_in(&target, "Meters", &[url, question])));
+fn clients_in_java_of_other_contracts_are_answered_or_told_so() {
+    assert_contracts(asks);
 }
 
 #[test]
 fn a_call_in_java_is_tried_again_while_the_server_is_not_available() {
-    assert_one_call(|url| ask(url, "one"));
+    assert_one_call(|url| ask_with(&[url, "one"]));
 }
 
 #[test]
@@ -113,7 +97,7 @@ fn a_call_in_java_ends_as_it_should_where_no_server_answers() {
 }
 
 #[test]
-fn what_is_watched_in_java_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+fn what_is_watched_in_java_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
     assert_gives_up(ask_with, 4);
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Pretend {
 
 impl Pretend {
     /// The calls get these codes, in order, and all further ones an empty reply.
-    pub(super) fn start(codes: &[i32]) -> Self {
+    pub(super) fn start(codes: &[Code]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let asked = Arc::<Mutex<Vec<HeaderMap>>>::default();
         let answer = Answers { codes: codes.into(), at: Arc::default(), asked: asked.clone() };
@@ -51,7 +51,7 @@ impl Pretend {
 
 #[derive(Clone)]
 struct Answers {
-    codes: Arc<[i32]>,
+    codes: Arc<[Code]>,
     at: Arc<AtomicUsize>,
     asked: Arc<Mutex<Vec<HeaderMap>>>,
 }
@@ -71,14 +71,14 @@ impl Service<Request<Body>> for Answers {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let at = self.at.fetch_add(1, Ordering::SeqCst);
-        let code = self.codes.get(at).map_or(Code::Ok, |code| Code::from_i32(*code));
+        let code = self.codes.get(at).copied().unwrap_or(Code::Ok);
         let headers = request.headers();
         self.asked.lock().unwrap().push(headers.clone());
-        let kind = headers.get("content-type").map(|kind| kind.to_str().unwrap());
-        ready(Ok(if kind.is_some_and(|kind| kind.starts_with("application/grpc")) {
-            grpc(code)
-        } else {
-            connect(code)
+        let kind = headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
+        ready(Ok(match kind {
+            _ if kind.starts_with("application/grpc") => grpc(code),
+            _ if kind.starts_with("application/connect+") => connect_stream(code),
+            _ => connect(code),
         }))
     }
 }
@@ -95,17 +95,41 @@ fn grpc(code: Code) -> Response<Body> {
     Response::builder().header("content-type", "application/grpc").body(Body::new(body)).unwrap()
 }
 
-fn connect(code: Code) -> Response<Body> {
-    let (status, name) = match code {
+/// What Connect calls a code, and by which HTTP status.
+fn named(code: Code) -> (u16, &'static str) {
+    match code {
         Code::Ok => (200, ""),
         Code::Unavailable => (503, "unavailable"),
+        Code::InvalidArgument => (400, "invalid_argument"),
+        Code::FailedPrecondition => (400, "failed_precondition"),
+        Code::Aborted => (409, "aborted"),
         Code::ResourceExhausted => (429, "resource_exhausted"),
+        Code::DeadlineExceeded => (504, "deadline_exceeded"),
         _ => (500, "internal"),
-    };
+    }
+}
+
+fn connect(code: Code) -> Response<Body> {
+    let (status, name) = named(code);
     let (kind, body) = match code {
-        Code::Ok => ("application/proto", Bytes::new()),
-        _ => ("application/json", Bytes::from(format!(r#"{{"code": "{name}", "message": "as it was told"}}"#))),
+        Code::Ok => ("application/proto", String::new()),
+        _ => ("application/json", format!(r#"{{"code": "{name}", "message": "as it was told"}}"#)),
     };
+    whole(status, kind, body.into())
+}
+
+/// A stream is always well at first; how it ended stands in its last frame.
+fn connect_stream(code: Code) -> Response<Body> {
+    let (_, name) = named(code);
+    let end = match code {
+        Code::Ok => "{}".to_owned(),
+        _ => format!(r#"{{"error": {{"code": "{name}", "message": "as it was told"}}}}"#),
+    };
+    let head = [&[2][..], &(end.len() as u32).to_be_bytes()].concat();
+    whole(200, "application/connect+proto", [head, end.into_bytes()].concat().into())
+}
+
+fn whole(status: u16, kind: &str, body: Bytes) -> Response<Body> {
     let body = Body::new(http_body_util::Full::new(body));
     Response::builder().status(status).header("content-type", kind).body(body).unwrap()
 }

@@ -6,8 +6,9 @@ use murmur_tests::process::{cargo_murmur, command, success, target};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::away::{Port, assert_ends_without_a_server, assert_gives_up, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made, made_of, meters};
+use super::asked::assert_answers;
+use super::away::{Port, assert_ends_without_a_server, assert_watches_on};
+use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first, made_of};
 use crate::foreign_clients::served;
 
 /// Build a client as pip does, and put it into a folder.
@@ -25,24 +26,36 @@ fn installed(package: &Path, name: &str) -> PathBuf {
 }
 
 fn client() -> &'static Path {
-    static CLIENT: OnceLock<PathBuf> = OnceLock::new();
-    CLIENT.get_or_init(|| installed(&made("python"), "python-installed"))
+    client_of(Made::PageTraffic)
 }
 
-fn ask(client: &Path, url: &str, question: &str) -> Value {
-    ask_with(client, &[url, question])
+fn client_of(made: Made) -> &'static Path {
+    static CLIENTS: [OnceLock<PathBuf>; Made::ALL.len()] = [const { OnceLock::new() }; Made::ALL.len()];
+    CLIENTS[made as usize].get_or_init(|| installed(&made.made("python"), &format!("python-{}", made.name())))
 }
 
-fn ask_with(client: &Path, arguments: &[&str]) -> Value {
-    let output = asking(client, arguments).output().unwrap();
+/// Ask a list of questions by a client.
+fn asks(made: Made, url: &str, questions: &Path) -> Value {
+    let client = client_of(made);
+    let program = client.join("questions.py");
+    std::fs::write(&program, made.program("python/questions.py")).unwrap();
+    answer(python(client, &[program.to_str().unwrap(), url, questions.to_str().unwrap()]))
+}
+
+fn ask_with(arguments: &[&str]) -> Value {
+    answer(asking(arguments))
+}
+
+fn answer(mut program: Command) -> Value {
+    let output = program.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The program that asks by a client.
-fn asking(client: &Path, arguments: &[&str]) -> Command {
+/// The program that makes single calls.
+fn asking(arguments: &[&str]) -> Command {
     let program = workspace().join("tests/clients/made/python/ask.py");
-    python(client, &[&[program.to_str().unwrap()], arguments].concat())
+    python(client(), &[&[program.to_str().unwrap()], arguments].concat())
 }
 
 /// Python with a client.
@@ -53,72 +66,61 @@ fn python(client: &Path, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn the_client_in_python_asks_everything() {
-    assert_answers(|url, question| ask(client(), url, question));
+fn the_client_in_python_answers_every_question() {
+    assert_answers(asks);
 }
 
 #[test]
-fn the_client_in_python_asks_by_keys_of_all_types_and_for_sets() {
-    let client = installed(&meters::made("python"), "python-meters");
-    let program = workspace().join("tests/clients/made/python/meters.py");
-    meters::assert_answers(|url, question| {
-        let output = python(&client, &[program.to_str().unwrap(), url, question]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    });
+fn clients_in_python_of_other_contracts_are_answered_or_told_so() {
+    assert_contracts(asks);
 }
 
 #[test]
 fn a_call_in_python_is_tried_again_while_the_server_is_not_available() {
-    assert_one_call(|url| ask(client(), url, "one"));
+    assert_one_call(|url| ask_with(&[url, "one"]));
 }
 
 #[test]
 fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_python() {
-    assert_by_tls(|url, authorities| ask_with(client(), &[url, "one", authorities]));
+    assert_by_tls(|url, authorities| ask_with(&[url, "one", authorities]));
 }
 
 #[test]
 fn a_call_in_python_ends_as_it_should_where_no_server_answers() {
-    assert_ends_without_a_server(|arguments| ask_with(client(), arguments), None);
+    assert_ends_without_a_server(ask_with, None);
 }
 
 #[test]
-fn what_is_watched_in_python_ends_when_no_server_comes_for_as_long_as_it_was_told() {
-    assert_gives_up(|arguments| ask_with(client(), arguments), 4);
+fn what_is_watched_in_python_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
+    assert_gives_up(ask_with, 4);
 }
 
 #[test]
 fn what_is_watched_in_python_goes_on_when_the_server_was_killed() {
-    assert_watches_on(|arguments| asking(client(), arguments));
+    assert_watches_on(asking);
 }
 
 #[test]
 fn the_readme_in_python_begins_with_a_call() {
     let served = served();
-    let first = first(&made("python"), "python", &format!("{:?}", served.server.url()));
+    let first = first(&Made::PageTraffic.made("python"), "python", &format!("{:?}", served.server.url()));
     let output = python(client(), &["-c", &first]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// The definitions of page-traffic in a folder of their own; it, and its manifest.
-fn copied(name: &str) -> (PathBuf, String) {
-    let project = target().join("tmp/clients").join(name);
-    for file in ["Cargo.toml", "build.rs", "src/main.rs", "src/generator.rs", "proto/murmur.lock"] {
-        let to = project.join(file);
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(workspace().join("examples/page-traffic").join(file), to).unwrap();
-    }
-    let manifest = project.join("Cargo.toml").display().to_string();
-    (project, manifest)
 }
 
 /// The generator of grpcio-tools takes comments for docstrings as they are.
 #[test]
 fn a_client_in_python_has_the_comments_and_fields_that_its_source_has() {
-    let (project, manifest) = copied("written");
-    // Another key is another contract.
-    std::fs::remove_file(project.join("proto/murmur.lock")).unwrap();
+    let project = target().join("tmp/clients/written");
+    // One that was there before has numbers of its own.
+    if project.exists() {
+        std::fs::remove_dir_all(&project).unwrap();
+    }
+    std::fs::create_dir_all(project.join("src")).unwrap();
+    for file in ["Cargo.toml", "build.rs", "src/main.rs", "src/generator.rs"] {
+        std::fs::copy(workspace().join("examples/page-traffic").join(file), project.join(file)).unwrap();
+    }
+    let manifest = project.join("Cargo.toml").display().to_string();
     let source = project.join("src/main.rs");
     let text = std::fs::read_to_string(&source).unwrap();
     // The last line of it is what generators write an end to.
@@ -141,27 +143,6 @@ fn a_client_in_python_has_the_comments_and_fields_that_its_source_has() {
     let first = first(&package, "python", &format!("{:?}", Port::closed()));
     let output = python(&client, &["-c", &first]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("UNAVAILABLE"), "{output:?}");
-}
-
-/// The client is made from definitions that have one field more than the server knows.
-#[test]
-fn a_client_of_another_contract_is_told_so() {
-    let (project, manifest) = copied("ahead");
-    let source = project.join("src/main.rs");
-    let text = std::fs::read_to_string(&source).unwrap();
-    std::fs::write(&source, text.replace("pub views: Count,", "pub views: Count, pub bounces: Count,")).unwrap();
-    success(cargo_murmur(), &["murmur", "sync", "--manifest-path", &manifest]);
-
-    let ahead = installed(&made_of(&project, "python", "made-ahead"), "python-ahead");
-    let served = served();
-    assert_eq!(ask(&ahead, &served.server.url(), "one"), "FAILED_PRECONDITION");
-    // A server with that contract has all that the client of the one before knows.
-    let served = |package: &Path| -> Vec<String> {
-        let lock = std::fs::read_to_string(package.join("proto/murmur.lock")).unwrap();
-        lock.lines().filter(|line| line.starts_with("serves ")).map(str::to_owned).collect()
-    };
-    let (before, after) = (served(&workspace().join("examples/page-traffic")), served(&project));
-    assert_eq!((&after[..before.len()], after.len()), (&before[..], before.len() + 1));
 }
 
 /// In Python a second message of a name is an error, unless it is the same.

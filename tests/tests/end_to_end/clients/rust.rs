@@ -3,9 +3,11 @@ use std::sync::OnceLock;
 
 use murmur_tests::process::{self, command, target};
 use murmur_tests::workspace;
+use serde_json::Value;
 
-use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made_into, meters};
+use super::asked::assert_answers;
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first};
 use crate::foreign_clients::served;
 
 /// A program that asks by the client.
@@ -14,25 +16,35 @@ fn program() -> &'static Path {
     PROGRAM.get_or_init(|| built().join("ask"))
 }
 
+/// Ask a list of questions by a client.
+fn asks(made: Made, url: &str, questions: &Path) -> Value {
+    process::json(built().join(made.name()), &[url, questions.to_str().unwrap()])
+}
+
 /// The folder of the programs that ask by clients, built with what the workspace has of crates already.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         // Outside of the workspace, which would have to list it.
         let folder = tempfile::tempdir().unwrap();
-        let client = made_into(&workspace().join("examples/page-traffic"), "rust", folder.path());
-        let of_meters = made_into(meters::project(), "rust", &folder.path().join("meters"));
         let ask = folder.path().join("ask");
         std::fs::create_dir_all(ask.join("src/bin")).unwrap();
-        let kept = workspace().join("tests/clients/made/rust");
-        let manifest = std::fs::read_to_string(kept.join("Cargo.toml.in")).unwrap();
-        let manifest = manifest.replace("CLIENT", client.to_str().unwrap());
-        let manifest = manifest.replace("METERS", of_meters.to_str().unwrap());
+        let mut manifest = Made::PageTraffic.program("rust/Cargo.toml.in");
+        for made in Made::ALL {
+            let client = made.made_into("rust", &folder.path().join(made.name()));
+            manifest = manifest.replace(&format!("{{{}}}", made.name()), client.to_str().unwrap());
+            // By the name that the manifest gives it.
+            let questions = made.program("rust/questions.rs");
+            let questions = questions.replace("{protos}", made.protos().to_str().unwrap());
+            let named = format!("{}_client", made.name().replace('-', "_"));
+            let questions = questions.replace(&format!("{}_client", made.package().replace('-', "_")), &named);
+            std::fs::write(ask.join("src/bin").join(made.name()).with_extension("rs"), questions).unwrap();
+        }
         std::fs::write(ask.join("Cargo.toml"), manifest).unwrap();
-        std::fs::copy(kept.join("main.rs"), ask.join("src/main.rs")).unwrap();
-        std::fs::copy(kept.join("meters.rs"), ask.join("src/bin/meters.rs")).unwrap();
+        std::fs::write(ask.join("src/main.rs"), Made::PageTraffic.program("rust/main.rs")).unwrap();
         // What it asks is known when it runs.
         let url = "&std::env::args().nth(1).unwrap_or_default()";
+        let client = folder.path().join(Made::PageTraffic.name()).join("rust");
         let first = first(&client, "rust", url).replace("async fn", "pub async fn");
         std::fs::write(ask.join("src/first.rs"), first).unwrap();
         std::fs::copy(workspace().join("Cargo.lock"), ask.join("Cargo.lock")).unwrap();
@@ -49,13 +61,13 @@ fn built() -> &'static Path {
 }
 
 #[test]
-fn the_client_in_rust_asks_everything() {
-    assert_answers(|url, question| process::json(program(), &[url, question]));
+fn the_client_in_rust_answers_every_question() {
+    assert_answers(asks);
 }
 
 #[test]
-fn the_client_in_rust_asks_by_keys_of_all_types_and_for_sets() {
-    meters::assert_answers(|url, question| process::json(built().join("meters"), &[url, question]));
+fn clients_in_rust_of_other_contracts_are_answered_or_told_so() {
+    assert_contracts(asks);
 }
 
 #[test]
@@ -74,7 +86,7 @@ fn a_call_in_rust_ends_as_it_should_where_no_server_answers() {
 }
 
 #[test]
-fn what_is_watched_in_rust_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+fn what_is_watched_in_rust_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
     assert_gives_up(|arguments| process::json(program(), arguments), 1);
 }
 

@@ -6,24 +6,20 @@ use murmur_tests::process::{self, command};
 use murmur_tests::{tools, workspace};
 use serde_json::Value;
 
-use super::away::{assert_ends_without_a_server, assert_gives_up, assert_watches_on};
-use super::{assert_answers, assert_by_tls, assert_one_call, first, made, meters};
+use super::asked::assert_answers;
+use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first};
 use crate::foreign_clients::served;
 
 /// The folder of the client, built as npm does it, with what asks by it.
-pub(super) fn built() -> &'static Path {
-    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| build(made("typescript"), "asking.mjs"))
-}
-
-/// The same of the client of the meters.
-pub(super) fn built_of_meters() -> &'static Path {
-    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| build(meters::made("typescript"), "meters.mjs"))
+pub(super) fn built(made: Made) -> &'static Path {
+    static PACKAGES: [OnceLock<PathBuf>; Made::ALL.len()] = [const { OnceLock::new() }; Made::ALL.len()];
+    PACKAGES[made as usize].get_or_init(|| build(made))
 }
 
 /// Build a client, and put beside it what asks by it.
-fn build(package: PathBuf, asking: &str) -> PathBuf {
+fn build(made: Made) -> PathBuf {
+    let package = made.made("typescript");
     let modules = package.join("node_modules");
     if !modules.exists() {
         std::os::unix::fs::symlink(tools::client_typescript(), &modules).unwrap();
@@ -32,47 +28,57 @@ fn build(package: PathBuf, asking: &str) -> PathBuf {
     let output = output.unwrap_or_else(|error| panic!("`npm` is missing on this machine: {error}"));
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-    for (from, to) in [(asking, "asking.mjs"), ("ask.mjs", "ask.mjs"), ("page.mjs", "page.mjs")] {
-        std::fs::copy(workspace().join("tests/clients/made/typescript").join(from), package.join(to)).unwrap();
+    for file in ["ask.mjs", "asking.mjs", "page.mjs", "questions.mjs"] {
+        std::fs::write(package.join(file), made.program(&format!("typescript/{file}"))).unwrap();
     }
     package
 }
 
 /// The program that asks by the client.
 fn asking(arguments: &[&str]) -> Command {
-    command("node", &[&[built().join("ask.mjs").to_str().unwrap()], arguments].concat())
+    asking_by(Made::PageTraffic, arguments)
+}
+
+fn asking_by(made: Made, arguments: &[&str]) -> Command {
+    command("node", &[&[built(made).join("ask.mjs").to_str().unwrap()], arguments].concat())
 }
 
 fn ask_with(arguments: &[&str]) -> Value {
-    process::json("node", &[&[built().join("ask.mjs").to_str().unwrap()], arguments].concat())
+    answer(asking(arguments))
 }
 
-fn ask(url: &str, question: &str) -> Value {
-    ask_with(&[url, question])
+fn answer(mut program: Command) -> Value {
+    let output = program.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Ask a list of questions by a client.
+fn asks(made: Made, url: &str, questions: &Path) -> Value {
+    answer(asking_by(made, &[url, &format!("@{}", questions.display())]))
 }
 
 #[test]
-fn the_client_in_typescript_asks_everything() {
-    assert_answers(ask);
+fn the_client_in_typescript_answers_every_question() {
+    assert_answers(asks);
 }
 
 #[test]
-fn the_client_in_typescript_asks_by_keys_of_all_types_and_for_sets() {
-    let program = built_of_meters().join("ask.mjs");
-    meters::assert_answers(|url, question| process::json("node", &[program.to_str().unwrap(), url, question]));
+fn clients_in_typescript_of_other_contracts_are_answered_or_told_so() {
+    assert_contracts(asks);
 }
 
 #[test]
 fn a_call_in_typescript_is_tried_again_while_the_server_is_not_available() {
-    assert_one_call(|url| ask(url, "one"));
+    assert_one_call(|url| ask_with(&[url, "one"]));
 }
 
 #[test]
 fn a_server_by_tls_with_an_authority_of_ones_own_is_asked_in_typescript() {
     assert_by_tls(|url, authorities| {
-        let output = asking(&[url, "one"]).env("NODE_EXTRA_CA_CERTS", authorities).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let mut program = asking(&[url, "one"]);
+        program.env("NODE_EXTRA_CA_CERTS", authorities);
+        answer(program)
     });
 }
 
@@ -82,7 +88,7 @@ fn a_call_in_typescript_ends_as_it_should_where_no_server_answers() {
 }
 
 #[test]
-fn what_is_watched_in_typescript_ends_when_no_server_comes_for_as_long_as_it_was_told() {
+fn what_is_watched_in_typescript_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
     assert_gives_up(ask_with, 1);
 }
 
@@ -94,9 +100,10 @@ fn what_is_watched_in_typescript_goes_on_when_the_server_was_killed() {
 #[test]
 fn the_readme_in_typescript_begins_with_a_call() {
     let served = served();
-    let first = first(built(), "ts", &format!("{:?}", served.server.url()));
+    let package = built(Made::PageTraffic);
+    let first = first(package, "ts", &format!("{:?}", served.server.url()));
     // Within the package, whose name it imports.
-    let program = built().join("first.mjs");
+    let program = package.join("first.mjs");
     std::fs::write(&program, first).unwrap();
     assert!(process::success("node", &[program.to_str().unwrap()]).starts_with("false "));
 }
@@ -105,8 +112,8 @@ fn the_readme_in_typescript_begins_with_a_call() {
 #[test]
 fn the_client_in_typescript_is_tested_with_the_versions_that_it_names() {
     let read = |path: PathBuf| -> Value { serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap() };
-    let [package, tested] =
-        [made("typescript"), workspace().join("tests/clients/made/typescript")].map(|at| read(at.join("package.json")));
+    let [package, tested] = [Made::PageTraffic.made("typescript"), workspace().join("tests/clients/made/typescript")]
+        .map(|at| read(at.join("package.json")));
     assert_eq!(package["devDependencies"], tested["devDependencies"]);
     for (name, version) in package["dependencies"].as_object().unwrap() {
         assert_eq!(version.as_str().unwrap().trim_start_matches('^'), tested["dependencies"][name], "{name}");

@@ -1,0 +1,3 @@
+fn main() {
+    murmur_build::run()
+}
