@@ -46,9 +46,9 @@ cargo clippy --quiet --workspace --all-targets -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 
-step "contracts of the examples"
-for example in page-traffic git-activity service-health; do
-  cargo run --quiet -p cargo-murmur -- murmur check --manifest-path "examples/$example/Cargo.toml"
+step "contracts of the examples, and of what the clients are tested with"
+for package in examples/page-traffic examples/git-activity examples/service-health tests/meters; do
+  cargo run --quiet -p cargo-murmur -- murmur check --manifest-path "$package/Cargo.toml"
 done
 
 step "services"
