@@ -107,6 +107,19 @@ impl Cluster {
         done(sender.flush());
     }
 
+    /// Send messages to partition 0 that are compressed by this codec, and wait until all are there.
+    pub fn send_compressed(&self, topic: &str, codec: &str, payloads: impl IntoIterator<Item = String>) {
+        let mut config = self.kit().config();
+        let producer: BaseProducer = config
+            .set("compression.type", codec)
+            .create()
+            .unwrap_or_else(|error| panic!("no producer with `{codec}`: {error}"));
+        for payload in payloads {
+            done(kafka::produce(&producer, BaseRecord::<(), str>::to(topic).payload(&payload).partition(0)));
+        }
+        producer.flush(PATIENCE).unwrap_or_else(|error| panic!("not sent: {error}"));
+    }
+
     /// Send one message with its key and headers.
     pub fn send_whole(&self, topic: &str, key: &str, headers: &[(&str, Option<&str>)], payload: &[u8]) {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect();

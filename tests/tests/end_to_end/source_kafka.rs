@@ -1,6 +1,7 @@
 //! Kafka as a source, with a real broker and the real worker.
 
 mod begins;
+mod compressed;
 mod group;
 mod letters;
 mod log;

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 impl KafkaSource {
     /// It is about a topic.
-    pub(super) async fn face(&mut self, at: Position, mut failure: Failure) -> Result<()> {
+    pub(super) async fn face(&mut self, at: Position, failure: Failure) -> Result<()> {
         if failure.is_out_of_range() {
             let topics = self.config.topics.clone();
             let topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
@@ -22,11 +22,6 @@ impl KafkaSource {
             tracing::warn!(error = %Error::from(failure), "the consumer goes on trying");
             self.check_due = self.check_due.min(Instant::now());
             return Ok(());
-        }
-        if failure.is_unsupported() {
-            failure = failure.while_doing(
-                "messages are compressed by zstd or gzip: enable the feature `kafka-zstd` or `kafka-gzip`",
-            );
         }
         Err(Error::from(failure).while_doing(format!("reading `{at}`")))
     }

@@ -190,28 +190,3 @@ async fn a_position_behind_an_open_transaction_is_no_gap_and_waits_for_its_end()
     running.stop().unwrap();
     assert_eq!(counts(&*store).await, count(words(0..20).chain(["a", "b"].map(str::to_owned))));
 }
-
-#[tokio::test]
-async fn compressed_messages_are_counted_or_refused_and_never_skipped() {
-    let cluster = Cluster::from_environment();
-    for codec in ["lz4", "snappy", "gzip", "zstd"] {
-        let (topic, group) = (Cluster::name(codec), Cluster::name(codec));
-        // The broker compresses what it is given.
-        cluster.create_with(&topic, 1, "compression.type", codec).await;
-        cluster.send(&topic, 1, words(0..3_000));
-        let store = memory();
-        match read(&store, &cluster, &topic, &group, "") {
-            Ok(summary) => {
-                assert_eq!(summary.progress.read, 3_000, "{codec}");
-                assert_eq!(counts(&*store).await, count(words(0..3_000)));
-            }
-            // These two need features that the tests do not ask for.
-            Err(error) => {
-                assert!(["gzip", "zstd"].contains(&codec), "{codec}: {error}");
-                assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-                assert!(error.to_string().contains("feature `kafka-"), "{error}");
-                assert!(counts(&*store).await.is_empty());
-            }
-        }
-    }
-}
