@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The real services that the tests talk to, on loopback, without Docker:
 #
-#   scripts/services.sh start  [NAME]...   install what is missing, start, wait for a real answer, print versions
-#   scripts/services.sh stop   [NAME]...   end in good order and remove the data
-#   scripts/services.sh kill   [NAME]...   SIGKILL; the port and the data stay, and the next `start` goes on with them
-#   scripts/services.sh status [NAME]...   running, down (it was killed, or it crashed) or stopped; where
-#   scripts/services.sh env    [NAME]...   the addresses of those that run: export $(scripts/services.sh env)
+#   scripts/services.sh install [NAME]...  install what is missing
+#   scripts/services.sh start   [NAME]...  the same, then start, wait for a real answer, print versions
+#   scripts/services.sh stop    [NAME]...  end in good order and remove the data
+#   scripts/services.sh kill    [NAME]...  SIGKILL; the port and the data stay, and the next `start` goes on with them
+#   scripts/services.sh status  [NAME]...  running, down (it was killed, or it crashed) or stopped; where
+#   scripts/services.sh env     [NAME]...  the addresses of those that run: export $(scripts/services.sh env)
 #
 # NAME is kafka, dynamodb or valkey; all of them when none is named. DynamoDB Local has its data in memory, and loses them
 # when it is killed: on a disk it waits for every write, and 80 updates a second were measured in place of 2,000.
@@ -254,12 +255,18 @@ end() { # name, signal
   done
 }
 
-start() { # name...
+# One that runs is installed.
+install_missing() { # name...
   local name
   for name; do
     mkdir -p "$services/$name"
     running "$name" >/dev/null || (cd "$services/$name"; "${name}_install")
   done
+}
+
+start() { # name...
+  local name
+  install_missing "$@"
   for name; do (launch "$name"); done
   for name; do (await "$name"); done
 }
@@ -322,10 +329,11 @@ exclusive() {
 }
 
 case $verb in
+  install) exclusive; install_missing "$@" ;;
   start) exclusive; start "$@" ;;
   stop) exclusive; stop "$@" ;;
   kill) exclusive; crash "$@" ;;
   status) status "$@" ;;
   env) environment "$@" ;;
-  *) echo "usage: scripts/services.sh start|stop|kill|status|env [kafka|dynamodb|valkey]..." >&2; exit 2 ;;
+  *) echo "usage: scripts/services.sh install|start|stop|kill|status|env [kafka|dynamodb|valkey]..." >&2; exit 2 ;;
 esac

@@ -39,8 +39,19 @@ pub fn named(folder: &Path, ca: &str, name: &str, alternative: &str) {
     );
 }
 
+/// The key `NAME.key` once more, in `NAME.locked`, which opens with this password.
+pub fn lock(folder: &Path, name: &str, password: &str) {
+    let arguments = format!("pkcs8 -topk8 -v2 aes-256-cbc -in {name}.key -out {name}.locked -passout");
+    openssl_with(folder, &arguments, &[&format!("pass:{password}")]);
+}
+
 fn openssl(folder: &Path, arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+    openssl_with(folder, arguments, &[]);
+}
+
+/// With arguments that may have spaces behind those that have none.
+fn openssl_with(folder: &Path, arguments: &str, more: &[&str]) {
+    let output = Command::new("openssl").args(arguments.split(' ')).args(more).current_dir(folder).output();
     let output = output.unwrap_or_else(|error| panic!("openssl, which makes certificates: {error}"));
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }

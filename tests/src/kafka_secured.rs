@@ -2,11 +2,12 @@
 //! services, it makes topics that somebody wants to write to.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::Duration;
 
+use murmur_testkit::faults::brokers;
 use tempfile::TempDir;
 
 use crate::certificates;
@@ -20,12 +21,15 @@ pub const PASSWORD: &str = "of the looking glass";
 /// Ends with its value.
 pub struct SecuredKafka {
     broker: Child,
-    /// Has the keys and certificates: `ca.pem` has signed the broker's, `other.pem` has not.
+    /// Has the keys and certificates: `ca.pem` has signed the broker's and `client.crt`, `other.pem` has signed
+    /// `stranger.crt`. The key of the client stands once more in `client.locked`, behind [`PASSWORD`].
     pub folder: TempDir,
     /// Where it wants nothing.
     pub open: Cluster,
     /// `HOST:PORT` with TLS.
     pub tls: String,
+    /// With TLS, for those who have a certificate.
+    pub known: String,
     /// With a password.
     pub sasl: String,
     /// With both.
@@ -37,8 +41,8 @@ impl SecuredKafka {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
         furnish(folder.path());
-        let [open, tls, sasl, both, controller] = free_ports().map(|port| format!("127.0.0.1:{port}"));
-        let settings = settings(folder.path(), [&open, &tls, &sasl, &both, &controller]);
+        let [open, tls, known, sasl, both, controller] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+        let settings = settings(folder.path(), [&open, &tls, &known, &sasl, &both, &controller]);
         fs::write(folder.path().join("server.properties"), settings).unwrap_or_else(|error| panic!("{error}"));
         let scram = |kind: &str| format!("SCRAM-SHA-{kind}=[name={USER},password={PASSWORD}]");
         let mut format = java(folder.path(), "kafka.tools.StorageTool");
@@ -47,7 +51,7 @@ impl SecuredKafka {
         run(&mut format);
         let mut broker = java(folder.path(), "kafka.Kafka");
         let broker = broker.arg("server.properties").spawn().unwrap_or_else(|error| panic!("no broker: {error}"));
-        let secured = Self { broker, open: Cluster { brokers: open }, tls, sasl, both, folder };
+        let secured = Self { broker, open: Cluster { brokers: open }, tls, known, sasl, both, folder };
         secured.wait();
         secured
     }
@@ -75,27 +79,14 @@ impl Drop for SecuredKafka {
     }
 }
 
-/// As many as it listens on. They are free now, and somebody else may be quicker; then it does not start.
-fn free_ports() -> [u16; 5] {
-    let bound = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no port: {error}")));
-    bound.map(|listener| listener.local_addr().unwrap_or_else(|error| panic!("no port: {error}")).port())
+/// As many as it listens on.
+fn free_ports() -> [u16; 6] {
+    let ports = brokers::free_ports(6).unwrap_or_else(|failure| panic!("{failure}"));
+    ports.try_into().unwrap_or_else(|ports| panic!("six ports, and not {ports:?}"))
 }
 
-/// Java, where `scripts/services.sh` has put Kafka. What it says goes to `log`.
 fn java(folder: &Path, class: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let jars = root.join(target).join("services/kafka/lib");
-    assert!(jars.is_dir(), "`{}` is not there: run `scripts/services.sh start kafka` once", jars.display());
-    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
-    let log = log.unwrap_or_else(|error| panic!("no log: {error}"));
-    let other = log.try_clone().unwrap_or_else(|error| panic!("no log: {error}"));
-    let mut command = Command::new("java");
-    let logging = root.join("scripts/services/kafka/log4j2.properties");
-    command.args(["-Xmx256m", "-cp", &format!("{}/*", jars.display())]);
-    command.arg(format!("-Dlog4j2.configurationFile={}", logging.display())).arg(class);
-    command.current_dir(folder).stdin(Stdio::null()).stdout(log).stderr(other);
-    command
+    brokers::java(folder, class).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 fn run(command: &mut Command) {
@@ -106,6 +97,9 @@ fn run(command: &mut Command) {
 /// What it and its clients need: certificates, and passwords.
 fn furnish(folder: &Path) {
     certificates::make(folder);
+    certificates::by(folder, "ca", "client");
+    certificates::by(folder, "other", "stranger");
+    certificates::lock(folder, "client", PASSWORD);
     let write = |name: &str, text: &str| {
         fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
     };
@@ -116,7 +110,7 @@ fn furnish(folder: &Path) {
     write("wrong", "off with her head\n");
 }
 
-fn settings(folder: &Path, [open, tls, sasl, both, controller]: [&String; 5]) -> String {
+fn settings(folder: &Path, [open, tls, known, sasl, both, controller]: [&String; 6]) -> String {
     let folder = folder.display();
     let login = |listener: &str| {
         let module = "org.apache.kafka.common.security";
@@ -128,13 +122,16 @@ fn settings(folder: &Path, [open, tls, sasl, both, controller]: [&String; 5]) ->
              listener.name.{listener}.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;\n"
         )
     };
-    let clients = format!("OPEN://{open},TLS://{tls},WORD://{sasl},BOTH://{both}");
+    let clients = format!("OPEN://{open},TLS://{tls},KNOWN://{known},WORD://{sasl},BOTH://{both}");
     format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@{controller}\n\
          listeners={clients},CONTROLLER://{controller}\nadvertised.listeners={clients}\n\
          inter.broker.listener.name=OPEN\ncontroller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=OPEN:PLAINTEXT,TLS:SSL,WORD:SASL_PLAINTEXT,BOTH:SASL_SSL,CONTROLLER:PLAINTEXT\n\
-         ssl.keystore.type=PEM\nssl.keystore.location={folder}/broker.pem\n{}{}\
+         listener.security.protocol.map=OPEN:PLAINTEXT,TLS:SSL,KNOWN:SSL,WORD:SASL_PLAINTEXT,BOTH:SASL_SSL,\
+         CONTROLLER:PLAINTEXT\n\
+         ssl.keystore.type=PEM\nssl.keystore.location={folder}/broker.pem\n\
+         listener.name.known.ssl.client.auth=required\nlistener.name.known.ssl.truststore.type=PEM\n\
+         listener.name.known.ssl.truststore.location={folder}/ca.pem\n{}{}\
          log.dirs={folder}/data\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
          group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=true\n",
         login("word"),

@@ -33,7 +33,7 @@ pub(super) fn whole(message: &OwnedMessage) -> (Vec<u8>, BTreeMap<String, String
     (message.payload().unwrap_or_default().to_vec(), headers)
 }
 
-/// A cluster of one broker.
+/// A cluster.
 #[derive(Debug, Clone)]
 pub struct Cluster(pub String);
 
@@ -50,10 +50,11 @@ impl Cluster {
         Ok(self.config().create()?)
     }
 
-    /// Make a topic with settings of its own, and wait until it can be used. One of that name may still be on its way out.
+    /// Make a topic with settings of its own and as many replicas as the cluster gives by itself, and wait until it can be
+    /// used. One of that name may still be on its way out.
     pub async fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Failure> {
         let admin = self.admin()?;
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
         let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
         for _ in 0..100 {
             match admin.create_topics([&new], &AdminOptions::new()).await?.pop() {

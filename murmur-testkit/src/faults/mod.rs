@@ -13,6 +13,8 @@
 //! schedule that is much like the first one, and not the same.
 
 mod arrivals;
+#[doc(hidden)]
+pub mod brokers;
 mod failure;
 mod feed;
 #[doc(hidden)]

@@ -1,15 +1,18 @@
 //! The broker itself.
 
+use std::collections::BTreeMap;
+
+use crate::faults::brokers::{Brokers, COMMITS, Holders};
 use crate::faults::feed::Load;
-use crate::faults::services::OwnKafka;
 use crate::faults::trial::{PATIENCE, Trial, Worker};
 use crate::faults::{Failure, Finding, Settings};
 
 pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
     const WORKERS: u64 = 2;
-    let broker = OwnKafka::start()?;
+    const BROKER: i32 = 1;
+    let mut brokers = Brokers::start(1)?;
     let load = Load { events: 9_000, rate: 600, malformed: 0.005, ..Load::default() };
-    let mut trial = Trial::on(&settings, "f17", load, broker.address.clone()).await?;
+    let mut trial = Trial::on(&settings, "f17", load, brokers.addresses()).await?;
     // A broker that dies with the answer to a member with a name takes that member for another one, and fences it. For no
     // other reason a worker may end.
     trial.may_end = Some("another process has become the member");
@@ -20,10 +23,10 @@ pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
     let (mut kills, mut goes_on) = (0, true);
     while goes_on && trial.goes_on(kills >= 2) {
         trial.pass_between(2_000, 4_000).await?;
-        broker.kill()?;
+        brokers.kill(BROKER)?;
         trial.pass_between(500, 2_000).await?;
         let before = trial.sent_so_far();
-        broker.restart()?;
+        brokers.restart(BROKER)?;
         kills += 1;
         // Before the next time all is committed that had been sent by now.
         goes_on = trial.until(PATIENCE, |trial| trial.committed() >= before).await?;
@@ -36,6 +39,83 @@ pub(super) async fn killed(settings: Settings) -> Result<Finding, Failure> {
         .await?
         .also(goes_on, || "it did not go on when the broker was back".to_owned())
         .also(ends <= kills * WORKERS, || format!("workers ended {ends} times, and the broker {kills} times")))
+}
+
+/// One of three brokers dies, and others lead what it has led: by turns partitions, and the group. Before the next one dies it
+/// is back, and leads again what it is the first for, which moves that once more.
+pub(super) async fn led_by_others(settings: Settings) -> Result<Finding, Failure> {
+    const WORKERS: usize = 2;
+    const PARTITIONS: i32 = 6;
+    /// So many are sent while a broker dies and others take over.
+    const PER_KILL: usize = 2_400;
+    let mut brokers = Brokers::start(3)?;
+    let load = Load { events: 3 * PER_KILL, rate: 600, partitions: PARTITIONS, malformed: 0.005, ..Load::default() };
+    let mut trial = Trial::on(&settings, "f17b", load, brokers.addresses()).await?;
+    trial.hold_feed(PER_KILL / 2);
+    trial.feed()?;
+    for _ in 0..WORKERS {
+        trial.spawn(Worker::default())?;
+    }
+    let settled = trial.settle().await?.is_some();
+    let topic = trial.topic.clone();
+    let (mut kills, mut moves, mut bad, mut away) = (0, 0, None, None);
+    let leads = |holders: &BTreeMap<i32, Holders>, broker: i32| {
+        holders.values().filter(|holders| holders.leader == Some(broker)).count() as u64
+    };
+    while bad.is_none() && trial.goes_on(kills >= 2) {
+        if let Some(broker) = away.take() {
+            brokers.restart(broker)?;
+            // It leads again what it is the first for, as soon as it has all of that.
+            let came_back = trial.until(PATIENCE, |_| {
+                let now = brokers.holders(&topic);
+                now.len() == PARTITIONS as usize
+                    && now.values().all(|holders| holders.in_sync == 3)
+                    && leads(&now, broker) > 0
+            });
+            if !came_back.await? {
+                bad = Some(format!("broker {broker} is back, and does not lead again"));
+            }
+            moves += leads(&brokers.holders(&topic), broker);
+        }
+        let led = if kills % 2 == 0 { topic.as_str() } else { COMMITS };
+        let mut leader = None;
+        let is_led = trial.until(PATIENCE, |_| {
+            leader = brokers.holders(led).get(&0).and_then(|holders| holders.leader);
+            leader.is_some()
+        });
+        is_led.await?;
+        let victim = leader.ok_or_else(|| Failure::new(format!("nobody leads `{led}`")))?;
+        trial.let_feed(if settings.length.is_some() { trial.load.events } else { PER_KILL });
+        trial.pass_between(500, 1_500).await?;
+        moves += leads(&brokers.holders(&topic), victim);
+        brokers.kill(victim)?;
+        (kills, away) = (kills + 1, Some(victim));
+        // While it is away: others lead, and what is sent is committed.
+        let led_by_others = trial.until(PATIENCE, |_| {
+            let all = [brokers.holders(&topic), brokers.holders(COMMITS)];
+            let mut leaders = all.iter().flat_map(BTreeMap::values).map(|holders| holders.leader);
+            all.iter().map(BTreeMap::len).eq([PARTITIONS as usize, 1])
+                && leaders.all(|leader| leader.is_some_and(|leader| leader != victim))
+        });
+        let led_by_others = led_by_others.await?;
+        let sent = trial.sent_so_far();
+        if !led_by_others || !trial.until(PATIENCE, |trial| trial.committed() >= sent).await? {
+            bad = Some(format!("broker {victim} is away; led by others: {led_by_others}; it does not go on"));
+        }
+    }
+    let sent = trial.oracle.sent();
+    trial.let_feed(trial.load.events);
+    trial.until(trial.load.length() + PATIENCE, |trial| trial.committed() >= sent).await?;
+    let read: u64 = (0..WORKERS).map(|at| trial.worker(at).figure("read")).sum();
+    trial.figures.push(("broker_kills", kills));
+    trial.figures.push(("leaders_moved", moves));
+    trial.figures.push(("read_again", read.saturating_sub(sent)));
+    Ok(trial
+        .finish()
+        .await?
+        .also(settled, || "the workers did not share out the partitions".to_owned())
+        .also(bad.is_none(), || bad.unwrap_or_default())
+        .also(read <= sent, || format!("{read} were read of {sent}")))
 }
 
 pub(super) async fn overtaken(settings: Settings) -> Result<Finding, Failure> {

@@ -162,6 +162,13 @@ static ROWS: &[Row] = &[
         "it goes on where it was, and workers end for no reason but that they were fenced"
     ),
     row!(
+        "F17b",
+        broker::led_by_others,
+        EXACT,
+        "of three brokers the one dies that leads partitions, or the group, and comes back",
+        "it goes on while that one is away, no worker ends, and no event is read again"
+    ),
+    row!(
         "F18",
         broker::overtaken,
         REFUSED,
