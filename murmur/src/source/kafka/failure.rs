@@ -34,28 +34,46 @@ impl Failure {
     }
 
     /// The same as what is wrong with the settings, where it is that and not a connection that broke off.
-    pub(in crate::source) fn refusal(self) -> Option<Self> {
+    pub(in crate::source) fn refusal(mut self) -> Option<Self> {
         let check = match self.code {
             Code::Authentication => {
                 "the brokers do not let us in; check `librdkafka.sasl.mechanism`, `librdkafka.sasl.username` and the \
                  password (the file of `sasl.password_file`, or MURMUR_KAFKA_SASL_PASSWORD)"
             }
+            Code::SSL | Code::BrokerTransportFailure if self.is_alert() => {
+                self.code = Code::SSL;
+                "the brokers want a certificate from us that they trust; check `librdkafka.ssl.certificate.location` and \
+                 `librdkafka.ssl.key.location`, and whether an authority of theirs has signed it"
+            }
             Code::SSL if self.text.contains("certificate") => {
                 "TLS does not come about; check `librdkafka.ssl.ca.location`, which has to hold the authority that has \
-                 signed the certificates of the brokers, and the names that they are reached by; and, where brokers want \
-                 one from us, `librdkafka.ssl.certificate.location` and `librdkafka.ssl.key.location`"
+                 signed the certificates of the brokers, and the names that they are reached by"
             }
             _ => return None,
         };
         Some(self.while_doing(check))
     }
 
-    /// Say which feature is missing, where a property needs one.
+    /// Whether the other side has ended TLS because of our certificate, or as there was none. Since TLS 1.3 that comes when
+    /// the connection stands on our side.
+    fn is_alert(&self) -> bool {
+        // As OpenSSL names what stands in RFC 8446, 6.2.
+        self.text.contains(" alert ")
+            && ["certificate", "unknown ca", "handshake failure"].iter().any(|what| self.text.contains(what))
+    }
+
+    /// Say which feature is missing, where a property needs one, and what belongs to a key that cannot be used.
     #[must_use]
     pub(super) fn with_way_out(mut self) -> Self {
-        if self.text.to_ascii_lowercase().contains("openssl") {
-            self.text.push_str("; build with the feature `kafka-ssl`");
-        }
+        let way_out = if self.text.contains("ssl.key.location failed") {
+            "; it has to be the key of `librdkafka.ssl.certificate.location`, and what opens it stands in the file of \
+             `ssl.key.password_file`, or in MURMUR_KAFKA_SSL_KEY_PASSWORD"
+        } else if self.text.to_ascii_lowercase().contains("openssl") {
+            "; build with the feature `kafka-ssl`"
+        } else {
+            ""
+        };
+        self.text.push_str(way_out);
         self
     }
 
@@ -67,11 +85,6 @@ impl Failure {
     /// Whether it says only that there is nothing more now.
     pub(super) fn is_end_of_log(&self) -> bool {
         self.code == Code::PartitionEOF
-    }
-
-    /// Whether this build lacks what is needed.
-    pub(super) fn is_unsupported(&self) -> bool {
-        matches!(self.code, Code::NotImplemented | Code::UnsupportedFeature | Code::UnsupportedCompressionType)
     }
 
     /// Whether the client is of no use any more; what has happened stands [elsewhere](super::queue::Consumer::fatal).
@@ -186,6 +199,16 @@ mod tests {
         assert!(error.to_string().contains("librdkafka.ssl.ca.location"), "{error}");
         assert!(refused(Code::SSL, "SSL transport error: Connection reset by peer").is_none());
         assert!(refused(Code::BrokerTransportFailure, "certificate").is_none());
+        assert!(refused(Code::BrokerTransportFailure, "Receive failed: Connection reset by peer").is_none());
+        for alert in ["tlsv13 alert certificate required", "tlsv1 alert unknown ca", "sslv3 alert certificate unknown"]
+        {
+            for code in [Code::SSL, Code::BrokerTransportFailure] {
+                let error =
+                    refused(code, &format!("error:0A00045C:SSL routines::{alert}: SSL alert number 116")).unwrap();
+                assert_eq!(error.kind(), ErrorKind::Configuration);
+                assert!(error.to_string().contains("librdkafka.ssl.certificate.location"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 
+use rdkafka::config::ClientConfig;
+
 use crate::location::Options;
 use crate::{Error, ErrorKind, Result};
 
@@ -88,7 +90,36 @@ pub(in crate::source) fn passed_through(options: &Options, own: &[&str]) -> Resu
         };
         properties.extend(value.map(|value| (secret.to_owned(), value)));
     }
-    Ok(properties)
+    match without_token(&properties, &features()) {
+        Some(why) => Err(options.bad(why)),
+        None => Ok(properties),
+    }
+}
+
+/// Why nobody would be let in by OAUTHBEARER, where that is asked for. librdkafka would wait for a token that nobody brings.
+fn without_token(properties: &BTreeMap<String, String>, features: &str) -> Option<&'static str> {
+    let mechanism = ["sasl.mechanism", "sasl.mechanisms"].iter().find_map(|name| properties.get(*name))?;
+    if !mechanism.eq_ignore_ascii_case("OAUTHBEARER") {
+        return None;
+    }
+    if !features.split(',').any(|feature| feature == "oidc") {
+        return Some(
+            "SASL by OAUTHBEARER is not built in, as tokens are fetched by curl; take SCRAM-SHA-512 or PLAIN, or a certificate \
+             (`librdkafka.security.protocol=SSL` with `librdkafka.ssl.certificate.location`), or build with the feature \
+             `kafka-ssl`, and with `rdkafka-sys` and its feature `curl` among the dependencies of the program",
+        );
+    }
+    let method = properties.get("sasl.oauthbearer.method").map_or("default", String::as_str);
+    (method != "oidc").then_some(
+        "with OAUTHBEARER say `librdkafka.sasl.oauthbearer.method=oidc`, and where tokens come from \
+         (`librdkafka.sasl.oauthbearer.token.endpoint.url`): nobody else brings one",
+    )
+}
+
+/// What the librdkafka of this program can do.
+fn features() -> String {
+    // One that does not say can do nothing more than the rest.
+    ClientConfig::new().create_native_config().and_then(|config| config.get("builtin.features")).unwrap_or_default()
 }
 
 /// The environment variable of a secret.
@@ -98,8 +129,6 @@ fn variable(property: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::config::ClientConfig;
-
     use super::*;
 
     #[test]
@@ -110,5 +139,28 @@ mod tests {
             let native = ClientConfig::new().set(alias, value).create_native_config().unwrap();
             assert_eq!(native.get(canonical).unwrap(), value, "{alias}");
         }
+    }
+    #[test]
+    fn every_way_to_compress_is_built_in() {
+        let features = features();
+        for codec in ["gzip", "snappy", "lz4", "zstd"] {
+            assert!(features.split(',').any(|feature| feature == codec), "`{codec}` is not among {features}");
+        }
+    }
+
+    #[test]
+    fn who_wants_tokens_that_nobody_brings_is_told_so() {
+        let bearer = |more: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let all = [&[("sasl.mechanism", "OAUTHBEARER")], more].concat();
+            all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let oidc = bearer(&[("sasl.oauthbearer.method", "oidc")]);
+        for of in [&oidc, &bearer(&[])] {
+            let why = without_token(of, "gzip,ssl,sasl_oauthbearer").unwrap();
+            assert!(why.contains("not built in") && why.contains("SCRAM-SHA-512"), "{why}");
+        }
+        assert!(without_token(&bearer(&[]), "ssl,oidc").unwrap().contains("method=oidc"));
+        assert_eq!(without_token(&oidc, "ssl,oidc"), None);
+        assert_eq!(without_token(&BTreeMap::new(), ""), None);
     }
 }

@@ -65,7 +65,7 @@ impl Reports {
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, "dead letters: {reason}");
-        let code = error.rdkafka_error_code().filter(|code| matches!(code, Code::SSL | Code::Authentication));
+        let code = error.rdkafka_error_code();
         if let Some(refusal) = code.and_then(|code| Failure::new(code, reason.to_owned()).refusal()) {
             *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
         }

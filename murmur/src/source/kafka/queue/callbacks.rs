@@ -87,8 +87,11 @@ pub(super) unsafe extern "C" fn on_error(
     if !is_down || shared.outage.lock().unwrap_or_else(PoisonError::into_inner).is_to_be_said(Instant::now()) {
         tracing::warn!("kafka: {reason}");
     }
-    let refusals =
-        [(Raw::RD_KAFKA_RESP_ERR__SSL, Code::SSL), (Raw::RD_KAFKA_RESP_ERR__AUTHENTICATION, Code::Authentication)];
+    let refusals = [
+        (Raw::RD_KAFKA_RESP_ERR__SSL, Code::SSL),
+        (Raw::RD_KAFKA_RESP_ERR__AUTHENTICATION, Code::Authentication),
+        (Raw::RD_KAFKA_RESP_ERR__TRANSPORT, Code::BrokerTransportFailure),
+    ];
     if let Some((_, code)) = refusals.into_iter().find(|(raw, _)| *raw as c_int == err) {
         let refusal = Failure::new(code, reason).refusal();
         let mut last = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
