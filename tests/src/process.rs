@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use murmur_testkit::faults::supervisor;
 use serde_json::Value;
 
 use crate::workspace;
@@ -270,6 +271,11 @@ impl Server {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The most memory that it has had at a time so far, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        supervisor::most_memory(self.child.id()).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// SIGTERM, without waiting for what comes of it.

@@ -108,10 +108,7 @@ impl Process {
 
     /// The most memory that it has had at a time so far, in bytes.
     pub fn most_memory(&self) -> io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kibibytes.ok_or_else(|| io::Error::other("the system does not say how much memory a process has"))? << 10)
+        most_memory(self.child.id())
     }
 
     /// SIGTERM.
@@ -161,6 +158,14 @@ impl Process {
             let _ = reader.join();
         }
     }
+}
+
+/// The most memory that a process has had at a time so far, in bytes.
+pub fn most_memory(process: u32) -> io::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kibibytes.ok_or_else(|| io::Error::other("the system does not say how much memory a process has"))? << 10)
 }
 
 impl Drop for Process {

@@ -12,6 +12,7 @@ use super::entry::Entry;
 use super::exit::Exit;
 use super::generator::{Generate, Generator};
 use super::limits::Limits;
+use super::memory::Portion;
 use super::progress::Rate;
 use super::serve::Work;
 use super::signals::Stop;
@@ -39,8 +40,10 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
     args.source.as_ref().map_or(Ok(()), open::must_stand)?;
     let store = open::store(&location).await?;
     table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
+    let threads = args.source.as_ref().map_or(Ok(1), |location| open::threads(&args.worker, location))?;
+    let portion = Portion::of(&args.worker, threads, entries.len())?;
     let source: Equip<Box<dyn Source>> = match (&args.source, app.generator) {
-        (Some(location), _) => open::source_of_each(location, &store, false, &args.worker)?,
+        (Some(location), _) => open::source_of_each(location, &store, false, &args.worker, portion)?,
         (None, Some(line)) => {
             let step = Span::from_micros(1_000_000 / args.rate);
             let start = Timestamp::from_millis(SystemClock.now().as_micros() / 1_000);
@@ -55,7 +58,6 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
             return Err(Error::new(ErrorKind::InvalidArgument, context));
         }
     };
-    let threads = args.source.as_ref().map_or(Ok(1), |location| open::threads(&args.worker, location))?;
     let (reports, gauges) = team::gauges(threads);
     let touched = Touched::new();
     let equipment = Equipment {
@@ -63,7 +65,7 @@ pub(super) async fn dev(app: &App, args: &DevArgs) -> Result<Exit> {
         store: open::store_of_each(&location, &store, &touched),
         source,
         dead_letters: open::dead_letters(app, &args.worker, &location, args.source.as_ref())?,
-        options: open::options(&args.worker, &entries)?,
+        options: open::options(&args.worker, portion, &entries)?,
     };
 
     let source_name = args.source.as_ref().map_or_else(|| "of made-up events".to_owned(), open::public_name);

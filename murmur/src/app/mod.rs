@@ -44,6 +44,7 @@ mod explain;
 mod generator;
 mod limits;
 mod logs;
+mod memory;
 mod observe;
 mod open;
 #[cfg(feature = "otlp")]

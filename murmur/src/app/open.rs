@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 
 use super::cli::{FlushInterval, Roll, WorkerArgs};
 use super::entry::Entry;
+use super::memory::Portion;
 use super::team::{Equip, Share};
 use super::{App, GENERATION};
 use crate::engine::Options;
@@ -142,6 +143,7 @@ pub(super) fn source_of_each(
     store: &Arc<dyn Store>,
     until_end: bool,
     args: &WorkerArgs,
+    portion: Portion,
 ) -> Result<Equip<Box<dyn Source>>> {
     match location.scheme() {
         None | Some("file") => {
@@ -154,7 +156,7 @@ pub(super) fn source_of_each(
                 async { Ok(source) }.boxed()
             }))
         }
-        Some("kafka") => kafka_source(location, until_end, args),
+        Some("kafka") => kafka_source(location, until_end, args, portion),
         Some(scheme) => {
             Err(unknown(location, scheme, "source", "`file://PATH`, a file, a folder, `-`, `kafka://BROKER/TOPIC`"))
         }
@@ -162,10 +164,16 @@ pub(super) fn source_of_each(
 }
 
 #[cfg(feature = "kafka")]
-fn kafka_source(location: &Location, until_end: bool, args: &WorkerArgs) -> Result<Equip<Box<dyn Source>>> {
+fn kafka_source(
+    location: &Location,
+    until_end: bool,
+    args: &WorkerArgs,
+    portion: Portion,
+) -> Result<Equip<Box<dyn Source>>> {
     use crate::source::kafka::{self, KafkaConfig};
     let mut config = KafkaConfig::of(location.clone())?;
     config.until_end = until_end;
+    config.buffer = config.buffer.min(portion.buffer);
     // A topic of dead letters keeps keys and headers, so that a letter can be sent again as it was.
     config.metadata |= args.dead_letters.as_ref().is_some_and(|letters| letters.scheme() == Some("kafka"));
     Ok(Arc::new(move |reader| {
@@ -176,7 +184,7 @@ fn kafka_source(location: &Location, until_end: bool, args: &WorkerArgs) -> Resu
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka_source(location: &Location, _: bool, _: &WorkerArgs) -> Result<Equip<Box<dyn Source>>> {
+fn kafka_source(location: &Location, _: bool, _: &WorkerArgs, _: Portion) -> Result<Equip<Box<dyn Source>>> {
     Err(no_kafka(location))
 }
 
@@ -249,11 +257,11 @@ fn reads(source: &Path, folder: &Path) -> bool {
 }
 
 /// How a worker goes about it.
-pub(super) fn options(args: &WorkerArgs, entries: &[Entry]) -> Result<Options> {
+pub(super) fn options(args: &WorkerArgs, portion: Portion, entries: &[Entry]) -> Result<Options> {
     let mut options = Options {
         dead_letter_limit: args.dead_letter_limit,
         flush_tiles: args.flush_tiles,
-        flush_bytes: args.flush_bytes.0,
+        flush_bytes: portion.flush.0,
         drain_budget: args.drain_budget,
         revoke_budget: args.revoke_budget,
         generation: GENERATION,

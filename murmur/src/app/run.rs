@@ -1,6 +1,7 @@
 use super::cli::{ListenArgs, RunArgs};
 use super::exit::Exit;
 use super::limits::Limits;
+use super::memory::Portion;
 use super::print::Output;
 use super::progress::{self, Rate, Shown};
 use super::serve::Work;
@@ -23,14 +24,16 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<Exit> {
     open::must_stand(&args.source)?;
     let store = open::store(&args.store.store).await?;
     table::ensure(app, &entries, &*store, args.worker.create_tables).await?;
-    let (reports, gauges) = team::gauges(open::threads(&args.worker, &args.source)?);
+    let threads = open::threads(&args.worker, &args.source)?;
+    let portion = Portion::of(&args.worker, threads, entries.len())?;
+    let (reports, gauges) = team::gauges(threads);
     let touched = Touched::new();
     let equipment = Equipment {
         reports,
         store: open::store_of_each(&args.store.store, &store, &touched),
-        source: open::source_of_each(&args.source, &store, args.until_end, &args.worker)?,
+        source: open::source_of_each(&args.source, &store, args.until_end, &args.worker, portion)?,
         dead_letters: open::dead_letters(app, &args.worker, &args.store.store, Some(&args.source))?,
-        options: open::options(&args.worker, &entries)?,
+        options: open::options(&args.worker, portion, &entries)?,
     };
     let limits = Limits::new(&args.worker.limits, &entries, open::public_name(&args.source), gauges.clone());
     let mut servers = Vec::new();

@@ -30,7 +30,7 @@ impl<E: Event> Worker<E> {
             self.release();
         }
         let holds = self.holds();
-        if self.letters.bytes >= LETTER_BYTES {
+        if self.letters.bytes >= LETTER_BYTES.min(self.options.flush_bytes) {
             if holds { self.letters.spill() } else { self.sync_letters().await? }
         }
         // However full: a window is not long.

@@ -18,6 +18,7 @@ mod health;
 mod kafka_secured;
 mod kill;
 mod letters_kafka;
+mod memory_kafka;
 mod observed;
 mod openapi;
 mod otlp;

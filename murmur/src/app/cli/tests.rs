@@ -34,11 +34,12 @@ fn budgets_and_bounds_of_a_worker_are_flags() {
     let parse = |flags: &[&str]| {
         let cli = Cli::try_parse_from([&["shop", "run", "--source", "-", "--store", "memory:"], flags].concat());
         let Verb::Run(RunArgs { worker, .. }) = cli.unwrap().verb else { panic!("another verb") };
-        crate::app::open::options(&worker, &[]).unwrap()
+        let portion = crate::app::memory::Portion::of(&worker, 1, 1).unwrap();
+        crate::app::open::options(&worker, portion, &[]).unwrap()
     };
     let (plain, default) = (parse(&[]), Options::default());
     assert_eq!((plain.drain_budget, plain.revoke_budget), (default.drain_budget, default.revoke_budget));
-    assert_eq!((plain.flush_tiles, plain.flush_bytes), (default.flush_tiles, default.flush_bytes));
+    assert_eq!(plain.flush_tiles, default.flush_tiles);
     let given = parse(&["--drain-budget=1m", "--revoke-budget=2s", "--flush-tiles=7", "--flush-bytes=3KiB"]);
     assert_eq!((given.drain_budget, given.revoke_budget), (Span::from_seconds(60), Span::from_seconds(2)));
     assert_eq!((given.flush_tiles, given.flush_bytes), (7, 3 << 10));

@@ -73,7 +73,10 @@ pub(in crate::app) struct WorkerArgs {
     /// Tiles with something to write at which a worker does not wait for the interval
     #[arg(long, env = "MURMUR_FLUSH_TILES", default_value_t = Options::default().flush_tiles, value_name = "N", value_parser = at_least_one)]
     pub(in crate::app) flush_tiles: usize,
-    /// Unflushed state of a pipeline in a worker at which it does not wait for the interval: 64MiB, 1GiB
+    /// What all workers together may hold of messages and unflushed state, beside what the program itself takes: 256MiB, 4GiB; by default 512MiB a worker
+    #[arg(long, env = "MURMUR_MEMORY", value_name = "SIZE")]
+    pub(in crate::app) memory: Option<ByteSize>,
+    /// Unflushed state of a pipeline in a worker at which it does not wait for the interval, where `--memory` leaves that much: 64MiB, 1GiB
     #[arg(long, env = "MURMUR_FLUSH_BYTES", default_value_t = ByteSize(Options::default().flush_bytes), value_name = "SIZE")]
     pub(in crate::app) flush_bytes: ByteSize,
     /// After a request to stop: how long the last flush may take; what is not durable by then is read again

@@ -87,6 +87,14 @@ impl<A> Entry<A> {
         &mut self.spans[at]
     }
 
+    /// Bytes of slots and spans where there are more than lie within: of a tile that many partitions write, or in which
+    /// many slots are under way. Not what the values hold elsewhere.
+    #[inline]
+    pub(super) fn beside(&self) -> usize {
+        let outside = |count: usize, size: usize| if count > 1 { count * size } else { 0 };
+        outside(self.slots.len(), size_of::<(Slot, A)>()) + outside(self.spans.len(), size_of::<Span>())
+    }
+
     #[inline]
     fn span_at(&mut self, partition: u16) -> usize {
         self.spans.iter().position(|span| span.partition == partition).unwrap_or_else(|| {
@@ -209,11 +217,19 @@ pub(super) struct Entries<A> {
     index: HashTable<u32>,
     pub(super) list: Vec<Entry<A>>,
     key_bytes: usize,
+    /// What all entries have [beside](Entry::beside) them.
+    pub(super) beside: usize,
 }
 
 impl<A> Entries<A> {
     pub(super) fn new() -> Self {
-        Self { hasher: DefaultHashBuilder::default(), index: HashTable::new(), list: Vec::new(), key_bytes: 0 }
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            index: HashTable::new(),
+            list: Vec::new(),
+            key_bytes: 0,
+            beside: 0,
+        }
     }
 
     pub(super) fn hash(&self, key: &str, tile: Tile, partition: Option<u16>) -> u64 {
@@ -259,23 +275,24 @@ impl<A> Entries<A> {
     pub(super) fn clear(&mut self) {
         self.index.clear();
         self.list.clear();
-        self.key_bytes = 0;
+        (self.key_bytes, self.beside) = (0, 0);
     }
 
     /// Keep only these. They move.
     pub(super) fn keep(&mut self, these: impl Fn(&Entry<A>) -> bool) {
         self.list.retain(these);
         self.index.clear();
-        self.key_bytes = 0;
+        (self.key_bytes, self.beside) = (0, 0);
         let list = &self.list;
         for (at, entry) in list.iter().enumerate() {
             self.index.insert_unique(entry.hash, at as u32, |at| list[*at as usize].hash);
             self.key_bytes += entry.key.len();
+            self.beside += entry.beside();
         }
     }
 
     /// Approximate bytes held, without what the values hold elsewhere.
     pub(super) fn bytes(&self) -> usize {
-        self.list.len() * size_of::<Entry<A>>() + self.key_bytes
+        self.list.len() * size_of::<Entry<A>>() + self.key_bytes + self.beside
     }
 }

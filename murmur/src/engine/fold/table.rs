@@ -319,6 +319,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         let asked = std::mem::take(&mut self.asked);
         for (&at, item) in asked.iter().zip(items) {
             let entry = &mut self.entries.list[at as usize];
+            let before = entry.beside();
             match entry.partition {
                 Some(partition) => {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
@@ -341,6 +342,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     }
                 }
             }
+            self.entries.beside = self.entries.beside + entry.beside() - before;
             self.note_closed(at, owned);
         }
         let mut settled = Settled::default();
@@ -355,10 +357,12 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 if at.needs_marks {
                     self.marks.add(&self.tiling, &entry.text(), entry.tile);
                 }
+                let before = entry.beside();
                 let taken = match self.suspects.is_empty() || !is_among(&self.suspects, at, owned) {
                     true => entry.take(slot, value, at.partition, at.offset),
                     false => entry.take_with_care(slot, value, at.partition, at.offset),
                 };
+                self.entries.beside = self.entries.beside + entry.beside() - before;
                 match taken {
                     Taken::Folded => {
                         if !entry.dirty {

@@ -1,7 +1,7 @@
 //! What Form B takes, refuses and writes.
 
 use super::*;
-use crate::aggregate::{Last, Max, Monoid, Sum, envelope};
+use crate::aggregate::{Count, Last, Max, Monoid, Sum, envelope};
 use crate::engine::record::Standing;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Spec};
@@ -293,4 +293,46 @@ fn what_a_large_fold_takes_is_known_before_it_is_written_and_when_it_was_loaded(
     // What is clean goes once it takes more than half of the room.
     table.writes(&owned());
     about(&table, 100);
+}
+
+/// How many bookings each account has.
+struct Counts;
+
+impl Pipeline for Counts {
+    type Event = Booking;
+    type Key = AccountKey;
+    type Aggregate = Count;
+    const SPEC: Spec = Spec {
+        name: "counts",
+        service: "CountsService",
+        window: Window::Sliding { span: Span::from_seconds(864_000), slot: Span::from_seconds(60) },
+        ..Accounts::SPEC
+    };
+
+    fn apply(Booking(key, ..): &Booking, out: &mut Emissions<Count>) {
+        out.begin("").field(&(*key).to_owned());
+        out.emit(Count::one());
+    }
+}
+
+#[test]
+fn what_many_partitions_and_slots_of_one_tile_take_is_known() {
+    let mut table = FoldTable::<Counts>::new(1, FLUSH_BYTES);
+    let fold = |table: &mut FoldTable<Counts>, partitions: std::ops::Range<u16>| {
+        for partition in partitions {
+            let offset = Offset::from_u64(7);
+            let at = At { partition, offset, catching_up: false, front: None, needs_marks: false };
+            table.stage(&Booking("a", 0, 0), at, Timestamp::EPOCH, None).unwrap();
+        }
+        assert_eq!(table.wanted(&owned()), []);
+        table.settle(Vec::new(), &owned()).unwrap();
+    };
+    fold(&mut table, 0..1);
+    let one = table.bytes();
+    fold(&mut table, 1..1_000);
+    let each = (table.bytes() - one) / 1_000;
+    assert!(table.dirty() == 1 && each >= 2 * size_of::<Offset>(), "{each} bytes for each partition of the tile");
+    table.clear();
+    fold(&mut table, 0..1);
+    assert_eq!(table.bytes(), one);
 }

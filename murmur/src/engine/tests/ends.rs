@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::faulty::{Fault, Faulty};
 use super::*;
 use crate::engine::flush::Patience;
 use crate::engine::ownership::Ownership;
@@ -64,6 +65,51 @@ async fn a_stop_is_not_held_up_by_a_flush_that_waits_for_ever() {
     assert!(error.to_string().contains("25s"), "{error}");
     let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
     assert_eq!(record.commit, None);
+}
+
+/// A list that waits at its end for more, and notes what it is told to be done.
+struct Noting {
+    list: List,
+    told: Arc<Mutex<Vec<Offset>>>,
+}
+
+impl Source for Noting {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        self.list.poll()
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.list.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.told.lock().unwrap().extend(commits.iter().map(|(_, offset)| *offset));
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_acknowledges_nothing_that_could_not_be_written() {
+    let payloads = ["a", "b", "a"];
+    let (kept, letters, told) = (Arc::new(MemoryStore::new()), Letters::default(), Arc::default());
+    let source = || Box::new(Noting { list: List { idles: true, ..*List::new(&payloads) }, told: Arc::clone(&told) });
+    let store = Faulty::over(&kept);
+    let away = Fault { table: "words", key: None, carried_out: false, kind: ErrorKind::Unavailable, times: usize::MAX };
+    for (fault, ends) in [(away, Err(ErrorKind::DeadlineExceeded)), (Fault { times: 0, ..away }, Ok(3))] {
+        store.fail(fault);
+        let worker = worker_of(&store, source(), &letters).pipeline::<Words>().build();
+        let mut progress = worker.progress();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(worker.run(stopped));
+        progress.wait_for(|progress| progress.read == 3).await.unwrap();
+        stop.send_replace(true);
+        let ended = running.await.unwrap();
+        assert_eq!(ended.map(|summary| summary.progress.read).map_err(|error| error.kind()), ends);
+        let last = told.lock().unwrap().last().copied();
+        assert_eq!(last, ends.is_ok().then(|| Offset::from_u64(3)), "what is acknowledged");
+        assert!(letters.0.lock().unwrap().is_empty(), "nothing of it is bad");
+    }
+    assert_eq!((count(&kept, "words", "a").await, count(&kept, "words", "b").await), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -123,7 +123,7 @@ pub struct KafkaConfig {
     pub instance: Option<String>,
     /// Which of the process's readers this is; each is a member of its own, and its `instance` ends in this number.
     pub reader: u32,
-    /// How many bytes of messages may wait to be read.
+    /// How many bytes of messages may wait to be read. As many again are on their way from the brokers or copied already.
     pub buffer: ByteSize,
     /// Whether to end when everything has been read that was there at the beginning.
     pub until_end: bool,
@@ -202,6 +202,9 @@ impl KafkaConfig {
         };
         // In whole KiB, from 1 on.
         let buffer = (self.buffer.0 >> 10).clamp(1, 2_097_151).to_string();
+        // What comes at a time is on top of what waits: from each broker a quarter of it. Not less than librdkafka wants,
+        // which is its `message.max.bytes`; a message that is larger comes alone.
+        let fetch = (self.buffer.0 / 4).clamp(1 << 20, 50 << 20).to_string();
         let defaults = [
             ("client.id", "murmur"),
             // A writer that is still alive when its partitions were given away is harmless (its writes and commits are
@@ -212,6 +215,7 @@ impl KafkaConfig {
             // How soon partitions are found that are added to a topic; by default that takes five minutes.
             ("topic.metadata.refresh.interval.ms", "5000"),
             ("queued.max.messages.kbytes", &buffer),
+            ("fetch.max.bytes", &fetch),
             // No measurable cost with the instruction for it.
             ("check.crcs", "true"),
             // A fetch that finds the queue full looks again after this time; the default of a second halves the speed.
@@ -325,6 +329,8 @@ mod tests {
                 "MURMUR_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET",
             ),
             ("kafka://b:9092/t?group=g&librdkafka.sasl.password=hunter2", "MURMUR_KAFKA_SASL_PASSWORD"),
+            ("kafka://b:9092/t?group=g&librdkafka.ssl.key.password=hunter2", "ssl.key.password_file"),
+            ("kafka://b:9092/t?group=g&librdkafka.sasl.mechanisms=OAUTHBEARER", "OAUTHBEARER is not built in"),
             ("kafka://b:9092/t?group=g&sasl.password_file=/does/not/exist", "cannot be read"),
             ("kafka://b:9092/t?group=g&fetch.max.bytes=1", "no option `fetch.max.bytes`"),
         ] {

@@ -308,7 +308,9 @@ impl Source for KafkaSource {
     }
 
     fn recycle(&mut self, mut batch: Batch) {
-        if self.spare.len() < SPARE {
+        // One that was large is not kept for ever.
+        let kept: usize = self.spare.iter().map(|spare| spare.buffer.capacity()).sum();
+        if self.spare.len() < SPARE && kept + batch.buffer.capacity() <= self.config.buffer.0 {
             batch.buffer.clear();
             batch.payloads.clear();
             batch.beside.clear();
