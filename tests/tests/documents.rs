@@ -51,6 +51,32 @@ fn each_defect_of_the_predecessor_has_a_test_that_exists() {
 }
 
 #[test]
+fn a_broker_in_a_container_has_the_settings_of_the_one_that_is_tested_with() {
+    let read = |path: &str| fs::read_to_string(workspace().join(path)).unwrap();
+    let (settings, compose) = (read("scripts/services/kafka/server.properties"), read("compose.yaml"));
+    let in_container: BTreeSet<&str> = compose.lines().map(str::trim).collect();
+    let mut compared = 0;
+    // Where they listen, and where their data are, is another matter in a container.
+    let elsewhere = ["listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs"];
+    for (name, value) in settings.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='))
+    {
+        if elsewhere.contains(&name) {
+            continue;
+        }
+        let variable = format!("KAFKA_{}", name.to_uppercase().replace('.', "_"));
+        let is_so = [format!("{variable}: {value}"), format!("{variable}: \"{value}\"")];
+        assert!(is_so.iter().any(|line| in_container.contains(&**line)), "compose.yaml has no {}", is_so[0]);
+        compared += 1;
+    }
+    assert!(compared > 15, "only {compared} settings were compared");
+    for (service, pom) in [("apache/kafka:", "kafka"), ("amazon/dynamodb-local:", "dynamodb")] {
+        let image = compose.lines().find_map(|line| line.trim().strip_prefix("image: ")?.strip_prefix(service));
+        let pom = read(&format!("scripts/services/{pom}/pom.xml"));
+        assert!(image.is_some_and(|version| pom.contains(&format!("version>{version}<"))), "{service}{image:?}");
+    }
+}
+
+#[test]
 fn the_pipelines_of_the_readme_are_a_program_that_is_built() {
     let page = fs::read_to_string(workspace().join("README.md")).unwrap();
     let program = fs::read_to_string(workspace().join("tests/examples/likes.rs")).unwrap();
