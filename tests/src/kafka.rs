@@ -28,6 +28,8 @@ pub struct Sent {
     pub headers: Vec<(String, Option<String>)>,
     /// The payload.
     pub payload: Vec<u8>,
+    /// It has none, not even an empty one.
+    pub tombstone: bool,
     /// Its time, in milliseconds since 1970; the present without.
     pub millis: Option<i64>,
 }
@@ -124,14 +126,15 @@ impl Cluster {
     pub fn send_whole(&self, topic: &str, key: &str, headers: &[(&str, Option<&str>)], payload: &[u8]) {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect();
         let (key, payload) = (Some(key.to_owned()), payload.to_vec());
-        self.send_all(topic, 1, [Sent { key, headers, payload, millis: None }]);
+        self.send_all(topic, 1, [Sent { key, headers, payload, ..Sent::default() }]);
     }
 
     /// Send messages with what stands beside them, spread over the partitions in turn, and wait until all are there.
     pub fn send_all(&self, topic: &str, partitions: i32, messages: impl IntoIterator<Item = Sent>) {
         let sender = done(self.kit().sender());
         for (n, sent) in messages.into_iter().enumerate() {
-            let mut record = BaseRecord::<str, [u8]>::to(topic).payload(&sent.payload).partition(n as i32 % partitions);
+            let mut record = BaseRecord::<str, [u8]>::to(topic).partition(n as i32 % partitions);
+            record.payload = (!sent.tombstone).then_some(sent.payload.as_slice());
             let mut headers = OwnedHeaders::new();
             for (key, value) in &sent.headers {
                 headers = headers.insert(Header { key, value: value.as_deref() });

@@ -91,7 +91,7 @@ struct Numbers<'a>(&'a Progress);
 
 impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Progress { read, dead, expired, repeated, lag, rewinds, newest, .. } = self.0;
+        let Progress { read, dead, expired, repeated, tombstones, lag, rewinds, newest, .. } = self.0;
         write!(f, "{read} events")?;
         if *dead > 0 {
             write!(f, "  {dead} dead letters")?;
@@ -101,6 +101,9 @@ impl fmt::Display for Numbers<'_> {
         }
         if *repeated > 0 {
             write!(f, "  {repeated} repeated")?;
+        }
+        if *tombstones > 0 {
+            write!(f, "  {tombstones} tombstones")?;
         }
         if *rewinds > 0 {
             write!(f, "  {rewinds} rewinds")?;
@@ -132,6 +135,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         late,
         already_applied,
         repeated,
+        tombstones,
         flushes,
         writes,
         rolled,
@@ -159,6 +163,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         "late": late,
         "already_applied": already_applied,
         "repeated": repeated,
+        "tombstones": tombstones,
         "flushes": flushes,
         "writes": writes,
         "rolled": rolled,

@@ -100,6 +100,7 @@ impl<E: Event> Worker<E> {
         if let Some(reached) = batch.reached {
             self.owned[at].read = self.owned[at].read.max(Some(reached));
         }
+        self.progress.tombstones += batch.tombstones;
         self.owned[at].lag = batch.lag;
         if !batch.payloads.is_empty() || batch.reached.is_some() {
             self.owned[at].delivered = Instant::now();

@@ -40,6 +40,7 @@ pub(super) struct Tally {
 pub(super) struct Meter {
     received: Growing,
     ahead: Growing,
+    tombstones: Growing,
     flushes: Growing,
     written: Growing,
     conflicts: Growing,
@@ -130,6 +131,7 @@ impl Meter {
         Self {
             received: Growing::new(EVENTS_RECEIVED.counter(PLAIN)),
             ahead: Growing::new(EVENTS_AHEAD.counter(PLAIN)),
+            tombstones: Growing::new(TOMBSTONES.counter(PLAIN)),
             flushes: Growing::new(FLUSHES.counter(PLAIN)),
             written: Growing::new(TILES_WRITTEN.counter(PLAIN)),
             conflicts: Growing::new(CONFLICTS.counter(PLAIN)),
@@ -166,6 +168,7 @@ impl Meter {
         self.ages.show(progress, now);
         self.received.reach(progress.read);
         self.ahead.reach(progress.ahead);
+        self.tombstones.reach(progress.tombstones);
         self.flushes.reach(progress.flushes);
         self.written.reach(progress.writes);
         self.conflicts.reach(progress.rewinds);

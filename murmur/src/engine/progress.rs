@@ -50,6 +50,9 @@ pub struct Progress {
     pub already_applied: u64,
     /// Events that a pipeline left out as it had met their identity before.
     pub repeated: u64,
+    /// Records without a payload (tombstones of a compacted topic), which are no events and were passed over; those that
+    /// were met again after a rewind too.
+    pub tombstones: u64,
     /// Flushes completed, each of one pipeline.
     pub flushes: u64,
     /// Tiles written.
@@ -85,7 +88,7 @@ impl Progress {
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.contact = self.contact.max(other.contact);
-        let Self { read, applied, dead, ahead, expired, late, already_applied, repeated, .. } = other;
+        let Self { read, applied, dead, ahead, expired, late, already_applied, repeated, tombstones, .. } = other;
         let Self { flushes, writes, rolled, rewinds, resent, ambiguous, .. } = other;
         self.read += read;
         self.applied += applied;
@@ -95,6 +98,7 @@ impl Progress {
         self.late += late;
         self.already_applied += already_applied;
         self.repeated += repeated;
+        self.tombstones += tombstones;
         self.flushes += flushes;
         self.writes += writes;
         self.rolled += rolled;

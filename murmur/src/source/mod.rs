@@ -86,6 +86,8 @@ pub struct Batch {
     pub stamped: Option<Timestamp>,
     /// The newest position already looked at, if that is past the last payload (skipped blanks, end of a file).
     pub reached: Option<Offset>,
+    /// How many records were passed over that say only that a key is gone, and have no payload at all.
+    pub tombstones: u64,
     /// What stands beside each payload, in their order. Empty when the source has no such thing or was not asked for it.
     pub beside: Vec<Beside>,
     /// The spans that payloads were made in, where someone has recorded them ([`Source::carry_traces`]); in the order of

@@ -265,13 +265,16 @@ async fn messages_of_a_type_that_prost_made_are_counted() {
     };
     let when = |n| Some(Stamp { seconds: 1_700_000_000 + n as i64, nanos: 0 });
     let good = (0..900).map(|n| order(n, when(n)).encode_to_vec());
-    let bad = [order(1, None).encode_to_vec(), vec![0xff, 1, 2]];
-    cluster.send_all(&topic, 2, good.chain(bad).map(|payload| Sent { payload, ..Sent::default() }));
+    // An empty one is a message of which every field has its default; a tombstone is no message.
+    let bad = [order(1, None).encode_to_vec(), vec![0xff, 1, 2], Vec::new()];
+    let tombstone = || Sent { key: Some("shop 1".to_owned()), tombstone: true, ..Sent::default() };
+    let sent = good.chain(bad).flat_map(|payload| [Sent { payload, ..Sent::default() }, tombstone(), tombstone()]);
+    cluster.send_all(&topic, 2, sent);
 
     let folder = tempfile::tempdir().unwrap();
     let letters = folder.path().join("letters");
     let ran = run(&format!(
-        "prost run --until-end --threads 1 --source kafka://{}/{topic}?group={} --store {} --dead-letters {}",
+        "prost run --until-end --threads 1 -o json --source kafka://{}/{topic}?group={} --store {} --dead-letters {}",
         cluster.brokers,
         Cluster::name("sales"),
         store(folder.path()),
@@ -288,8 +291,10 @@ async fn messages_of_a_type_that_prost_made_are_counted() {
         assert_eq!((value.sales, value.cents), (300, cents), "{key:?}");
     }
     let reasons = reasons(&letters);
-    assert!(reasons.len() == 2 && reasons[0].starts_with("not a `Sale` in protobuf: "), "{reasons:?}");
-    assert_eq!(reasons[1], "not a `Sale`: nobody knows when it was placed");
+    assert!(reasons.len() == 3 && reasons[0].starts_with("not a `Sale` in protobuf: "), "{reasons:?}");
+    assert_eq!(reasons[1..], ["not a `Sale`: nobody knows when it was placed"; 2]);
+    let output = String::from_utf8_lossy(&ran.stdout);
+    assert!(output.contains(r#""read":903,"#) && output.contains(r#""tombstones":1806,"#), "{output}");
 }
 
 #[test]

@@ -36,5 +36,6 @@ mod store_dynamodb;
 mod table_settings;
 mod thirty_days;
 mod tls;
+mod tombstones_kafka;
 mod watching;
 mod workers;

@@ -12,7 +12,7 @@ use crate::metrics::catalogue::*;
 use crate::metrics::tests::{alerts, moved, page, promql};
 use crate::query::Reader;
 
-/// A list that says how much waits behind each payload, and when it took it in.
+/// A list that says how much waits behind each payload, when it took it in, and that a tombstone stood beside it.
 struct Told(Box<List>);
 
 impl Source for Told {
@@ -21,7 +21,7 @@ impl Source for Told {
             Ok(match self.0.poll().await? {
                 Poll::Batch(batch) => {
                     let stamped = Some(Timestamp::from_seconds(NOON - 90));
-                    Poll::Batch(Batch { lag: Some(7), stamped, ..batch })
+                    Poll::Batch(Batch { lag: Some(7), stamped, tombstones: 1, ..batch })
                 }
                 other => other,
             })

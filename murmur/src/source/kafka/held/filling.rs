@@ -24,7 +24,7 @@ pub(in crate::source::kafka) enum Taken {
 }
 
 impl Held {
-    /// Copy a message into the batch.
+    /// Copy a message into the batch. One without a value is no payload: it is counted and passed over.
     pub(in crate::source::kafka) fn take(
         &mut self,
         message: Message<'_>,
@@ -40,12 +40,19 @@ impl Held {
             self.next = self.next.max(end);
             return Taken::Left;
         }
+        let leads = offset < self.lead_end;
+        let Some(payload) = message.payload() else {
+            let taken = self.pass(offset + 1, spare);
+            if let Some(batch) = self.batch.as_mut().filter(|_| !leads) {
+                batch.tombstones += 1;
+            }
+            return taken;
+        };
         self.next = offset + 1;
         let batch = self.batch.get_or_insert_with(|| spare.pop().unwrap_or_default());
-        let leads = offset < self.lead_end;
         batch.lead += usize::from(leads);
         let start = batch.buffer.len();
-        batch.buffer.extend_from_slice(message.payload());
+        batch.buffer.extend_from_slice(payload);
         let bytes = start..batch.buffer.len();
         // The group's offsets are not negative.
         batch.payloads.push(Payload { offset: Offset::from_u64(offset as u64), bytes, broken: None });

@@ -49,6 +49,38 @@ fn what_leads_up_to_the_beginning_is_delivered_as_that_and_only_once() {
 }
 
 #[test]
+fn a_message_without_a_value_is_passed_over_and_one_with_an_empty_value_is_none_of_those() {
+    let mut held = held(Stage::Fetching, 3);
+    let mut spare = Vec::new();
+    let mut give = |held: &mut Held, offset, payload: Option<&[u8]>| {
+        let raw = match payload {
+            Some(payload) => Message::sample_of(offset, payload),
+            None => Message::sample_of_tombstone(offset),
+        };
+        held.take(Message::sample(&raw), Along::default(), &mut spare)
+    };
+    assert_eq!(give(&mut held, 3, Some(b"x")), Taken::Kept);
+    assert_eq!(give(&mut held, 4, None), Taken::Kept);
+    assert_eq!(give(&mut held, 5, Some(b"")), Taken::Kept);
+    assert_eq!(give(&mut held, 6, None), Taken::Kept);
+    assert_eq!(give(&mut held, 6, None), Taken::Left, "it comes once");
+    let batch = held.finish(None).unwrap();
+    assert_eq!((delivered(&batch), batch.tombstones), (vec![(3, "x"), (5, "")], 2));
+    assert_eq!((batch.reached, held.next), (Some(Offset::from_u64(6)), 7), "the position passes the last one");
+
+    // What leads up to the beginning was counted before.
+    held.seek(Some(9), 4);
+    held.begin_again(0);
+    held.begun();
+    assert_eq!(give(&mut held, 9, None), Taken::Left);
+    assert_eq!(give(&mut held, 10, None), Taken::Kept);
+    assert_eq!(held.finish(None).unwrap().tombstones, 1);
+    held.end = Some(12);
+    assert_eq!(give(&mut held, 12, None), Taken::Left, "it stands behind the end");
+    assert_eq!(held.next, 12);
+}
+
+#[test]
 fn a_beginning_that_fails_on_the_way_is_made_again_with_the_same_lead() {
     let lead = |held: &mut Held| {
         held.begun();

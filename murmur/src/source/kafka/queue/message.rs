@@ -77,8 +77,9 @@ impl<'a> Message<'a> {
         Some(Failure::new(self.raw.err.into(), text))
     }
 
-    pub(in crate::source::kafka) fn payload(&self) -> &'a [u8] {
-        bytes(self.raw, self.raw.payload, self.raw.len).unwrap_or_default()
+    /// Its value; `None` for a tombstone, which is another thing than an empty one.
+    pub(in crate::source::kafka) fn payload(&self) -> Option<&'a [u8]> {
+        bytes(self.raw, self.raw.payload, self.raw.len)
     }
 
     pub(in crate::source::kafka) fn key(&self) -> Option<&'a [u8]> {
@@ -136,6 +137,11 @@ impl<'a> Message<'a> {
             offset,
             _private: ptr::null_mut(),
         }
+    }
+
+    /// The same without a value.
+    pub(in crate::source::kafka) fn sample_of_tombstone(offset: i64) -> sys::rd_kafka_message_t {
+        sys::rd_kafka_message_t { payload: ptr::null_mut(), ..Self::sample_of(offset, &[]) }
     }
 }
 
