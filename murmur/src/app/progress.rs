@@ -127,6 +127,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         letters_since: _,
         lag_unknown_since: _,
         pipelines: _,
+        stopping: _,
         read,
         applied,
         dead,

@@ -7,7 +7,7 @@ use crate::time::{Span, Timestamp};
 ///
 /// Marks say when the partition was read up to where; those below the commit go. So the answer is right to the distance
 /// of two marks, whatever is committed in between.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Age {
     marks: VecDeque<(Offset, Timestamp)>,
     apart: Span,
@@ -44,6 +44,11 @@ impl Age {
             });
             self.apart = Span::from_micros(2 * self.apart.as_micros() as u64);
         }
+        self.oldest()
+    }
+
+    /// When the oldest event was read that was not committed at the last note.
+    pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.marks.front().map(|(_, at)| *at)
     }
 }

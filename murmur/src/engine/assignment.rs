@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use tokio::sync::watch;
 
+use super::age::Age;
 use super::dedup::Memory;
 use super::flight::Flights;
 use super::flush::Patience;
@@ -18,7 +18,7 @@ use super::publish::reached;
 use super::record::{PartitionRecord, Standing};
 use super::worker::Worker;
 use crate::event::Event;
-use crate::source::{Asks, Assignment, PartitionId, Start};
+use crate::source::{Asks, Assignment, Offset, PartitionId, Start};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -31,6 +31,10 @@ pub(super) struct Waiting {
     start: Start,
     /// The newest event time that was known to be durable when it was left.
     pub(super) reached: Option<Timestamp>,
+    /// It was read up to here when it was left, beyond what was durable.
+    pub(super) met: Option<Offset>,
+    /// Of what was read and is not durable, per pipeline.
+    pub(super) ages: Vec<Age>,
 }
 
 /// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
@@ -55,14 +59,14 @@ impl<E: Event> Worker<E> {
             if self.owned.len() + self.waiting.len() >= usize::from(u16::MAX) {
                 return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
             }
-            self.waiting.push(Waiting { id: partition, start, reached: None });
+            self.waiting.push(Waiting { id: partition, start, reached: None, met: None, ages: Vec::new() });
         }
         Ok(())
     }
 
     /// Begin with what waits for it. As long as the store does not let us, whatever the source has to say about
-    /// partitions comes first, and so does a request to stop: there is nothing to lose.
-    pub(super) async fn begin(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
+    /// partitions comes first, and so does `other`: there is nothing to lose.
+    pub(super) async fn begin(&mut self, other: impl Future<Output = ()>) -> Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -75,7 +79,7 @@ impl<E: Event> Worker<E> {
             biased;
             begun = self.start_all() => begun,
             () = asked => Ok(()),
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
+            () = other => Ok(()),
         }
     }
 
@@ -88,8 +92,11 @@ impl<E: Event> Worker<E> {
         let taken: Vec<_> = waiting.iter().cloned().map(|of| take_records(store, lanes, patience, of)).collect();
         let mut taken = stream::iter(taken).buffered(AT_ONCE);
         while let Some(taken) = taken.next().await {
-            let (Waiting { id, start, .. }, records) = taken?;
-            let mut begun = Owned::new(id, start, records);
+            let (Waiting { id, start, met, ages, .. }, records) = taken?;
+            let mut begun = Owned { met, ..Owned::new(id, start, records) };
+            if !ages.is_empty() {
+                begun.ages = ages;
+            }
             dead_letters.rewind(&begun.id, &commits_of(lanes, &begun)).await?;
             let within = lanes.iter().map(|lane| lane.fold.within());
             match within.clone().max().flatten() {
@@ -163,9 +170,11 @@ impl<E: Event> Worker<E> {
         self.letters = Letters::default();
         self.breaker.release();
         self.progress.letters_since = None;
-        self.waiting.extend(self.owned.drain(..).map(|owned| {
-            let reached = reached(&owned);
-            Waiting { id: owned.id, start: owned.start, reached }
+        let now = self.clock.now();
+        self.waiting.extend(self.owned.drain(..).map(|mut owned| {
+            owned.note_ages(now);
+            let (reached, met) = (reached(&owned), owned.met());
+            Waiting { id: owned.id, start: owned.start, reached, met, ages: owned.ages }
         }));
     }
 }

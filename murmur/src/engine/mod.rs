@@ -22,6 +22,7 @@ mod decode;
 mod dedup;
 #[cfg(feature = "descriptor")]
 mod described;
+mod drain;
 pub(crate) mod failpoint;
 mod flight;
 mod flush;
@@ -60,6 +61,7 @@ pub use confluent::Confluent;
 pub use decode::{Decode, Decoder, Format, Json, Protobuf, json, protobuf};
 #[cfg(feature = "descriptor")]
 pub use described::{Described, Description};
+pub use drain::Stopping;
 pub(crate) use frontier::Frontier;
 pub use options::Options;
 pub use ownership::readable;

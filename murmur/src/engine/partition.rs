@@ -41,6 +41,8 @@ pub(super) struct Owned {
     pub(super) ledgers: Vec<Ledger>,
     /// Everything up to and including it was read and folded, refused or filtered.
     pub(super) read: Option<Offset>,
+    /// It was read up to here before it was begun again; what is missing of it was dropped.
+    pub(super) met: Option<Offset>,
     /// Newest event time in the log up to `read`.
     pub(super) watermark: Option<Timestamp>,
     pub(super) lag: Option<u64>,
@@ -74,6 +76,7 @@ impl Owned {
             ages: ledgers.iter().map(|_| Age::new()).collect(),
             ledgers,
             read: None,
+            met: None,
             watermark,
             lag: None,
             delivered: Instant::now(),
@@ -94,6 +97,18 @@ impl Owned {
     pub(super) fn waiting(&self, newest: Instant, within: Duration) -> u64 {
         let delivers = newest.duration_since(self.delivered) < within.max(Duration::from_secs(1));
         self.lag.filter(|_| delivers).unwrap_or(0)
+    }
+
+    /// Up to where it was read, now or before it was begun again, where that is not durable.
+    pub(super) fn met(&self) -> Option<Offset> {
+        self.met.max(self.read).filter(|met| Some(*met) > self.commit())
+    }
+
+    /// Note how far it is, and since when each pipeline waits for what.
+    pub(super) fn note_ages(&mut self, now: Timestamp) {
+        for (age, ledger) in self.ages.iter_mut().zip(&self.ledgers) {
+            age.note(self.read, ledger.commit, now);
+        }
     }
 
     /// Whether anything was read beyond the commit.

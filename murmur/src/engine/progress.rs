@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use super::drain::Stopping;
 use crate::source::{Offset, PartitionId};
 use crate::time::{Span, Timestamp};
 
@@ -77,6 +78,8 @@ pub struct Progress {
     /// Since when dead letters wait for their place to take them, by the worker's clock; `None` when none do. Until it
     /// has them nothing is committed.
     pub letters_since: Option<Timestamp>,
+    /// What it is at, after it was asked to stop.
+    pub stopping: Option<Stopping>,
     /// Each owned partition.
     pub partitions: Vec<PartitionStatus>,
     /// Each pipeline.
@@ -106,6 +109,7 @@ impl Progress {
         self.resent += resent;
         self.ambiguous += ambiguous;
         self.newest = self.newest.max(other.newest);
+        self.stopping = self.stopping.max(other.stopping);
         self.letters_since = self.letters_since.into_iter().chain(other.letters_since).min();
         self.lag_unknown_since = self.lag_unknown_since.into_iter().chain(other.lag_unknown_since).min();
         for status in other.partitions {

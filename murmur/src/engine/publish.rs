@@ -21,6 +21,12 @@ impl<E: Event> Worker<E> {
         self.progress.pipelines.clear();
         self.progress.pipelines.extend(self.lanes.iter().map(|lane| PipelineStatus::of(lane.fold.pipeline())));
         let now = self.clock.now();
+        // What was read and dropped is not durable either.
+        for waiting in &self.waiting {
+            for (pipeline, age) in self.progress.pipelines.iter_mut().zip(&waiting.ages) {
+                pipeline.wait_since(age.oldest());
+            }
+        }
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for owned in &mut self.owned {
             let lag = waiting(owned.read, owned.lag, ends.get(&owned.id));

@@ -3,6 +3,7 @@
 mod begins;
 mod behind;
 mod counts;
+mod drains;
 mod ends;
 mod failing;
 mod faulty;
@@ -28,6 +29,8 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use super::flush::Patience;
+use super::ownership::Ownership;
 use super::*;
 use crate::aggregate::{Count, Sum};
 use crate::event::Event;
@@ -35,7 +38,7 @@ use crate::pipeline::{Dedup, Emissions, Pipeline, Spec};
 use crate::source::{
     Assignment, Batch, Commits, DeadLetters, Letter, Offset, PartitionId, Payload, Poll, Source, Start,
 };
-use crate::store::{Consistency, MemoryStore, Store, Table, TileId};
+use crate::store::{Applied, Consistency, MemoryStore, Store, Table, TileId, Write};
 use crate::time::{Span, Timestamp, Window};
 use crate::{Error, ErrorKind, Result};
 
@@ -125,6 +128,11 @@ struct List {
 impl List {
     fn new(payloads: &[&'static str]) -> Box<Self> {
         Self::from(Start::Beginning, payloads)
+    }
+
+    /// One that waits for more.
+    fn waiting(payloads: &[&'static str]) -> Box<Self> {
+        Box::new(Self { idles: true, ..*Self::new(payloads) })
     }
 
     fn from(start: Start, payloads: &[&'static str]) -> Box<Self> {
@@ -226,6 +234,17 @@ fn worker(store: &Arc<MemoryStore>, payloads: &[&'static str], letters: &Letters
 
 fn worker_of<S: Store>(store: &Arc<S>, source: Box<dyn Source>, letters: &Letters) -> WorkerBuilder<Word> {
     Worker::builder(store.clone(), source, decode, Box::new(letters.clone())).clock(Arc::new(Noon))
+}
+
+/// Someone else has written the first event, an `a`, and nothing of it stands in the record.
+async fn written_by_someone_else(store: &MemoryStore) {
+    let table = Table::new("words", 1);
+    let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
+    let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
+    let applied = vec![Applied { partition: partition(), first, last }];
+    Ownership::of::<Words>(1).claim(store, &table, &Patience::new(1)).await.unwrap();
+    let write = Write::Add { id, numbers: Vec::new(), applied, expires: None };
+    store.write(&table, [write].into()).await.remove(0).unwrap();
 }
 
 async fn to_the_end(builder: WorkerBuilder<Word>) -> Summary {

@@ -7,6 +7,7 @@ use super::assignment::{LISTEN, Waiting};
 use super::breaker::Breaker;
 use super::clock::Clock;
 use super::decode::Decoder;
+use super::drain::overdue;
 use super::flight::Flights;
 use super::flush::{Backoff, Flushed, Patience};
 use super::lane::Lane;
@@ -18,10 +19,19 @@ use super::progress::{Contact, Progress, Summary};
 use super::publish::{KnownEnds, look_ahead};
 use super::rolling::Rolling;
 use crate::event::Event;
-use crate::source::{Asks, DeadLetters, PartitionId, Poll, Source};
+use crate::source::{Asks, DeadLetters, Poll, Source};
 use crate::store::Store;
-use crate::time::Span;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
+
+/// What came of what the source said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Done,
+    /// Partitions are wanted back: what the source has to say comes before anything that waits for the store.
+    Called,
+    /// There is nothing more to come.
+    Ended,
+}
 
 /// Reads a source and keeps the tiles of one or more pipelines, each event exactly once.
 pub struct Worker<E> {
@@ -72,7 +82,7 @@ impl<E: Event> Worker<E> {
         let look = self.source.ends();
         self.can_tell_ends = look.is_some();
         let looks = look_ahead(look, self.ends.clone(), self.watch.clone());
-        let overdue = overdue(shutdown.clone(), self.options.drain_budget);
+        let overdue = overdue(shutdown.clone(), self.options.drain_budget, self.progress());
         let worker = self.options.worker;
         let (rolling, watch, mut asked) = (self.rolling.clone(), self.watch.clone(), shutdown.clone());
         let mut ended = tokio::select! {
@@ -110,51 +120,62 @@ impl<E: Event> Worker<E> {
         self.progress.contact = Contact::Awaited;
         self.watch.send_modify(|progress| progress.contact = Contact::Awaited);
         let mut backoff = self.patience.backoff().said_at_once();
-        // What the source has to say comes before anything that waits for the store.
-        let mut is_called = false;
+        let mut turn = Turn::Done;
         loop {
             if stop() {
-                return self.drain().await;
+                return self.drain(turn, backoff).await;
             }
-            if !std::mem::take(&mut is_called) {
-                self.begin(&mut asked).await?;
+            if turn != Turn::Called {
+                let asked = async {
+                    // A sender that is gone asks too.
+                    let _ = asked.wait_for(|stop| *stop).await;
+                };
+                self.begin(asked).await?;
                 if stop() {
                     continue;
                 }
             }
-            let polled = self.poll().await;
-            self.progress.contact = match &polled {
-                Ok(Poll::Assigned(_)) => Contact::Made,
-                _ => self.progress.contact.after(polled.is_ok() && self.source.answers()),
-            };
-            match polled {
-                // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
-                Ok(Poll::Lost(partitions)) => self.lose(&partitions),
-                Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
-                Ok(Poll::Assigned(assignments)) => self.assign(assignments)?,
-                polled => {
-                    let (asked, budget) = (self.source.asks(Asks::Back), self.options.revoke_budget);
-                    let overdue = async {
-                        tokio::time::sleep(LISTEN).await;
-                        asked.await;
-                        tokio::time::sleep(budget.to_std()).await;
-                    };
-                    let ended = tokio::select! {
-                        biased;
-                        ended = self.go_on(polled, &mut backoff) => ended?,
-                        () = overdue => {
-                            self.drop_for_others();
-                            is_called = true;
-                            false
-                        }
-                    };
-                    if ended {
-                        return Ok(self.summary(true));
+            turn = self.turn(&mut backoff).await?;
+            if turn == Turn::Ended {
+                return Ok(self.summary(true));
+            }
+        }
+    }
+
+    /// Do what the source says next.
+    pub(super) async fn turn(&mut self, backoff: &mut Backoff) -> Result<Turn> {
+        let polled = self.poll().await;
+        self.progress.contact = match &polled {
+            Ok(Poll::Assigned(_)) => Contact::Made,
+            _ => self.progress.contact.after(polled.is_ok() && self.source.answers()),
+        };
+        let mut turn = Turn::Done;
+        match polled {
+            // Before anything else: the source has let go of them, so after a conflict there is nothing to go back to.
+            Ok(Poll::Lost(partitions)) => self.lose(&partitions),
+            Ok(Poll::Revoked(partitions)) => self.revoke(&partitions).await?,
+            Ok(Poll::Assigned(assignments)) => self.assign(assignments)?,
+            polled => {
+                let (asked, budget) = (self.source.asks(Asks::Back), self.options.revoke_budget);
+                let overdue = async {
+                    tokio::time::sleep(LISTEN).await;
+                    asked.await;
+                    tokio::time::sleep(budget.to_std()).await;
+                };
+                tokio::select! {
+                    biased;
+                    ended = self.go_on(polled, backoff) => if ended? {
+                        return Ok(Turn::Ended);
+                    },
+                    () = overdue => {
+                        self.drop_for_others();
+                        turn = Turn::Called;
                     }
                 }
             }
-            self.publish();
         }
+        self.publish();
+        Ok(turn)
     }
 
     /// Do what follows from a poll that says nothing about partitions; whether that was the end.
@@ -236,29 +257,8 @@ impl<E: Event> Worker<E> {
         }
     }
 
-    /// SIGTERM: what was read becomes durable and committed, inside the budget or not at all.
-    async fn drain(mut self) -> Result<Summary> {
-        self.flush().await?;
-        let partitions: Vec<PartitionId> = self.partitions().cloned().collect();
-        self.source.release(&partitions).await?;
-        Ok(self.summary(false))
-    }
-
-    fn summary(&mut self, ended: bool) -> Summary {
+    pub(super) fn summary(&mut self, ended: bool) -> Summary {
         self.publish();
         Summary { progress: self.progress.clone(), ended }
     }
-}
-
-/// Completes when the time after a request to stop is over, whatever the worker waits for by then: a flush, a store that
-/// cannot be reached, the place of the dead letters.
-async fn overdue(mut shutdown: watch::Receiver<bool>, budget: Span) -> Error {
-    // A sender that is gone asks too.
-    let _ = shutdown.wait_for(|stop| *stop).await;
-    tokio::time::sleep(budget.to_std()).await;
-    let context = format!(
-        "the last flush did not finish within the drain budget of {budget}; nothing was committed that is not durable, \
-         and what is missing will be read again"
-    );
-    Error::new(ErrorKind::DeadlineExceeded, context)
 }

@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::faulty::{Fault, Faulty};
 use super::*;
-use crate::engine::flush::Patience;
-use crate::engine::ownership::Ownership;
 use crate::engine::progress::Contact;
 use crate::source::Ends;
 
@@ -250,13 +248,7 @@ impl Source for Losing {
 #[tokio::test]
 async fn a_conflict_that_is_found_with_the_loss_of_the_partition_is_no_error() {
     let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
-    let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
-    let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
-    let applied = vec![crate::store::Applied { partition: partition(), first, last }];
-    let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
-    let table = Table::new("words", 1);
-    Ownership::of::<Words>(1).claim(&*store, &table, &Patience::new(1)).await.unwrap();
-    assert!(store.write(&table, [write].into()).await.remove(0).is_ok());
+    written_by_someone_else(&store).await;
     let options = Options { flush_interval: Span::from_micros(0), ..Options::default() };
     let source = Box::new(Losing { step: 0, gone: false });
     let builder = Worker::builder(store.clone(), source, decode, Box::new(letters)).options(options);
@@ -362,7 +354,7 @@ impl Source for Mute {
 }
 
 /// The clock of the test.
-struct Paused(tokio::time::Instant);
+pub(super) struct Paused(pub(super) tokio::time::Instant);
 
 impl Clock for Paused {
     fn now(&self) -> Timestamp {

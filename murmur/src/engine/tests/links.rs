@@ -2,7 +2,6 @@
 
 use opentelemetry_sdk::trace::SpanData;
 
-use super::measured::written_by_someone_else;
 use super::*;
 use crate::metrics::tests::spans::Spans;
 use crate::source::{Trace, Traced};

@@ -5,8 +5,6 @@ use std::time::Duration;
 use super::counts::Once;
 use super::faulty::{Fault, Faulty};
 use super::*;
-use crate::engine::flush::Patience;
-use crate::engine::ownership::Ownership;
 use crate::metrics::OPS;
 use crate::metrics::catalogue::*;
 use crate::metrics::tests::{alerts, moved, page, promql};
@@ -51,17 +49,6 @@ async fn events_of_every_fate() {
         .get(&WordKey { text: "a".into() }, Consistency::Strong)
         .await
         .unwrap();
-}
-
-/// Someone else has written the first event, an `a`, and nothing of it stands in the record.
-pub(super) async fn written_by_someone_else(store: &MemoryStore) {
-    let table = Table::new("words", 1);
-    let id = TileId { key: "=a".into(), tile: Words::tiling().locate(Timestamp::EPOCH).0, part: None };
-    let (first, last) = (Offset::from_u64(1), Offset::from_u64(1));
-    let applied = vec![crate::store::Applied { partition: partition(), first, last }];
-    Ownership::of::<Words>(1).claim(store, &table, &Patience::new(1)).await.unwrap();
-    let write = crate::store::Write::Add { id, numbers: Vec::new(), applied, expires: None };
-    store.write(&table, [write].into()).await.remove(0).unwrap();
 }
 
 async fn a_conflict() {

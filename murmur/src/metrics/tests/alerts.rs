@@ -32,11 +32,11 @@ pub(super) const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "MurmurAnswersAreOld",
-        expr: "murmur_freshness_seconds > 900 and on (job, instance, worker) murmur_source_lag_records > 0",
+        expr: "murmur_freshness_seconds > 900 and on (job, instance, worker) murmur_source_lag_records != 0",
         lasts: "5m",
         severity: "warning",
         summary: "Answers lack the last {{ $value | humanizeDuration }} of a partition that worker {{ $labels.worker }} of {{ $labels.instance }} reads",
-        about: "The newest durable event of the partition that is furthest behind is that old, and more of them wait. In a replay that is as it should be.",
+        about: "The newest durable event of the partition that is furthest behind is that old, and more of them wait, or nobody knows how many do, as of what was dropped and could not be read again yet. In a replay that is as it should be.",
     },
     Alert {
         name: "MurmurNotDurable",
