@@ -5,6 +5,7 @@ mod compressed;
 mod group;
 mod letters;
 mod log;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

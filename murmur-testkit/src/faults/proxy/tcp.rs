@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Tcp {
     pub address: SocketAddr,
     toxics: watch::Sender<Toxics>,
     cut: watch::Sender<(u64, Option<Cut>)>,
+    /// Bytes of the server that were sent on.
+    replied: Arc<AtomicU64>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -67,13 +70,19 @@ impl Tcp {
         let (cut, cuts) = watch::channel((0, None));
         let server = server.to_owned();
         let rng = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
+        let replied = Arc::new(AtomicU64::new(0));
+        let line = Line { toxics: seen, cut: cuts, rng, rename, replied: replied.clone() };
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let line = Line { toxics: seen.clone(), cut: cuts.clone(), rng: rng.clone(), rename: rename.clone() };
-                tokio::spawn(line.run(client, server.clone()));
+                tokio::spawn(line.clone().run(client, server.clone()));
             }
         });
-        Ok(Self { address, toxics, cut, accepting })
+        Ok(Self { address, toxics, cut, replied, accepting })
+    }
+
+    /// How many bytes of the server were sent on to clients so far.
+    pub fn replied(&self) -> u64 {
+        self.replied.load(Ordering::Relaxed)
     }
 
     /// From now on.
@@ -114,12 +123,22 @@ fn halves(stream: TcpStream) -> (Shared<OwnedReadHalf>, Shared<OwnedWriteHalf>) 
 }
 
 /// One connection.
+#[derive(Clone)]
 struct Line {
     toxics: watch::Receiver<Toxics>,
     cut: watch::Receiver<(u64, Option<Cut>)>,
     rng: Arc<Mutex<fastrand::Rng>>,
     /// What stands in the answers, and what is put in its place.
     rename: Option<(Vec<u8>, Vec<u8>)>,
+    replied: Arc<AtomicU64>,
+}
+
+/// One direction of a connection.
+struct Way {
+    is_request: bool,
+    rename: Option<(Vec<u8>, Vec<u8>)>,
+    /// Bytes that were sent on.
+    passed: Arc<AtomicU64>,
 }
 
 impl Line {
@@ -135,8 +154,10 @@ impl Line {
         let (mut cut, mut toxics) = (self.cut.clone(), self.toxics.clone());
         let mut pumps = tokio::task::JoinSet::new();
         let (requests, replies) = ((from_client, to_server.clone()), (from_server.clone(), to_client.clone()));
-        pumps.spawn(Self::pump(self.toxics.clone(), self.rng.clone(), requests, true, None));
-        pumps.spawn(Self::pump(self.toxics.clone(), self.rng, replies, false, self.rename));
+        let way = Way { is_request: true, rename: None, passed: Arc::default() };
+        pumps.spawn(Self::pump(self.toxics.clone(), self.rng.clone(), requests, way));
+        let way = Way { is_request: false, rename: self.rename, passed: self.replied };
+        pumps.spawn(Self::pump(self.toxics.clone(), self.rng, replies, way));
         let how = tokio::select! {
             // Either side has closed: so does the other one.
             _ = pumps.join_next() => None,
@@ -160,8 +181,7 @@ impl Line {
         mut toxics: watch::Receiver<Toxics>,
         rng: Arc<Mutex<fastrand::Rng>>,
         (from, to): (Shared<OwnedReadHalf>, Shared<OwnedWriteHalf>),
-        is_request: bool,
-        rename: Option<(Vec<u8>, Vec<u8>)>,
+        Way { is_request, rename, passed }: Way,
     ) {
         let (mut from, mut to) = (from.lock().await, to.lock().await);
         let mut piece = vec![0; 64 << 10];
@@ -187,6 +207,7 @@ impl Line {
             if to.write_all(&piece[..length]).await.is_err() {
                 return;
             }
+            passed.fetch_add(length as u64, Ordering::Relaxed);
         }
     }
 }

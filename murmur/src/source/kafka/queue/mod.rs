@@ -17,6 +17,7 @@
 
 mod admin;
 mod callbacks;
+mod listening;
 mod message;
 mod outage;
 mod position;
@@ -34,7 +35,6 @@ use rdkafka_sys::rd_kafka_resp_err_t as Raw;
 use tokio::sync::Notify;
 
 use super::failure::Failure;
-use crate::source::Asks;
 pub(super) use admin::Member;
 use callbacks::{on_commit, on_error, on_log, on_ready, on_rebalance};
 use message::Owned;
@@ -82,8 +82,8 @@ struct Shared {
     /// Which rebalance waits for our answer: one that gives, or one that takes.
     asked_to_take: AtomicBool,
     asked_to_give: AtomicBool,
-    /// Messages were dropped while only events were listened for.
-    dropped: AtomicBool,
+    /// Only events are listened for, and nothing is fetched meanwhile.
+    paused: AtomicBool,
     /// Failures among them that belong to no partition, as they would not be told again.
     missed: Mutex<Vec<(Option<Position>, Failure)>>,
 }
@@ -178,41 +178,6 @@ impl Consumer {
     /// The next thing that the group or the cluster has to say. They are reported while messages are taken.
     pub(super) fn event(&self) -> Option<Event> {
         self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// Have events reported while nobody wants messages. Those that have arrived are dropped, to bound memory:
-    /// [`missed`](Self::missed) says so.
-    pub(super) fn listen(&self, slots: &mut Slots) {
-        let taken = self.take(slots, |message| {
-            let at = message.has_topic().then(|| Position {
-                topic: message.topic().to_string_lossy().into_owned(),
-                partition: message.partition(),
-                offset: None,
-            });
-            if let Some(failure) = message.failure()
-                && at.as_ref().is_none_or(|at| at.partition < 0)
-            {
-                self.shared.missed.lock().unwrap_or_else(PoisonError::into_inner).push((at, failure));
-            }
-        });
-        self.shared.dropped.fetch_or(taken > 0, Ordering::SeqCst);
-    }
-
-    /// Whether [`event`](Self::event) has something to say about this.
-    pub(super) fn has_news(&self, what: Asks) -> bool {
-        let events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().any(|event| match event {
-            Event::Revoked(_) | Event::Lost(_) | Event::Fatal(_) => true,
-            Event::Assigned(_) => what == Asks::Anything,
-            Event::Uncommitted(_) => false,
-        })
-    }
-
-    /// The failures of no partition that were reported while only events were [listened](Self::listen) for; `None` when
-    /// nothing was dropped. All partitions have to be [sought](Self::seek) after it.
-    pub(super) fn missed(&self) -> Option<Vec<(Option<Position>, Failure)>> {
-        let missed = || std::mem::take(&mut *self.shared.missed.lock().unwrap_or_else(PoisonError::into_inner));
-        self.shared.dropped.swap(false, Ordering::SeqCst).then(missed)
     }
 
     /// Why the cluster cannot be spoken with, when that is a matter of settings and was reported since the last call.
