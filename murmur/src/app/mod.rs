@@ -24,6 +24,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use serde::de::DeserializeOwned;
@@ -204,9 +205,15 @@ impl App {
     }
 }
 
-/// Run a verb to its end. The worker has the calling thread; servers and signals have others.
+/// How long what a verb has left behind, such as the look-up of a name, may hold up the end of the process.
+const LEFT: Duration = Duration::from_secs(1);
+
+/// Run a verb to its end. Workers have threads of their own.
 fn wait(verb: impl Future<Output = Result<Exit>>) -> Result<Exit> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(verb)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(verb);
+    runtime.shutdown_timeout(LEFT);
+    exit
 }
 
 #[cfg(test)]

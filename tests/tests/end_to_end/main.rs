@@ -32,6 +32,7 @@ mod serving_killed;
 mod size;
 mod source_kafka;
 mod spark;
+mod stop_kafka;
 mod store_dynamodb;
 mod table_settings;
 mod thirty_days;

@@ -79,7 +79,7 @@ pub(in crate::app) struct WorkerArgs {
     /// Unflushed state of a pipeline in a worker at which it does not wait for the interval, where `--memory` leaves that much: 64MiB, 1GiB
     #[arg(long, env = "MURMUR_FLUSH_BYTES", default_value_t = ByteSize(Options::default().flush_bytes), value_name = "SIZE")]
     pub(in crate::app) flush_bytes: ByteSize,
-    /// After a request to stop: how long the last flush may take; what is not durable by then is read again
+    /// After a request to stop: how long the last flush and commit may take; what is not durable by then is read again
     #[arg(long, env = "MURMUR_DRAIN_BUDGET", default_value_t = Options::default().drain_budget, value_name = "SPAN")]
     pub(in crate::app) drain_budget: Span,
     /// When the group wants partitions back: how long flushing may hold them up; well below its `max.poll.interval.ms`

@@ -140,6 +140,19 @@ impl Failure {
         }
     }
 
+    /// Whether no broker has answered at all.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(
+            self.code,
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::TimedOutQueue
+                | Code::WaitingForCoordinator
+        )
+    }
+
     /// Whether it goes away by itself: brokers that restart, leaders and coordinators that move, requests that time
     /// out, a group that rebalances.
     pub(in crate::source) fn is_passing(&self) -> bool {

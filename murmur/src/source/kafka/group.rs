@@ -2,14 +2,17 @@
 
 use std::sync::PoisonError;
 
-use tokio::time::Instant;
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
 
+use super::failure::Failure;
 use super::held::Held;
 use super::queue::{Event, Position};
 use super::source::{KafkaSource, PATIENCE};
 use super::topics::{all_partitions, look_up};
+use crate::Result;
 use crate::source::{Assignment, PartitionId, Poll};
-use crate::{Error, Result};
 
 impl KafkaSource {
     pub(super) async fn deal_with(&mut self, event: Event) -> Result<Option<Poll>> {
@@ -124,26 +127,38 @@ impl KafkaSource {
         self.commit_positions(positions, false).await;
     }
 
-    /// Commit, and say in the log when it fails: the store has the positions, and whoever starts goes by them.
-    pub(super) async fn commit_positions(&mut self, positions: Vec<Position>, wait: bool) {
+    /// Commit, and say in the log when it fails: the store has the positions, and whoever starts goes by them. Whether a
+    /// broker has answered, where that was waited for.
+    pub(super) async fn commit_positions(&mut self, positions: Vec<Position>, wait: bool) -> bool {
         if positions.is_empty() {
-            return;
+            return true;
         }
         if self.consumer.is_lost() {
             tracing::info!("the partitions are lost; nothing is committed");
-            return;
+            return true;
         }
         let done = if wait {
-            let (positions, note) = (positions.clone(), self.binding.note.clone());
-            self.ask(move |consumer| consumer.commit(&positions, &note, true)).await
+            self.commit_and_wait(positions.clone()).await
         } else {
-            self.consumer.commit(&positions, &self.binding.note, false).map_err(Error::from)
+            self.consumer.commit(&positions, &self.binding.note, false)
         };
-        if let Err(error) = done {
-            tracing::warn!(%error, "a commit failed; the store has the position");
-            let now = Instant::now();
-            let failed = |held: &&mut Held| positions.iter().any(|at| held.is(at));
-            self.held.iter_mut().filter(failed).for_each(|held| held.commit_failed(now));
+        let Err(failure) = done else { return true };
+        let is_answered = !failure.is_unanswered();
+        tracing::warn!(error = %self.explain(failure), "a commit failed; the store has the position");
+        let now = Instant::now();
+        let failed = |held: &&mut Held| positions.iter().any(|at| held.is(at));
+        self.held.iter_mut().filter(failed).for_each(|held| held.commit_failed(now));
+        is_answered
+    }
+
+    /// Without a coordinator, or on a connection that says nothing, librdkafka would wait for up to a minute.
+    async fn commit_and_wait(&self, positions: Vec<Position>) -> Result<(), Failure> {
+        let (consumer, note) = (self.consumer.clone(), self.binding.note.clone());
+        let commit = spawn_blocking(move || consumer.commit(&positions, &note, true));
+        match timeout(PATIENCE, commit).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(Failure::new(Code::Fail, "the request died".to_owned())),
+            Err(_) => Err(Failure::new(Code::OperationTimedOut, format!("no answer within {PATIENCE:?}"))),
         }
     }
 }

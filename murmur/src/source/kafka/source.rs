@@ -151,6 +151,16 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// A member that stops could not say how far it is.
+    fn untold(&self) -> Error {
+        let KafkaConfig { brokers, group, .. } = &self.config;
+        let context = format!(
+            "the brokers `{brokers}` did not answer the last commit, so group `{group}` may not know how far this member \
+             has read, nor that it has left; everything that was read is durable, and the tables say where reading goes on"
+        );
+        Error::new(ErrorKind::Unavailable, context)
+    }
+
     /// Do what is due; `None` when there is nothing to do before something arrives.
     async fn turn(&mut self) -> Result<Option<Poll>> {
         loop {
@@ -257,10 +267,13 @@ impl Source for KafkaSource {
         async move {
             let given = self.held.iter().filter(|held| partitions.contains(&held.id));
             let positions = given.filter_map(|held| Some(held.at(Some(held.durable?)))).collect();
-            self.commit_positions(positions, true).await;
+            let is_answered = self.commit_positions(positions, true).await;
+            if std::mem::take(&mut self.giving) {
+                return self.let_go(partitions);
+            }
             // What nobody has asked back is released by one that stops. Leaving the group lets go of it; to do so before
             // would only make this member join once more, and leaving wait for that.
-            if std::mem::take(&mut self.giving) { self.let_go(partitions) } else { Ok(()) }
+            if is_answered { Ok(()) } else { Err(self.untold()) }
         }
         .boxed()
     }

@@ -62,6 +62,9 @@ pub(super) enum Event {
 const CLOSING: c_int = 100;
 /// How long a client that was answered has to close before it is answered once more.
 const ANSWERED: Duration = Duration::from_secs(1);
+/// How long a client has to close in all. Brokers have five seconds to answer that a member leaves, and a little more is
+/// for what it does before; where nobody answers, the requests under way would be waited for much longer.
+const CLOSES_WITHIN: Duration = Duration::from_secs(7);
 /// Messages thrown away in one call meanwhile.
 const LAST_SLOTS: usize = 256;
 
@@ -329,12 +332,16 @@ impl Consumer {
 }
 
 impl Drop for Consumer {
-    /// Leave the group, so that others can have the partitions at once, and wait for commits that are under way.
+    /// Leave the group, so that others can have the partitions at once, and wait for commits that are under way; not for
+    /// longer than brokers that can be reached need. A client that is not closed by then is left to itself: to destroy it
+    /// would mean to wait for it.
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
+        let until = Instant::now() + CLOSES_WITHIN;
         let (rk, queue) = (self.rk.as_ptr(), self.queue.as_ptr());
-        // SAFETY: both handles are ours and not used again; `shared` is dropped after this. The order is the one that
-        // the library asks for: callbacks off, close, queues, client. What the last steps have to say arrives at a queue
+        // SAFETY: both handles are ours and not used again; `shared` is dropped after this. Where the client is
+        // left to itself, none of the three is destroyed, and `shared` never is. The order is the one that the library
+        // asks for: callbacks off, close, queues, client. What the last steps have to say arrives at a queue
         // of their own, which is ours as well.
         unsafe {
             sys::rd_kafka_queue_cb_event_enable(queue, None, ptr::null_mut());
@@ -348,6 +355,15 @@ impl Drop for Consumer {
                 // Messages arrive up to the last moment, and a poll that takes callbacks only would not bear them.
                 let mut slots = Slots::new(LAST_SLOTS);
                 while sys::rd_kafka_consumer_closed(rk) == 0 {
+                    if Instant::now() >= until {
+                        tracing::warn!(
+                            "the brokers did not answer that this member leaves its group; its partitions go to others \
+                             after `session.timeout.ms`"
+                        );
+                        // Callbacks that are still to come have it.
+                        std::mem::forget(self.shared.clone());
+                        return;
+                    }
                     // One answer lets it close, and whoever answers a client that has closed meanwhile waits for ever: it
                     // drops such a request without a reply. So what it asks besides is answered only when it does not
                     // close without that.
