@@ -229,7 +229,8 @@ pub(super) fn dead_letters(app: &App, args: &WorkerArgs, store: &Location, sourc
             if store.scheme().is_some_and(|scheme| scheme != "memory") {
                 tracing::warn!(
                     folder = %folder.display(),
-                    "dead letters go to a folder of this machine, though the store is elsewhere; say with \
+                    "dead letters go to a folder of this machine, though the store is elsewhere: where the machine is a \
+                     container, they are gone with it, and the events in them are counted nowhere. Say with \
                      `--dead-letters` where they are to be kept: a folder that outlives the machine, or \
                      `kafka://BROKER/TOPIC`"
                 );

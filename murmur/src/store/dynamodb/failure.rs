@@ -18,7 +18,7 @@ pub(super) enum Intent {
 }
 
 /// What DynamoDB calls "too much at once".
-const THROTTLES: [&str; 8] = [
+const THROTTLES: [&str; 9] = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
     "Throttling",
@@ -27,6 +27,8 @@ const THROTTLES: [&str; 8] = [
     "RequestThrottled",
     "TransactionInProgressException",
     "TransactionConflictException",
+    // Of a global table with strong consistency: another region is changing the item. It passes as those above do.
+    "ReplicatedWriteConflictException",
 ];
 
 /// Names of the errors that say: not you, not with these credentials, not here.

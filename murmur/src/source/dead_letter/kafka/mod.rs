@@ -91,6 +91,17 @@ impl Place {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Letters up to the commits are not asked about any more.
+    fn pass(&self, partition: &PartitionId, commits: Commits<'_>) {
+        self.known().retain(|(of, pipeline), offsets| {
+            let commit = commits.iter().find(|(name, _)| of == partition && name == pipeline);
+            if let Some((_, Some(commit))) = commit {
+                offsets.retain(|offset, _| offset > commit);
+            }
+            !offsets.is_empty()
+        });
+    }
+
     fn producer(&self) -> Arc<ThreadedProducer<Reports>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -238,19 +249,15 @@ impl DeadLetters for KafkaDeadLetters {
         .boxed()
     }
 
-    /// Nothing can be forgotten; what is under way is waited for, so that it is not sent again.
-    fn rewind<'a>(&'a mut self, _: &'a PartitionId, _: Commits<'a>) -> BoxFuture<'a, Result<()>> {
+    /// Nothing of the topic can be forgotten; what is under way is waited for, so that it is not sent again. What another
+    /// process has committed meanwhile is not met again.
+    fn rewind<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, Result<()>> {
+        self.place.pass(partition, commits);
         self.sync()
     }
 
     fn passed<'a>(&'a mut self, partition: &'a PartitionId, commits: Commits<'a>) -> BoxFuture<'a, ()> {
-        self.place.known().retain(|(of, pipeline), offsets| {
-            let commit = commits.iter().find(|(name, _)| of == partition && name == pipeline);
-            if let Some((_, Some(commit))) = commit {
-                offsets.retain(|offset, _| offset > commit);
-            }
-            !offsets.is_empty()
-        });
+        self.place.pass(partition, commits);
         async {}.boxed()
     }
 
