@@ -77,7 +77,7 @@ fn call(n: usize, start: i64, truth: &mut Outcome) -> Sent {
     }
     let payload = object!({ "cost": cost, "tenant": "not from here" }).to_string().into_bytes();
     let key = (!n.is_multiple_of(2)).then(|| format!("caller {}", n % 10));
-    Sent { key, headers, payload, millis: Some(at) }
+    Sent { key, headers, payload, millis: Some(at), ..Sent::default() }
 }
 
 /// The process that gets killed. It says when it has moved on, which is about once a flush.

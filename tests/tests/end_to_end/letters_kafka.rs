@@ -47,7 +47,7 @@ async fn a_letter_that_is_too_large_for_its_topic_is_cut_and_says_so_and_no_lett
         payload: bad(payload),
         key: Some("k".repeat(key)),
         headers: vec![header_of(header), ("tenant".to_owned(), Some("acme".to_owned()))],
-        millis: None,
+        ..Sent::default()
     };
     // Many small ones would be too large together.
     let small = 300;

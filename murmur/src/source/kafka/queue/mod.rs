@@ -87,7 +87,7 @@ struct Shared {
     asked_to_give: AtomicBool,
     /// Only events are listened for, and nothing is fetched meanwhile.
     paused: AtomicBool,
-    /// Failures among them that belong to no partition, as they would not be told again.
+    /// Failures of no partition that were reported meanwhile, as they would not be told again.
     missed: Mutex<Vec<(Option<Position>, Failure)>>,
 }
 
