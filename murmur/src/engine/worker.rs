@@ -18,10 +18,10 @@ use super::partition::Owned;
 use super::progress::{Contact, Progress, Summary};
 use super::publish::{KnownEnds, look_ahead};
 use super::rolling::Rolling;
+use crate::Result;
 use crate::event::Event;
 use crate::source::{Asks, DeadLetters, Poll, Source};
 use crate::store::Store;
-use crate::{Error, Result};
 
 /// What came of what the source said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
