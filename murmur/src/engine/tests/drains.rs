@@ -41,7 +41,7 @@ async fn a_stop_whose_last_flush_meets_another_owner_makes_all_that_was_read_dur
     assert_eq!((count(&store, "words", "a").await, count(&store, "words", "b").await), (1, 1));
     assert_eq!(letters.0.lock().unwrap().len(), 1);
     assert_eq!(
-        (summary.progress.partitions[0].commit, summary.progress.uncommitted_since),
+        (summary.progress.partitions[0].commit, summary.progress.uncommitted_since()),
         (Some(Offset::from_u64(4)), None)
     );
 }
@@ -171,11 +171,11 @@ async fn what_was_read_and_dropped_is_as_old_as_it_was_until_it_is_durable() {
     progress.wait_for(|progress| progress.rewinds == 1).await.unwrap();
     // The conflict was found after a minute, and then nothing comes for a while.
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(progress.borrow_and_update().uncommitted_since, Some(Noon.now()));
+    assert_eq!(progress.borrow_and_update().uncommitted_since(), Some(Noon.now()));
     goes_on.store(true, Ordering::SeqCst);
     progress.wait_for(|progress| progress.read == 6).await.unwrap();
-    assert_eq!(progress.borrow_and_update().uncommitted_since, Some(Noon.now()), "read again is not durable");
-    let durable = progress.wait_for(|progress| progress.uncommitted_since.is_none()).await.unwrap().clone();
+    assert_eq!(progress.borrow_and_update().uncommitted_since(), Some(Noon.now()), "read again is not durable");
+    let durable = progress.wait_for(|progress| progress.uncommitted_since().is_none()).await.unwrap().clone();
     assert_eq!(durable.partitions[0].commit, Some(Offset::from_u64(3)));
     running.abort();
 }
