@@ -74,6 +74,7 @@ pub(super) const ROWS: &[Row] = &[
                     "sum by (pipeline) (rate(murmur_events_filtered_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} filtered",
                     "sum by (pipeline) (rate(murmur_events_expired_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} expired",
                     "sum by (pipeline) (rate(murmur_events_repeated_total{job=~\"$job\"}[$__rate_interval]))" => "{{pipeline}} repeated",
+                    "sum by (job) (rate(murmur_tombstones_total{job=~\"$job\"}[$__rate_interval]))" => "{{job}} without a payload",
                 ],
             ),
             Panel(
