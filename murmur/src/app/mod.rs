@@ -205,14 +205,17 @@ impl App {
     }
 }
 
-/// How long what a verb has left behind, such as the look-up of a name, may hold up the end of the process.
+/// How long what a verb has left behind that failed, such as the look-up of a name, may hold up the end of the process.
 const LEFT: Duration = Duration::from_secs(1);
 
-/// Run a verb to its end. Workers have threads of their own.
+/// Run a verb to its end. Workers have threads of their own. What it has begun beside it and does not wait for, such as
+/// rolling, has let go of the store when this returns, unless it failed.
 fn wait(verb: impl Future<Output = Result<Exit>>) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(verb);
-    runtime.shutdown_timeout(LEFT);
+    if exit.is_err() {
+        runtime.shutdown_timeout(LEFT);
+    }
     exit
 }
 
