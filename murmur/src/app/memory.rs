@@ -4,8 +4,9 @@
 //! --memory / workers --+-- 1/4  source     1/4 may wait to be taken; the rest is on its way from the broker, and lies in
 //!                      |                   batches, which are copies
 //!                      +-- 3/4  pipelines, each as much
-//!                                          1/4 at which a flush does not wait; as much is on its way to the store meanwhile,
-//!                                          and the rest is what tables and requests take beside what they hold
+//!                                          1/6 at which a flush does not wait; as much is on its way to the store meanwhile,
+//!                                          half of it may be behind, and the rest is what tables and requests take
+//!                                          beside what they hold
 //! ```
 //!
 //! A worker that holds that much reads no further until its store has taken what is on its way.
@@ -43,7 +44,7 @@ impl Portion {
             return Err(Error::new(ErrorKind::InvalidArgument, context));
         }
         let (source, tables) = (each / 4, each / 4 * 3);
-        let flush = ByteSize((tables / pipelines.max(1) / 4).min(args.flush_bytes.0));
+        let flush = ByteSize((tables / pipelines.max(1) / 6).min(args.flush_bytes.0));
         Ok(Self { flush, buffer: ByteSize(source / 4) })
     }
 }
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn each_worker_has_half_a_gibibyte_where_nothing_is_said_and_flushes_sooner_where_that_is_asked_for() {
-        let plain = Portion { flush: ByteSize(96 << 20), buffer: ByteSize(32 << 20) };
+        let plain = Portion { flush: ByteSize(64 << 20), buffer: ByteSize(32 << 20) };
         for workers in [1, 16] {
             assert_eq!(portion(&[], workers, 1).unwrap(), plain);
         }
