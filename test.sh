@@ -65,6 +65,8 @@ mapfile -t addresses <<<"$addresses"
 export "${addresses[@]}"
 
 step "tests"
+# One more at a time than there are processors: those of processes and services wait more than they work.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
 log=$target/test.log
 status=0
 MURMUR_TEST_EXAMPLES="$target/debug/examples" cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
