@@ -74,9 +74,9 @@ impl<E: Event> Worker<E> {
 
     /// Work until the source ends or `shutdown` becomes true (or its sender is gone), then flush, commit and stop.
     ///
-    /// Errors leave the state right: what was not committed will be read again. [`Foreign`](ErrorKind::Foreign) when a
+    /// Errors leave the state right: what was not committed will be read again. [`Foreign`](crate::ErrorKind::Foreign) when a
     /// table belongs to another pipeline, or to a definition that this one cannot go on with;
-    /// [`Configuration`](ErrorKind::Configuration) when the source does not have what events need beside their payloads.
+    /// [`Configuration`](crate::ErrorKind::Configuration) when the source does not have what events need beside their payloads.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
         let look = self.source.ends();

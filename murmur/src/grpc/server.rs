@@ -330,7 +330,7 @@ impl ServerBuilder {
     /// | streams of a connection | [`max_streams`](Self::max_streams), 256 | what `hyper` allows |
     /// | connections, their age and idleness | 1,024; [`max_connection_age`](Self::max_connection_age), [`max_connection_idle`](Self::max_connection_idle) | as many and as old as they come |
     /// | clients that say nothing | 10 seconds for the beginning and for headers, and pings | none |
-    /// | TLS, and certificates of clients | [`Tls`](super::Tls) | none; what stands in front of it |
+    /// | TLS, and certificates of clients | `Tls` (feature `tls`) | none; what stands in front of it |
     /// | names that it is called by | on loopback those of this machine ([`any_host`](Self::any_host)) | any: a page that leads its own name here may ask |
     ///
     /// ```no_run
