@@ -73,6 +73,13 @@ impl Error {
         self
     }
 
+    /// Say in which part of a request it is: the path of its field begins with that, and so does the sentence.
+    #[must_use]
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        self.field = self.field.map(|field| format!("{place}.{field}").into());
+        self.while_doing(format_args!("`{place}`"))
+    }
+
     /// Say in front of the present context what was being done.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {

@@ -207,6 +207,19 @@ impl Reason {
     }
 }
 
+/// The same status, of a field in this part of the request.
+pub(super) fn within(status: Status, place: &str) -> Status {
+    let mut details = status.get_error_details();
+    if let Some(mut about) = details.bad_request().cloned() {
+        about
+            .field_violations
+            .iter_mut()
+            .for_each(|violation| violation.field = format!("{place}.{}", violation.field));
+        details.set_bad_request(about.field_violations);
+    }
+    Status::with_error_details(status.code(), format!("`{place}`: {}", status.message()), details)
+}
+
 /// The reason of a status or an error that says it to no caller.
 #[derive(Debug)]
 struct Named(Reason);

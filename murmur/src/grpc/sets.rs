@@ -6,12 +6,17 @@ use super::handler::Handler;
 use super::interval::{self, set};
 use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
 use super::protocol::rpc::Reply;
-use super::refusal::Reason;
+use super::refusal::{Reason, within};
 use super::status;
 use super::truth::truth;
 use crate::pipeline::Pipeline;
-use crate::query::{Presence, SetOperation};
+use crate::query::{Ask, Presence, SetOperation, operand};
 use crate::wire::types;
+
+/// What one of the sets is of.
+fn asked<K>(SetOperand { key, window, start, end, calendar }: SetOperand<K>) -> Result<(K, Ask), Status> {
+    Ok((set(key, "key")?, interval::any(window, calendar, start, end)?))
+}
 
 impl<P: Pipeline> Handler<P> {
     pub(super) async fn combine_sets(&self, request: CombineSetsRequest<P::Key>) -> Result<Reply, Status> {
@@ -29,9 +34,7 @@ impl<P: Pipeline> Handler<P> {
                 ));
             }
         };
-        let asked = sets.into_iter().map(|SetOperand { key, window, start, end, calendar }| {
-            Ok((set(key, "key")?, interval::any(window, calendar, start, end)?))
-        });
+        let asked = sets.into_iter().enumerate().map(|(at, set)| asked(set).map_err(|e| within(e, &operand(at))));
         let asked = asked.collect::<Result<Vec<_>, Status>>()?;
         let made = reader.combine_sets(&asked, operation, &field, consistency).await.map_err(|e| status::of(&e))?;
         let present = made.sets.iter().any(|set| set.presence == Presence::Present);

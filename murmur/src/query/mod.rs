@@ -48,4 +48,6 @@ pub use reader::Reader;
 #[cfg(feature = "grpc")]
 pub(crate) use reader::{alone, encode};
 pub use sealed::TileCache;
+#[cfg(feature = "grpc")]
+pub(crate) use sets::operand;
 pub use sets::{Combined, SetOperation};

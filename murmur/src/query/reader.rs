@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
@@ -279,7 +280,7 @@ impl<P: Pipeline> Reader<P> {
 
     /// The value over the time that is asked about.
     pub async fn ask(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
-        let mut answers = self.ask_many(std::slice::from_ref(key), ask, consistency).await?;
+        let mut answers = self.ask_all(std::slice::from_ref(key), ask, consistency, |_| KEY.into()).await?;
         let answer = answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))?;
         alone::<P>(key, answer)
     }
@@ -287,10 +288,21 @@ impl<P: Pipeline> Reader<P> {
     /// As [`ask`](Self::ask), for many keys; answers come in the order of the keys. A value that does not fit its reply
     /// is the [`problem`](Answer::problem) of its own answer.
     pub async fn ask_many(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
+        self.ask_all(keys, ask, consistency, |at| format!("keys[{at}]").into()).await
+    }
+
+    /// The same, of keys that have these names in the request.
+    async fn ask_all(
+        &self,
+        keys: &[P::Key],
+        ask: Ask,
+        consistency: Consistency,
+        name: impl Fn(usize) -> Cow<'static, str>,
+    ) -> Result<Vec<Answer<Reply<P>>>> {
         self.inner.limits.check_keys(keys.len())?;
         let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
-        let (keys, asked) = distinct(keys)?;
+        let (keys, asked) = distinct(keys, name)?;
         // Before the tiles: the answer then contains at least this.
         let budget = self.budget(keys.len());
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
@@ -383,16 +395,16 @@ pub(crate) fn alone<P: Pipeline>(key: &P::Key, answer: Answer<Reply<P>>) -> Resu
 }
 
 /// Keys as the store has them, each once, and for each key that was asked for its place among these.
-fn distinct<K: Key>(keys: &[K]) -> Result<(Vec<Arc<str>>, Vec<usize>)> {
+fn distinct<K: Key>(keys: &[K], name: impl Fn(usize) -> Cow<'static, str>) -> Result<(Vec<Arc<str>>, Vec<usize>)> {
+    let mut buffer = KeyBuf::default();
     if let [key] = keys {
-        return Ok((vec![encode(key)?], vec![0]));
+        return Ok((vec![written(key, &mut buffer, || name(0))?], vec![0]));
     }
     let mut places = HashMap::with_capacity(keys.len());
     let mut distinct = Vec::with_capacity(keys.len());
     let mut asked = Vec::with_capacity(keys.len());
-    let mut buffer = KeyBuf::default();
-    for key in keys {
-        let key = written(key, &mut buffer)?;
+    for (at, key) in keys.iter().enumerate() {
+        let key = written(key, &mut buffer, || name(at))?;
         asked.push(*places.entry(key).or_insert_with_key(|key| {
             distinct.push(key.clone());
             distinct.len() - 1
@@ -401,17 +413,23 @@ fn distinct<K: Key>(keys: &[K]) -> Result<(Vec<Arc<str>>, Vec<usize>)> {
     Ok((distinct, asked))
 }
 
+/// What the key of a request is called that has one.
+const KEY: &str = "key";
+
 /// A key as the store has it.
 pub(crate) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
-    written(key, &mut KeyBuf::default())
+    written(key, &mut KeyBuf::default(), || KEY.into())
 }
 
-/// The same by way of a buffer, which has room then for the next one.
-fn written<K: Key>(key: &K, buffer: &mut KeyBuf) -> Result<Arc<str>> {
+/// The same of a key with this name, by way of a buffer, which has room then for the next one.
+fn written<K: Key>(key: &K, buffer: &mut KeyBuf, name: impl FnOnce() -> Cow<'static, str>) -> Result<Arc<str>> {
     buffer.clear();
     match Key::encode(key, buffer) {
         Ok(range) => Ok(buffer.slice(range).into()),
-        Err(why) => Err(Error::new(ErrorKind::InvalidArgument, format!("`key`: {why}")).of_field("key")),
+        Err(why) => {
+            let name = name();
+            Err(Error::new(ErrorKind::InvalidArgument, format!("`{name}`: {why}")).of_field(name))
+        }
     }
 }
 

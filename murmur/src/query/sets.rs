@@ -51,8 +51,9 @@ impl<P: Pipeline> Reader<P> {
         }
         self.inner.limits.check_keys(sets.len())?;
         let (mut made, mut answers): (Option<DistinctSet>, Vec<_>) = (None, Vec::with_capacity(sets.len()));
-        for (key, ask) in sets {
-            let (set, answer) = self.set(key, *ask, field, consistency).await?;
+        for (at, (key, ask)) in sets.iter().enumerate() {
+            let made_of = self.set(key, *ask, field, consistency).await;
+            let (set, answer) = made_of.map_err(|error| error.within(&operand(at)))?;
             answers.push(answer);
             made = Some(match (made, operation) {
                 (None, _) => set,
@@ -97,6 +98,11 @@ impl<P: Pipeline> Reader<P> {
         let Seen { as_of, .. } = seen;
         Ok((set, Answer { value, problem: None, presence: *presence, interval: plan.interval, as_of, explanation }))
     }
+}
+
+/// What one of the sets is called in a request.
+pub(crate) fn operand(at: usize) -> String {
+    format!("sets[{at}]")
 }
 
 /// The field that is meant, by its name; an error that names those that could be.

@@ -50,6 +50,12 @@ async fn an_error_by_json_names_its_reason_and_the_field() {
         ("GetMany", json!({"keys": vec![&tea; 1_001]}), "FIELD_INVALID", "keys"),
         ("CombineSets", json!({"sets": []}), "FIELD_MISSING", "operation"),
         (
+            "CombineSets",
+            json!({"sets": [{"key": tea}, {}], "operation": "SET_OPERATION_UNION"}),
+            "FIELD_MISSING",
+            "sets[1].key",
+        ),
+        (
             "Get",
             json!({"key": tea, "options": {"question": {"quantiles": [2]}}}),
             "FIELD_INVALID",
@@ -243,13 +249,14 @@ async fn a_key_of_1024_bytes_is_asked_about_and_one_byte_more_is_refused_by_its_
     for reply in ask(1_024).await {
         assert_eq!(reply.status, 200, "{}", reply.json());
     }
-    for reply in ask(1_025).await {
+    for (reply, field) in ask(1_025).await.into_iter().zip(["key", "keys[1]", "key"]) {
         let error = reply.json();
         let (reason, others) = details(&error);
         assert_eq!((reply.status, reason.as_str()), (400, "FIELD_INVALID"));
         let violation = &others[0].1["fieldViolations"][0];
-        assert_eq!(violation["field"], "key");
-        assert_eq!(violation["description"], "`key`: the key has 1025 bytes; at most 1024 are possible");
+        assert_eq!(violation["field"], field);
+        let description = format!("`{field}`: the key has 1025 bytes; at most 1024 are possible");
+        assert_eq!(violation["description"], description);
     }
 }
 
