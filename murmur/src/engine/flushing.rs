@@ -19,6 +19,9 @@ use crate::Result;
 use crate::event::Event;
 use crate::source::Offset;
 
+/// How long other flushes are waited for when one has failed for good.
+const OTHERS: Duration = Duration::from_secs(2);
+
 impl<E: Event> Worker<E> {
     /// Begin the flushes whose time has come, of pipelines that have none under way. A pipeline that is full waits for the
     /// end of its own: memory is bounded. `reads_on` says that the source has just delivered something, so that more of
@@ -149,6 +152,9 @@ impl<E: Event> Worker<E> {
                 self.sync_letters().await?;
                 let shipment = self.shipment(at);
                 self.flights.begin(self.store.clone(), shipment, self.patience.clone());
+            } else if !self.flights.is_behind(at) {
+                // What was read was read again for another pipeline: it says nothing of how far this one will come.
+                self.lanes[at].since_flush = 0;
             }
         }
         Ok(Flushed::Durable)
@@ -198,11 +204,15 @@ impl<E: Event> Worker<E> {
             let landed = match ended {
                 Ok(sent) => self.take_note(sent).await?,
                 Err(error) => {
-                    // A write that was sent is not left alone because another one failed.
-                    while !self.flights.is_empty() {
-                        self.flights.wait().await;
-                        drop(self.flights.take_ended());
-                    }
+                    // A write that was sent is not left alone because another one failed; but one that nobody takes is.
+                    let others = async {
+                        while !self.flights.is_empty() {
+                            self.flights.wait().await;
+                            drop(self.flights.take_ended());
+                        }
+                    };
+                    // What is left of them is what a crash leaves.
+                    let _ = tokio::time::timeout(OTHERS, others).await;
                     return Err(error);
                 }
             };
@@ -243,7 +253,10 @@ impl<E: Event> Worker<E> {
             if let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == partition) {
                 let ledger = &mut owned.ledgers[lane];
                 ledger.commit = ledger.commit.max(commit);
-                ledger.standing = standing;
+                // What was behind may have said more meanwhile.
+                if standing.version() >= ledger.standing.version() {
+                    ledger.standing = standing;
+                }
             }
         }
         self.rolling.reached(&self.owned);

@@ -285,7 +285,6 @@ impl<E: Event> Worker<E> {
                 %partition, %offset, pipeline,
                 "an aggregate panicked at an event, which will be a dead letter; reading again from the commit"
             );
-            self.progress.rewinds += 1;
             self.rewind();
             return Ok(false);
         }

@@ -159,9 +159,13 @@ impl<A: Monoid> Entry<A> {
     pub(super) fn take_with_care(&mut self, slot: Slot, value: A, partition: u16, offset: Offset) -> Taken {
         let at = self.span_at(partition);
         let Span { pending, first, last, .. } = self.spans[at];
-        let slots = self.slots.clone();
+        let before = self.slots.iter().find(|(at, _)| *at == slot).map(|(_, value)| value.clone());
         guarded("what puts values together", || self.take(slot, value, partition, offset)).unwrap_or_else(|why| {
-            self.slots = slots;
+            self.slots.retain(|(at, _)| *at != slot);
+            if let Some(before) = before {
+                let at = self.slots.partition_point(|(at, _)| *at < slot);
+                self.slots.insert(at, (slot, before));
+            }
             let span = &mut self.spans[at];
             (span.pending, span.first, span.last) = (pending, first, last);
             self.refuse(slot, why, offset)

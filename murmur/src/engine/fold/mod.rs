@@ -67,7 +67,7 @@ pub(super) struct Settled {
     pub(super) broken: Option<Broken>,
 }
 
-/// An event at which the aggregate panicked. It is refused when it is met again.
+/// An event at which the aggregate panicked. It is refused when it is met again, as is any other at which it does.
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) partition: PartitionId,

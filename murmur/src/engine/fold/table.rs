@@ -13,7 +13,7 @@ use crate::engine::panicked::guarded;
 use crate::engine::partition::Owned;
 use crate::event::Event;
 use crate::pipeline::{Emissions, Pipeline, Refusal};
-use crate::source::{Offset, PartitionId};
+use crate::source::Offset;
 use crate::store::{Item, Table, TileId, Write};
 use crate::time::{Slot, Tile, Tiling, TimeRange, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -45,8 +45,8 @@ pub(in crate::engine) struct FoldTable<P: Pipeline> {
     asked: Vec<u32>,
     /// The tile of the last event, what it covers and when it closes: most events fall into the same one.
     recent: Option<(Tile, TimeRange, Option<Timestamp>)>,
-    /// Form B: events at which putting values together has panicked. They are folded with care.
-    suspects: Vec<(PartitionId, Offset)>,
+    /// Form B: putting values together has panicked before, so that each is kept until the next event is in it.
+    is_careful: bool,
     /// Tells stored bytes apart.
     hasher: DefaultHashBuilder,
 }
@@ -82,7 +82,7 @@ impl<P: Pipeline> FoldTable<P> {
             catching_up: false,
             asked: Vec::new(),
             recent: None,
-            suspects: Vec::new(),
+            is_careful: false,
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -124,12 +124,12 @@ impl<P: Pipeline> FoldTable<P> {
         (P::Aggregate::FORM == Form::Put).then_some(at.partition)
     }
 
-    /// Putting the values of this event together has panicked, so that a value may be half of two. The next time it is
+    /// Putting the values of this event together has panicked, so that a value may be half of two. From now on each is
     /// folded with care. Form A has no way to tell others that an event is left out of a tile, and what has panicked in
     /// spite of all care would do so for ever.
-    fn suspect(&mut self, at: At, owned: &[Owned]) -> Result<Broken> {
+    fn take_care(&mut self, at: At, owned: &[Owned]) -> Result<Broken> {
         let partition = owned[usize::from(at.partition)].id.clone();
-        if P::Aggregate::FORM == Form::Add || is_among(&self.suspects, at, owned) {
+        if P::Aggregate::FORM == Form::Add || self.is_careful {
             let context = format!(
                 "the aggregate of `{}` panicked at offset {} of `{partition}`, and the event cannot be left out; see the log for where; \
                  what `combine` does not take has to be refused by `refusal` or `refuses`",
@@ -138,7 +138,7 @@ impl<P: Pipeline> FoldTable<P> {
             );
             return Err(Error::new(ErrorKind::Internal, context));
         }
-        self.suspects.push((partition.clone(), at.offset));
+        self.is_careful = true;
         Ok(Broken { partition, offset: at.offset })
     }
 
@@ -166,12 +166,14 @@ impl<P: Pipeline> FoldTable<P> {
             if !entry.spans.is_empty() {
                 continue;
             }
+            let before = entry.beside();
             for (partition, closed) in self.closed.of(&entry.text(), entry.tile) {
                 let place = owned.iter().position(|owned| owned.id == *partition).map(|place| place as u16);
                 if let Some(place) = place {
                     entry.span(place).floor = Some(Box::new(Some(*closed)));
                 }
             }
+            self.entries.beside = self.entries.beside + entry.beside() - before;
         }
     }
 
@@ -210,12 +212,6 @@ impl<P: Pipeline> FoldTable<P> {
         let part = entry.partition.map(|p| owned[usize::from(p)].id.clone());
         TileId { key: entry.text().into(), tile: entry.tile, part }
     }
-}
-
-/// Whether the event is one of these.
-fn is_among(events: &[(PartitionId, Offset)], at: At, owned: &[Owned]) -> bool {
-    let partition = &owned[usize::from(at.partition)].id;
-    events.iter().any(|(of, offset)| *offset == at.offset && of == partition)
 }
 
 /// Why an emission belongs to the dead letters.
@@ -358,9 +354,10 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     self.marks.add(&self.tiling, &entry.text(), entry.tile);
                 }
                 let before = entry.beside();
-                let taken = match self.suspects.is_empty() || !is_among(&self.suspects, at, owned) {
-                    true => entry.take(slot, value, at.partition, at.offset),
-                    false => entry.take_with_care(slot, value, at.partition, at.offset),
+                let taken = if self.is_careful {
+                    entry.take_with_care(slot, value, at.partition, at.offset)
+                } else {
+                    entry.take(slot, value, at.partition, at.offset)
                 };
                 self.entries.beside = self.entries.beside + entry.beside() - before;
                 match taken {
@@ -381,7 +378,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
             }
         });
         if let Some(at) = current.filter(|_| folded.is_err()) {
-            return Ok(Settled { broken: Some(self.suspect(at, owned)?), ..Settled::default() });
+            return Ok(Settled { broken: Some(self.take_care(at, owned)?), ..Settled::default() });
         }
         for (place, at, why) in shut_out {
             let why = self.shut_out(&self.entries.list[place as usize], &why, owned);

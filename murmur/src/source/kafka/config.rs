@@ -203,8 +203,9 @@ impl KafkaConfig {
         // In whole KiB, from 1 on.
         let buffer = (self.buffer.0 >> 10).clamp(1, 2_097_151).to_string();
         // What comes at a time is on top of what waits: from each broker a quarter of it. Not less than librdkafka wants,
-        // which is its `message.max.bytes`; a message that is larger comes alone.
-        let fetch = (self.buffer.0 / 4).clamp(1 << 20, 50 << 20).to_string();
+        // which is its `message.max.bytes`, given or not; a message that is larger comes alone.
+        let message = self.properties.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        let fetch = (self.buffer.0 / 4).clamp(1 << 20, 50 << 20).max(message).to_string();
         let defaults = [
             ("client.id", "murmur"),
             // A writer that is still alive when its partitions were given away is harmless (its writes and commits are
