@@ -11,6 +11,7 @@ use murmur::store::{MemoryStore, Table};
 use murmur::time::Span;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Report;
 use super::answers::Keeping;
@@ -100,8 +101,10 @@ impl<'a, S: Subject + ?Sized> World<'a, S> {
             late_copy: chance(0.3),
             throttled: chance(0.2),
             latency: 0,
+            hot: None,
         };
-        let faults = Faults { latency: rng.u64(0..400), ..faults };
+        let hot = if rng.bool() { Some(rng.u32(..)) } else { None };
+        let faults = Faults { latency: rng.u64(0..400), hot, ..faults };
         let shares = defect.is_some_and(Defect::is_about_letters);
         let place = match rng.u8(..3) {
             _ if shares => Place::SharedFolder,
@@ -117,6 +120,7 @@ impl<'a, S: Subject + ?Sized> World<'a, S> {
             stale: Arc::new(MemoryStore::default()),
             rng: rng.clone(),
             faults: Arc::new(Mutex::new(faults)),
+            began: Instant::now(),
             room,
             closed: Arc::new(Mutex::new(HashMap::new())),
             defect,

@@ -13,6 +13,7 @@ use murmur::store::{Applied, Consistency, Item, MemoryStore, Outcome, Store, Tab
 use murmur::time::{Level, Slot, TimeRange, Timestamp};
 use murmur::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::defect::Defect;
 use super::log::{Shared, lock};
@@ -31,6 +32,25 @@ pub(super) struct Faults {
     pub(super) throttled: f32,
     /// Longest way there and back, in milliseconds each.
     pub(super) latency: u64,
+    /// Of some keys nothing can be written for some seconds, then of others; which ones follows from this.
+    pub(super) hot: Option<u32>,
+}
+
+impl Faults {
+    /// How long some keys are too hot.
+    const TURN: Duration = Duration::from_secs(7);
+
+    /// Whether a key is too hot, so long after the beginning.
+    fn refuse(&self, key: &str, after: Duration) -> bool {
+        let turn = (after.as_secs() / Self::TURN.as_secs()) as u32;
+        self.hot.is_some_and(|salt| hash(salt ^ turn.wrapping_mul(0x9e37_79b9), key).is_multiple_of(4))
+    }
+}
+
+/// FNV-1a: keys that differ in one letter are not to be chosen together.
+fn hash(salt: u32, key: &str) -> u32 {
+    let hash = key.bytes().fold(salt ^ 0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash >> 16
 }
 
 /// How much some tiles hold: those of every third key.
@@ -45,10 +65,7 @@ pub(super) struct Room {
 impl Room {
     /// Most numbers or values of a tile of this key; `None` when there is no end to it.
     pub(super) fn of(&self, key: &str) -> Option<usize> {
-        // FNV-1a: keys that differ in one letter are not to be chosen together.
-        let hash =
-            key.bytes().fold(self.salt ^ 0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        (hash >> 16).is_multiple_of(3).then_some(self.places)
+        hash(self.salt, key).is_multiple_of(3).then_some(self.places)
     }
 
     /// Whether the item, as it stands, would take this write and has no room for it.
@@ -80,6 +97,7 @@ pub(super) struct FaultyStore {
     pub(super) stale: Arc<MemoryStore>,
     pub(super) rng: Shared<fastrand::Rng>,
     pub(super) faults: Shared<Faults>,
+    pub(super) began: Instant,
     /// `None`: all tiles hold whatever comes.
     pub(super) room: Option<Room>,
     /// Tiles that are closed, for `closed-in-memory`.
@@ -199,6 +217,10 @@ impl FaultyStore {
     }
 
     async fn send_write(&self, table: &Table, write: Write) -> Result<Outcome> {
+        if lock(&self.faults).refuse(&write.id().key, self.began.elapsed()) {
+            self.way().await;
+            return Err(Error::new(ErrorKind::Unavailable, "a key is written too often"));
+        }
         let (inner, stale, table, room) = (self.inner.clone(), self.stale.clone(), table.clone(), self.room);
         let request = move || {
             let (inner, stale, table, write) = (inner.clone(), stale.clone(), table.clone(), write.clone());
