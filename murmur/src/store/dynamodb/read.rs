@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::failure::{Intent, failure};
 use super::format::{self, Attributes};
+use super::limiter::Overload;
 use super::store::Inner;
 use crate::store::{Consistency, Item, TileId};
 use crate::time::{Level, TimeRange, Timestamp};
@@ -106,7 +107,7 @@ impl Inner {
             if keys.is_empty() {
                 return Ok(found);
             }
-            self.limiter.throttled_read();
+            self.limiter.throttled(Overload::Table);
             stalled = if keys.len() < asked { 0 } else { stalled + 1 };
             if stalled == STALLED {
                 let context =

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use super::expression::Expression;
 use super::failure::{Intent, failure, is_throttle};
 use super::format;
+use super::limiter::Overload;
 use super::meter::units;
 use super::read::Range;
 use super::store::DynamoStore;
@@ -65,7 +66,7 @@ impl Records for DynamoStore {
                 }
                 Err(error) => {
                     if is_throttle(&error) {
-                        inner.limiter.throttled(&table);
+                        inner.limiter.throttled(Overload::Table);
                     }
                     Err(failure(error, Intent::Write, &table, &inner.place))
                 }
