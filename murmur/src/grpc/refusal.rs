@@ -211,10 +211,10 @@ impl Reason {
 pub(super) fn within(status: Status, place: &str) -> Status {
     let mut details = status.get_error_details();
     if let Some(mut about) = details.bad_request().cloned() {
-        about
-            .field_violations
-            .iter_mut()
-            .for_each(|violation| violation.field = format!("{place}.{}", violation.field));
+        for violation in &mut about.field_violations {
+            violation.field = format!("{place}.{}", violation.field);
+            violation.description = format!("`{place}`: {}", violation.description);
+        }
         details.set_bad_request(about.field_violations);
     }
     Status::with_error_details(status.code(), format!("`{place}`: {}", status.message()), details)

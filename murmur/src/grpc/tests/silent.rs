@@ -67,7 +67,7 @@ async fn what_cannot_be_read_of_a_request_is_not_said_again() {
         assert_silent(&reply, words);
     }
     for (method, body, words) in [
-        ("GetMany", json!({"keys": [tea, {"sku": too_long()}]}), "`key`: the key has 1"),
+        ("GetMany", json!({"keys": [tea, {"sku": too_long()}]}), "`keys[1]`: the key has 1"),
         ("GetWindow", json!({"key": tea, "window": SECRET}), "a value is not what its field takes"),
         ("GetRange", json!({"key": tea, "start": SECRET}), "a value is not what its field takes"),
         ("Series", json!({"key": tea, "start": "2026-02-28T00:00:00Z", "step": "7s"}), "is not a multiple of the slot"),

@@ -30,10 +30,10 @@ async fn a_key_of_1024_bytes_is_asked_about_and_one_byte_more_is_refused() {
         reader.window(&longer, hour, None, Eventual).await.map(drop),
         reader.series(&longer, since, None, None, Eventual).await.map(drop),
     ];
-    for refused in refused {
+    for (refused, field) in refused.into_iter().zip(["key", "keys[1]", "key", "key"]) {
         let error = refused.unwrap_err();
-        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("key")));
-        assert_eq!(error.to_string(), "`key`: the key has 1025 bytes; at most 1024 are possible");
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some(field)));
+        assert_eq!(error.to_string(), format!("`{field}`: the key has 1025 bytes; at most 1024 are possible"));
     }
 }
 
