@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Report;
 use super::answers::Keeping;
+use super::course::Course;
 use super::defect::Defect;
 use super::letters::{Desk, Folder};
 use super::log::{Broker, Entry, LogSource, Shared, lock};
@@ -103,7 +104,8 @@ impl<'a, S: Subject + ?Sized> World<'a, S> {
             latency: 0,
             hot: None,
         };
-        let hot = if rng.bool() { Some(rng.u32(..)) } else { None };
+        // In months few events meet in a tile, and what is about rolling would be found less often.
+        let hot = (rng.bool() && subject.course() == Course::Hours).then(|| rng.u32(..));
         let faults = Faults { latency: rng.u64(0..400), hot, ..faults };
         let shares = defect.is_some_and(Defect::is_about_letters);
         let place = match rng.u8(..3) {

@@ -74,7 +74,14 @@ const ANSWERS: [Answer; 11] = [
             "The request, its reply, what has to be read for it, or how often the caller calls is over a limit.",
         )
     },
-    Answer { plain: true, ..error("431", "TooLong", "The headers are longer than the server reads.") },
+    Answer {
+        plain: true,
+        ..error(
+            "431",
+            "TooLong",
+            "The headers, or the address, are longer than the server reads. There may be no text.",
+        )
+    },
     error("500", "Failed", "The server failed; its log has more."),
     Answer {
         header: AGAIN,
@@ -113,12 +120,16 @@ pub(super) fn of_a_page(open: bool) -> impl Iterator<Item = (&'static str, Json)
 /// The responses by their names.
 pub(super) fn responses() -> Json {
     let string = || Json::object([("type", Json::from("string"))]);
-    Json::object(ANSWERS.iter().map(|Answer { name, about, plain, header, .. }| {
+    Json::object(ANSWERS.iter().map(|Answer { status, name, about, plain, header, .. }| {
         let content = match plain {
             true => content("text/plain; charset=utf-8", string()),
             false => content("application/json", schema(ERROR)),
         };
-        let mut response = vec![("description", Json::from(*about)), ("content", content)];
+        let mut response = vec![("description", Json::from(*about))];
+        // What reads HTTP/1.1 refuses such a request by itself, without a word.
+        if *status != "431" {
+            response.push(("content", content));
+        }
         if let Some((header, about)) = header {
             let says = Json::object([("description", Json::from(*about)), ("schema", string())]);
             response.push(("headers", Json::object([(*header, says)])));
