@@ -64,7 +64,11 @@ def check_answer(document, answer):
     response = operation["responses"].get(status) or operation["responses"].get("default")
     if response is None:
         return wrong.append(f"{what}: the status is not described")
-    content = resolve(document, response)["content"].get(answer["kind"])
+    contents = resolve(document, response).get("content")
+    if contents is None:
+        # The document says nothing of it: there may be a text, or none.
+        return None
+    content = contents.get(answer["kind"])
     if content is None:
         return wrong.append(f"{what}: `{answer['kind']}` is not described")
     check(document, content["schema"], answer["body"], f"{what}: answer")
