@@ -1,8 +1,8 @@
 //! The real engine in a made-up world: paused time, one thread, one seed.
 //!
 //! A schedule lets several workers come and go over a growing log. Workers overlap, crash between any two steps, and
-//! stop in good order; the store loses requests and replies, is slow, and lets copies of requests land long after, and
-//! is put back to an earlier state now and then. What is finished is rolled by workers and by others, several at once,
+//! stop in good order; the store loses requests and replies, is slow, takes nothing of some keys for some seconds, lets
+//! copies of requests land long after, and is put back to an earlier state now and then. What is finished is rolled by workers and by others, several at once,
 //! of whom some die of it; partitions are retired and recalled while their owners live on. Dead letters go to a topic,
 //! to a folder of each worker, or to one that all share as the workers of a process do; in that one each letter must be
 //! once. Most schedules last six hours of event time, and those of four neighbouring seeds of each sixteen sixty days,
