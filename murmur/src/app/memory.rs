@@ -5,8 +5,8 @@
 //!                      |                   batches, which are copies
 //!                      +-- 3/4  pipelines, each as much
 //!                                          1/6 at which a flush does not wait; as much is on its way to the store meanwhile,
-//!                                          half of it may be behind, and the rest is what tables and requests take
-//!                                          beside what they hold
+//!                                          half of it may be behind, 1/24 remembers what is to be rolled, and the rest
+//!                                          is what tables and requests take beside what they hold
 //! ```
 //!
 //! A worker that holds that much reads no further until its store has taken what is on its way.
@@ -17,6 +17,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// For each worker, where nothing else is said.
 const DEFAULT: usize = 512 << 20;
+/// More is remembered by no pipeline, for what is forgotten is rolled by readers.
+const ROLL: usize = 10 << 20;
 /// A worker cannot do with less: a fetch of a broker alone has up to a mebibyte.
 const LEAST: usize = 16 << 20;
 
@@ -25,6 +27,8 @@ const LEAST: usize = 16 << 20;
 pub(super) struct Portion {
     /// Unflushed state of each pipeline, at which a flush does not wait.
     pub(super) flush: ByteSize,
+    /// Keys of each pipeline that are remembered to be rolled.
+    pub(super) roll: ByteSize,
     /// Messages that wait to be taken by it.
     #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "other sources hold one piece of a file"))]
     pub(super) buffer: ByteSize,
@@ -44,8 +48,9 @@ impl Portion {
             return Err(Error::new(ErrorKind::InvalidArgument, context));
         }
         let (source, tables) = (each / 4, each / 4 * 3);
-        let flush = ByteSize((tables / pipelines.max(1) / 6).min(args.flush_bytes.0));
-        Ok(Self { flush, buffer: ByteSize(source / 4) })
+        let table = tables / pipelines.max(1);
+        let flush = ByteSize((table / 6).min(args.flush_bytes.0));
+        Ok(Self { flush, roll: ByteSize((table / 24).min(ROLL)), buffer: ByteSize(source / 4) })
     }
 }
 
@@ -66,16 +71,16 @@ mod tests {
     fn what_workers_hold_together_is_less_than_the_process_may() {
         for (workers, pipelines) in [(1, 1), (2, 1), (2, 3), (8, 2), (64, 40)] {
             let all = 2 << 30;
-            let Portion { flush, buffer } = portion(&["--memory=2GiB"], workers, pipelines).unwrap();
+            let Portion { flush, roll, buffer } = portion(&["--memory=2GiB"], workers, pipelines).unwrap();
             // Twice: what is read while a flush is on its way, and what is sent while the next messages come.
-            let held = 2 * (flush.0 * pipelines + buffer.0) * workers as usize;
+            let held = (2 * (flush.0 * pipelines + buffer.0) + roll.0 * pipelines) * workers as usize;
             assert!((all / 4..=all / 2).contains(&held), "{workers} workers, {pipelines} pipelines: {held}");
         }
     }
 
     #[test]
     fn each_worker_has_half_a_gibibyte_where_nothing_is_said_and_flushes_sooner_where_that_is_asked_for() {
-        let plain = Portion { flush: ByteSize(64 << 20), buffer: ByteSize(32 << 20) };
+        let plain = Portion { flush: ByteSize(64 << 20), roll: ByteSize(10 << 20), buffer: ByteSize(32 << 20) };
         for workers in [1, 16] {
             assert_eq!(portion(&[], workers, 1).unwrap(), plain);
         }
@@ -85,6 +90,7 @@ mod tests {
     #[test]
     fn workers_that_would_have_too_little_are_refused_with_what_they_need() {
         assert_eq!(portion(&["--memory=32MiB"], 2, 1).unwrap().buffer, ByteSize(1 << 20));
+        assert_eq!(portion(&["--memory=32MiB"], 1, 1).unwrap().roll, ByteSize(1 << 20));
         let error = portion(&["--memory=31MiB"], 2, 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.to_string().contains("`--memory 31MiB`: 2 workers (`--threads`) need 32MiB"), "{error}");

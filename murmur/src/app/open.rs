@@ -263,6 +263,7 @@ pub(super) fn options(args: &WorkerArgs, portion: Portion, entries: &[Entry]) ->
         dead_letter_limit: args.dead_letter_limit,
         flush_tiles: args.flush_tiles,
         flush_bytes: portion.flush.0,
+        roll_bytes: portion.roll.0,
         drain_budget: args.drain_budget,
         revoke_budget: args.revoke_budget,
         generation: GENERATION,

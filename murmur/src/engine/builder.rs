@@ -81,12 +81,14 @@ impl<E: Event> WorkerBuilder<E> {
 
     /// Keep the tiles of this pipeline. All [`options`](Self::options) come before.
     pub fn pipeline<P: Pipeline<Event = E>>(mut self) -> Self {
-        let Options { generation, flush_interval, pipeline_intervals, flush_bytes, roll_every, roll_share, .. } =
-            &self.worker.options;
+        let options = &self.worker.options;
+        let Options { generation, flush_interval, pipeline_intervals, flush_bytes, roll_share, roll_bytes, .. } =
+            options;
         let interval = pipeline_intervals.get(P::SPEC.name).unwrap_or(flush_interval).to_std();
         let fold = Box::new(FoldTable::<P>::new(*generation, *flush_bytes));
         let store = &self.worker.store;
-        self.rolls.push(roll_every.and_then(|every| Part::new::<P>(store.clone(), *generation, every, *roll_share)));
+        let roll = |every| Part::new::<P>(store.clone(), *generation, every, *roll_share, *roll_bytes);
+        self.rolls.push(options.roll_every.and_then(roll));
         self.worker.meter.pipeline(P::SPEC.name);
         self.worker.lanes.push(Lane {
             fold,

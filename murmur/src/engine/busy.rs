@@ -11,9 +11,6 @@ use hashbrown::HashMap;
 use crate::store::Write;
 use crate::time::{Level, Span, TimeRange, Timestamp};
 
-/// Keys that are remembered at most, each counted once for every stretch: some 10 MB.
-const MOST: usize = 100_000;
-
 /// What a write unit of DynamoDB pays for, in bytes.
 pub(crate) const UNIT: u64 = 1_024;
 
@@ -49,6 +46,14 @@ impl Written {
 /// The keys of a stretch of time.
 type Keys = HashMap<Arc<str>, Written>;
 
+/// What remembering a key takes beside its text: the header of what is shared, and its place in a table that is half full.
+const BESIDE_KEY: usize = 100;
+
+/// Bytes that a key takes in one stretch.
+fn bytes_of(key: &str) -> usize {
+    key.len() + BESIDE_KEY
+}
+
 /// A stretch that is over, and what of it is still to be rolled.
 type Over = (TimeRange, Vec<(Arc<str>, Worth)>);
 
@@ -58,17 +63,18 @@ pub(super) struct Busy {
     every: Span,
     /// Rolling may cost one write unit for so many that were written.
     share: u64,
+    /// Bytes of keys that are remembered, each counted once for every stretch.
     most: usize,
     open: BTreeMap<Timestamp, Keys>,
     /// The stretch that is being rolled, and what is left of it, in the order of keys from some key on.
     over: Option<Over>,
-    /// How many there are in all.
-    keys: usize,
+    /// Bytes of all of them.
+    held: usize,
 }
 
 impl Busy {
-    pub(super) fn new(every: Span, share: u64) -> Self {
-        Self { every, share: share.max(1), most: MOST, open: BTreeMap::new(), over: None, keys: 0 }
+    pub(super) fn new(every: Span, share: u64, most: usize) -> Self {
+        Self { every, share: share.max(1), most, open: BTreeMap::new(), over: None, held: 0 }
     }
 
     /// These are about to be written.
@@ -84,12 +90,13 @@ impl Busy {
                 written.add(write);
                 continue;
             }
-            if self.keys >= self.most {
+            let bytes = bytes_of(&id.key);
+            if self.held + bytes > self.most {
                 self.forget_the_least_busy();
             }
-            if self.keys < self.most {
+            if self.held + bytes <= self.most {
                 self.open.entry(start).or_default().entry(id.key.clone()).or_default().add(write);
-                self.keys += 1;
+                self.held += bytes;
             }
         }
     }
@@ -106,19 +113,21 @@ impl Busy {
         if units.is_empty() {
             return;
         }
-        let (before, half) = (units.len(), units.len() / 2);
+        let half = units.len() / 2;
         let (_, median, _) = units.select_nth_unstable(half);
         let median = *median;
         let mut room = half - units.iter().filter(|units| **units > median).count().min(half);
+        let held = &mut self.held;
         self.open.retain(|_, keys| {
-            keys.retain(|_, written| {
+            keys.retain(|key, written| {
                 let fits = written.units == median && room > 0;
                 room -= usize::from(fits);
-                fits || written.units > median
+                let stays = fits || written.units > median;
+                *held -= if stays { 0 } else { bytes_of(key) };
+                stays
             });
             !keys.is_empty()
         });
-        self.keys -= before - self.open.values().map(HashMap::len).sum::<usize>();
     }
 
     /// The oldest stretch.
@@ -135,14 +144,14 @@ impl Busy {
             return;
         }
         let Some((_, written)) = self.open.pop_first() else { return };
-        self.keys -= written.len();
+        self.held -= written.keys().map(|key| bytes_of(key)).sum::<usize>();
         let worth = |Written { units, bytes }| Worth { units: units / self.share, bytes };
         let keys = written.into_iter().map(|(key, written)| (key, worth(written)));
         let mut keys: Vec<_> = keys.filter(|(_, worth)| worth.units > 0).collect();
         if keys.is_empty() {
             return;
         }
-        self.keys += keys.len();
+        self.held += keys.iter().map(|(key, _)| bytes_of(key)).sum::<usize>();
         keys.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let from = (random % keys.len().max(1) as u64) as usize;
         keys.rotate_left(from);
@@ -158,7 +167,7 @@ impl Busy {
     /// That key is done with.
     pub(super) fn done(&mut self) {
         let Some((_, keys)) = &mut self.over else { return };
-        self.keys -= usize::from(keys.pop().is_some());
+        self.held -= keys.pop().map_or(0, |(key, _)| bytes_of(&key));
         if keys.is_empty() {
             self.over = None;
         }
@@ -166,7 +175,8 @@ impl Busy {
 
     /// The stretch that is over is left alone.
     pub(super) fn give_up(&mut self) {
-        self.keys -= self.over.take().map_or(0, |(_, keys)| keys.len());
+        let over = self.over.take();
+        self.held -= over.iter().flat_map(|(_, keys)| keys).map(|(key, _)| bytes_of(key)).sum::<usize>();
     }
 }
 
@@ -188,7 +198,7 @@ mod tests {
     }
 
     fn days() -> Busy {
-        Busy::new(Span::from_seconds(24 * HOUR as u64), 1)
+        Busy::new(Span::from_seconds(24 * HOUR as u64), 1, usize::MAX)
     }
 
     /// The oldest stretch is over.
@@ -232,28 +242,28 @@ mod tests {
         assert_eq!(busy.oldest(), Some(day(1)));
         close(&mut busy, 0);
         busy.give_up();
-        assert_eq!((busy.oldest(), busy.keys), (Some(day(2)), 1));
+        assert_eq!((busy.oldest(), busy.held), (Some(day(2)), bytes_of("a")));
     }
 
     #[test]
     fn what_is_not_worth_it_is_dropped_when_a_stretch_is_over_and_another_stretch_is_not_closed_in_its_place() {
-        let mut busy = Busy::new(Span::from_seconds(24 * HOUR as u64), 10);
+        let mut busy = Busy::new(Span::from_seconds(24 * HOUR as u64), 10, usize::MAX);
         busy.note(&[put("a", 0, 20 * 1_024), put("b", 0, 5 * 1_024), put("a", 24, 0)]);
         let first = busy.oldest().unwrap();
         busy.close(first, 0);
-        assert_eq!(busy.keys, 2);
+        assert_eq!(busy.held, 2 * bytes_of("a"));
         assert_eq!(rest(&mut busy), [("a".to_owned(), Worth { units: 2, bytes: 20 * 1_024 })]);
         busy.close(first, 0);
         assert_eq!(busy.next(), None, "it was closed before");
         close(&mut busy, 0);
-        assert_eq!((busy.next(), busy.oldest(), busy.keys), (None, None, 0));
+        assert_eq!((busy.next(), busy.oldest(), busy.held), (None, None, 0));
     }
 
     #[test]
     fn the_least_busy_are_forgotten_first_and_no_more_are_kept_than_there_is_room_for() {
-        let mut busy = Busy { most: 8, ..days() };
+        let mut busy = Busy { most: 8 * bytes_of("busy0"), ..days() };
         for n in 0..4 {
-            busy.note(&[put(&format!("busy{n}"), 0, 9_000), put(&format!("quiet{n}"), 24, 0)]);
+            busy.note(&[put(&format!("busy{n}"), 0, 9_000), put(&format!("idle{n}"), 24, 0)]);
         }
         busy.note(&[put("new", 24, 0)]);
         close(&mut busy, 0);
@@ -261,17 +271,35 @@ mod tests {
         assert_eq!(kept, ["busy3", "busy2", "busy1", "busy0"]);
         close(&mut busy, 0);
         assert_eq!(rest(&mut busy).len(), 1);
-        assert_eq!(busy.keys, 0);
+        assert_eq!(busy.held, 0);
 
-        let mut alike = Busy { most: 8, ..days() };
+        let most = 8 * bytes_of("0");
+        let mut alike = Busy { most, ..days() };
         for n in 0..9 {
             alike.note(&[put(&format!("{n}"), 0, 0)]);
         }
-        assert_eq!(alike.keys, 5, "half of those that are as busy as the others are kept");
+        assert_eq!(alike.held, 5 * bytes_of("0"), "half of those that are as busy as the others are kept");
         close(&mut alike, 0);
         for n in 0..100 {
             alike.note(&[put(&format!("{n}"), 24, 0)]);
-            assert!(alike.keys <= 8, "those that are being rolled count too");
+            assert!(alike.held <= most, "those that are being rolled count too");
         }
+    }
+
+    #[test]
+    fn long_keys_take_as_much_room_as_they_have_bytes() {
+        let most = 100_000;
+        let mut busy = Busy { most, ..days() };
+        for n in 0..1_000 {
+            busy.note(&[put(&format!("{n:0>1000}"), n % 100, 0)]);
+            assert!(busy.held <= most);
+        }
+        let stretches = busy.open.values().flat_map(HashMap::keys);
+        assert_eq!(stretches.map(|key| bytes_of(key)).sum::<usize>(), busy.held);
+        busy.note(&[put(&"x".repeat(most), 0, 0)]);
+        assert!(
+            !busy.open.values().any(|keys| keys.keys().any(|key| key.len() == most)),
+            "one that has no room is left out"
+        );
     }
 }

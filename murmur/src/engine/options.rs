@@ -36,6 +36,8 @@ pub struct Options {
     pub roll_every: Option<Span>,
     /// Rolling may cost one write unit for so many that were written.
     pub roll_share: u64,
+    /// Bytes of keys that are remembered until then, for each pipeline; the busier half is kept when there are more.
+    pub roll_bytes: usize,
     /// To how many of the spans that its payloads were made in the span of a flush is linked, where the source knows them
     /// (Kafka: by the headers `traceparent` and `tracestate`). With 0 it is not asked for them.
     #[cfg(feature = "otlp")]
@@ -60,6 +62,7 @@ impl Default for Options {
             dead_letter_limit: DeadLetterLimit::default(),
             roll_every: Some(Span::from_seconds(86_400)),
             roll_share: 10,
+            roll_bytes: 10 << 20,
             #[cfg(feature = "otlp")]
             span_links: 0,
             worker: 0,

@@ -73,9 +73,15 @@ struct Noted {
 }
 
 impl Part {
-    /// Of a pipeline in stretches of `every`, or of a tile where that is longer; nothing where no level lies above its
-    /// tiles.
-    pub(super) fn new<P: Pipeline>(store: Arc<dyn Store>, generation: u32, every: Span, share: u64) -> Option<Self> {
+    /// Of a pipeline in stretches of `every`, or of a tile where that is longer, remembering `most` bytes of keys; nothing
+    /// where no level lies above its tiles.
+    pub(super) fn new<P: Pipeline>(
+        store: Arc<dyn Store>,
+        generation: u32,
+        every: Span,
+        share: u64,
+        most: usize,
+    ) -> Option<Self> {
         let tiling = P::tiling();
         let (tile, _) = tiling.locate(Timestamp::EPOCH);
         let tile = tiling.tile_range(tile);
@@ -84,7 +90,7 @@ impl Part {
             return None;
         }
         let every = Span::from_micros((every.as_micros().max(1) as u64).div_ceil(tile) * tile);
-        let noted = Mutex::new(Noted { busy: Busy::new(every, share), reached: None });
+        let noted = Mutex::new(Noted { busy: Busy::new(every, share, most), reached: None });
         let roller = Box::new(Reader::<P>::over(store, generation));
         Some(Self { pipeline: P::SPEC.name, tiling, roller, noted })
     }

@@ -9,14 +9,17 @@ use crate::time::Tile;
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     tiles: HashMap<Tile, HashMap<Box<str>, Marks>>,
-    count: usize,
+    /// What the keys in it take, about.
+    bytes: usize,
 }
 
 /// What the item of a tile says of each partition that it is closed to.
 type Marks = Vec<(PartitionId, Offset)>;
 
-/// Most tiles that are remembered.
-const MOST: usize = 10_000;
+/// Bytes of tiles that are remembered at most: some 5,000 of short keys.
+const MOST: usize = 1 << 20;
+/// What a tile takes beside its key: two maps that are half full, and a partition or two.
+const BESIDE_KEY: usize = 200;
 
 impl Closed {
     pub(super) fn is_empty(&self) -> bool {
@@ -29,11 +32,11 @@ impl Closed {
     }
 
     pub(super) fn note(&mut self, key: &str, tile: Tile, partition: &PartitionId, closed: Offset) {
-        if self.count >= MOST {
+        if self.bytes + key.len() + BESIDE_KEY > MOST {
             *self = Self::default();
         }
         let partitions = self.tiles.entry(tile).or_default().entry(key.into()).or_insert_with(|| {
-            self.count += 1;
+            self.bytes += key.len() + BESIDE_KEY;
             Marks::new()
         });
         match partitions.iter_mut().find(|(known, _)| known == partition) {
@@ -52,10 +55,11 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let tile = Tile { level: Level::Forever, start: Timestamp::EPOCH };
         let (mut closed, partition) = (Closed::default(), PartitionId::new("p"));
-        for n in 0..3 * MOST {
-            closed.note(&n.to_string(), tile, &partition, Offset::from_u64(7).closed());
-            assert!(closed.tiles.values().map(HashMap::len).sum::<usize>() <= MOST);
-            assert_eq!(closed.of(&n.to_string(), tile), [(partition.clone(), Offset::from_u64(7).closed())]);
+        for n in 0..3 * MOST / (1_000 + BESIDE_KEY) {
+            let key = format!("{n:0>1000}");
+            closed.note(&key, tile, &partition, Offset::from_u64(7).closed());
+            assert!(closed.tiles.values().map(HashMap::len).sum::<usize>() * key.len() <= MOST);
+            assert_eq!(closed.of(&key, tile), [(partition.clone(), Offset::from_u64(7).closed())]);
         }
         assert!(closed.of("none", tile).is_empty());
     }

@@ -9,7 +9,11 @@ use crate::time::{Slot, Tile, Tiling, Window};
 
 /// Slots of the levels that rolling writes which may lack events below them; see `engine/retirement.rs`.
 #[derive(Debug, Default)]
-pub(super) struct Marks(HashSet<(Arc<str>, Tile, Slot)>);
+pub(super) struct Marks {
+    slots: HashSet<(Arc<str>, Tile, Slot)>,
+    /// Of the keys in them.
+    key_bytes: usize,
+}
 
 impl Marks {
     /// All that lie above this tile of the finest level, or none above a twin: what is late is not rolled.
@@ -18,15 +22,17 @@ impl Marks {
             return;
         }
         let key: Arc<str> = key.into();
+        let mut is_kept = false;
         for level in tiling.parents() {
             let parent = tiling.tile_of(*level, tile.start);
-            self.0.insert((key.clone(), parent, tiling.slot_in(parent, tile.start)));
+            is_kept |= self.slots.insert((key.clone(), parent, tiling.slot_in(parent, tile.start)));
         }
+        self.key_bytes += if is_kept { key.len() } else { 0 };
     }
 
     /// Take all of them, in order.
     pub(super) fn take(&mut self, tiling: &Tiling, window: &Window) -> Vec<Write> {
-        let mut marks: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
+        let mut marks: Vec<_> = std::mem::take(self).slots.into_iter().collect();
         marks.sort_unstable();
         let write = |(key, tile, slot)| {
             let expires = tiling.expiry(tile, window);
@@ -37,10 +43,10 @@ impl Marks {
 
     /// Approximate bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<(Arc<str>, Tile, Slot)>()
+        self.slots.capacity() * size_of::<(Arc<str>, Tile, Slot)>() + self.key_bytes
     }
 
     pub(super) fn clear(&mut self) {
-        self.0 = HashSet::new();
+        *self = Self::default();
     }
 }
