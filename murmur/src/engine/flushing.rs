@@ -40,7 +40,9 @@ impl<E: Event> Worker<E> {
         if holds {
             return Ok(());
         }
-        if judged && self.land_all().await? == Flushed::Conflict {
+        // All is read again then, and flushes that are under way would be dropped each time. Otherwise one of a table that takes
+        // nothing is no reason for the others to wait: its pipeline goes with a later verdict, as far as it was read by then.
+        if judged && self.letters.spilled && self.land_all().await? == Flushed::Conflict {
             return Ok(());
         }
         loop {

@@ -181,3 +181,101 @@ async fn each_pipeline_is_flushed_at_its_own_interval() {
     assert!(often >= 4 && often.is_multiple_of(2), "both are written at the same moments: {often}");
     assert_eq!(writes(Span::from_seconds(86_400)).await, often / 2 + 1, "one of them only at the end");
 }
+
+/// Two of five payloads cannot be counted up to here, so that all of them wait for verdicts; what comes next is all bad.
+const STORM: u64 = 7_000;
+
+fn is_bad(n: u64) -> bool {
+    n % 5 < 2 || n > STORM
+}
+
+fn payloads(count: u64) -> Vec<&'static str> {
+    (1..=count).map(|n| if is_bad(n) { "!" } else { "a@860000" }).collect()
+}
+
+/// Where the letters stand that a pipeline has.
+fn letters_of(letters: &Letters, pipeline: &str) -> Vec<u64> {
+    let letters = letters.0.lock().unwrap();
+    let of = letters.iter().filter(|letter| letter.pipelines.contains(&pipeline));
+    of.map(|letter| letter.offset.words()[3]).collect()
+}
+
+async fn commit(store: &MemoryStore, table: &str) -> Option<u64> {
+    let record = PartitionRecord::load(store, &Table::new(table, 1), &partition()).await.unwrap().record;
+    record.commit.map(|commit| commit.words()[3])
+}
+
+/// What `hours` has counted in all.
+async fn hours(store: &MemoryStore) -> i128 {
+    let items = store.scan(&Table::new("hours", 1), None, 10).await.unwrap();
+    let numbers = items.iter().flat_map(|(_, item)| &item.numbers);
+    numbers.map(|(_, number)| if let crate::store::Number::Int(n) = number { *n } else { 0 }).sum()
+}
+
+const AWAY: Fault =
+    Fault { table: "hours", key: None, carried_out: false, kind: ErrorKind::Unavailable, times: usize::MAX };
+
+fn eager() -> Options {
+    Options { flush_interval: Span::from_micros(1), roll_every: None, ..Options::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_nothing_holds_up_no_other_pipeline_while_letters_wait_for_verdicts() {
+    let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let store = Faulty::over(&kept);
+    store.fail(AWAY);
+    let source = Box::new(List { idles: true, ..*List::new(&payloads(STORM)) });
+    let builder = worker_of(&store, source, &letters).options(eager());
+    let worker = builder.pipeline::<Words>().pipeline::<Hours>().build();
+    let mut progress = worker.progress();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    let goes_on = |progress: &Progress| progress.read == STORM && !waits(progress, "words");
+    let going = tokio::time::timeout(std::time::Duration::from_secs(60), progress.wait_for(goes_on)).await;
+    assert!(waits(&going.expect("one waits for the other").unwrap(), "hours"));
+    let bad: Vec<u64> = (1..=STORM).filter(|n| is_bad(*n)).collect();
+    let good = i128::from(STORM) - bad.len() as i128;
+    assert_eq!((commit(&kept, "words").await, count(&kept, "words", "a").await), (Some(STORM), good));
+    assert_eq!((commit(&kept, "hours").await, hours(&kept).await), (None, 0));
+
+    store.fail(Fault { times: 0, ..AWAY });
+    let is_done = |progress: &Progress| !waits(progress, "hours");
+    let done = tokio::time::timeout(std::time::Duration::from_secs(60), progress.wait_for(is_done)).await;
+    drop(done.expect("it is stuck").unwrap());
+    stop.send_replace(true);
+    assert_eq!(running.await.unwrap().unwrap().progress.rewinds, 0);
+    assert_eq!((commit(&kept, "hours").await, hours(&kept).await), (Some(STORM), good));
+    assert_eq!((letters_of(&letters, "words"), letters_of(&letters, "hours")), (bad.clone(), bad));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_that_stops_the_worker_while_a_table_takes_nothing_leaves_each_pipeline_what_its_commit_says() {
+    let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let store = Faulty::over(&kept);
+    let payloads = payloads(STORM + 3_000);
+    let both = || {
+        let builder = worker_of(&store, List::new(&payloads), &letters).options(eager());
+        builder.pipeline::<Words>().pipeline::<Hours>()
+    };
+    let good = |reached: u64| (1..=reached).filter(|n| !is_bad(*n)).count() as i128;
+    let bad = |reached: u64| (1..=reached).filter(|n| is_bad(*n)).collect::<Vec<_>>();
+    let mut reached = None;
+    for away in [AWAY, AWAY, Fault { times: 0, ..AWAY }, Fault { times: 0, ..AWAY }] {
+        store.fail(away);
+        let (_stop, stopped) = watch::channel(false);
+        let running = both().build().run(stopped);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), running).await;
+        assert_eq!(ended.expect("it waits").unwrap_err().kind(), ErrorKind::ResourceExhausted);
+        let words = commit(&kept, "words").await.unwrap();
+        assert!((4_000..=STORM + 200).contains(&words), "{words}");
+        assert_eq!(count(&kept, "words", "a").await, good(words));
+        assert_eq!(letters_of(&letters, "words"), bad(words));
+        assert_eq!(*reached.get_or_insert(words), words, "nothing more is moved by starting it again");
+        assert_eq!(hours(&kept).await, good(commit(&kept, "hours").await.unwrap_or(0)));
+    }
+    assert!(commit(&kept, "hours").await.is_some());
+    let all = STORM + 3_000;
+    to_the_end(both().options(Options { dead_letter_limit: "100%".parse().unwrap(), ..eager() })).await;
+    assert_eq!((count(&kept, "words", "a").await, hours(&kept).await), (good(all), good(all)));
+    assert_eq!((letters_of(&letters, "words"), letters_of(&letters, "hours")), (bad(all), bad(all)));
+}
