@@ -95,6 +95,13 @@ impl<A> Entry<A> {
         outside(self.slots.len(), size_of::<(Slot, A)>()) + outside(self.spans.len(), size_of::<Span>())
     }
 
+    /// [`beside`](Self::beside), and what it was told of by the store, which is looked at where that may have changed only:
+    /// each event would have to count it.
+    pub(super) fn outside(&self) -> usize {
+        let floors = self.spans.iter().filter(|span| span.floor.is_some()).count();
+        self.beside() + floors * size_of::<Option<Offset>>()
+    }
+
     #[inline]
     fn span_at(&mut self, partition: u16) -> usize {
         self.spans.iter().position(|span| span.partition == partition).unwrap_or_else(|| {
@@ -221,8 +228,8 @@ pub(super) struct Entries<A> {
     index: HashTable<u32>,
     pub(super) list: Vec<Entry<A>>,
     key_bytes: usize,
-    /// What all entries have [beside](Entry::beside) them.
-    pub(super) beside: usize,
+    /// What all entries have [outside](Entry::outside) of them.
+    pub(super) outside: usize,
 }
 
 impl<A> Entries<A> {
@@ -232,7 +239,7 @@ impl<A> Entries<A> {
             index: HashTable::new(),
             list: Vec::new(),
             key_bytes: 0,
-            beside: 0,
+            outside: 0,
         }
     }
 
@@ -279,24 +286,24 @@ impl<A> Entries<A> {
     pub(super) fn clear(&mut self) {
         self.index.clear();
         self.list.clear();
-        (self.key_bytes, self.beside) = (0, 0);
+        (self.key_bytes, self.outside) = (0, 0);
     }
 
     /// Keep only these. They move.
     pub(super) fn keep(&mut self, these: impl Fn(&Entry<A>) -> bool) {
         self.list.retain(these);
         self.index.clear();
-        (self.key_bytes, self.beside) = (0, 0);
+        (self.key_bytes, self.outside) = (0, 0);
         let list = &self.list;
         for (at, entry) in list.iter().enumerate() {
             self.index.insert_unique(entry.hash, at as u32, |at| list[*at as usize].hash);
             self.key_bytes += entry.key.len();
-            self.beside += entry.beside();
+            self.outside += entry.outside();
         }
     }
 
     /// Approximate bytes held, without what the values hold elsewhere.
     pub(super) fn bytes(&self) -> usize {
-        self.list.len() * size_of::<Entry<A>>() + self.key_bytes + self.beside
+        self.list.len() * size_of::<Entry<A>>() + self.key_bytes + self.outside
     }
 }

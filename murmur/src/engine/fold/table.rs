@@ -166,14 +166,14 @@ impl<P: Pipeline> FoldTable<P> {
             if !entry.spans.is_empty() {
                 continue;
             }
-            let before = entry.beside();
+            let before = entry.outside();
             for (partition, closed) in self.closed.of(&entry.text(), entry.tile) {
                 let place = owned.iter().position(|owned| owned.id == *partition).map(|place| place as u16);
                 if let Some(place) = place {
                     entry.span(place).floor = Some(Box::new(Some(*closed)));
                 }
             }
-            self.entries.beside = self.entries.beside + entry.beside() - before;
+            self.entries.outside = self.entries.outside + entry.outside() - before;
         }
     }
 
@@ -315,7 +315,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
         let asked = std::mem::take(&mut self.asked);
         for (&at, item) in asked.iter().zip(items) {
             let entry = &mut self.entries.list[at as usize];
-            let before = entry.beside();
+            let before = entry.outside();
             match entry.partition {
                 Some(partition) => {
                     let floor = item.as_ref().and_then(|item| item.offset(&owned[usize::from(partition)].id));
@@ -338,7 +338,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                     }
                 }
             }
-            self.entries.beside = self.entries.beside + entry.beside() - before;
+            self.entries.outside = self.entries.outside + entry.outside() - before;
             self.note_closed(at, owned);
         }
         let mut settled = Settled::default();
@@ -359,7 +359,7 @@ impl<P: Pipeline> Fold<P::Event> for FoldTable<P> {
                 } else {
                     entry.take(slot, value, at.partition, at.offset)
                 };
-                self.entries.beside = self.entries.beside + entry.beside() - before;
+                self.entries.outside = self.entries.outside + entry.beside() - before;
                 match taken {
                     Taken::Folded => {
                         if !entry.dirty {

@@ -336,3 +336,26 @@ fn what_many_partitions_and_slots_of_one_tile_take_is_known() {
     fold(&mut table, 0..1);
     assert_eq!(table.bytes(), one);
 }
+
+#[test]
+fn what_the_store_says_of_each_partition_of_a_tile_is_counted_as_long_as_it_is_kept() {
+    let names = (0..100).map(|n| PartitionId::new(format!("p{n}")));
+    let owned: Vec<Owned> = names.map(|id| Owned::new(id, Start::Beginning, vec![Standing::default()])).collect();
+    let all = |table: &mut FoldTable<Counts>, catching_up| {
+        for partition in 0..100 {
+            let at = At { partition, offset: Offset::from_u64(7), catching_up, front: None, needs_marks: false };
+            table.stage(&Booking("a", 0, 0), at, Timestamp::EPOCH, None).unwrap();
+            let items = table.wanted(&owned).iter().map(|_| None).collect();
+            table.settle(items, &owned).unwrap();
+        }
+        table.bytes()
+    };
+    let mut table = FoldTable::<Counts>::new(1, FLUSH_BYTES);
+    let none = table.bytes();
+    let without = all(&mut table, false);
+    table.clear();
+    let with = all(&mut table, true);
+    assert_eq!(with - without, 100 * size_of::<Option<Offset>>());
+    assert_eq!(table.writes(&owned).len(), 1);
+    assert_eq!(table.bytes(), none);
+}
