@@ -1,22 +1,25 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use super::rate::Rate;
 use crate::metrics::catalogue::STORE_THROTTLED;
 
 /// How many requests may be under way, found out as TCP does it: a little more with every success, half of it when the
 /// store says that it is too much.
 ///
 /// Shared by all callers of a store. Bytes under way are bounded as well, so that a flush of large folds does not hold
-/// all of them twice in memory.
+/// all of them twice in memory. And a table that refuses many writes is sent no more a second than it takes ([`Rate`]).
 pub(super) struct Limiter {
     slots: Semaphore,
     /// In units of [`UNIT`] bytes.
     bytes: Semaphore,
     state: Mutex<State>,
+    tables: Mutex<HashMap<Box<str>, Arc<Gate>>>,
     most: usize,
     throttles_of_table: Counter,
     throttles_of_key: Counter,
@@ -29,6 +32,12 @@ pub(super) enum Overload {
     Table,
     /// Those for one key, which wait for it; others need not.
     Key,
+}
+
+/// Where the writes of a table wait for its rate, in the order in which they came.
+pub(super) struct Gate {
+    first: tokio::sync::Mutex<()>,
+    pub(super) rate: Mutex<Rate>,
 }
 
 struct State {
@@ -55,6 +64,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// The right to send one request.
 pub(super) struct Slot<'a> {
     limiter: &'a Limiter,
+    gate: Arc<Gate>,
+    era: u32,
     _bytes: Option<SemaphorePermit<'a>>,
 }
 
@@ -65,6 +76,7 @@ impl Limiter {
             slots: Semaphore::new(most),
             bytes: Semaphore::new(BYTES / UNIT),
             state: Mutex::new(State { limit: most as f64, slots: most, owed: 0, halved: None, said: None }),
+            tables: Mutex::default(),
             most,
             throttles_of_table: STORE_THROTTLED.counter(["table"]),
             throttles_of_key: STORE_THROTTLED.counter(["key"]),
@@ -77,22 +89,34 @@ impl Limiter {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
-    /// Wait for a slot for a request of about so many bytes.
-    pub(super) async fn enter(&self, bytes: usize) -> Slot<'_> {
+    pub(super) fn gate(&self, table: &str) -> Arc<Gate> {
+        let mut tables = lock(&self.tables);
+        if let Some(gate) = tables.get(table) {
+            return gate.clone();
+        }
+        let gate = Arc::new(Gate { first: tokio::sync::Mutex::default(), rate: Mutex::new(Rate::new()) });
+        tables.insert(table.into(), gate.clone());
+        gate
+    }
+
+    /// Wait until a write of about so many bytes may be sent to a table.
+    pub(super) async fn enter(&self, table: &str, bytes: usize) -> Slot<'_> {
+        let gate = self.gate(table);
+        let era = gate.pass().await;
         let units = bytes.div_ceil(UNIT).clamp(1, BYTES / UNIT) as u32;
         // The semaphores are never closed, so there is always an answer; without one the request goes unbounded.
         let bytes = self.bytes.acquire_many(units).await.ok();
         if let Ok(slot) = self.slots.acquire().await {
             slot.forget();
         }
-        Slot { limiter: self, _bytes: bytes }
+        Slot { limiter: self, gate, era, _bytes: bytes }
     }
 
     /// A request went through.
-    pub(super) fn succeeded(&self) {
+    fn succeeded(&self) {
         let mut state = self.state();
         state.limit = (state.limit + 1.0 / state.limit).min(self.most as f64);
         while state.slots < state.limit as usize {
@@ -104,7 +128,7 @@ impl Limiter {
         }
     }
 
-    /// The store refused a request because it was too much.
+    /// The store refused a request because it was too much. That of a write is told to its [`Slot`].
     pub(super) fn throttled(&self, overload: Overload) {
         let mut state = self.state();
         let now = Instant::now();
@@ -134,6 +158,45 @@ impl Limiter {
     #[cfg(test)]
     pub(super) fn allowed(&self) -> usize {
         self.state().slots
+    }
+}
+
+/// Nothing between lock and unlock can leave it half changed.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gate {
+    /// Wait for the rate; what to tell it the answer with.
+    async fn pass(&self) -> u32 {
+        // Nobody goes ahead of those who wait.
+        if lock(&self.rate).limit().is_some() {
+            let _first = self.first.lock().await;
+            loop {
+                let sent = lock(&self.rate).send();
+                match sent {
+                    Ok(era) => return era,
+                    Err(wait) => tokio::time::sleep(wait).await,
+                }
+            }
+        }
+        lock(&self.rate).era()
+    }
+}
+
+impl Slot<'_> {
+    /// The write was carried out, or refused for what stands there.
+    pub(super) fn succeeded(&self) {
+        self.limiter.succeeded();
+        lock(&self.gate.rate).taken(self.era);
+    }
+
+    /// It was too much.
+    pub(super) fn throttled(&self, overload: Overload) {
+        self.limiter.throttled(overload);
+        if overload == Overload::Table {
+            lock(&self.gate.rate).refused(self.era);
+        }
     }
 }
 
@@ -182,26 +245,26 @@ mod tests {
         let limiter = Limiter::new(4);
         let mut held = Vec::new();
         for _ in 0..4 {
-            held.push(limiter.enter(1).await);
+            held.push(limiter.enter("t", 1).await);
         }
         limiter.throttled(Overload::Table);
         held.truncate(2);
-        assert!(limiter.enter(1).now_or_never().is_none(), "two are allowed, and two are under way");
+        assert!(limiter.enter("t", 1).now_or_never().is_none(), "two are allowed, and two are under way");
         held.truncate(1);
-        let next = limiter.enter(1).now_or_never();
+        let next = limiter.enter("t", 1).now_or_never();
         assert!(next.is_some());
         drop((next, held));
-        let both = (limiter.enter(1).await, limiter.enter(1).await);
-        assert!(limiter.enter(1).now_or_never().is_none());
+        let both = (limiter.enter("t", 1).await, limiter.enter("t", 1).await);
+        assert!(limiter.enter("t", 1).now_or_never().is_none());
         drop(both);
     }
 
     #[tokio::test]
     async fn bytes_under_way_are_bounded() {
         let limiter = Limiter::new(64);
-        let held = limiter.enter(BYTES).await;
-        assert!(limiter.enter(1).now_or_never().is_none());
+        let held = limiter.enter("t", BYTES).await;
+        assert!(limiter.enter("t", 1).now_or_never().is_none());
         drop(held);
-        assert!(limiter.enter(usize::MAX).now_or_never().is_some(), "one that is too large by itself goes alone");
+        assert!(limiter.enter("t", usize::MAX).now_or_never().is_some(), "one that is too large by itself goes alone");
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod fuzz;
 mod keys;
 mod limiter;
 mod meter;
+mod rate;
 mod read;
 mod records;
 mod store;

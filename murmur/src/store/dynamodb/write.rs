@@ -4,6 +4,7 @@ use super::client::{Answer, Operation};
 use super::expression::{Expression, next_count};
 use super::failure::{is_throttled, write_failure};
 use super::format::{self, Attributes};
+use super::limiter::Slot;
 use super::store::Inner;
 use super::wire::Request;
 use crate::store::condition::{apply, check};
@@ -112,9 +113,9 @@ impl Inner {
     /// Update, under a condition if there is one. `None` when the server cannot carry it out as it is: a number is of
     /// another kind, an expression too long.
     async fn update(&self, table: &str, id: &TileId, expression: Expression) -> Result<Option<Sent>> {
-        let _slot = self.limiter.enter(expression.bytes()).await;
+        let slot = self.limiter.enter(table, expression.bytes()).await;
         let request = Request::update(table, &format::tile_key(id), &expression);
-        match self.send(Operation::Update, request).await {
+        match self.send(Operation::Update, request, &slot).await {
             Answer::Done(_) => Ok(Some(Sent::Applied)),
             Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => {
                 Ok(Some(Sent::Refused(refusal.into_item())))
@@ -129,15 +130,15 @@ impl Inner {
     }
 
     /// Send a write, and learn from its answer what the tables take.
-    async fn send(&self, operation: Operation, request: Request) -> Answer {
+    async fn send(&self, operation: Operation, request: Request, slot: &Slot<'_>) -> Answer {
         let answer = self.clients.writes.send(operation, request).await;
         match &answer {
             Answer::Done(units) => {
-                self.limiter.succeeded();
+                slot.succeeded();
                 self.meter.wrote(*units);
             }
-            Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => self.limiter.succeeded(),
-            Answer::Refused(refusal) if is_throttled(&refusal.code) => self.limiter.throttled(refusal.overload()),
+            Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => slot.succeeded(),
+            Answer::Refused(refusal) if is_throttled(&refusal.code) => slot.throttled(refusal.overload()),
             _ => {}
         }
         answer
@@ -157,8 +158,8 @@ impl Inner {
             return Err(too_large(id, Some(bytes)));
         }
         self.meter.item(bytes);
-        let _slot = self.limiter.enter(bytes + condition.bytes()).await;
-        match self.send(Operation::Put, Request::put(table, &attributes, &condition)).await {
+        let slot = self.limiter.enter(table, bytes + condition.bytes()).await;
+        match self.send(Operation::Put, Request::put(table, &attributes, &condition), &slot).await {
             Answer::Done(_) => Ok(Sent::Applied),
             Answer::Refused(refusal) if refusal.code == CONDITION_FAILED => Ok(Sent::Refused(refusal.into_item())),
             Answer::Refused(refusal) if refusal.is_too_large() => Err(too_large(id, None)),
