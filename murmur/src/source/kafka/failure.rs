@@ -146,6 +146,7 @@ impl Failure {
             self.code,
             Code::BrokerTransportFailure
                 | Code::AllBrokersDown
+                | Code::DestroyBroker
                 | Code::Resolve
                 | Code::OperationTimedOut
                 | Code::TimedOutQueue
@@ -161,6 +162,8 @@ impl Failure {
             Code::BrokerTransportFailure
                 | Code::AllBrokersDown
                 | Code::BrokerDestroy
+                // The cluster does not list the broker any more that was to be asked: others lead by then.
+                | Code::DestroyBroker
                 | Code::Resolve
                 | Code::OperationTimedOut
                 | Code::TimedOutQueue
@@ -235,6 +238,22 @@ mod tests {
         }
         let denied = Error::from(Failure::new(Code::GroupAuthorizationFailed, String::new()));
         assert_eq!((denied.kind(), denied.is_retryable()), (ErrorKind::Denied, false));
+    }
+
+    /// `DestroyBroker` is what waits for a broker gets when that one has been away for so long that the cluster forgets it.
+    #[test]
+    fn a_broker_that_is_away_ends_nobody() {
+        for code in [
+            Code::BrokerTransportFailure,
+            Code::AllBrokersDown,
+            Code::DestroyBroker,
+            Code::OperationTimedOut,
+            Code::Resolve,
+        ] {
+            let failure = Failure::new(code, "cannot read the range of offsets".to_owned());
+            assert!(failure.is_unanswered() && failure.is_passing(), "{code:?}");
+            assert!(Error::from(failure).is_retryable(), "{code:?}");
+        }
     }
 
     #[test]
