@@ -33,8 +33,7 @@ impl KafkaSource {
             positions.push(held.at(Some(held.next)));
             ends.push((at, high));
             if held.committed != Some(next) || !held.is_ours {
-                held.durable = Some(next);
-                behind.push(held.at(Some(next)));
+                behind.extend(held.commit(next));
             }
         }
         self.consumer.answer_assigned(&positions)?;

@@ -43,9 +43,15 @@ impl KafkaSource {
                 self.let_go(&gone)?;
                 Ok((!gone.is_empty()).then_some(Poll::Lost(gone)))
             }
+            Event::Committed(position) => {
+                if let Some(held) = self.held.iter_mut().find(|held| held.is(&position)) {
+                    held.commit_answered(position.offset);
+                }
+                Ok(None)
+            }
             Event::Uncommitted(position) => {
                 if let Some(held) = self.held.iter_mut().find(|held| held.is(&position)) {
-                    held.commit_failed(Instant::now());
+                    held.commit_failed(position.offset, Instant::now());
                 }
                 Ok(None)
             }
@@ -120,7 +126,7 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Repeat commits that have failed a while ago.
+    /// Repeat commits that have failed a while ago, and make those that had to wait for an earlier one.
     pub(super) async fn commit_again(&mut self) {
         let now = Instant::now();
         let positions = self.held.iter_mut().filter_map(|held| held.commit_again(now)).collect();
@@ -142,12 +148,21 @@ impl KafkaSource {
         } else {
             self.consumer.commit(&positions, &self.binding.note, false)
         };
-        let Err(failure) = done else { return true };
+        let mut each = |what: &dyn Fn(&mut Held, Option<i64>)| {
+            for at in &positions {
+                self.held.iter_mut().filter(|held| held.is(at)).for_each(|held| what(held, at.offset));
+            }
+        };
+        let Err(failure) = done else {
+            if !wait {
+                each(&Held::commit_asked);
+            }
+            return true;
+        };
+        let now = Instant::now();
+        each(&|held, next| held.commit_failed(next, now));
         let is_answered = !failure.is_unanswered();
         tracing::warn!(error = %self.explain(failure), "a commit failed; the store has the position");
-        let now = Instant::now();
-        let failed = |held: &&mut Held| positions.iter().any(|at| held.is(at));
-        self.held.iter_mut().filter(failed).for_each(|held| held.commit_failed(now));
         is_answered
     }
 

@@ -254,8 +254,10 @@ impl Source for KafkaSource {
             for (partition, offset) in commits {
                 let Some(held) = self.held.iter_mut().find(|held| held.id == *partition) else { continue };
                 let next = i64::try_from(offset.words()[3]).ok().and_then(|offset| offset.checked_add(1));
-                held.durable = next;
-                positions.extend(next.map(|next| held.at(Some(next))));
+                let Some(next) = next else { continue };
+                let asked = held.commit(next);
+                // The last one does not wait for an earlier one: nothing would make it later.
+                positions.extend(if self.ended { Some(held.at(Some(next))) } else { asked });
             }
             self.commit_positions(positions, self.ended).await;
             Ok(())

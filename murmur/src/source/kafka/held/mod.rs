@@ -48,6 +48,11 @@ pub(super) struct Held {
     pub(super) end: Option<i64>,
     /// What the engine has said to be done; the offset of the next message.
     pub(super) durable: Option<i64>,
+    /// The commit that has no answer yet. There is one at a time: when the coordinator moves, librdkafka sends requests again
+    /// in no certain order, and an older one that comes last takes the commit back.
+    asked: Option<i64>,
+    /// More is done than the last one that was answered says.
+    is_behind: bool,
     /// When to commit `durable` once more, as the last commit failed.
     commit_due: Option<Instant>,
     /// Since when the log seems to end before our position.
@@ -93,6 +98,8 @@ impl Held {
             untold: false,
             end: None,
             durable: None,
+            asked: None,
+            is_behind: false,
             commit_due: None,
             beyond_since: None,
             batch: None,
@@ -107,15 +114,39 @@ impl Held {
         self.partition == at.partition && self.topic == at.topic
     }
 
+    /// All before `next` is done: what to commit now, or `None` while an earlier commit has no answer.
+    pub(super) fn commit(&mut self, next: i64) -> Option<Position> {
+        self.durable = Some(next);
+        self.asked.is_none().then(|| self.at(self.durable))
+    }
+
+    /// A commit is on its way.
+    pub(super) fn commit_asked(&mut self, next: Option<i64>) {
+        self.asked = next;
+    }
+
+    /// It has an answer.
+    pub(super) fn commit_answered(&mut self, next: Option<i64>) {
+        if self.asked.is_some() && self.asked == next {
+            self.asked = None;
+            self.is_behind = self.durable != next;
+        }
+    }
+
     /// A commit was refused. With nothing new no other one would follow, and whoever watches the group would see it
     /// behind.
-    pub(super) fn commit_failed(&mut self, now: Instant) {
+    pub(super) fn commit_failed(&mut self, next: Option<i64>, now: Instant) {
+        self.commit_answered(next);
         self.commit_due = self.commit_due.or(Some(now + COMMIT_AGAIN));
     }
 
-    /// What is to be committed again by now: all that is done, which may be more than what was refused.
+    /// What is to be committed by now, as a commit has failed, or an earlier one was waited for: all that is done.
     pub(super) fn commit_again(&mut self, now: Instant) -> Option<Position> {
-        self.commit_due.take_if(|due| *due <= now)?;
+        let is_due = self.commit_due.map_or(self.is_behind, |due| due <= now);
+        if !is_due || self.asked.is_some() {
+            return None;
+        }
+        (self.commit_due, self.is_behind) = (None, false);
         Some(self.at(Some(self.durable?)))
     }
 

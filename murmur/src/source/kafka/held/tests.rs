@@ -109,16 +109,42 @@ fn a_beginning_that_fails_on_the_way_is_made_again_with_the_same_lead() {
 fn a_group_commit_that_failed_is_made_again_once_with_the_newest_position() {
     let (mut held, now) = (held(Stage::Fetching, 9), Instant::now());
     assert_eq!(held.commit_again(now + 10 * COMMIT_AGAIN), None, "none has failed");
-    held.durable = Some(5);
-    held.commit_failed(now);
+    assert_eq!(held.commit(5), Some(held.at(Some(5))));
+    held.commit_failed(Some(5), now);
     // Another one that fails meanwhile, or more that is done, is part of the same.
-    held.commit_failed(now + COMMIT_AGAIN / 2);
-    held.durable = Some(7);
+    held.commit_failed(Some(5), now + COMMIT_AGAIN / 2);
+    assert_eq!(held.commit(7), Some(held.at(Some(7))));
     assert_eq!(held.commit_again(now + COMMIT_AGAIN / 2), None, "not before its time");
     assert_eq!(held.commit_again(now + COMMIT_AGAIN), Some(held.at(Some(7))));
     assert_eq!(held.commit_again(now + 10 * COMMIT_AGAIN), None, "until the next one fails");
-    held.commit_failed(now + 10 * COMMIT_AGAIN);
+    held.commit_failed(Some(7), now + 10 * COMMIT_AGAIN);
     assert_eq!(held.commit_again(now + 11 * COMMIT_AGAIN), Some(held.at(Some(7))), "as this one did again");
+}
+
+/// librdkafka sends a commit again when the coordinator has moved, and then an older one may come last.
+#[test]
+fn a_group_commit_waits_until_the_one_before_it_has_an_answer() {
+    let (mut held, now) = (held(Stage::Fetching, 9), Instant::now());
+    let ask = |held: &mut Held, next| {
+        let asked = held.commit(next);
+        asked.iter().for_each(|at| held.commit_asked(at.offset));
+        asked.and_then(|at| at.offset)
+    };
+    assert_eq!(ask(&mut held, 5), Some(5));
+    assert_eq!((ask(&mut held, 6), ask(&mut held, 7)), (None, None), "one is on its way");
+    assert_eq!(held.commit_again(now), None, "it still is");
+    held.commit_answered(Some(4));
+    assert_eq!(held.commit_again(now), None, "that was another one, of an earlier time");
+    held.commit_answered(Some(5));
+    assert_eq!(held.commit_again(now), Some(held.at(Some(7))), "all that is done by now");
+    held.commit_asked(Some(7));
+    held.commit_answered(Some(7));
+    assert_eq!(held.commit_again(now), None, "nothing was done since");
+    assert_eq!(ask(&mut held, 8), Some(8));
+    assert_eq!(ask(&mut held, 9), None);
+    held.commit_failed(Some(8), now);
+    assert_eq!(held.commit_again(now), None, "not at once");
+    assert_eq!(held.commit_again(now + COMMIT_AGAIN), Some(held.at(Some(9))));
 }
 
 #[test]

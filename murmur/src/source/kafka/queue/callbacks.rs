@@ -62,7 +62,9 @@ pub(super) unsafe extern "C" fn on_commit(
     // SAFETY: the list is the library's for the time of this call.
     for (position, own) in unsafe { entries(list) } {
         let raw = if own == Raw::RD_KAFKA_RESP_ERR_NO_ERROR { err } else { own };
-        if raw != Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
+        if raw == Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
+            shared.push(Event::Committed(position));
+        } else {
             tracing::warn!(partition = %position, offset = position.offset, error = %Code::from(raw), "a commit failed; the store has the position");
             shared.push(Event::Uncommitted(position));
         }

@@ -54,7 +54,7 @@ impl Consumer {
         events.iter().any(|event| match event {
             Event::Revoked(_) | Event::Lost(_) | Event::Fatal(_) => true,
             Event::Assigned(_) => what == Asks::Anything,
-            Event::Uncommitted(_) => false,
+            Event::Committed(_) | Event::Uncommitted(_) => false,
         })
     }
 

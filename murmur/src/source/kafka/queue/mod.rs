@@ -52,6 +52,8 @@ pub(super) enum Event {
     Revoked(Vec<Position>),
     /// The same, but another member may have them already.
     Lost(Vec<Position>),
+    /// This was committed.
+    Committed(Position),
     /// This was not committed, as the group is rebalancing or the broker did not answer.
     Uncommitted(Position),
     /// The consumer cannot go on.
@@ -96,7 +98,7 @@ impl Shared {
         match event {
             Event::Assigned(_) => self.asked_to_take.store(true, Ordering::SeqCst),
             Event::Revoked(_) | Event::Lost(_) => self.asked_to_give.store(true, Ordering::SeqCst),
-            Event::Uncommitted(_) | Event::Fatal(_) => {}
+            Event::Committed(_) | Event::Uncommitted(_) | Event::Fatal(_) => {}
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
         self.ready.notify_one();
