@@ -17,6 +17,7 @@ mod refusals;
 mod serving;
 pub(crate) mod sets;
 mod silent;
+mod stopping;
 #[cfg(feature = "otlp")]
 mod traces;
 mod watching;

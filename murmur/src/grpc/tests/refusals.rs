@@ -103,23 +103,18 @@ async fn what_can_be_sent_again_says_when_and_nothing_of_the_store() {
 
 /// What an error says to a program, by whatever protocol it came.
 #[derive(Debug, PartialEq)]
-struct Said {
-    reason: String,
-    retry: Option<Duration>,
+pub(super) struct Said {
+    pub(super) reason: String,
+    pub(super) retry: Option<Duration>,
     /// Whose quota.
-    quota: Option<String>,
+    pub(super) quota: Option<String>,
 }
 
 impl Said {
     /// Of an error that came instead of a reply, or of the first one of a stream.
     fn by(kind: &str, reply: &Reply) -> Self {
         if kind.starts_with("application/grpc") {
-            let details = tonic::Status::from_header_map(&reply.headers).unwrap().get_error_details();
-            return Self {
-                reason: details.error_info().unwrap().reason.clone(),
-                retry: details.retry_info().map(|retry| retry.retry_delay.unwrap()),
-                quota: details.quota_failure().map(|quota| quota.violations[0].subject.clone()),
-            };
+            return Self::of(&tonic::Status::from_header_map(&reply.headers).unwrap());
         }
         let (error, ends) = match kind.contains("connect+") {
             // Of a stream, the error stands in the frame that ends it.
@@ -127,6 +122,21 @@ impl Said {
             false => (reply.json(), reply.headers["content-type"] == "application/json"),
         };
         assert!(ends, "{kind}: {error}");
+        Self::of_json(&error)
+    }
+
+    /// Of a status by gRPC.
+    pub(super) fn of(status: &tonic::Status) -> Self {
+        let details = status.get_error_details();
+        Self {
+            reason: details.error_info().unwrap().reason.clone(),
+            retry: details.retry_info().map(|retry| retry.retry_delay.unwrap()),
+            quota: details.quota_failure().map(|quota| quota.violations[0].subject.clone()),
+        }
+    }
+
+    /// Of an error by Connect.
+    pub(super) fn of_json(error: &Value) -> Self {
         // The bytes and what is written for people say the same.
         let details = error["details"].as_array().unwrap().clone();
         let of = |name: &str| {

@@ -1,4 +1,4 @@
-//! What a server does beside answering: reflection, health, limits, deadlines, stopping.
+//! What a server does beside answering: reflection, health, limits, deadlines.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -149,34 +149,6 @@ async fn what_keeps_a_server_from_being_ready_is_said_in_words() {
     assert!(get("/readyz").await.1.contains("shutting down"));
 }
 
-#[tokio::test]
-async fn a_stopping_server_finishes_calls_and_ends_streams() {
-    let world = World::new();
-    world.count(&stock(7, "tea", 0), now(), 5).await;
-    let mut server = world.serve().await;
-    let client = server.client::<Stock>().await;
-    let mut changes = Box::pin(client.watch(stock(7, "tea", 0), None).await.unwrap());
-    assert_eq!(changes.next().await.unwrap().unwrap().value, 5);
-
-    world.moody.mood.send_replace(Mood::Hanging);
-    let reads = *world.moody.reads.borrow();
-    let call = tokio::spawn({
-        let client = client.clone();
-        async move { client.get(stock(7, "tea", 0)).await }
-    });
-    world.moody.reads(reads + 1).await;
-    // Its client looks for another server when this one ends the stream.
-    let reading = tokio::spawn(async move { changes.next().await });
-    server.ask_to_stop();
-    while TcpStream::connect(server.address).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
-    world.moody.mood.send_replace(Mood::Fine);
-    assert_eq!(call.await.unwrap().unwrap().value, 5);
-    server.stopped().await;
-    reading.abort();
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_call_ends_at_its_deadline() {
     let world = World::new();
@@ -318,16 +290,4 @@ async fn a_server_is_not_made_of_pipelines_that_its_descriptors_do_not_describe(
     let health = kind(world.builder().service(tonic_health::server::health_reporter().1));
     assert_eq!(health.kind(), ErrorKind::Configuration);
     assert!(health.to_string().contains("two services `grpc.health.v1.Health`"), "{health}");
-}
-
-#[tokio::test]
-async fn a_stream_that_goes_both_ways_ends_when_the_server_stops() {
-    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-    let world = World::new();
-    let mut server = world.serve().await;
-    let mut client = ServerReflectionClient::new(server.channel().await);
-    let mut answers = client.server_reflection_info(futures_util::stream::pending()).await.unwrap().into_inner();
-    server.ask_to_stop();
-    assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::Unavailable);
-    server.stopped().await;
 }

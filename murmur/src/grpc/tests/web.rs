@@ -58,7 +58,7 @@ const KINDS: [&str; 6] = [
 ];
 
 /// A request about the tea, as this kind of body.
-fn about_tea(kind: &str) -> Vec<u8> {
+pub(super) fn about_tea(kind: &str) -> Vec<u8> {
     let message = match kind.ends_with("json") {
         true => json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}}).to_string().into_bytes(),
         false => GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec(),
@@ -114,7 +114,7 @@ async fn a_stream_and_the_error_that_ends_it_are_read_in_bytes_and_in_text() {
 }
 
 /// The body of an answer by HTTP/1.1, which may come in chunks.
-fn body(reply: &[u8]) -> Vec<u8> {
+pub(super) fn body(reply: &[u8]) -> Vec<u8> {
     let end = reply.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     let (head, mut rest) = (String::from_utf8_lossy(&reply[..end]).into_owned(), &reply[end + 4..]);
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -134,15 +134,20 @@ fn body(reply: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What a browser gets over HTTP/1.1 that asks about the tea at this path.
-pub(super) async fn over_http_1(address: SocketAddr, path: &str, kind: &str) -> Web {
+/// A request about the tea by HTTP/1.1, as this kind of body.
+pub(super) fn post_by_http_1(path: &str, kind: &str) -> Vec<u8> {
     let message = about_tea(kind);
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\naccept: {kind}\r\n\
          content-length: {}\r\n\r\n",
         message.len()
     );
-    Web::read(kind, &body(&raw_bytes(address, &[head.as_bytes(), &message].concat()).await))
+    [head.as_bytes(), &message].concat()
+}
+
+/// What a browser gets over HTTP/1.1 that asks about the tea at this path.
+pub(super) async fn over_http_1(address: SocketAddr, path: &str, kind: &str) -> Web {
+    Web::read(kind, &body(&raw_bytes(address, &post_by_http_1(path, kind)).await))
 }
 
 #[tokio::test]
