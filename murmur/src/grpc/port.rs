@@ -24,7 +24,7 @@ use super::Tls;
 use super::lifetime::{Answer, Life};
 use super::limits::{Limits, places};
 use super::opening::Opening;
-use super::protocol::connect;
+use super::protocol::{connect, written};
 use super::router::Router;
 
 /// How long a client may take over the beginning of a connection, and over the headers of a request.
@@ -172,6 +172,8 @@ fn http(limits: &Limits) -> Http<TokioExecutor> {
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
+        // Otherwise 400 KiB of each stream lie there for who opens its window and reads nothing, and are no call's any more.
+        .max_send_buf_size(written::PIECE)
         .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
         .keep_alive_interval(PING)
         .keep_alive_timeout(PONG);

@@ -18,8 +18,9 @@ use tonic::body::Body;
 
 use super::super::drain::{Drain, Until};
 
-/// Most bytes of a piece: of one frame of HTTP/2, where its client has not asked for larger ones.
-const PIECE: usize = 16 << 10;
+/// Most bytes of a piece: of one frame of HTTP/2, where its client has not asked for larger ones. A connection keeps as much of a stream
+/// that it cannot write, and then asks for no more.
+pub(in crate::grpc) const PIECE: usize = 16 << 10;
 
 /// How long a caller may take nothing of an answer of several pieces: as long as a call may take.
 const PATIENCE: Duration = Duration::from_secs(30);

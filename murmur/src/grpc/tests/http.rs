@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tonic::body::Body;
 
 use super::access::Named;
-use super::limits::held_by;
+use super::frames::held_by;
 use super::*;
 use crate::grpc::Compress;
 use crate::grpc::access::Access;

@@ -3,145 +3,17 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use prost::Message;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::body::Body;
 
 use super::access::Named;
+use super::frames::{Frames, HEADERS, RESET, calling, held, held_by};
 use super::http::{answer, path, post_to, raw};
 use super::*;
 use crate::grpc::access::Access;
 use crate::grpc::limits::Limits;
-use crate::grpc::messages::GetRequest;
-use crate::grpc::port::Port;
-use crate::grpc::protocol::frame::frame;
-
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-
-/// HTTP/2, frame by frame: what no client does by itself can be sent.
-struct Frames<S>(S);
-
-/// A frame as it came.
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u8,
-    content: Vec<u8>,
-}
-
-impl Frames<TcpStream> {
-    async fn new(server: &Running) -> Self {
-        Self::over(TcpStream::connect(server.address).await.unwrap()).await
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
-    async fn over(mut stream: S) -> Self {
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-        Self(stream)
-    }
-
-    /// From now on no stream has room for what it is sent.
-    async fn take_nothing(&mut self) {
-        let initial_window = 4;
-        self.0.write_all(&[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, initial_window, 0, 0, 0, 0]).await.unwrap();
-    }
-
-    /// Ask for a path. Without an end the stream stays open.
-    async fn ask(&mut self, stream: u8, fields: &[(&str, &str)], ends: bool) {
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            // A field that is not indexed; a length, of seven bits or in pieces of seven more, before each text.
-            block.push(0);
-            for text in [name, value] {
-                if text.len() < 127 {
-                    block.push(text.len() as u8);
-                } else {
-                    let mut rest = text.len() - 127;
-                    block.push(127);
-                    while rest >= 128 {
-                        block.push((rest % 128) as u8 | 128);
-                        rest /= 128;
-                    }
-                    block.push(rest as u8);
-                }
-                block.extend_from_slice(text.as_bytes());
-            }
-        }
-        let length = (block.len() as u32).to_be_bytes();
-        let flags = if ends { 5 } else { 4 };
-        let head = [length[1], length[2], length[3], HEADERS, flags, 0, 0, 0, stream];
-        self.0.write_all(&[&head, block.as_slice()].concat()).await.unwrap();
-    }
-
-    /// The kind and the content of the next frame of a stream.
-    async fn next(&mut self, stream: u8) -> (u8, Vec<u8>) {
-        let Frame { kind, content, .. } = self.of(stream).await;
-        (kind, content)
-    }
-
-    async fn of(&mut self, stream: u8) -> Frame {
-        loop {
-            let frame = self.any().await.unwrap();
-            if frame.stream == stream {
-                return frame;
-            }
-        }
-    }
-
-    /// Whether the connection is to end, before anything comes by a stream: by the first frame that says so. Otherwise it ends
-    /// without a word.
-    async fn goes_away(&mut self) -> bool {
-        while let Some(frame) = self.any().await {
-            if frame.kind == GOAWAY {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The next frame; `None` when the connection has ended. What has to be confirmed is.
-    async fn any(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
-        self.0.read_exact(&mut head).await.ok()?;
-        let mut content = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-        self.0.read_exact(&mut content).await.ok()?;
-        if matches!(head[3], SETTINGS | PING) && head[4] == 0 {
-            let confirmed = if head[3] == PING { content.as_slice() } else { &[] };
-            let head = [0, 0, confirmed.len() as u8, head[3], 1, 0, 0, 0, 0];
-            // It may have ended meanwhile.
-            let _ = self.0.write_all(&[&head, confirmed].concat()).await;
-        }
-        Some(Frame { kind: head[3], flags: head[4], stream: head[8], content })
-    }
-}
-
-/// A connection in memory, which a port with these limits holds, and whether it still does.
-fn held(limits: Limits) -> (DuplexStream, JoinHandle<()>) {
-    held_by(World::new().builder(), limits)
-}
-
-pub(super) fn held_by(builder: ServerBuilder, limits: Limits) -> (DuplexStream, JoinHandle<()>) {
-    let (client, server) = tokio::io::duplex(64 << 10);
-    let router = builder.build(Drain::never()).unwrap().0;
-    let (stopping, stops) = watch::channel(false);
-    let holding = tokio::spawn(async move {
-        let _stopping = stopping;
-        let port = Port::new(
-            limits,
-            #[cfg(feature = "tls")]
-            None,
-        );
-        port.hold(server, router, ::http::Extensions::new(), stops).await;
-    });
-    (client, holding)
-}
 
 fn lives<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "localhost")];
@@ -336,53 +208,6 @@ async fn a_stream_takes_no_place_among_the_calls_once_it_has_begun() {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// The beginning of a call by gRPC.
-fn calling<'a>(path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost")];
-    [&fields[..], &[("content-type", "application/grpc")], more].concat()
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
-    /// The only message of a call, which is empty.
-    async fn message(&mut self, stream: u8) {
-        self.message_of(stream, &[]).await;
-    }
-
-    async fn message_of(&mut self, stream: u8, message: &[u8]) {
-        let framed = frame(0, message);
-        let head = [0, 0, framed.len() as u8, 0, 1, 0, 0, 0, stream];
-        self.0.write_all(&[&head, &framed[..]].concat()).await.unwrap();
-    }
-
-    /// Watch a note; whether that is not refused.
-    async fn watches(&mut self, stream: u8) -> bool {
-        self.ask(stream, &calling(&format!("/{NOTES}/Watch"), &[]), false).await;
-        // A key without a name.
-        self.message_of(stream, &[0x0a, 0]).await;
-        let Frame { kind, flags, .. } = self.of(stream).await;
-        let ends = 1;
-        assert_eq!(kind, HEADERS);
-        flags & ends == 0
-    }
-
-    /// A stream that goes on.
-    async fn watch(&mut self, stream: u8) {
-        self.watch_as(stream, &[]).await;
-    }
-
-    async fn watch_as(&mut self, stream: u8, more: &[(&str, &str)]) {
-        self.ask(stream, &calling("/grpc.health.v1.Health/Watch", more), false).await;
-        self.message(stream).await;
-        assert_eq!(self.next(stream).await.0, HEADERS);
-    }
-
-    /// Take what comes for so long.
-    async fn take(&mut self, time: Duration) {
-        let taking = async { while self.any().await.is_some() {} };
-        assert!(tokio::time::timeout(time, taking).await.is_err(), "the connection has ended");
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_nothing_is_asked_by_any_more_is_ended_in_good_order() {
     let (client, holding) = held(Limits::default());
@@ -450,26 +275,6 @@ async fn a_call_that_has_begun_is_answered_though_its_connection_is_too_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_its_caller_does_not_take_keeps_its_place_for_half_a_minute() {
-    let world = World::new();
-    world.note(&note("a"), 1, &"x".repeat(1 << 20)).await;
-    let (client, _holding) = held_by(world.builder().max_calls(1), Limits::default());
-    let mut frames = Frames::over(client).await;
-    frames.take_nothing().await;
-    let request = GetRequest { key: Some(note("a")), options: None }.encode_to_vec();
-    let path = format!("/{NOTES}/Get");
-    frames.ask(1, &calling(&path, &[]), false).await;
-    frames.message_of(1, &request).await;
-    assert_eq!(frames.next(1).await.0, HEADERS);
-    let begun = tokio::time::Instant::now();
-    frames.take(Duration::from_secs(10)).await;
-    frames.ask(3, &calling(&path, &[("grpc-timeout", "30S")]), false).await;
-    frames.message_of(3, &request).await;
-    assert_eq!(frames.next(3).await.0, HEADERS);
-    assert_eq!(begun.elapsed().as_secs(), 30);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_without_a_word_loses_its_connection() {
     let (client, holding) = held(Limits::default());
     let mut frames = Frames::over(client).await;
@@ -479,19 +284,4 @@ async fn a_client_that_is_gone_without_a_word_loses_its_connection() {
     frames.0.read_to_end(&mut Vec::new()).await.unwrap();
     holding.await.unwrap();
     assert!(begun.elapsed() < Limits::default().idle);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_whose_reader_takes_nothing_gives_its_place_to_others() {
-    let stall = Duration::from_secs(60);
-    let router = World::new().builder().max_watched(1).max_stream_stall(stall);
-    let (client, _holding) = held_by(router, Limits::default());
-    let mut frames = Frames::over(client).await;
-    frames.take_nothing().await;
-    assert!(frames.watches(1).await);
-    frames.take(stall * 9 / 10).await;
-    assert!(!frames.watches(3).await);
-    // Its client is there, and says so whenever it is asked.
-    frames.take(stall / 5).await;
-    assert!(frames.watches(5).await);
 }

@@ -5,6 +5,7 @@ mod calendar;
 mod calls;
 mod cors;
 mod explaining;
+mod frames;
 pub(super) mod http;
 mod layered;
 mod limits;
@@ -20,6 +21,7 @@ mod silent;
 mod stopping;
 #[cfg(feature = "otlp")]
 mod traces;
+mod untaken;
 mod watching;
 mod web;
 
