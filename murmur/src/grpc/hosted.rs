@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tonic::body::Body;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt;
@@ -15,6 +16,20 @@ use super::protocol::frame::{self, Framed};
 use super::protocol::metadata;
 use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc};
 use super::server::HEALTH;
+
+/// Metadata behind the reply of a service of tonic: trailers, where a protocol has them. tonic knows none for a method with one reply, so
+/// a port takes them from the extensions of the response; they are added to those that a stream has by its last status.
+///
+/// ```
+/// # use murmur::grpc::Trailers;
+/// let mut reply = tonic::Response::new(());
+/// let mut trailers = Trailers::default();
+/// trailers.0.insert("cost", "7".parse()?);
+/// reply.extensions_mut().insert(trailers);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Trailers(pub MetadataMap);
 
 /// A service behind its routes.
 pub(super) struct Hosted {
@@ -50,13 +65,15 @@ impl Hosted {
 
 /// What is there of a response before its body is read.
 fn opened(response: Response<Body>) -> Result<(HeaderMap, Pieces), Status> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    let behind = head.extensions.remove().unwrap_or_default();
+    let pieces = |trailers| Pieces { body, buffered: BytesMut::new(), trailers, behind };
     match Status::from_header_map(&head.headers) {
         Some(status) if status.code() != Code::Ok => Err(status),
         // No reply, and nothing behind it.
-        Some(_) => Ok((HeaderMap::new(), Pieces { body, buffered: BytesMut::new(), trailers: Some(head.headers) })),
+        Some(_) => Ok((HeaderMap::new(), pieces(Some(head.headers)))),
         None if !head.status.is_success() => Err(without_status(head.status)),
-        None => Ok((head.headers, Pieces { body, buffered: BytesMut::new(), trailers: None })),
+        None => Ok((head.headers, pieces(None))),
     }
 }
 
@@ -82,6 +99,8 @@ struct Pieces {
     body: Body,
     buffered: BytesMut,
     trailers: Option<HeaderMap>,
+    /// What the service adds to them.
+    behind: Trailers,
 }
 
 impl Pieces {
@@ -91,10 +110,14 @@ impl Pieces {
             if let Some(message) = self.message()? {
                 return Ok(Part::Message(message));
             }
-            if let Some(trailers) = self.trailers.take() {
+            if let Some(mut trailers) = self.trailers.take() {
                 return match Status::from_header_map(&trailers) {
                     Some(status) if status.code() != Code::Ok => Err(status),
-                    Some(_) if self.buffered.is_empty() => Ok(Part::Trailers(trailers)),
+                    Some(_) if self.buffered.is_empty() => {
+                        let Trailers(behind) = std::mem::take(&mut self.behind);
+                        metadata::add(&mut trailers, &behind.into_headers());
+                        Ok(Part::Trailers(trailers))
+                    }
                     Some(_) => Err(Status::internal("a service ended in the midst of a message")),
                     None => Err(Status::unknown("a service ended without a status")),
                 };
@@ -229,9 +252,9 @@ mod tests {
 
     /// What our layer says of this in `docs/decisions/the-protocols-are-ours.md`: when tonic has learnt it, this fails.
     #[tokio::test]
-    async fn tonic_sets_nothing_behind_a_reply_of_its_own_and_does_behind_a_stream_of_one() {
+    async fn tonic_sets_nothing_behind_a_reply_of_its_own_and_a_port_what_it_is_told() {
         let metadata = || {
-            let mut metadata = tonic::metadata::MetadataMap::new();
+            let mut metadata = MetadataMap::new();
             metadata.insert("a", "b".parse().unwrap());
             metadata
         };
@@ -249,6 +272,12 @@ mod tests {
             Ok::<_, Status>(reply)
         });
         assert_eq!(trailers(grpc.unary(alone, request()).await).await, (true, false));
+        let told = tower::service_fn(|_: tonic::Request<()>| async {
+            let mut reply = tonic::Response::new(());
+            reply.extensions_mut().insert(Trailers(metadata()));
+            Ok::<_, Status>(reply)
+        });
+        assert_eq!(trailers(grpc.unary(told, request()).await).await, (false, true));
         let stream = tower::service_fn(|_: tonic::Request<()>| async {
             let end = Status::with_metadata(Code::Ok, "", metadata());
             Ok::<_, Status>(tonic::Response::new(stream::iter([Ok(()), Err(end)])))

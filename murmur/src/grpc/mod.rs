@@ -66,6 +66,7 @@ pub use client::Client;
 pub use client_token::Token;
 pub use contract::Contracts;
 pub use cors::Origin;
+pub use hosted::Trailers;
 pub use in_process::InProcess;
 pub use layer::PortService;
 pub use protocol::compression::Compress;

@@ -146,7 +146,8 @@ impl ServerBuilder {
 
     /// Serve a service of tonic beside the pipelines, in every protocol; [`descriptor`](Self::descriptor) has to be called
     /// with what describes it. Its calls have the deadlines of all others: with one reply 5 seconds when the caller does not
-    /// ask for more, and 30 at most; `grpc-timeout` tells it what is left of what the caller asked for. Methods that take a stream of messages are
+    /// ask for more, and 30 at most; `grpc-timeout` tells it what is left of what the caller asked for. What it puts into the extensions of
+    /// a response as [`Trailers`](super::Trailers) stands behind the reply. Methods that take a stream of messages are
     /// called by gRPC only, and go by the service's own limits.
     #[must_use]
     pub fn service<S>(mut self, service: S) -> Self

@@ -1,4 +1,4 @@
-//! The suite's service, on tonic: it answers as it is told to, and says what it was asked.
+//! The suite's service, on tonic, called as what tonic generates calls its methods: it answers as it is told to, and says what it was asked.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use murmur::grpc::ConnectGet;
+use murmur::grpc::{ConnectGet, Trailers};
 use prost::Message;
 use prost_types::Any;
 use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::metadata::{AsciiMetadataKey, BinaryMetadataKey, BinaryMetadataValue, KeyAndValueRef, MetadataMap};
-use tonic::server::{Grpc, NamedService, ServerStreamingService};
+use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
@@ -45,10 +45,9 @@ impl tower_service::Service<http::Request<Body>> for Conformance {
         Box::pin(async move {
             let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
             Ok(match method.as_str() {
-                // tonic gives a reply of its own no trailers, but a stream of one has them: a test in `murmur/src/grpc/hosted.rs` shows it.
-                "Unary" => Grpc::new(ProstCodec::default()).server_streaming(Unary("UnaryRequest"), request).await,
+                "Unary" => Grpc::new(ProstCodec::default()).unary(Unary("UnaryRequest"), request).await,
                 "IdempotentUnary" => {
-                    Grpc::new(ProstCodec::default()).server_streaming(Unary("IdempotentUnaryRequest"), request).await
+                    Grpc::new(ProstCodec::default()).unary(Unary("IdempotentUnaryRequest"), request).await
                 }
                 "ServerStream" => Grpc::new(ProstCodec::default()).server_streaming(Streaming, request).await,
                 _ => Status::unimplemented("not here").into_http(),
@@ -60,10 +59,9 @@ impl tower_service::Service<http::Request<Body>> for Conformance {
 /// One reply; the name is that of the request's message.
 struct Unary(&'static str);
 
-impl ServerStreamingService<UnaryRequest> for Unary {
+impl UnaryService<UnaryRequest> for Unary {
     type Response = Response;
-    type ResponseStream = Replies;
-    type Future = Answer<Result<tonic::Response<Replies>, Status>>;
+    type Future = Answer<Result<tonic::Response<Response>, Status>>;
 
     fn call(&mut self, request: Request<UnaryRequest>) -> Self::Future {
         let name = self.0;
@@ -83,7 +81,13 @@ impl ServerStreamingService<UnaryRequest> for Unary {
                 None => Default::default(),
             };
             let reply = Response { payload: Some(Payload { data, info: Some(info) }) };
-            Ok(respond(&headers, tokio_stream::iter([Ok(reply), Err(end(&trailers))])))
+            let mut response = tonic::Response::new(reply);
+            add(response.metadata_mut(), &headers);
+            // tonic has none of its own for one reply.
+            let mut behind = Trailers::default();
+            add(&mut behind.0, &trailers);
+            response.extensions_mut().insert(behind);
+            Ok(response)
         })
     }
 }
@@ -120,18 +124,11 @@ impl ServerStreamingService<StreamRequest> for Streaming {
                 }
                 reply
             });
-            Ok(respond(&headers, replies))
+            let mut response = tonic::Response::new(Box::pin(replies) as Replies);
+            add(response.metadata_mut(), &headers);
+            Ok(response)
         })
     }
-}
-
-fn respond(
-    headers: &[Header],
-    replies: impl Stream<Item = Result<Response, Status>> + Send + 'static,
-) -> tonic::Response<Replies> {
-    let mut response = tonic::Response::new(Box::pin(replies) as Replies);
-    add(response.metadata_mut(), headers);
-    response
 }
 
 /// The status of success, which carries trailers.
