@@ -443,8 +443,10 @@ fn reflection<'a>(routes: Routes, descriptors: &[Vec<u8>], services: impl Iterat
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let mut alpha = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    for encoded in descriptors {
-        let set = prost_types::FileDescriptorSet::decode(encoded.as_slice()).map_err(|error| broken(&error))?;
+    // Whoever reads an error by reflection alone can read its details.
+    let details = tonic_types::pb::FILE_DESCRIPTOR_SET;
+    for encoded in descriptors.iter().map(Vec::as_slice).chain([details]) {
+        let set = prost_types::FileDescriptorSet::decode(encoded).map_err(|error| broken(&error))?;
         builder = builder.register_file_descriptor_set(set.clone());
         alpha = alpha.register_file_descriptor_set(set);
     }

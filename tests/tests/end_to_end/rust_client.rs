@@ -25,7 +25,7 @@ use page_traffic::v1::page_traffic_service_client::PageTrafficServiceClient;
 use page_traffic::v1::*;
 
 /// As protobuf's JSON has it, as far as the comparison looks at it.
-fn json(present: bool, traffic: Option<Traffic>) -> Value {
+pub(crate) fn json(present: bool, traffic: Option<Traffic>) -> Value {
     let value = traffic.map(|traffic| {
         let visitors = traffic.visitors.unwrap_or_default();
         let items = traffic.referrers.unwrap_or_default().items;

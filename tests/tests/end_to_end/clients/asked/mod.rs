@@ -13,6 +13,7 @@
 //! fixed length and by a calendar, up to a time and up to now.
 
 mod answers;
+mod generic;
 mod meters;
 mod pages;
 mod plain;

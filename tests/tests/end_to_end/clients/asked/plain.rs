@@ -80,7 +80,7 @@ fn curl_stream(url: &str, request: &Value) -> Value {
     if flags & 2 == 0 { json!({ "reply": message }) } else { ended(message["error"].take()) }
 }
 
-fn grpcurl(address: &str, method: &str, request: &Value) -> Value {
+pub(super) fn grpcurl(address: &str, method: &str, request: &Value) -> Value {
     let (tool, request) = (tools::grpcurl(), request.to_string());
     let arguments = ["-plaintext", "-format-error", "-max-time", "300", "-d", &request, address, method];
     if method.contains("/Watch") {
@@ -96,7 +96,7 @@ fn grpcurl(address: &str, method: &str, request: &Value) -> Value {
     }
     let error: Value = serde_json::from_slice(&output.stderr)
         .unwrap_or_else(|_| panic!("{method} {request}: {}", String::from_utf8_lossy(&output.stderr)));
-    json!({ "error": { "code": error["code"], "message": error["message"] } })
+    json!({ "error": { "code": error["code"], "message": error["message"], "details": error["details"] } })
 }
 
 #[test]
