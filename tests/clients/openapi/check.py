@@ -39,17 +39,28 @@ def closed(value):
     return value
 
 
-def check(document, schema, instance, what):
+def validator(document, schema):
     # References are looked up from the root, so the schemas lie where the document has them.
     whole = closed({**schema, "components": document["components"]})
-    validator = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def named(document, schema):
+    return validator(document, {"$ref": f"#/components/schemas/{schema}"})
+
+
+def problems(validator, instance):
     for error in validator.iter_errors(instance):
-        wrong.append(f"{what}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
+        yield f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
+
+
+def check(validator, instance, what):
+    wrong.extend(f"{what}: {problem}" for problem in problems(validator, instance))
 
 
 def check_answer(document, answer):
     if "schema" in answer:
-        return check(document, {"$ref": f"#/components/schemas/{answer['schema']}"}, answer["body"], answer["schema"])
+        return check(named(document, answer["schema"]), answer["body"], answer["schema"])
     path, verb, status = answer["path"], answer["verb"], str(answer["status"])
     what = f"{verb} {path} {status}"
     operation = document["paths"].get(path, {}).get(verb)
@@ -60,7 +71,7 @@ def check_answer(document, answer):
             content = operation["requestBody"]["content"]
         else:
             content = next(p for p in operation["parameters"] if p.get("name") == "message")["content"]
-        check(document, content["application/json"]["schema"], answer["request"], f"{what}: request")
+        check(validator(document, content["application/json"]["schema"]), answer["request"], f"{what}: request")
     response = operation["responses"].get(status) or operation["responses"].get("default")
     if response is None:
         return wrong.append(f"{what}: the status is not described")
@@ -71,31 +82,35 @@ def check_answer(document, answer):
     content = contents.get(answer["kind"])
     if content is None:
         return wrong.append(f"{what}: `{answer['kind']}` is not described")
-    check(document, content["schema"], answer["body"], f"{what}: answer")
+    check(validator(document, content["schema"]), answer["body"], f"{what}: answer")
 
 
-arguments = sys.argv[1:]
-if arguments[0] == "--answers":
-    with open(arguments[1], encoding="utf-8") as file:
-        document = json.load(file)
-    with open(arguments[2], encoding="utf-8") as file:
-        answers = [json.loads(line) for line in file]
-    for answer in answers:
-        check_answer(document, answer)
-    print(f"{len(answers)} answers")
-else:
-    for name in arguments:
-        with open(name, encoding="utf-8") as file:
+def main(arguments):
+    if arguments[0] == "--answers":
+        with open(arguments[1], encoding="utf-8") as file:
             document = json.load(file)
-        for error in OpenAPIV31SpecValidator(document).iter_errors():
-            wrong.append(f"{name}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
-        # The validator above looks at the document, not at each schema by its own rules.
-        for schema, value in document["components"]["schemas"].items():
-            try:
-                Draft202012Validator.check_schema(value)
-            except Exception as error:
-                wrong.append(f"{name}: {schema}: {error}")
-    print(f"{len(arguments)} documents")
-for line in wrong:
-    print(line)
-sys.exit(bool(wrong))
+        with open(arguments[2], encoding="utf-8") as file:
+            answers = [json.loads(line) for line in file]
+        for answer in answers:
+            check_answer(document, answer)
+        print(f"{len(answers)} answers")
+    else:
+        for name in arguments:
+            with open(name, encoding="utf-8") as file:
+                document = json.load(file)
+            for error in OpenAPIV31SpecValidator(document).iter_errors():
+                wrong.append(f"{name}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
+            # The validator above looks at the document, not at each schema by its own rules.
+            for schema, value in document["components"]["schemas"].items():
+                try:
+                    Draft202012Validator.check_schema(value)
+                except Exception as error:
+                    wrong.append(f"{name}: {schema}: {error}")
+        print(f"{len(arguments)} documents")
+    for line in wrong:
+        print(line)
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -39,27 +39,42 @@ fn the_documents_are_valid() {
     assert_eq!(said.trim(), "4 documents");
 }
 
-/// A tester that makes requests up from the document: none is answered with a failure of the server, or otherwise than the
-/// document says. `MURMUR_TEST_OPENAPI_EXAMPLES` says how many of each method at most.
-fn make_requests_up(example: &str, url: &str) {
-    let folder = target().join("tmp/schemathesis").join(example);
+/// A tester that makes requests up from a document; whether it found nothing wrong, and what it said. `MURMUR_TEST_OPENAPI_EXAMPLES`
+/// says how many of each method at most, beside those at the edges of its schema.
+fn schemathesis(name: &str, document: &str, url: &str, more: &[&str]) -> (bool, String) {
+    let folder = target().join("tmp/schemathesis").join(name);
     std::fs::create_dir_all(&folder).unwrap();
-    let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
-    let asked = ["run", &document(example), "--url", url, "--checks", checks, "--phases", "coverage,fuzzing"];
-    // One worker, as it is by default: several make hypothesis stumble over itself. The same requests each time, and the longest deadline for each: with less, being late is no failure.
+    let checks =
+        "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,streams";
+    let asked = ["run", document, "--url", url, "--checks", checks];
+    // One worker, as it is by default: several make hypothesis stumble over itself. The same requests each time.
     let most = std::env::var("MURMUR_TEST_OPENAPI_EXAMPLES").unwrap_or_else(|_| "10".to_owned());
-    let how = ["--seed", "7", "--max-examples", &most, "--request-timeout", "300"];
-    let header = ["--header", "Connect-Timeout-Ms: 30000", "--no-color"];
+    let how = ["--seed", "7", "--max-examples", &most, "--request-timeout", "300", "--no-color"];
     let program = tools::openapi().with_file_name("schemathesis");
-    let mut command = process::command(program, &[&asked[..], &how, &header].concat());
+    let mut command = process::command(program, &[&asked[..], &how, more].concat());
+    command.env("SCHEMATHESIS_HOOKS", workspace().join("tests/clients/openapi/hooks.py"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.current_dir(&folder).output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{said}");
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// No made up request is answered with a failure of the server, or otherwise than the document says.
+fn make_requests_up(example: &str, url: &str) {
+    let path = document(example);
+    let (is_right, said) = schemathesis(example, &path, url, &["--phases", "coverage,fuzzing"]);
+    assert!(is_right, "{said}");
     // All there is was tried.
-    let document: Value = serde_json::from_slice(&std::fs::read(document(example)).unwrap()).unwrap();
+    let document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
     let verbs = |path: &Value| ["get", "post"].iter().filter(|verb| !path[**verb].is_null()).count();
-    let methods: usize = document["paths"].as_object().unwrap().values().map(verbs).sum();
+    let methods: usize = paths.values().map(verbs).sum();
     assert!(said.contains(&format!("Tested: {methods}")), "{said}");
+    // Streams have begun, with replies that were looked at.
+    for path in paths.keys().filter(|path| path.contains("/Watch")) {
+        let line = said.lines().find(|line| line.contains(&format!(" of {path} with ")));
+        let line = line.unwrap_or_else(|| panic!("nothing is said of {path}: {said}"));
+        assert!(!line.contains(" with 0 "), "{line}");
+    }
 }
 
 #[test]
@@ -73,6 +88,27 @@ fn made_up_questions_to_estimates_are_answered_as_the_document_says() {
     let world = World::new();
     let server = Server::start(example("service-health"), &["serve", "--store", &world.store]);
     make_requests_up("service-health", &server.url());
+}
+
+/// What the tester says of frames that the document has otherwise: of a reply, and of the end of a stream.
+#[test]
+fn a_stream_that_is_not_as_the_document_says_is_found() {
+    let served = served();
+    let document: Value = serde_json::from_slice(&std::fs::read(document("page-traffic")).unwrap()).unwrap();
+    let folder = target().join("tmp");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (schema, field, wrong) in [
+        ("page_traffic.v1.PageTrafficServiceWatchResponse", "present", "a reply is wrong"),
+        ("connect.EndOfStream", "error", "the end is wrong"),
+    ] {
+        let mut other = document.clone();
+        other["components"]["schemas"][schema]["properties"][field] = json!({ "type": "integer" });
+        let file = folder.join(format!("other-{field}.openapi.json"));
+        std::fs::write(&file, other.to_string()).unwrap();
+        let only = ["--phases", "fuzzing", "--include-path", &format!("/{SERVICE}/Watch")];
+        let (is_right, said) = schemathesis(field, file.to_str().unwrap(), &served.server.url(), &only);
+        assert!(!is_right && said.contains(wrong), "{said}");
+    }
 }
 
 /// Several pipelines in one document.
