@@ -1,5 +1,5 @@
-//! A worker that serves, killed or asked to stop while it counts and is asked without a pause: whoever asks has a right answer, or is
-//! told to ask again, and what had begun is cut off by a kill only.
+//! A server, killed or asked to stop while it is asked without a pause: whoever asks has a right answer, or is told to ask again, and
+//! what had begun is cut off by a kill only. It is the worker itself while it counts, or one beside a worker that counts on.
 
 mod grpc;
 mod http1;
@@ -13,13 +13,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64};
 use std::time::{Duration, Instant};
 
-use murmur_tests::process::{self, Server, example};
+use murmur_tests::process::{self, Process, Server, example};
 use tempfile::TempDir;
 
 use self::http1::{Stream, Unary};
 use self::pages::Pages;
 use self::wire::Way;
-use crate::page_views::answers;
+use crate::page_views::answers_of;
+use crate::store_dynamodb::{endpoint, prefix};
 
 /// As long as a server lets a call take: how busy the machine is does not matter here.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,13 +32,13 @@ const CLIENTS: usize = 8;
 /// Right answers of each client between one end and the next; fewer of those that watch, who wait for what is new.
 const ANSWERS: [u64; CLIENTS] = [20, 20, 10, 20, 20, 20, 10, 10];
 
-type Counts = [AtomicU64; CLIENTS];
+type Tally = [AtomicU64; CLIENTS];
 
 /// What those who ask have seen.
 struct Seen {
     pages: Pages,
-    right: Counts,
-    told_to_ask_again: Counts,
+    right: Tally,
+    told_to_ask_again: Tally,
     /// Odd from before a kill until there is another server.
     kills: AtomicU64,
     enough: AtomicBool,
@@ -45,7 +46,7 @@ struct Seen {
 
 impl Seen {
     fn new(pages: Pages) -> Self {
-        let (right, told_to_ask_again) = (Counts::default(), Counts::default());
+        let (right, told_to_ask_again) = (Tally::default(), Tally::default());
         Self { pages, right, told_to_ask_again, kills: AtomicU64::new(0), enough: AtomicBool::new(false) }
     }
 
@@ -74,7 +75,7 @@ impl Seen {
     }
 }
 
-fn now(counts: &Counts) -> [u64; CLIENTS] {
+fn now(counts: &Tally) -> [u64; CLIENTS] {
     counts.each_ref().map(|count| count.load(SeqCst))
 }
 
@@ -88,7 +89,7 @@ fn until(what: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Until every client has seen so much more of it than before.
-fn wait(what: &str, counts: &Counts, before: [u64; CLIENTS], more: [u64; CLIENTS]) {
+fn wait(what: &str, counts: &Tally, before: [u64; CLIENTS], more: [u64; CLIENTS]) {
     until(
         || format!("not every client has {what}: {counts:?}, as {before:?}"),
         || now(counts).iter().zip(before).zip(more).all(|((now, before), more)| *now >= before + more),
@@ -103,21 +104,39 @@ fn free_port() -> u16 {
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
+/// Who counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// The server that goes away, into the embedded store.
+    Itself,
+    /// A worker that stays, into DynamoDB Local.
+    Another,
+}
+
 /// The server goes away so often, every second time by a kill.
-fn a_server_goes_away(times: usize, by_tls: bool) {
+fn a_server_goes_away(times: usize, by_tls: bool, counts: Counts) {
     let folder = TempDir::new().unwrap();
     let pages = Pages::new(folder.path());
-    let store_folder = folder.path().join("state");
-    let store = process::store(&store_folder);
+    let store = match counts {
+        Counts::Itself => process::store(&folder.path().join("state")),
+        Counts::Another => format!("dynamodb://{}?endpoint={}", prefix(), endpoint()),
+    };
     // So that there is something of every page from the beginning.
     pages.view();
-    let source = pages.source();
+    let (source, letters) = (pages.source(), folder.path().join("letters").display().to_string());
+    let apart = ["--create-tables", "--dead-letters", &letters];
     let counting = ["run", "--source", &source, "--store", &store, "--flush-interval", "20ms"];
+    let counting = [&counting[..], if counts == Counts::Another { &apart } else { &[] }].concat();
     process::success(example("page-traffic"), &[&counting[..], &["--until-end"]].concat());
+    let mut worker = (counts == Counts::Another).then(|| Process::start(example("page-traffic"), &counting));
 
     let way = Way::new(free_port(), by_tls.then_some(folder.path()));
     let certificates: Vec<&str> = way.arguments().iter().map(String::as_str).collect();
-    let listening = [&counting[..], &["--listen", way.address()], &certificates].concat();
+    let serving = match counts {
+        Counts::Itself => counting,
+        Counts::Another => vec!["serve", "--store", &store, "--watch-interval", "100ms"],
+    };
+    let listening = [&serving[..], &["--listen", way.address()], &certificates].concat();
     let start = || Server::listening(example("page-traffic"), &listening);
     let seen = Arc::new(Seen::new(pages));
     let (mut server, mut answered) = (Some(start()), now(&seen.right));
@@ -176,16 +195,24 @@ fn a_server_goes_away(times: usize, by_tls: bool) {
         client.join().unwrap();
     }
     assert!(server.take().unwrap().stop().success());
-    seen.pages.assert_exact(&answers(&store_folder));
+    if let Some(worker) = &mut worker {
+        assert_eq!(worker.ended(), None, "the worker has ended");
+    }
+    seen.pages.assert_exact(&answers_of(&store));
     println!("{:?} right, {:?} told to ask again", now(&seen.right), now(&seen.told_to_ask_again));
 }
 
 #[test]
 fn whoever_asks_a_server_that_goes_away_has_a_right_answer_or_is_told_to_ask_again() {
-    a_server_goes_away(4, false);
+    a_server_goes_away(4, false, Counts::Itself);
 }
 
 #[test]
 fn whoever_asks_by_tls_a_server_that_goes_away_has_a_right_answer_or_is_told_to_ask_again() {
-    a_server_goes_away(2, true);
+    a_server_goes_away(2, true, Counts::Itself);
+}
+
+#[test]
+fn whoever_asks_a_server_beside_a_worker_that_goes_away_has_a_right_answer_or_is_told_to_ask_again() {
+    a_server_goes_away(4, false, Counts::Another);
 }
