@@ -34,7 +34,7 @@ def request_of(operation):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    # What is made up are messages; `framed` puts the frame around them.
+    # What is made up are messages; `written` puts the frame around them.
     for path in raw_schema["paths"].values():
         for operation in path.values():
             if schema := request_of(operation):
