@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -128,10 +129,12 @@ async fn a_stream_that_goes_both_ways_ends_when_the_server_stops() {
     let world = World::new();
     let mut server = world.serve().await;
     let mut client = ServerReflectionClient::new(server.channel().await);
-    let mut answers = client.server_reflection_info(futures_util::stream::pending()).await.unwrap().into_inner();
+    let (end, ended) = oneshot::channel::<()>();
+    let questions = futures_util::stream::pending().take_until(ended);
+    let mut answers = client.server_reflection_info(questions).await.unwrap().into_inner();
     server.ask_to_stop();
     assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
-    // Otherwise its own side stays open, and the server waits for that.
-    drop((client, answers));
+    // Otherwise the client's side stays open, and the server waits for that.
+    drop(end);
     server.stopped().await;
 }
