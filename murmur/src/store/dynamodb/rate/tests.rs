@@ -116,19 +116,30 @@ async fn a_table_that_is_too_small_is_used_up_and_few_requests_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn refusals_that_do_not_follow_the_rate_do_not_slow_it_down() {
-    for (moody, writes) in [(5, 200), (15, 200), (20, 200), (30, 40), (30, 200), (60, 200), (90, 200), (90, 40)] {
+    // The more are refused, the longer until it is known what comes of it.
+    for (moody, writes, seconds) in [
+        (5, 200, 20),
+        (15, 200, 30),
+        (20, 200, 30),
+        (30, 40, 60),
+        (30, 200, 60),
+        (60, 200, 600),
+        (90, 200, 6_000),
+        (90, 40, 6_000),
+    ] {
+        let long = Duration::from_secs(seconds);
         let mut taken = Vec::new();
         for limited in [false, true] {
             let (limiter, table) = (Limiter::new(64), Table::new(1e9));
             table.borrow_mut().moody = moody;
             if !limited {
-                lock(&limiter.gate("t").rate).free_until = Instant::now() + 2 * MINUTE;
+                lock(&limiter.gate("t").rate).free_until = Instant::now() + long;
             }
-            flushes(&limiter, &table, writes, 2 * MINUTE).await;
+            flushes(&limiter, &table, writes, long).await;
             taken.push(table.borrow().taken as f64);
         }
         let of = format!("{moody} of a hundred refused: {} taken, and {} without any limit", taken[1], taken[0]);
-        assert!(taken[1] >= 0.75 * taken[0], "{of}");
+        assert!(taken[1] >= 0.8 * taken[0], "{of}");
     }
 }
 
