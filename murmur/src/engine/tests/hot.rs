@@ -132,3 +132,59 @@ async fn a_store_that_takes_less_than_half_is_not_sent_more_beside_it() {
     running.await.unwrap().unwrap();
     assert_eq!(count(&kept, "words", "hot").await, 100);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_has_to_wait_while_another_one_is_behind_is_written_once_at_a_time() {
+    for flushes in 3..8 {
+        let kept = Arc::new(MemoryStore::new());
+        let store = Faulty::over(&kept);
+        refuse(&store, "words", usize::MAX);
+        let (_stop, stopped) = watch::channel(false);
+        let (mut progress, running) = start::<Words>(&store, &turns(&["hot", "a", "b", "c"], 60), stopped);
+        progress.wait_for(|progress| progress.flushes >= flushes).await.unwrap();
+        // The hot one is behind, and will be let through within two seconds; another one is refused from now on.
+        let kind = ErrorKind::Unavailable;
+        store.fail(Fault { table: "words", key: Some("a"), carried_out: false, kind, times: 20 });
+        assert_eq!(running.await.unwrap().unwrap().progress.rewinds, 0);
+        for word in ["hot", "a", "b", "c"] {
+            assert_eq!(count(&kept, "words", word).await, 60, "{word}, after {flushes} flushes");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_says_no_commit_takes_none_back() {
+    let kept = Arc::new(MemoryStore::new());
+    let store = Faulty::over(&kept);
+    let (_stop, stopped) = watch::channel(false);
+    let (mut progress, running) = start::<Words>(&store, &turns(&["hot", "a", "b"], 40), stopped);
+    let commit = |progress: &Progress| progress.partitions.first().and_then(|status| status.commit);
+    let before = commit(&progress.wait_for(|progress| commit(progress).is_some()).await.unwrap());
+    refuse(&store, "words", usize::MAX);
+    let flushes = progress.borrow().flushes;
+    progress.wait_for(|progress| progress.flushes >= flushes + 3).await.unwrap();
+    assert!(commit(&progress.borrow()) >= before);
+    refuse(&store, "words", 0);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn flushes_beside_a_key_that_waits_do_not_let_letters_become_ever_more() {
+    let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let store = Faulty::over(&kept);
+    refuse(&store, "words", usize::MAX);
+    let payloads = ["hot", "a", "b", "c", "!"].repeat(200);
+    let options = Options { flush_letters: 30, ..Options::default() };
+    let source = Box::new(Drip(List::new(&payloads)));
+    let worker = worker_of(&store, source, &letters).options(options).pipeline::<Words>().build();
+    let progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    tokio::time::sleep(Duration::from_secs(80)).await;
+    // A hundred payloads until the breaker knows enough, and five for each letter from then on.
+    let read = progress.borrow().read;
+    assert!((200..=300).contains(&read), "only a flush that takes everything lets letters be forgotten: {read}");
+    refuse(&store, "words", 0);
+    running.await.unwrap().unwrap();
+    assert_eq!((count(&kept, "words", "hot").await, letters.0.lock().unwrap().len()), (200, 200));
+}

@@ -206,6 +206,34 @@ async fn letters_too_large_to_be_held_are_read_again_once_they_may_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn letters_too_large_to_be_held_until_their_verdict_are_read_again_once() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let large: &'static str = Box::leak("x".repeat(1 << 20).into_boxed_str());
+    let bad = |n: u64| n % 5 < 2;
+    let payloads: Vec<&str> = (1..=5_000)
+        .map(|n| {
+            if bad(n) && n <= 50 {
+                large
+            } else if bad(n) {
+                "!"
+            } else {
+                "a"
+            }
+        })
+        .collect();
+    let worker = eager(&store, List::new(&payloads), &letters);
+    let mut progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    tokio::select! {
+        biased;
+        _ = progress.wait_for(|progress| progress.read > 20_000) => panic!("it reads the same again and again"),
+        ended = worker.run(stopped) => assert!(ended.unwrap().progress.read > 5_000, "they were let go meanwhile"),
+    }
+    assert_eq!(those(&letters), (1..=5_000).filter(|n| bad(*n)).collect::<Vec<_>>());
+    assert_eq!(count(&store, "words", "a").await, 3_000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_whose_table_is_away_stops_reading_when_so_many_letters_lie_beyond_the_commit() {
     let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
     let store = Faulty::over(&kept);
