@@ -14,6 +14,9 @@
 //! [dev-dependencies]
 //! murmur-testkit = { version = "0.1", default-features = false }
 //! ```
+//!
+//! [`Oracle`] says what must stand in a table once all that was sent is counted, and whether it does. What
+//! [`faults`] has beside it kills [your own worker](faults#a-worker-of-your-own) under load.
 
 #[cfg(feature = "faults")]
 pub mod faults;
@@ -21,4 +24,5 @@ mod oracle;
 mod pipelines;
 pub mod simulation;
 
+pub use oracle::{Oracle, Verdict};
 pub use simulation::simulate;

@@ -9,7 +9,7 @@ use murmur::time::Tile;
 
 use super::Failure;
 use super::oracle::applied;
-use crate::oracle::scan;
+use crate::oracle::{number, scan};
 use crate::pipelines::Tallies;
 
 /// What was seen of the table at one look after the other.
@@ -42,11 +42,6 @@ pub(super) struct Arrival {
     pub(super) offset: u64,
 }
 
-/// Partitions have their numbers as names here.
-fn numbered(partition: &PartitionId) -> i32 {
-    partition.as_str().parse().unwrap_or_default()
-}
-
 impl Arrivals {
     /// Of events of which these are to come to each tile, by partition.
     pub(super) fn new(
@@ -57,7 +52,7 @@ impl Arrivals {
             let of_partition = move |(partition, offsets): (PartitionId, Vec<Offset>)| Awaited {
                 key: key.clone(),
                 tile,
-                partition: numbered(&partition),
+                partition: number(&partition),
                 offsets: offsets.into_iter().map(|offset| offset.words()[3]).collect(),
                 there: 0,
             };
@@ -69,14 +64,12 @@ impl Arrivals {
     /// What has come since the last look.
     pub(super) async fn look(&mut self) -> Result<Vec<Arrival>, Failure> {
         let items = scan::<Tallies>(&*self.store).await?;
-        let mut up_to = BTreeMap::new();
-        for ((key, tile, partition), offset) in applied(&items) {
-            up_to.insert((key, tile, numbered(&partition)), offset.words()[3]);
-        }
+        let up_to = applied(&items);
         let mut arrivals = Vec::new();
         for Awaited { key, tile, partition, offsets, there } in &mut self.tiles {
             let Some(last) = up_to.get(&(key.as_str(), *tile, *partition)) else { continue };
-            let come = offsets[*there..].partition_point(|offset| offset <= last);
+            let last = last.words()[3];
+            let come = offsets[*there..].partition_point(|offset| *offset <= last);
             arrivals.extend(offsets[*there..][..come].iter().map(|offset| Arrival {
                 key: key.clone(),
                 partition: *partition,

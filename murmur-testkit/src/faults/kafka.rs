@@ -1,9 +1,8 @@
-//! Topics, commits and messages, without any code of Murmur. The end-to-end tests of the workspace use it too; it is no
-//! promise to anybody else.
+//! Topics, commits and messages, without any code of Murmur.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -31,6 +30,12 @@ pub(super) fn whole(message: &OwnedMessage) -> (Vec<u8>, BTreeMap<String, String
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let headers = headers.map(|header| (header.key.to_owned(), text(header.value))).collect();
     (message.payload().unwrap_or_default().to_vec(), headers)
+}
+
+/// Where the message stood that a dead letter is about: partition and offset, as its headers say.
+pub(super) fn place(headers: &BTreeMap<String, String>) -> Option<(i32, u64)> {
+    let header = |name: &str| headers.get(name).map(String::as_str).unwrap_or_default();
+    Some((header("murmur-source-partition").parse().ok()?, header("murmur-source-offset").parse().ok()?))
 }
 
 /// A cluster.
@@ -122,20 +127,39 @@ impl Cluster {
     }
 
     /// All messages of partition 0.
+    ///
+    /// A broker that is away is reported as an error of the consumer, which goes on with the others by itself: only the time
+    /// says that there is no end.
     pub fn messages(&self, topic: &str) -> Result<Vec<OwnedMessage>, Failure> {
         let consumer = self.consumer("messages")?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, 0, Offset::Beginning)?;
         consumer.assign(&from)?;
-        let mut messages = Vec::new();
+        let (mut messages, mut last) = (Vec::new(), None);
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
-            match consumer.poll(PATIENCE) {
-                Some(Ok(message)) => messages.push(message.detach()),
+            match consumer.poll(deadline.saturating_duration_since(Instant::now())) {
+                Some(Ok(message)) => {
+                    messages.push(message.detach());
+                    deadline = Instant::now() + PATIENCE;
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(messages),
-                Some(Err(error)) => return Err(error.into()),
-                None => return Err(Failure::new(format!("`{topic}` cannot be read to its end"))),
+                Some(Err(error)) => last = Some(error),
+                None => {
+                    let why = last.map(|error| format!(": {error}")).unwrap_or_default();
+                    return Err(Failure::new(format!("`{topic}` cannot be read to its end{why}")));
+                }
             }
         }
+    }
+
+    /// Where the messages stood whose dead letters are in this topic, by partition and offset, however many copies are there.
+    pub fn letters(&self, topic: &str) -> Result<BTreeSet<(i32, u64)>, Failure> {
+        let place = |message: &OwnedMessage| {
+            let (_, headers) = whole(message);
+            place(&headers).ok_or_else(|| Failure::new(format!("a dead letter does not say where it was: {headers:?}")))
+        };
+        self.messages(topic)?.iter().map(place).collect()
     }
 
     /// A sender that keeps the order of what it sends, whatever the broker does meanwhile.

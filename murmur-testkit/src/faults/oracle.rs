@@ -11,11 +11,11 @@ use murmur::source::{Offset, PartitionId, Ruler};
 use murmur::store::{DynamoStore, Item, TileId};
 use murmur::time::{Span, Tile, Timestamp};
 
+use super::Failure;
 use super::arrivals::Arrivals;
 use super::feed::Log;
-use super::kafka::{Cluster, whole};
-use super::{Failure, Verdict};
-use crate::oracle::{Closures, Difference, Truth, closures, compare, read, scan};
+use super::kafka::{Cluster, place, whole};
+use crate::oracle::{Closures, Difference, Truth, closures, difference, number, partition, renamed, scan};
 use crate::pipelines::{Edited, Kinds, Reals, Singles, Tallies, Tick, Trail, Trails, decode};
 
 /// What workers keep beside tallies and trails.
@@ -61,15 +61,6 @@ pub(super) struct Oracle {
     given: Given,
     more: More,
     keeps: Vec<Box<dyn Keeps>>,
-}
-
-fn partition(number: i32) -> PartitionId {
-    PartitionId::new(number.to_string())
-}
-
-/// `k:<topic>:<number>` is the partition `<number>` here.
-fn number(partition: &PartitionId) -> PartitionId {
-    PartitionId::new(partition.as_str().rsplit(':').next().unwrap_or_default())
 }
 
 impl Oracle {
@@ -164,16 +155,14 @@ impl Oracle {
         let mut found = BTreeSet::new();
         for message in cluster.messages(topic)? {
             let (payload, headers) = whole(&message);
-            let header = |name: &str| headers.get(name).map(String::as_str).unwrap_or_default();
-            let (at, offset) = (header("murmur-source-partition"), header("murmur-source-offset"));
-            let (Ok(at), Ok(offset)) = (at.parse::<i32>(), offset.parse::<u64>()) else {
+            let Some((at, offset)) = place(&headers) else {
                 return Ok(Err(format!("a dead letter does not say where it was: {headers:?}")));
             };
             let sent = self.given.log.get(at as usize).and_then(|log| log.get(offset as usize));
             if sent != Some(&payload) {
                 return Ok(Err(format!("the dead letter {at}@{offset} is not what was sent")));
             }
-            for pipeline in header("murmur-pipelines").split(',') {
+            for pipeline in headers.get("murmur-pipelines").into_iter().flat_map(|names| names.split(',')) {
                 found.insert((partition(at), Offset::from_u64(offset), pipeline.to_owned()));
             }
         }
@@ -257,7 +246,7 @@ impl<P: Pipeline<Event = Tick>> Table<P> {
     async fn read(&self) -> Result<(Vec<(TileId, Item)>, Truth<P>), Failure> {
         let mut items = scan::<P>(&*self.given.store).await?;
         items.retain(|(_, item)| !self.given.is_later || !self.given.has_expired(item));
-        let closed = closures(&items, number);
+        let closed = closures(&items, renamed);
         let truth = truth(&self.given, closed);
         Ok((items, truth))
     }
@@ -290,7 +279,7 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
 
     fn closed(&self) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>> {
         async move {
-            let closed = closures(&scan::<P>(&*self.given.store).await?, number);
+            let closed = closures(&scan::<P>(&*self.given.store).await?, renamed);
             Ok(closed.into_keys().map(|(key, ..)| key).collect())
         }
         .boxed()
@@ -308,10 +297,7 @@ impl<P: Pipeline<Event = Tick>> Keeps for Table<P> {
     fn difference(&self) -> BoxFuture<'_, Result<Difference, Failure>> {
         async move {
             let (items, right) = self.read().await?;
-            Ok(match read::<P>(&items, number) {
-                Ok(found) => compare::<P>(&right.kept, &found, self.weigh),
-                Err(error) => Difference { other: 1, first: Some(error), ..Difference::default() },
-            })
+            Ok(difference(&items, &right, self.weigh))
         }
         .boxed()
     }
@@ -331,7 +317,7 @@ fn truth<P: Pipeline<Event = Tick>>(given: &Given, closed: Closures) -> Truth<P>
 }
 
 /// Up to where each tile holds the events of a partition.
-pub(super) fn applied(items: &[(TileId, Item)]) -> BTreeMap<(&str, Tile, PartitionId), Offset> {
+pub(super) fn applied(items: &[(TileId, Item)]) -> BTreeMap<(&str, Tile, i32), Offset> {
     let mut applied = BTreeMap::new();
     for (id, item) in items {
         for (partition, offset) in &item.offsets {
@@ -345,28 +331,15 @@ fn gap_in<P: Pipeline>(truth: &Truth<P>, items: &[(TileId, Item)], commits: &BTr
     let applied = applied(items);
     for ((key, tile), partitions) in &truth.reaches {
         for (at, offsets) in partitions {
-            let commit = at.as_str().parse().ok().and_then(|at: i32| commits.get(&at)).copied().unwrap_or(0);
+            let commit = commits.get(&number(at)).copied().unwrap_or(0);
             let commit = Offset::from_u64(commit.cast_unsigned());
             let below = offsets.partition_point(|offset| *offset < commit);
             let Some(last) = below.checked_sub(1).map(|last| offsets[last]) else { continue };
-            if applied.get(&(key.as_str(), *tile, at.clone())).is_none_or(|applied| *applied < last) {
+            if applied.get(&(key.as_str(), *tile, number(at))).is_none_or(|applied| *applied < last) {
                 let name = P::SPEC.name;
                 return Some(format!("{commit} of partition {at} is committed, and {last} is not in `{name}` `{key}`"));
             }
         }
     }
     None
-}
-
-/// What a difference amounts to.
-pub(super) fn judge(difference: &Difference) -> Verdict {
-    if difference.first.is_none() {
-        Verdict::Exact
-    } else if difference.under > 0 {
-        Verdict::Under(difference.under)
-    } else if difference.over > 0 {
-        Verdict::Over(difference.over)
-    } else {
-        Verdict::Corrupt(difference.first.clone().unwrap_or_default())
-    }
 }

@@ -134,7 +134,7 @@ fn without_retirement(record: Record) -> Result<Record> {
 
 /// Whether a write only marks what was rolled.
 fn is_mark(numbers: &[((Slot, Column), Number)], applied: &[Applied]) -> bool {
-    numbers.is_empty() && applied.iter().all(|applied| applied.partition.as_str().starts_with("unrolled:"))
+    numbers.is_empty() && applied.iter().all(|applied| Item::is_mark(&applied.partition))
 }
 
 /// What happens to one request.

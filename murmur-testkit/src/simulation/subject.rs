@@ -17,7 +17,7 @@ use super::answers::{self, Keeping};
 use super::course::Course;
 use super::log::{Broker, Entry, lock};
 use super::store::Room;
-use crate::oracle::{Truth, closures, compare, read, scan};
+use crate::oracle::{Truth, Verdict, closures, compare, read, scan};
 use crate::pipelines::{
     Balance, Balances, Crowd, FILTERED, MonthBalances, MonthCrowds, MonthTallies, MonthTrails, PANICS_READING, REFUSED,
     Singles, Swing, Swings, Tallies, Tally, Tick, Trail, Trails, decode,
@@ -318,14 +318,12 @@ async fn judge_one<P: Pipeline>(
     }
     let found = read::<P>(&items, PartitionId::clone)?;
     let difference = compare::<P>(&truth.kept, &found, weigh);
-    if let Some(first) = difference.first {
+    if let Some(first) = difference.first.clone() {
         let form = P::Aggregate::FORM;
-        let verdict = match (difference.under, difference.over) {
-            (0, 0) => "CORRUPT".to_owned(),
-            (0, over) => format!("OVER({over})"),
-            (under, _) => format!("UNDER({under})"),
-        };
-        return Err(format!("{form:?} {verdict}: {first}"));
+        return Err(match difference.verdict() {
+            verdict @ (Verdict::Over(_) | Verdict::Under(_)) => format!("{form:?} {verdict}: {first}"),
+            verdict => format!("{form:?} {verdict}"),
+        });
     }
     answers::check::<P>(store, keeping, &found, course).await?;
     for (partition, log) in &broker.partitions {

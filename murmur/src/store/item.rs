@@ -91,6 +91,9 @@ pub struct Item {
     pub expires: Option<Timestamp>,
 }
 
+/// How the name of a mark begins.
+const MARK: &str = "unrolled:";
+
 impl Item {
     /// Whether the vectors are sorted, without repeats: what everything here goes by.
     #[cfg_attr(
@@ -173,7 +176,12 @@ impl Item {
 
     /// What the mark is: a partition that has been applied.
     pub(super) fn mark(slot: Slot) -> PartitionId {
-        PartitionId::new(format!("unrolled:{}", slot.0))
+        PartitionId::new(format!("{MARK}{}", slot.0))
+    }
+
+    /// Whether a partition that has been applied is no partition, but the mark of a slot.
+    pub fn is_mark(partition: &PartitionId) -> bool {
+        partition.as_str().starts_with(MARK)
     }
 
     /// Mark a slot as one that holds the fold of its child.
@@ -209,7 +217,9 @@ mod tests {
                 let each = slots.clone().all(|slot| item.is_rolled(Slot(slot)));
                 assert_eq!(item.are_rolled(&slots), each, "{slots:?}");
             }
-            item.set_offset(&Item::mark(Slot(1)), Offset::ZERO);
+            let mark = Item::mark(Slot(1));
+            assert!(Item::is_mark(&mark));
+            item.set_offset(&mark, Offset::ZERO);
         }
     }
 }

@@ -22,6 +22,7 @@ mod memory_kafka;
 mod observed;
 mod openapi;
 mod otlp;
+mod own_worker;
 mod page_views;
 mod place;
 mod readiness_kafka;

@@ -16,7 +16,8 @@ use murmur::{Error, ErrorKind};
 use crate::faults::feed::Load;
 use crate::faults::proxy::dynamodb::Troubles;
 use crate::faults::trial::{PATIENCE, Trial, Worker};
-use crate::faults::{Failure, Finding, Settings, Verdict};
+use crate::faults::{Failure, Finding, Settings};
+use crate::oracle::Verdict;
 use crate::pipelines::{Tallies, Tally, Tick, TickKey, Trails};
 
 pub(super) async fn denied(settings: Settings) -> Result<Finding, Failure> {

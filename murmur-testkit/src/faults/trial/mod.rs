@@ -13,10 +13,10 @@ use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
 
 use super::feed::{Feed, Gate, Load, Log};
 use super::kafka::{Cluster, CommitsOf, name};
-use super::oracle::{More, Oracle, judge};
+use super::oracle::{More, Oracle};
 use super::proxy::dynamodb::Dynamo;
-use super::verdict::{Finding, Verdict};
-use super::{Failure, Settings, services};
+use super::{Failure, Finding, Settings, services};
+use crate::oracle::Verdict;
 pub(super) use workers::Worker;
 use workers::{Past, STOPPED, Slot};
 
@@ -186,7 +186,7 @@ impl Trial {
             self.pass(Duration::from_millis(150)).await?;
             let committed = self.committed();
             if committed >= sent {
-                break judge(&self.oracle.difference().await?);
+                break self.oracle.difference().await?.verdict();
             }
             if committed != last || !self.is_fed() {
                 (last, since) = (committed, Instant::now());
@@ -213,7 +213,7 @@ impl Trial {
         }
         // Stopping changes nothing.
         let verdict = match verdict {
-            Verdict::Exact => judge(&self.oracle.difference().await?),
+            Verdict::Exact => self.oracle.difference().await?.verdict(),
             worse => worse,
         };
         let letters = self.oracle.letters(&self.cluster, &self.letters).await?;

@@ -1,4 +1,4 @@
-//! What must stand in the tiles of a pipeline: a fold of the log, event by event, and the comparison with what does.
+//! What follows from a log: a fold of it, event by event, and the comparison with what stands in the tiles.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,6 +13,8 @@ use murmur::pipeline::{Emissions, Identity, Pipeline};
 use murmur::source::{Offset, PartitionId, Ruler};
 use murmur::store::{Item, Store, Table, TileId};
 use murmur::time::{Level, Slot, Tile, Timestamp};
+
+use super::Verdict;
 
 /// A slot of a tile; of one partition for Form B.
 pub(crate) type Place = (String, Tile, Slot, Option<PartitionId>);
@@ -212,6 +214,16 @@ impl Difference {
         self.under += other.under;
         self.other += other.other;
         self.first = self.first.take().or(other.first);
+    }
+
+    /// What it amounts to.
+    pub(crate) fn verdict(self) -> Verdict {
+        match self {
+            Self { first: None, .. } => Verdict::Exact,
+            Self { under: 1.., .. } => Verdict::Under(self.under),
+            Self { over: 1.., .. } => Verdict::Over(self.over),
+            Self { first: Some(first), .. } => Verdict::Corrupt(first),
+        }
     }
 
     fn note(&mut self, what: impl FnOnce() -> String) {
