@@ -29,18 +29,36 @@ pub(crate) fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// What this machine's clock shows, or would show if it were as wrong as `MURMUR_CLOCK_AHEAD` says, in seconds that may be
-/// negative: for tests of processes whose clocks differ.
+/// What this machine's clock shows, or would show if it were wrong: for tests of processes whose clocks differ, or are set
+/// while they run.
+///
+/// `MURMUR_CLOCK_AHEAD` names a file that says by how many seconds; they may be negative. It is looked at every few
+/// milliseconds.
 #[cfg(feature = "failpoints")]
 pub(crate) fn system_time() -> SystemTime {
+    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::time::Duration;
 
-    static AHEAD: OnceLock<i64> = OnceLock::new();
-    let ahead = *AHEAD.get_or_init(|| {
-        let text = std::env::var("MURMUR_CLOCK_AHEAD").unwrap_or_default();
-        text.parse().unwrap_or(0)
+    static LOOKED_AT: OnceLock<()> = OnceLock::new();
+    static AHEAD: AtomicI64 = AtomicI64::new(0);
+    // Between being emptied and being written a file says nothing.
+    let look = |file: &Path| {
+        let said = std::fs::read_to_string(file).ok().and_then(|text| text.parse().ok());
+        said.into_iter().for_each(|ahead| AHEAD.store(ahead, Ordering::Relaxed));
+    };
+    LOOKED_AT.get_or_init(|| {
+        let Some(file) = std::env::var_os("MURMUR_CLOCK_AHEAD").map(PathBuf::from) else { return };
+        look(&file);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_millis(10));
+                look(&file);
+            }
+        });
     });
+    let ahead = AHEAD.load(Ordering::Relaxed);
     let (now, by) = (SystemTime::now(), Duration::from_secs(ahead.unsigned_abs()));
     if ahead < 0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
 }

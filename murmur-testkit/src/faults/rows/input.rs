@@ -1,7 +1,5 @@
 //! Clocks, times, sizes and strangers.
 
-use murmur::engine::{Clock, SystemClock};
-
 use crate::faults::feed::Load;
 use crate::faults::proxy::dynamodb::Troubles;
 use crate::faults::trial::{PATIENCE, Trial, Worker};
@@ -12,7 +10,8 @@ pub(super) async fn clock_skew(settings: Settings) -> Result<Finding, Failure> {
     const AHEAD: [i64; 2] = [3_600, -7_200];
     // A second's and more of events before each jump, and as many after it.
     let slice = settings.length.map_or(1_000, |_| 2_500);
-    let mut trial = Trial::new(&settings, "f22", Load { partitions: 4, ..Load::default() }).await?;
+    let load = Load { events: 7_000, partitions: 4, ..Load::default() };
+    let mut trial = Trial::new(&settings, "f22", load).await?;
     trial.hold_feed(0);
     trial.feed()?;
     for clock_ahead in AHEAD {
@@ -21,19 +20,32 @@ pub(super) async fn clock_skew(settings: Settings) -> Result<Finding, Failure> {
     let shared = trial.settle().await?.is_some();
     let mut wrong = None;
     let (mut seen, mut jumps) = ([0; 2], 0);
-    // One goes on where the other was: the clock jumps by three hours, there and back.
+    // The clock of one is set to what the other's is, while it works; then the other goes on where it was. So clocks jump by
+    // three hours, back first and then ahead: inside of a process, and from one process to the next.
     while wrong.is_none() && trial.goes_on(jumps >= 2) {
         let at = jumps % 2;
         trial.let_feed(slice);
         let reads = |trial: &mut Trial| (0..2).all(|at| trial.worker(at).figure("read") > 0) || trial.is_fed();
         let all_read = trial.until(PATIENCE, reads).await?;
-        let off = trial.worker(at).figure("clock").cast_signed() - SystemClock.now().as_micros() / 1_000_000;
+        let off = trial.clock_ahead(at);
         if !all_read || (off - AHEAD[at]).abs() > 600 {
             wrong = Some(format!("the clock of worker {at} is {off} s ahead, or it reads nothing ({all_read})"));
         }
         seen[at] += trial.worker(at).figure("ahead");
-        trial.stop(at);
         let (other, all) = (1 - at, trial.load.partitions as u64);
+        trial.set_clock(at, AHEAD[other])?;
+        let is_set = |trial: &mut Trial| (trial.clock_ahead(at) - AHEAD[other]).abs() < 600;
+        let set = trial.until(PATIENCE, is_set).await?;
+        let before = trial.worker(at).figure("read");
+        trial.let_feed(slice);
+        let sent = trial.let_so_far();
+        let works = |trial: &mut Trial| {
+            trial.committed() >= sent && (trial.worker(at).figure("read") > before || trial.is_fed())
+        };
+        if !set || !trial.until(PATIENCE, works).await? {
+            wrong = Some(format!("worker {at} did not go on when its clock was set (to the new time: {set})"));
+        }
+        trial.stop(at);
         let taken = trial.until(PATIENCE, |trial| trial.worker(other).figure("partitions") == all).await?;
         trial.let_feed(slice);
         let sent = trial.let_so_far();
@@ -44,6 +56,7 @@ pub(super) async fn clock_skew(settings: Settings) -> Result<Finding, Failure> {
         trial.settle().await?;
         jumps += 1;
     }
+    trial.figures.push(("clocks_set", jumps as u64));
     trial.figures.push(("jumps", jumps as u64));
     trial.figures.push(("ahead_of_the_clock", seen[1]));
     Ok(trial

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use murmur::source::Shelf;
 use murmur::store::{DynamoConfig, DynamoStore, Store, Table};
+use tempfile::TempDir;
 
 use super::feed::{Feed, Gate, Load, Log};
 use super::kafka::{Cluster, CommitsOf, name};
@@ -60,6 +61,8 @@ pub(super) struct Trial {
     /// The newest of them that were looked at.
     seen: BTreeMap<i32, i64>,
     slots: Vec<Slot>,
+    /// A file of each: by how much its clock is wrong.
+    clocks: TempDir,
     /// How many were started.
     processes: u64,
     past: Past,
@@ -114,6 +117,7 @@ impl Trial {
             present: load.partitions - load.added,
             seen: BTreeMap::new(),
             slots: Vec::new(),
+            clocks: tempfile::tempdir()?,
             processes: 0,
             past: Past::default(),
             sampled: Instant::now(),

@@ -1,10 +1,13 @@
 //! The workers of a trial: started, stopped in every way there is, and started again.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use murmur::engine::{Clock, SystemClock};
 use nix::sys::signal::Signal;
 
 use super::{PATIENCE, Trial};
@@ -85,9 +88,26 @@ impl Trial {
         arguments.push(format!("--pipelines={}", pipelines.join(",")));
         arguments.extend(worker.arguments.iter().cloned());
         let fail_point = worker.fail_point.clone().or_else(|| self.fail_points.pop_front());
-        let mut variables = vec![("MURMUR_CLOCK_AHEAD".to_owned(), worker.clock_ahead.to_string())];
+        self.set_clock(at, worker.clock_ahead)?;
+        let clock = self.clock(at).display().to_string();
+        let mut variables = vec![("MURMUR_CLOCK_AHEAD".to_owned(), clock)];
         variables.extend(fail_point.clone().map(|point| ("MURMUR_FAIL_POINT".to_owned(), point)));
         Ok((Process::start(&self.settings.program, &arguments, &variables)?, fail_point))
+    }
+
+    /// Where it stands how many seconds the clock of this worker is ahead.
+    fn clock(&self, at: usize) -> PathBuf {
+        self.clocks.path().join(at.to_string())
+    }
+
+    /// Set the clock of a worker while it runs: so many seconds ahead from now on.
+    pub(in crate::faults) fn set_clock(&self, at: usize, ahead: i64) -> Result<(), Failure> {
+        Ok(fs::write(self.clock(at), ahead.to_string())?)
+    }
+
+    /// By how many seconds the clock of a worker is ahead, as it says.
+    pub(in crate::faults) fn clock_ahead(&mut self, at: usize) -> i64 {
+        self.worker(at).figure("clock").cast_signed() - SystemClock.now().as_micros() / 1_000_000
     }
 
     /// Start a worker, to be started again whenever it ends; its number.
