@@ -69,6 +69,8 @@ pub(super) async fn out_of_order(settings: Settings) -> Result<Finding, Failure>
 }
 
 pub(super) async fn black_hole(settings: Settings) -> Result<Finding, Failure> {
+    /// Longer than the sessions of workers and the time outs of their requests are.
+    const LONG: Duration = Duration::from_secs(120);
     let load = Load { events: 8_000, rate: 600, partitions: 4, ..Load::default() };
     let mut trial = Trial::new(&settings, "f15", load).await?;
     let proxy = Tcp::start(&trial.dynamo.address.to_string(), trial.rng.u64(..)).await?;
@@ -84,11 +86,14 @@ pub(super) async fn black_hole(settings: Settings) -> Result<Finding, Failure> {
         Toxics { latency: Duration::from_millis(80), ..Toxics::default() },
         Toxics { down: true, ..Toxics::default() },
     ];
+    let usual = settings.length.map_or(Duration::from_millis(2_500), |length| length / 8);
+    // Where there is time for it the first hole is a long one.
+    let first = if settings.length > Some(LONG) { LONG.max(usual) } else { usual };
     let mut rounds = 0;
     while rounds == 0 || !trial.is_fed() {
-        for toxics in holes {
+        for (nth, toxics) in holes.into_iter().enumerate() {
             proxy.set(toxics);
-            trial.pass(settings.length.map_or(Duration::from_millis(2_500), |length| length / 8)).await?;
+            trial.pass(if (rounds, nth) == (0, 0) { first } else { usual }).await?;
             proxy.set(Toxics::default());
             trial.pass(Duration::from_millis(300)).await?;
             proxy.cut(Cut::HalfOpen);
@@ -102,6 +107,7 @@ pub(super) async fn black_hole(settings: Settings) -> Result<Finding, Failure> {
     let recovered = trial.until(RECOVERS, |trial| trial.committed() >= sent).await?;
     let kept = trial.settle().await?.is_some();
     trial.figures.push(("holes", rounds * holes.len() as u64));
+    trial.figures.push(("longest_hole_ms", first.as_millis() as u64));
     trial.figures.push(("recovery_ms", healed.elapsed().as_millis() as u64));
     Ok(trial
         .finish()
