@@ -71,11 +71,12 @@ async fn a_users_worker_that_is_killed_under_load_counts_each_order_once() {
     while sent < ORDERS || committed() < ORDERS {
         assert!(std::time::Instant::now() < deadline, "{} of {sent}: {}", committed(), worker.errors());
         assert!(worker.ended().is_none(), "it ended by itself: {}", worker.errors());
-        for n in sent..(sent + 50).min(ORDERS) {
+        let more = sent..(sent + 50).min(ORDERS);
+        sent = more.end;
+        for n in more {
             let (partition, payload) = ((n % 2) as i32, line(n));
             sender.send(&topic, partition, payload.as_bytes()).unwrap_or_else(|failure| panic!("{failure}"));
             oracle.take(partition, Offset::from_u64(n / 2), payload.as_bytes());
-            sent += 1;
         }
         sender.poll(Duration::from_millis(50));
         // In the middle of something: it has committed since it was started, and more is on its way.
