@@ -87,9 +87,13 @@
 //!         }
 //!     }
 //!     sender.flush()?;
-//!     while committed() < sent as i64 {
-//!         tokio::time::sleep(Duration::from_millis(100)).await;
-//!     }
+//!     let all_are_committed = async {
+//!         while committed() < sent as i64 && worker.ended().is_none() {
+//!             tokio::time::sleep(Duration::from_millis(100)).await;
+//!         }
+//!     };
+//!     // Where it does not come to that, the tables say what is missing.
+//!     let _ = tokio::time::timeout(Duration::from_secs(60), all_are_committed).await;
 //!     worker.terminate();
 //!     worker.wait(Duration::from_secs(60));
 //!

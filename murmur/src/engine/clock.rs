@@ -45,7 +45,7 @@ pub(crate) fn system_time() -> SystemTime {
     static AHEAD: AtomicI64 = AtomicI64::new(0);
     // Between being emptied and being written a file says nothing.
     let look = |file: &Path| {
-        let said = std::fs::read_to_string(file).ok().and_then(|text| text.parse().ok());
+        let said = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
         said.into_iter().for_each(|ahead| AHEAD.store(ahead, Ordering::Relaxed));
     };
     LOOKED_AT.get_or_init(|| {

@@ -31,6 +31,10 @@ impl<E: Event> Worker<E> {
         let mut judged = self.breaker.has_judged();
         if judged {
             self.release();
+            if !self.letters.spilled {
+                // Before anything is flushed, as the next ones would wait together with them.
+                self.sync_letters().await?;
+            }
         }
         let holds = self.holds();
         if self.letters.bytes >= LETTER_BYTES.min(self.options.flush_bytes) {
@@ -40,8 +44,8 @@ impl<E: Event> Worker<E> {
         if holds {
             return Ok(());
         }
-        // All is read again then, and flushes that are under way would be dropped each time. Otherwise one of a table that takes
-        // nothing is no reason for the others to wait: its pipeline goes with a later verdict, as far as it was read by then.
+        // Where letters were spilled all is read again, so flushes that are under way land first. Otherwise one of a table that
+        // takes nothing is no reason for the others to wait: its pipeline goes with a later verdict.
         if judged && self.letters.spilled && self.land_all().await? == Flushed::Conflict {
             return Ok(());
         }

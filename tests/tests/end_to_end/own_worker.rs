@@ -127,8 +127,17 @@ async fn a_users_worker_that_is_killed_over_a_file_counts_each_line_once() {
     let mut random = Random::from_environment();
     for kills in 0.. {
         let mut worker = Process::start(&example("orders"), &arguments, &[]).unwrap();
-        // After some kills it is let go to its end.
-        let longest = if kills < 10 { random.shorter_than(Duration::from_millis(400)) } else { PATIENCE };
+        // First when it has just begun to write, and then by chance, until it is let go to its end.
+        let longest = match kills {
+            0 => {
+                while !store.exists() && worker.ended().is_none() {
+                    std::thread::yield_now();
+                }
+                Duration::ZERO
+            }
+            1..10 => random.shorter_than(Duration::from_millis(400)),
+            _ => PATIENCE,
+        };
         match worker.wait(longest) {
             Some(ended) => {
                 assert!(ended.success(), "{}", worker.errors());

@@ -18,8 +18,8 @@ type Marks = Vec<(PartitionId, Offset)>;
 
 /// Bytes of tiles that are remembered at most: some 5,000 of short keys.
 const MOST: usize = 1 << 20;
-/// What a tile takes beside its key: two maps that are half full, and a partition or two.
-const BESIDE_KEY: usize = 200;
+/// What a tile takes beside its key, and beside its partitions: two maps that are half full.
+const BESIDE_KEY: usize = 150;
 
 impl Closed {
     pub(super) fn is_empty(&self) -> bool {
@@ -32,7 +32,7 @@ impl Closed {
     }
 
     pub(super) fn note(&mut self, key: &str, tile: Tile, partition: &PartitionId, closed: Offset) {
-        if self.bytes + key.len() + BESIDE_KEY > MOST {
+        if self.bytes + key.len() + BESIDE_KEY + size_of::<(PartitionId, Offset)>() > MOST {
             *self = Self::default();
         }
         let partitions = self.tiles.entry(tile).or_default().entry(key.into()).or_insert_with(|| {
@@ -41,7 +41,10 @@ impl Closed {
         });
         match partitions.iter_mut().find(|(known, _)| known == partition) {
             Some((_, known)) => *known = closed,
-            None => partitions.push((partition.clone(), closed)),
+            None => {
+                partitions.push((partition.clone(), closed));
+                self.bytes += size_of::<(PartitionId, Offset)>();
+            }
         }
     }
 }

@@ -95,8 +95,8 @@ impl<A> Entry<A> {
         outside(self.slots.len(), size_of::<(Slot, A)>()) + outside(self.spans.len(), size_of::<Span>())
     }
 
-    /// [`beside`](Self::beside), and what it was told of by the store, which is looked at where that may have changed only:
-    /// each event would have to count it.
+    /// [`beside`](Self::beside), and what the store has said of its partitions. That is counted only where it changes, as
+    /// counting it for each event would cost too much.
     pub(super) fn outside(&self) -> usize {
         let floors = self.spans.iter().filter(|span| span.floor.is_some()).count();
         self.beside() + floors * size_of::<Option<Offset>>()

@@ -361,7 +361,13 @@ impl Running {
     }
 
     pub(super) async fn start_at(address: SocketAddr, builder: ServerBuilder) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        // A port that was given before may be that of somebody's connection for a moment.
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
+                bound => break bound.unwrap(),
+            }
+        };
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(builder.serve(listener, async move { drop(stopped.await) }));

@@ -256,7 +256,8 @@ impl Source for KafkaSource {
                 let next = i64::try_from(offset.words()[3]).ok().and_then(|offset| offset.checked_add(1));
                 let Some(next) = next else { continue };
                 let asked = held.commit(next);
-                // The last one does not wait for an earlier one: nothing would make it later.
+                // The last one does not wait for an earlier one: nothing would make it later. Should that one come last, as the
+                // coordinator moves at this very moment, whoever reads next goes by the store.
                 positions.extend(if self.ended { Some(held.at(Some(next))) } else { asked });
             }
             self.commit_positions(positions, self.ended).await;

@@ -169,7 +169,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Gate {
     /// Wait for the rate; what to tell it the answer with.
     async fn pass(&self) -> u32 {
-        // Nobody goes ahead of those who wait.
+        // Nobody goes ahead of those who wait, as long as there is a rate. Whoever holds this has to be polled on: nothing that
+        // waits for it may keep the flushes of a worker from being carried on.
         if lock(&self.rate).limit().is_some() {
             let _first = self.first.lock().await;
             loop {

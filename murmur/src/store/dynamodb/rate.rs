@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many writes a second a table is sent, when it refuses many of them.
+/// How many writes of tiles a second a table is sent, when it refuses many of them. Records of partitions, which are few, do
+/// not wait for it.
 ///
 /// A table that is too small for its load takes what its write units allow and refuses the rest, however few requests are
 /// under way. So when many are refused, no more are sent a second than it has taken in the last one. From there the rate
@@ -157,6 +158,8 @@ impl Rate {
 
     /// The table refused a write because it was too much.
     pub(super) fn refused(&mut self, era: u32) {
+        // One that was forgotten by now does not come back.
+        self.limit = self.limit();
         self.refused_at = Instant::now();
         if era == self.era {
             self.window.refused += 1;

@@ -140,6 +140,14 @@ impl Held {
         self.commit_due = self.commit_due.or(Some(now + COMMIT_AGAIN));
     }
 
+    /// What the last commit has to say; `None` when those that were asked say all that is done.
+    pub(super) fn commit_last(&mut self) -> Option<Position> {
+        let is_open =
+            self.is_behind || self.commit_due.is_some() || self.asked.is_some_and(|at| self.durable != Some(at));
+        (self.commit_due, self.is_behind) = (None, false);
+        is_open.then(|| self.at(self.durable))
+    }
+
     /// What is to be committed by now, as a commit has failed, or an earlier one was waited for: all that is done.
     pub(super) fn commit_again(&mut self, now: Instant) -> Option<Position> {
         let is_due = self.commit_due.map_or(self.is_behind, |due| due <= now);

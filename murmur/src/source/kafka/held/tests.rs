@@ -148,6 +148,22 @@ fn a_group_commit_waits_until_the_one_before_it_has_an_answer() {
 }
 
 #[test]
+fn at_the_end_what_waited_for_an_earlier_commit_or_was_refused_is_committed() {
+    let (mut held, now) = (held(Stage::Fetching, 9), Instant::now());
+    assert_eq!(held.commit_last(), None, "nothing was done");
+    held.commit(5);
+    held.commit_asked(Some(5));
+    assert_eq!(held.commit_last(), None, "it is on its way");
+    held.commit(7);
+    assert_eq!(held.commit_last(), Some(held.at(Some(7))), "before the other one has an answer");
+    held.commit_answered(Some(5));
+    assert_eq!(held.commit_last(), Some(held.at(Some(7))), "and after it");
+    held.commit(7);
+    held.commit_failed(Some(7), now);
+    assert_eq!((held.commit_last(), held.commit_last()), (Some(held.at(Some(7))), None));
+}
+
+#[test]
 fn a_batch_has_the_messages_of_its_partition_and_how_many_wait() {
     let mut held = held(Stage::Fetching, 5);
     give(&mut held, [5, 6, 9, 10], &mut Vec::new());

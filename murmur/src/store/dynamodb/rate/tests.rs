@@ -182,4 +182,6 @@ async fn what_is_too_much_for_a_table_slows_down_that_table_alone_and_a_key_none
     assert_eq!((rate("a"), rate("b")), (Some(LEAST), None));
     tokio::time::advance(FORGOTTEN).await;
     assert_eq!(rate("a"), None);
+    limiter.enter("a", 1).await.throttled(Overload::Table);
+    assert_eq!(rate("a"), None, "it takes as many to begin again");
 }
