@@ -29,6 +29,8 @@ fn build(made: Made) -> PathBuf {
     let package = made.made("java");
     let root = package.parent().unwrap();
     let sources = root.join("ask/src/main/java");
+    // Nothing stays that an earlier version of these tests has written.
+    let _ = std::fs::remove_dir_all(&sources);
     std::fs::create_dir_all(&sources).unwrap();
     for (from, to) in [("java/pom.xml", "pom.xml"), ("java/ask.xml", "ask/pom.xml")] {
         std::fs::write(root.join(to), made.program(from).replace("VERSION", made.version())).unwrap();
