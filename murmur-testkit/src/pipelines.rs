@@ -41,7 +41,10 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Tick, Unreadable> {
     let (amount, key) = rest.split_once(' ').ok_or("cut off")?;
     let at = at.parse().map_err(|error| format!("its time: {error}"))?;
     let amount = amount.parse().map_err(|error| format!("its amount: {error}"))?;
-    assert_ne!(amount, PANICS_READING, "this amount is a defect of the format");
+    if amount == PANICS_READING {
+        // Past the hook that would print it: a simulation meets thousands.
+        std::panic::resume_unwind(Box::new("this amount is a defect of the format"));
+    }
     Ok(Tick { key: key.to_owned(), at: Timestamp::from_micros(at), amount })
 }
 
