@@ -138,7 +138,7 @@ const CAPACITY: f64 = 50.0;
 const CAPACITY_OF_KINDS: f64 = 300.0;
 /// Most requests for a hundred writes there: some are refused until it is known what the tables take. Without a rate it is
 /// five and more for each.
-const REQUESTS: u64 = 400;
+const REQUESTS: u64 = 500;
 
 /// What tables that take so much in a second did with requests.
 #[derive(Clone, Copy)]
