@@ -115,10 +115,10 @@ pub(crate) struct ClientsArgs {
     #[arg(long, value_enum, value_delimiter = ',', required = true, value_name = "LANGUAGE")]
     pub(crate) lang: Vec<Language>,
     /// The path of the module for Go; the name of the package with `-client` without it
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = go_module)]
     pub(crate) go_module: Option<String>,
     /// The group of the artifact for Maven; the protobuf package without it
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_parser = java_group)]
     pub(crate) java_group: Option<String>,
     /// The folder that gets a folder for each of them
     #[arg(long, value_name = "DIR")]
@@ -172,4 +172,42 @@ pub(crate) enum Output {
     Table,
     /// One JSON object
     Json,
+}
+
+/// What Go takes for the path of a module.
+fn go_module(path: &str) -> Result<String, String> {
+    let is_part =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c));
+    let is_path = path.split('/').all(is_part);
+    is_path
+        .then(|| path.to_owned())
+        .ok_or_else(|| "write parts of letters, digits and -._~, as `example.com/shop/client`".into())
+}
+
+/// What Maven takes for a group.
+fn java_group(group: &str) -> Result<String, String> {
+    let is_part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let is_group = group.split('.').all(is_part);
+    is_group.then(|| group.to_owned()).ok_or_else(|| "write names with dots between them, as `com.example.shop`".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_other_tools_would_not_take_are_refused() {
+        for good in ["example.com/shop/page-traffic-client", "client", "a.b/c~d_e"] {
+            assert_eq!(go_module(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "bad module!", "/a", "a/", "a//b", "a\"b"] {
+            assert!(go_module(bad).is_err(), "{bad}");
+        }
+        for good in ["com.example", "page_traffic.v1", "io-x.y2"] {
+            assert_eq!(java_group(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "1bad.<x>", "a..b", ".a", "a b"] {
+            assert!(java_group(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -18,8 +18,9 @@ pub(super) fn files(package: &Package, group: Option<&str>) -> Result<Vec<Made>,
     let plain: Vec<Blanks> = package.services.iter().map(|service| blanks(service, str::to_owned)).collect();
     let made = |path: String, template: &str| Made { path, text: fill(template, &all, &plain) };
     let source = format!("src/main/java/{}", package.folder());
+    let in_pom: Blanks = all.iter().map(|(name, value)| (*name, in_xml(value))).collect();
     let mut files = vec![
-        made("pom.xml".into(), template!("pom.xml.in")),
+        Made { path: "pom.xml".into(), text: fill(template!("pom.xml.in"), &in_pom, &[]) },
         made("README.md".into(), template!("README.md.in")),
         made(".gitignore".into(), template!("gitignore.in")),
         made(format!("{source}/Asking.java"), template!("Asking.java.in")),
@@ -40,9 +41,14 @@ fn blanks(service: &Service, docs: impl Fn(&str) -> String) -> Blanks {
     service.blanks(docs, key)
 }
 
+/// What XML would read as something else.
+fn in_xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// What Javadoc would read as something else.
 fn in_javadoc(line: &str) -> String {
-    let line = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "&#64;");
+    let line = in_xml(line).replace('@', "&#64;");
     line.replace("*/", "*&#47;").replace('\\', "&#92;")
 }
 

@@ -10,7 +10,7 @@ mod work;
 use clap::{Args, Parser, Subcommand};
 
 use super::logs::LogFormat;
-use crate::location::Location;
+use crate::location::{ByteSize, Location};
 use crate::time::Timestamp;
 
 pub(super) use ask::{ClientTlsArgs, CutAt, IntervalArgs, QueryArgs, QuestionArgs, SetArgs};
@@ -81,6 +81,12 @@ pub(super) struct PipelineArgs {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1 on".to_owned())
+}
+
+/// With less nothing could be asked at all.
+fn at_least_a_kibibyte(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size.0 < 1 << 10 { Err("write a size from 1KiB on".to_owned()) } else { Ok(size) }
 }
 
 /// A time, or a day for its first instant of UTC.

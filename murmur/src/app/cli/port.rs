@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::at_least_one;
+use super::{at_least_a_kibibyte, at_least_one};
 use crate::grpc::host::Exposure;
 use crate::grpc::limits::Limits;
 use crate::grpc::{Compress, Origin, Watching};
@@ -59,10 +59,10 @@ impl PortArgs {
 #[derive(Debug, Clone, Copy, Args)]
 pub(in crate::app) struct PortLimitArgs {
     /// Largest message of a request, decompressed
-    #[arg(long, env = "MURMUR_MAX_REQUEST", default_value_t = ByteSize(Limits::default().request), value_name = "SIZE")]
+    #[arg(long, env = "MURMUR_MAX_REQUEST", default_value_t = ByteSize(Limits::default().request), value_name = "SIZE", value_parser = at_least_a_kibibyte)]
     max_request: ByteSize,
     /// Largest headers of a request: names and values, and 32 bytes for each
-    #[arg(long, env = "MURMUR_MAX_HEADERS", default_value_t = ByteSize(Limits::default().headers), value_name = "SIZE")]
+    #[arg(long, env = "MURMUR_MAX_HEADERS", default_value_t = ByteSize(Limits::default().headers), value_name = "SIZE", value_parser = at_least_a_kibibyte)]
     max_headers: ByteSize,
     /// Streams that a connection by HTTP/2 may have open
     #[arg(long, env = "MURMUR_MAX_STREAMS", default_value_t = Limits::default().streams, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -77,7 +77,7 @@ pub(in crate::app) struct PortLimitArgs {
     #[arg(long, env = "MURMUR_MAX_WATCHED", default_value_t = Limits::default().watched, value_name = "N", value_parser = at_least_one)]
     max_watched: usize,
     /// Bytes of the values of watched keys that are kept, each once for all who watch it; about three times as much memory. More are refused, and a caller that is known has no more than it leaves free
-    #[arg(long, env = "MURMUR_MAX_WATCHED_BYTES", default_value_t = ByteSize(Limits::default().watched_bytes), value_name = "SIZE")]
+    #[arg(long, env = "MURMUR_MAX_WATCHED_BYTES", default_value_t = ByteSize(Limits::default().watched_bytes), value_name = "SIZE", value_parser = at_least_a_kibibyte)]
     max_watched_bytes: ByteSize,
     /// How long a stream stands whose reader takes nothing of what there is for it; then it ends, and can be resumed
     #[arg(long, env = "MURMUR_MAX_STREAM_STALL", default_value_t = Limits::default().stall.into(), value_name = "SPAN", value_parser = some_time)]

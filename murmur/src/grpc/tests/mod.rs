@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -362,12 +363,17 @@ impl Running {
 
     pub(super) async fn start_at(address: SocketAddr, builder: ServerBuilder) -> Self {
         // A port that was given before may be that of somebody's connection for a moment.
-        let listener = loop {
-            match TcpListener::bind(address).await {
-                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
-                bound => break bound.unwrap(),
+        let bound = async {
+            loop {
+                match TcpListener::bind(address).await {
+                    Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    bound => break bound.unwrap(),
+                }
             }
         };
+        let listener = tokio::time::timeout(Duration::from_secs(20), bound).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(builder.serve(listener, async move { drop(stopped.await) }));
