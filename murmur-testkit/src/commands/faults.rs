@@ -13,7 +13,7 @@ pub(crate) struct FaultsArgs {
     #[arg(required_unless_present = "list")]
     which: Vec<String>,
     /// How long events are sent in each; a few seconds by default.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = minutes)]
     minutes: Option<f64>,
     /// What is sent, and what happens when; a random one by default.
     #[arg(long)]
@@ -27,6 +27,12 @@ pub(crate) struct FaultsArgs {
     /// How to print the verdicts.
     #[arg(short, long, default_value = "table")]
     output: Output,
+}
+
+/// A day at most.
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok().filter(|minutes| (0.0..=1_440.0).contains(minutes));
+    minutes.ok_or_else(|| "write a number of minutes, up to 1440".to_owned())
 }
 
 fn chosen(which: &[String]) -> Result<Vec<&'static Row>, String> {
@@ -63,7 +69,7 @@ pub(crate) fn main(args: &FaultsArgs) -> ExitCode {
         }
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let length = args.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
+    let length = args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let settings = Settings { program, seed, length, kinds: args.kinds };
     let mut good = true;
     for row in chosen {

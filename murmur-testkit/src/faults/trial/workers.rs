@@ -241,9 +241,10 @@ impl Trial {
                 && let Some(ended) = self.slots[at].process.ended()
             {
                 let errors = self.slots[at].process.errors();
-                // Fail points abort.
-                if ended.signal() == Some(Signal::SIGABRT as i32) {
-                    let point = self.slots[at].fail_point.as_deref().map_or("", name_of_point);
+                // Fail points abort; whoever has none and aborts has a defect.
+                let point = self.slots[at].fail_point.as_deref().map(name_of_point);
+                let at_point = point.filter(|_| ended.signal() == Some(Signal::SIGABRT as i32));
+                if let Some(point) = at_point {
                     *self.past.deaths.entry(point.to_owned()).or_default() += 1;
                 } else if self.may_end.is_some_and(|reason| errors.contains(reason)) {
                     self.past.ends += 1;
