@@ -1,5 +1,6 @@
 mod faults;
 mod offsets;
+mod server;
 mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
