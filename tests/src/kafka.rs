@@ -214,6 +214,13 @@ impl Cluster {
         panic!("`{group}` is not at rest with {members} members: {now:?}");
     }
 
+    /// How many members a group has now.
+    pub fn members(&self, group: &str) -> usize {
+        let found = done(self.kit().consumer(group)).fetch_group_list(Some(group), PATIENCE);
+        let found = found.unwrap_or_else(|error| panic!("no group: {error}"));
+        found.groups().iter().map(|group| group.members().len()).sum()
+    }
+
     /// The commits of a group, by partition.
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
         done(self.kit().commits(group, topic, partitions).and_then(|commits| commits.now()))

@@ -1,4 +1,4 @@
-//! SIGTERM while the brokers cannot be reached: the process ends within its budget and says who did not answer.
+//! SIGTERM of a process that reads Kafka: what it leaves behind in its group, and what it says when nobody answers.
 
 use std::time::{Duration, Instant};
 
@@ -60,4 +60,68 @@ async fn a_stop_ends_in_time_and_says_that_the_brokers_do_not_answer_when_they_d
         assert_eq!((&summary["read"], &summary["already_applied"]), (&1_000.into(), &0.into()), "{summary}");
         oracle::assert_pages(&answers(&store), &stream.views.whole_truth());
     }
+}
+
+/// A worker of `page-traffic`, and its group.
+struct Member {
+    group: String,
+    topic: String,
+    stream: Stream,
+    process: Process,
+}
+
+impl Member {
+    /// One that is about to join a group of its own, with more messages than it has read by then.
+    async fn start(cluster: &Cluster, partitions: i32, threads: u32) -> Self {
+        let (topic, group) = (cluster.topic("left", partitions).await, Cluster::name("left"));
+        let stream = Stream::generate(1_000, 20, 19);
+        cluster.send(&topic, partitions, std::fs::read_to_string(&stream.file).unwrap().lines().map(str::to_owned));
+        let process = Self::process(cluster, &topic, &group, &stream, &["--threads", &threads.to_string()]);
+        Self { group, topic, stream, process }
+    }
+
+    fn process(cluster: &Cluster, topic: &str, group: &str, stream: &Stream, options: &[&str]) -> Process {
+        let source = format!("kafka://{}/{topic}?group={group}", cluster.brokers);
+        let (store, arguments) = (process::store(&stream.store("state")), ["run", "--source", &source, "-o", "json"]);
+        Process::start(example("page-traffic"), &[&arguments, &["--store", &store][..], options].concat())
+    }
+
+    /// SIGTERM, and what must be so after it: all went well, the group has nobody left to wait for, and a run that reads to
+    /// the end finds every message counted once.
+    fn stop(self, cluster: &Cluster, when: &str) {
+        let Self { group, topic, stream, process } = self;
+        process.terminate();
+        let (status, _, errors) = process.wait();
+        assert!(status.success(), "{when}: {status}\n{errors}");
+        assert_eq!(cluster.members(&group), 0, "{when}: the group goes on waiting for it\n{errors}");
+        let next = Self::process(cluster, &topic, &group, &stream, &["--until-end"]);
+        let (status, _, errors) = next.wait();
+        assert!(status.success(), "{when}: {status}\n{errors}");
+        oracle::assert_pages(&answers(&stream.store("state")), &stream.views.whole_truth());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_have_no_partition_leave_their_group_when_they_stop() {
+    let cluster = Cluster::from_environment();
+    let member = Member::start(&cluster, 1, 3).await;
+    cluster.wait_for_group(&member.group, 3);
+    member.stop(&cluster, "three readers of one partition");
+}
+
+/// A group takes some four seconds from its first member to rest, as members hear of each other with their heartbeats.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_at_any_moment_while_the_group_settles_leaves_nobody_behind() {
+    let cluster = Cluster::from_environment();
+    let mut stops = tokio::task::JoinSet::new();
+    for after in [200, 1_500, 2_900, 3_200, 3_500, 3_800, 4_100, 6_500] {
+        let cluster = cluster.clone();
+        stops.spawn(async move {
+            let member = Member::start(&cluster, 4, 2).await;
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            let stop = move || member.stop(&cluster, &format!("{after} ms after its start"));
+            tokio::task::spawn_blocking(stop).await.unwrap();
+        });
+    }
+    stops.join_all().await;
 }

@@ -29,9 +29,11 @@ pub(super) unsafe extern "C" fn on_rebalance(
 ) {
     // SAFETY: librdkafka calls with what it was given.
     let shared = unsafe { shared(opaque) };
+    let asked =
+        if err == Raw::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS { &shared.asked_to_take } else { &shared.asked_to_give };
+    asked.store(true, Ordering::SeqCst);
     if shared.closing.load(Ordering::SeqCst) {
         // The drop answers, outside of this call, and not everything: see there.
-        shared.asked_at_last.store(true, Ordering::SeqCst);
         return;
     }
     // SAFETY: the list is the library's for the time of this call.

@@ -1,12 +1,11 @@
 //! Events, while nobody wants messages. The rules for `unsafe` are those of the module above.
 
-use std::ptr;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use rdkafka_sys as sys;
-use rdkafka_sys::rd_kafka_resp_err_t as Raw;
 
+use super::position::List;
 use super::{Consumer, Event, Position, Slots};
 use crate::source::Asks;
 use crate::source::kafka::failure::Failure;
@@ -35,16 +34,11 @@ impl Consumer {
     /// Fetch nothing of all partitions that are fetched now, or go on with it. A partition that could not be asked for goes
     /// on as it was: then what arrives is dropped.
     fn pause(&self, pause: bool) {
-        let mut list = ptr::null_mut();
-        // SAFETY: the handle is valid; on success the call makes a list that is ours, and destroyed below.
-        if unsafe { sys::rd_kafka_assignment(self.rk.as_ptr(), &mut list) } != Raw::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return;
-        }
-        // SAFETY: both handles are valid; the call writes errors into the list, which is ours and not used after this.
+        let Ok(list) = List::assigned(self.rk.as_ptr()) else { return };
+        // SAFETY: both handles are valid; the call writes errors into the list, which is ours.
         unsafe {
             let change = if pause { sys::rd_kafka_pause_partitions } else { sys::rd_kafka_resume_partitions };
-            change(self.rk.as_ptr(), list);
-            sys::rd_kafka_topic_partition_list_destroy(list);
+            change(self.rk.as_ptr(), list.as_ptr());
         }
     }
 

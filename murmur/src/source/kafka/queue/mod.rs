@@ -17,6 +17,7 @@
 
 mod admin;
 mod callbacks;
+mod leaving;
 mod listening;
 mod message;
 mod outage;
@@ -27,7 +28,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
@@ -60,16 +61,6 @@ pub(super) enum Event {
     Fatal(Failure),
 }
 
-/// Between two looks whether a client is closed, in milliseconds; it wakes us up when it is.
-const CLOSING: c_int = 100;
-/// How long a client that was answered has to close before it is answered once more.
-const ANSWERED: Duration = Duration::from_secs(1);
-/// How long a client has to close in all. Brokers have five seconds to answer that a member leaves, and a little more is
-/// for what it does before; where nobody answers, the requests under way would be waited for much longer.
-const CLOSES_WITHIN: Duration = Duration::from_secs(7);
-/// Messages thrown away in one call meanwhile.
-const LAST_SLOTS: usize = 256;
-
 /// What callbacks leave behind.
 #[derive(Debug, Default)]
 struct Shared {
@@ -82,8 +73,6 @@ struct Shared {
     outage: Mutex<Outage>,
     /// Rebalances are answered by the drop from now on.
     closing: AtomicBool,
-    /// One has been asked since.
-    asked_at_last: AtomicBool,
     /// Which rebalance waits for our answer: one that gives, or one that takes.
     asked_to_take: AtomicBool,
     asked_to_give: AtomicBool,
@@ -95,17 +84,14 @@ struct Shared {
 
 impl Shared {
     fn push(&self, event: Event) {
-        match event {
-            Event::Assigned(_) => self.asked_to_take.store(true, Ordering::SeqCst),
-            Event::Revoked(_) | Event::Lost(_) => self.asked_to_give.store(true, Ordering::SeqCst),
-            Event::Committed(_) | Event::Uncommitted(_) | Event::Fatal(_) => {}
-        }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
         self.ready.notify_one();
     }
 
-    fn is_asked(&self) -> bool {
-        self.asked_to_take.load(Ordering::SeqCst) || self.asked_to_give.load(Ordering::SeqCst)
+    /// Whether a rebalance waits for our answer, which is taken for given now.
+    fn was_asked(&self) -> bool {
+        let asked = [&self.asked_to_take, &self.asked_to_give];
+        asked.into_iter().fold(false, |is_asked, flag| flag.swap(false, Ordering::SeqCst) | is_asked)
     }
 }
 
@@ -114,6 +100,8 @@ impl Shared {
 pub(super) struct Consumer {
     rk: NonNull<sys::rd_kafka_t>,
     queue: NonNull<sys::rd_kafka_queue_t>,
+    /// It has a name, and its place waits for it to come back.
+    is_named: bool,
     /// The callbacks hold a pointer into it; it goes after `rk` does.
     shared: Arc<Shared>,
 }
@@ -172,7 +160,8 @@ impl Consumer {
         };
         // SAFETY: `queue` is valid; the callback has the type asked for, and `opaque` outlives the queue, as above.
         unsafe { sys::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(on_ready), opaque) };
-        Ok(Self { rk, queue, shared })
+        let is_named = properties.iter().any(|(name, _)| name == "group.instance.id");
+        Ok(Self { rk, queue, is_named, shared })
     }
 
     /// Completes when something may have arrived since the queue was found empty.
@@ -330,57 +319,6 @@ impl Consumer {
             sys::rd_kafka_get_watermark_offsets(self.rk.as_ptr(), topic.as_ptr(), partition, &mut low, &mut high)
         };
         (raw == Raw::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
-    }
-}
-
-impl Drop for Consumer {
-    /// Leave the group, so that others can have the partitions at once, and wait for commits that are under way; not for
-    /// longer than brokers that can be reached need. A client that is not closed by then is left to itself: to destroy it
-    /// would mean to wait for it.
-    fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::SeqCst);
-        let until = Instant::now() + CLOSES_WITHIN;
-        let (rk, queue) = (self.rk.as_ptr(), self.queue.as_ptr());
-        // SAFETY: both handles are ours and not used again; `shared` is dropped after this. Where the client is
-        // left to itself, none of the three is destroyed, and `shared` never is. The order is the one that the library
-        // asks for: callbacks off, close, queues, client. What the last steps have to say arrives at a queue
-        // of their own, which is ours as well.
-        unsafe {
-            sys::rd_kafka_queue_cb_event_enable(queue, None, ptr::null_mut());
-            let last = sys::rd_kafka_queue_new(rk);
-            // A client that has failed for good does not close, and is only destroyed.
-            if error_object(sys::rd_kafka_consumer_close_queue(rk, last)).is_ok() {
-                // What it has asked before, and nobody has answered, it waits for. Not earlier: the cooperative protocol
-                // takes this answer from a closing member only, and any other one makes it join the group once more.
-                let mut is_asked = self.shared.is_asked();
-                let mut answered: Option<Instant> = None;
-                // Messages arrive up to the last moment, and a poll that takes callbacks only would not bear them.
-                let mut slots = Slots::new(LAST_SLOTS);
-                while sys::rd_kafka_consumer_closed(rk) == 0 {
-                    if Instant::now() >= until {
-                        tracing::warn!(
-                            "the brokers did not answer that this member leaves its group; its partitions go to others \
-                             after `session.timeout.ms`"
-                        );
-                        // Callbacks that are still to come have it.
-                        std::mem::forget(self.shared.clone());
-                        return;
-                    }
-                    // One answer lets it close, and whoever answers a client that has closed meanwhile waits for ever: it
-                    // drops such a request without a reply. So what it asks besides is answered only when it does not
-                    // close without that.
-                    if is_asked && answered.is_none_or(|at| at.elapsed() >= ANSWERED) {
-                        sys::rd_kafka_assign(rk, ptr::null());
-                        (is_asked, answered) = (false, Some(Instant::now()));
-                    }
-                    take_from(last, CLOSING, &mut slots, |_| {});
-                    is_asked |= self.shared.asked_at_last.swap(false, Ordering::SeqCst);
-                }
-            }
-            sys::rd_kafka_queue_destroy(last);
-            sys::rd_kafka_queue_destroy(queue);
-            sys::rd_kafka_destroy(rk);
-        }
     }
 }
 

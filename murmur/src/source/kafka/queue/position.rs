@@ -39,6 +39,31 @@ impl std::fmt::Display for Position {
 pub(super) struct List(NonNull<sys::rd_kafka_topic_partition_list_t>, PhantomData<*mut ()>);
 
 impl List {
+    /// What the client fetches now.
+    pub(super) fn assigned(rk: *mut sys::rd_kafka_t) -> Result<Self, Failure> {
+        // SAFETY: callers have a valid handle.
+        Self::made(|list| unsafe { sys::rd_kafka_assignment(rk, list) })
+    }
+
+    /// The topics that the client wants.
+    pub(super) fn subscribed(rk: *mut sys::rd_kafka_t) -> Result<Self, Failure> {
+        // SAFETY: callers have a valid handle.
+        Self::made(|list| unsafe { sys::rd_kafka_subscription(rk, list) })
+    }
+
+    /// A list that is made by the call and ours from then on.
+    fn made(call: impl FnOnce(*mut *mut sys::rd_kafka_topic_partition_list_t) -> Raw) -> Result<Self, Failure> {
+        let mut list = ptr::null_mut();
+        failed_with(call(&mut list), "cannot tell what the client has")?;
+        let list = NonNull::new(list).ok_or_else(|| Failure::new(Code::Fail, "there is no list".to_owned()))?;
+        Ok(Self(list, PhantomData))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        // SAFETY: the list is ours.
+        unsafe { self.0.as_ref() }.cnt == 0
+    }
+
     pub(super) fn of<'a>(entries: impl IntoIterator<Item = (&'a str, i32, Option<i64>)>) -> Result<Self, Failure> {
         // SAFETY: makes a list that is ours.
         let list = unsafe { sys::rd_kafka_topic_partition_list_new(0) };
