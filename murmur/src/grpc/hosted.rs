@@ -15,6 +15,7 @@ use tower::ServiceExt;
 use super::protocol::frame::{self, Framed};
 use super::protocol::metadata;
 use super::protocol::rpc::{Call, Method, Part, Reads, Replies, Reply, Rpc};
+use super::refusal::{self, Reason};
 use super::server::HEALTH;
 
 /// Metadata behind the reply of a service of tonic: trailers, where a protocol has them. tonic knows none for a method with one reply, so
@@ -163,8 +164,14 @@ impl Rpc for Hosted {
         if self.name == HEALTH { Reads::Health } else { Reads::Nothing }
     }
 
+    /// What a service says is passed on as it is, and nothing is added to it; that of health is one of ours.
     fn explain(&self, status: Status) -> Status {
-        status
+        match status.code() {
+            _ if self.name != HEALTH => status,
+            Code::NotFound if status.details().is_empty() => Reason::SERVICE_UNKNOWN
+                .status("there is no service of this name; ask without one for the health of the server as a whole"),
+            _ => refusal::explained(status),
+        }
     }
 
     fn methods(&self) -> &[Method] {

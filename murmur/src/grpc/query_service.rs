@@ -49,7 +49,7 @@ impl QueryService {
     fn unknown(&self, name: &str, caller: Option<&Caller>) -> Status {
         let known: Vec<String> = self.permitted(caller).map(|pipeline| format!("`{}`", pipeline.info().name)).collect();
         let known = if known.is_empty() { "none for you".to_owned() } else { known.join(", ") };
-        let text = format!("there is no pipeline `{name}`; this server has {known}");
+        let text = format!("there is no pipeline `{}`; this server has {known}", refusal::shown(name));
         Reason::PIPELINE_UNKNOWN.of_field("pipeline", text)
     }
 }

@@ -52,11 +52,11 @@ reasons! {
         "The call needs a field that is not set",
         "Set the field that `BadRequest` names";
     FIELD_INVALID: InvalidArgument,
-        "A field has a value that cannot be asked for: a window longer than what is kept, a key that does not read, two fields of which one is possible",
+        "A field has a value that it does not take, or that cannot be asked for: a text in place of a number, a length of time that is negative, a window longer than what is kept, a key that does not read, a field that is given twice, two fields of which one is possible",
         "Change the field that `BadRequest` names; the text says to what";
     REQUEST_UNREADABLE: InvalidArgument,
-        "The request is not a message of the method, or a header of the protocol is wrong: a body that is cut off, is no JSON of that message or does not decompress, a deadline that is no length of time",
-        "Make it from the method's contract; the text says what cannot be read";
+        "The request is not a message of the method, or a header of the protocol is wrong: a body that is cut off, is no JSON, has a field that the message has not, or does not decompress, a deadline that is no length of time",
+        "Make it from the method's contract; the text says what cannot be read, and `BadRequest` names a field that there is not";
     COMPRESSION_UNNAMED: Internal,
         "A message of the request is marked as compressed, and no header says by what",
         "Send `grpc-encoding`, by Connect `connect-content-encoding`, or leave the mark away";
@@ -66,8 +66,11 @@ reasons! {
     STATE_MISSING: NotFound,
         "The store has no table of this pipeline",
         "Start a worker with `--create-tables`, or run `table ensure`";
+    SERVICE_UNKNOWN: NotFound,
+        "The health of a service was asked for that the server has not",
+        "Ask without a service for that of the server, or by the full name of one that `GET /` lists";
     NOT_OFFERED: Unimplemented,
-        "The service has no such method, or does not read bodies that are written or compressed like this one",
+        "There is no such service or nothing at this path, the service has no such method, or does not read bodies that are written or compressed like this one",
         "See `GET /`, or ask by reflection, for what there is; a client may be newer than the server";
     CONTRACT_MISMATCH: FailedPrecondition,
         "The client was made from a contract that the server does not answer by: it could take an answer for something else",
@@ -92,7 +95,7 @@ reasons! {
         "Ask for a shorter interval, or give the aggregate a larger type";
     DEADLINE_PASSED: DeadlineExceeded,
         "The answer was not there in time",
-        "Ask for less, or with a longer deadline; the server stops at 30 seconds";
+        "Ask for less, or with a longer deadline: a call that names none has 5 seconds, and none has more than 30 ([limits](limits.md))";
     STORE_UNAVAILABLE: Unavailable,
         "The store cannot be reached, or takes no more requests now",
         "Call again after the time of `RetryInfo`; the server's log says why";
@@ -170,19 +173,28 @@ impl Reason {
     /// A status without details: what the layer of the protocols makes, for services that have none. Those that have some find the
     /// reason in it.
     pub(super) fn bare(self, text: impl Into<String>) -> Status {
-        let mut status = Status::new(self.code, text);
-        status.set_source(Arc::new(Named(self)));
+        self.named(text, None)
+    }
+
+    /// The same, about a field of the request.
+    pub(super) fn bare_of_field(self, field: impl Into<String>, text: impl Into<String>) -> Status {
+        self.named(text, Some(field.into()))
+    }
+
+    fn named(self, text: impl Into<String>, field: Option<String>) -> Status {
+        let mut status = Status::new(self.code, short(text.into()));
+        status.set_source(Arc::new(Named { reason: self, field }));
         status
     }
 
     /// An error of one who calls and is not known, for this reason; see [`of`](Self::of).
     pub(super) fn denied(self, text: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Denied, text).with_source(Named(self))
+        Error::new(ErrorKind::Denied, text).with_source(Named { reason: self, field: None })
     }
 
     /// The reason that an error or a status has from [`denied`](Self::denied) or [`bare`](Self::bare).
     pub(super) fn of(error: &dyn std::error::Error) -> Option<Self> {
-        error.source()?.downcast_ref().map(|Named(reason)| *reason)
+        Named::in_source_of(error).map(|named| named.reason)
     }
 
     /// What stands for a status that the layer of the protocols has made, which knows of no reasons.
@@ -220,13 +232,22 @@ pub(super) fn within(status: Status, place: &str) -> Status {
     Status::with_error_details(status.code(), format!("`{place}`: {}", status.message()), details)
 }
 
-/// The reason of a status or an error that says it to no caller.
+/// The reason of a status or an error that says it to no caller, and the field that it is about.
 #[derive(Debug)]
-struct Named(Reason);
+struct Named {
+    reason: Reason,
+    field: Option<String>,
+}
+
+impl Named {
+    fn in_source_of(error: &dyn std::error::Error) -> Option<&Self> {
+        error.source()?.downcast_ref()
+    }
+}
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.reason.name)
     }
 }
 
@@ -241,11 +262,27 @@ fn short(mut text: String) -> String {
     text
 }
 
+/// A name that a caller has made up, as an error says it: its beginning, with nothing in it that is not to be seen.
+pub(super) fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        shown.push_str("..");
+    }
+    shown
+}
+
 /// A status of one of our services with its details, wherever it comes from.
 pub(super) fn explained(status: Status) -> Status {
+    if !status.details().is_empty() {
+        return status;
+    }
+    if let Some(Named { reason, field: Some(field) }) = Named::in_source_of(&status) {
+        return reason.of_field(field.clone(), status.message());
+    }
     match Reason::of(&status).or_else(|| Reason::of_protocol(status.code())) {
-        Some(reason) if status.details().is_empty() => reason.status(status.message()),
-        _ => status,
+        Some(reason) => reason.status(status.message()),
+        None => status,
     }
 }
 
@@ -261,7 +298,7 @@ mod tests {
 Made from `murmur/src/grpc/refusal.rs` by the test `the_errors_are_documented`; `BLESS=1 cargo test -p murmur-stream refusal`
 writes it again.
 
-Every error of a pipeline's service, and of the generic one, has a text for people and, in every protocol, the details of
+Every error of a pipeline's service, of the generic one and of that of health, and of a path that nothing is at, has a text for people and, in every protocol, the details of
 [`google.rpc`](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto) for programs:
 `ErrorInfo` with one of these reasons in the domain `murmur.dev`; `BadRequest` with the path of the field where the error is
 about one; `RetryInfo` where the same call can succeed a little later; `QuotaFailure` where a caller called too often, or watches too much. By gRPC they stand in `grpc-status-details-bin`, by

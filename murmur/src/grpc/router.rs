@@ -27,6 +27,7 @@ use super::protocol::deadline::Deadline;
 use super::protocol::rpc::{self, Reads, Served, split_path};
 use super::protocol::{Terms, connect, deadline, frame, native, written};
 use super::refusal;
+use super::server::OURS;
 
 /// All services of a server.
 pub(super) struct Services {
@@ -129,11 +130,11 @@ impl Services {
             Some(rpc) if rpc.find(method).is_some() || !kind.is_native() || rpc.is_ours() => {
                 native::answer(rpc, method, kind, request, &self.terms).await
             }
-            None if !kind.is_native() => {
+            None if !kind.is_native() || !OURS.contains(&service) => {
                 frame::discard(request.into_body()).await;
-                native::refuse(kind, &absent(format!("there is no service `{service}`")))
+                native::refuse(kind, &no_service(service))
             }
-            // A stream of requests, or nothing that is known: tonic says which.
+            // A stream of requests, or no method that is known: tonic says which.
             _ => {
                 let (standing, drain) = (self.standing(&request), self.terms.drain.of(request.extensions()));
                 let until = Until { deadline: None, standing, stall: self.terms.limits.stall };
@@ -221,7 +222,7 @@ impl Services {
                 Some((status, kind, content)) => {
                     connect::respond(status, kind, written::body(content.into(), None, ()))
                 }
-                None => connect::no_such(&absent(format!("there is nothing at `{path}`"))),
+                None => connect::no_such(&no_page(path)),
             },
             _ => connect::not_allowed("GET"),
         }
@@ -240,11 +241,11 @@ impl Services {
         }
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
-            return connect::no_such(&absent(format!("there is nothing at `{path}`")));
+            return connect::no_such(&no_page(&path));
         };
         let Some(rpc) = self.rpcs.get(service) else {
             frame::discard(request.into_body()).await;
-            return connect::no_such(&absent(format!("there is no service `{service}`")));
+            return connect::no_such(&no_service(service));
         };
         connect::answer(rpc, method, request, &self.terms).await
     }
@@ -257,7 +258,15 @@ fn used(request: &Request<Body>) {
 
 /// What is asked for is not there; measured.
 fn absent(what: String) -> Status {
-    rpc::absent(Instant::now(), format!("{what}; `GET /` lists what there is"))
+    refusal::explained(rpc::absent(Instant::now(), format!("{what}; `GET /` lists what there is")))
+}
+
+fn no_service(name: &str) -> Status {
+    absent(format!("there is no service `{}`", refusal::shown(name)))
+}
+
+fn no_page(path: &str) -> Status {
+    absent(format!("there is nothing at `{}`", refusal::shown(path)))
 }
 
 /// The answer to `HEAD`: what stands before the body of `GET`, and how long that would be. By HTTP/2 hyper sends what it is given.

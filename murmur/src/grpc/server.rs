@@ -432,7 +432,7 @@ async fn kept(access: Option<&Access>) {
 /// Name of the service of health.
 pub(super) const HEALTH: &str = "grpc.health.v1.Health";
 /// Services of tonic that every server has.
-const OURS: [&str; 3] = [HEALTH, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+pub(super) const OURS: [&str; 3] = [HEALTH, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// Add reflection, in both its versions.
 fn reflection<'a>(routes: Routes, descriptors: &[Vec<u8>], services: impl Iterator<Item = &'a str>) -> Result<Routes> {

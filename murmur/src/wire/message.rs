@@ -129,7 +129,11 @@ macro_rules! message {
                 context: $crate::__private::DecodeContext,
             ) -> ::core::result::Result<(), $crate::__private::prost::DecodeError> {
                 match tag {
-                    $($number => $crate::wire::WireField::merge_field(&mut self.$field, wire_type, buf, context),)*
+                    $($number => $crate::wire::WireField::merge_field(&mut self.$field, wire_type, buf, context).map_err(|mut error| {
+                        // As prost's derive does it: the error says in which field.
+                        error.push(::core::stringify!($name), $crate::wire::plain_name(::core::stringify!($field)));
+                        error
+                    }),)*
                     _ => $crate::__private::skip_field(wire_type, tag, buf, context),
                 }
             }

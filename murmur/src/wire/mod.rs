@@ -116,10 +116,25 @@ pub const fn plain_name(name: &str) -> &str {
     }
 }
 
+/// What stands before the words of an error that is about a value.
+const REFUSED: &str = "not possible: ";
+
 /// An error for bytes that are protobuf, but say something impossible.
-pub(crate) fn refused(why: impl Into<String>) -> DecodeError {
+pub(crate) fn refused(why: impl fmt::Display) -> DecodeError {
     #[allow(deprecated, reason = "prost offers no other way to refuse a value, and keeps this one for the 0.14 series")]
-    DecodeError::new(why.into())
+    DecodeError::new(format!("{REFUSED}{why}"))
+}
+
+/// Of an error by [`refused`], the path of the field that has the value, and why it cannot be. `None` for bytes that are no message.
+///
+/// prost shows what it has of the path in the text alone: `Message.field: ` for each level, the innermost first.
+#[cfg(feature = "grpc")]
+pub(crate) fn refusal(error: &DecodeError) -> Option<(String, String)> {
+    let text = error.to_string();
+    let (places, why) = text.split_once(REFUSED)?;
+    let places = places.trim_end_matches(": ").rsplit(": ");
+    let fields: Vec<&str> = places.filter_map(|place| Some(place.rsplit_once('.')?.1)).collect();
+    Some((fields.join("."), why.to_owned()))
 }
 
 /// Whether two type texts are equal, at compile time.

@@ -228,14 +228,40 @@ fn times_out_of_range_are_refused() {
     };
     assert_eq!(refusal(-62_135_596_800, 0, false), None);
     assert_eq!(refusal(253_402_300_799, 999_999_999, false), None);
-    assert!(refusal(-62_135_596_801, 0, false).unwrap().contains("outside the range of google.protobuf.Timestamp"));
+    assert!(refusal(-62_135_596_801, 0, false).unwrap().contains("the years 1 to 9999"));
     assert!(refusal(253_402_300_800, 0, false).is_some());
     assert!(refusal(i64::MAX, 0, false).is_some());
-    assert!(refusal(0, -1, false).unwrap().contains("not within one second"));
+    assert!(refusal(0, -1, false).unwrap().contains("within one second"));
     assert!(refusal(0, 1_000_000_000, true).is_some());
     assert_eq!(refusal(315_576_000_000, 0, true), None);
-    assert!(refusal(315_576_000_001, 0, true).unwrap().contains("google.protobuf.Duration"));
+    assert!(refusal(315_576_000_001, 0, true).unwrap().contains("from 0 to 315576000000"));
     for (seconds, nanos) in [(-1, 0), (0, -500_000_000), (-1, -500_000_000)] {
-        assert!(refusal(seconds, nanos, true).unwrap().contains("cannot be negative"), "{seconds} {nanos}");
+        assert!(refusal(seconds, nanos, true).unwrap().contains("is not negative"), "{seconds} {nanos}");
     }
+}
+
+crate::message! {
+    struct Inner: "test.v1.Inner" {
+        span: Option<Span> = 1,
+        text: String = 2,
+    }
+
+    struct Outer: "test.v1.Outer" {
+        r#in: Option<Inner> = 1,
+        all: Vec<Inner> = 2,
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_is_told_from_bytes_that_are_no_message_and_by_its_path() {
+    let negative = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+    let within = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+    let refusal = |bytes: Vec<u8>| refusal(&Outer::decode(&*bytes).unwrap_err());
+    for (number, path) in [(1, "in.span"), (2, "all.span")] {
+        let (field, why) = refusal(within(number, &within(1, &negative))).unwrap();
+        assert_eq!(field, path);
+        assert!(why.starts_with("a length of time is not negative; write seconds from 0 to"), "{why}");
+    }
+    assert_eq!(refusal(within(1, &within(2, b"not possible: \xff"))), None);
+    assert_eq!(refusal(vec![0x0a, 7]), None);
 }

@@ -55,9 +55,9 @@ impl Pair {
     }
 }
 
-/// `prost::Message` and [`WireMessage`] of a type that is one number of microseconds.
+/// `prost::Message` and [`WireMessage`] of a type that is one number of microseconds; `how` says which there are.
 macro_rules! pair_message {
-    ($ty:ty, $proto:literal, length: $length:literal, $from:expr) => {
+    ($ty:ty, $proto:literal, length: $length:literal, how: $how:literal, $from:expr) => {
         impl prost::Message for $ty {
             fn encode_raw(&self, buf: &mut impl BufMut) {
                 Pair::of_micros(self.as_micros()).encode(buf);
@@ -73,14 +73,14 @@ macro_rules! pair_message {
                 let mut pair = Pair::of_micros(self.as_micros());
                 pair.merge(tag, wire_type, buf, context)?;
                 if $length && (pair.seconds < 0 || pair.nanos < 0) {
-                    return Err(refused("a length of time cannot be negative"));
+                    return Err(refused(concat!("a length of time is not negative; ", $how)));
                 }
                 if !(0..1_000_000_000).contains(&pair.nanos) {
-                    return Err(refused("the nanoseconds are not within one second"));
+                    return Err(refused("the nanoseconds are within one second, from 0 to 999999999"));
                 }
                 let from: fn(&Pair) -> Option<Self> = $from;
                 // Which time it was may be part of a key, and is not said.
-                *self = from(&pair).ok_or_else(|| refused(concat!("the seconds are outside the range of ", $proto)))?;
+                *self = from(&pair).ok_or_else(|| refused($how))?;
                 Ok(())
             }
 
@@ -101,9 +101,21 @@ macro_rules! pair_message {
     };
 }
 
-pair_message!(Timestamp, "google.protobuf.Timestamp", length: false, |pair| pair.micros().and_then(Timestamp::exactly));
+pair_message!(
+    Timestamp,
+    "google.protobuf.Timestamp",
+    length: false,
+    how: "a time lies in the years 1 to 9999, in JSON as in \"2026-05-16T12:00:00Z\"",
+    |pair| pair.micros().and_then(Timestamp::exactly)
+);
 
-pair_message!(Span, "google.protobuf.Duration", length: true, |pair| {
-    let within = (0..=MAX_SECONDS).contains(&pair.seconds);
-    within.then(|| pair.micros()).flatten().map(|micros| Span::from_micros(micros as u64))
-});
+pair_message!(
+    Span,
+    "google.protobuf.Duration",
+    length: true,
+    how: "write seconds from 0 to 315576000000, in JSON with `s` behind them: \"300s\"",
+    |pair| {
+        let within = (0..=MAX_SECONDS).contains(&pair.seconds);
+        within.then(|| pair.micros()).flatten().map(|micros| Span::from_micros(micros as u64))
+    }
+);

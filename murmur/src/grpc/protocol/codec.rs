@@ -7,13 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
-    ServiceDescriptor, Value,
+    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions, ServiceDescriptor, Value,
 };
 use tonic::Status;
 
 use super::frame::Framed;
-use super::json::{Plan, outline};
+use super::json::{self, Plan};
 use super::rpc::Method;
 use crate::{Error, ErrorKind, Result};
 
@@ -142,18 +141,8 @@ impl Codec {
     /// The protobuf bytes of a request. JSON without anything is the empty message.
     pub(in crate::grpc) fn request(&self, message: Bytes) -> Result<Bytes, Status> {
         let Self::Json(known) = self else { return Ok(message) };
-        let input = &known.input;
         let json = if message.trim_ascii().is_empty() { b"{}" } else { &*message };
-        let refused = |error: serde_json::Error| {
-            let why = outline(&error);
-            Status::invalid_argument(format!("the request is not the JSON of a `{}`: {why}", input.name()))
-        };
-        let mut reader = serde_json::Deserializer::from_slice(json);
-        let options = DeserializeOptions::new().deny_unknown_fields(true);
-        let message =
-            DynamicMessage::deserialize_with_options(input.clone(), &mut reader, &options).map_err(refused)?;
-        reader.end().map_err(refused)?;
-        Ok(message.encode_to_vec().into())
+        Ok(json::read(json, &known.input)?.encode_to_vec().into())
     }
 
     /// What a caller is sent of a reply in protobuf. Fields that have their default are written in JSON too.

@@ -17,12 +17,13 @@ use tracing::Instrument;
 use super::super::access::standing::Standing;
 use super::super::access::{Access, Caller};
 use super::super::drain::Until;
-use super::super::refusal::Reason;
+use super::super::refusal::{Reason, shown};
 use super::Terms;
 use super::connect;
 use super::deadline::{Deadline, within};
 use super::frame::Framed;
 use crate::metrics::catalogue::QUERY_DURATION;
+use crate::wire;
 
 /// Most bytes of a reply message.
 pub(in crate::grpc) const MAX_REPLY: usize = 4 << 20;
@@ -194,7 +195,7 @@ impl Served {
     pub(in crate::grpc) fn called(&self, method: &str, began: Instant) -> Result<(usize, &Method), Status> {
         self.find(method).ok_or_else(|| {
             let known: Vec<String> = self.methods().iter().map(|known| format!("`{}`", known.name)).collect();
-            let what = format!("`{}` has no method `{method}`; it has {}", self.name(), known.join(", "));
+            let what = format!("`{}` has no method `{}`; it has {}", self.name(), shown(method), known.join(", "));
             self.explain(absent(began, what))
         })
     }
@@ -280,7 +281,13 @@ pub(in crate::grpc) fn split_path(path: &str) -> Option<(&str, &str)> {
 
 /// Read a request message.
 pub(in crate::grpc) fn decode<M: prost::Message + Default>(bytes: Bytes) -> Result<M, Status> {
-    M::decode(bytes).map_err(|error| Status::invalid_argument(error.to_string()))
+    M::decode(bytes).map_err(|error| match wire::refusal(&error) {
+        Some((field, why)) => {
+            let text = format!("`{field}`: {why}");
+            Reason::FIELD_INVALID.of_field(field, text)
+        }
+        None => Status::invalid_argument(error.to_string()),
+    })
 }
 
 /// Write one of a stream of reply messages, if it is not too large.

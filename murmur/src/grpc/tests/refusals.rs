@@ -61,6 +61,13 @@ async fn an_error_by_json_names_its_reason_and_the_field() {
             "FIELD_INVALID",
             "options.question.quantiles",
         ),
+        ("Get", json!({"key": {"shop": "much"}}), "FIELD_INVALID", "key.shop"),
+        ("GetMany", json!({"keys": 5}), "FIELD_INVALID", "keys"),
+        ("GetMany", json!({"keys": [tea, {"shop": {}}]}), "FIELD_INVALID", "keys[1].shop"),
+        ("GetWindow", json!({"key": tea, "calendar": {"days": "x"}}), "FIELD_INVALID", "calendar.days"),
+        ("Series", json!({"key": tea, "calendarStep": {"days": -1}}), "FIELD_INVALID", "calendar_step.days"),
+        ("Get", json!({"kee": 1}), "REQUEST_UNREADABLE", "kee"),
+        ("Get", json!({"key": {"aisle": 1}}), "REQUEST_UNREADABLE", "key.aisle"),
     ] {
         let error = post(&world, &path(method), request.clone()).await.json();
         let (named, others) = details(&error);
@@ -71,19 +78,84 @@ async fn an_error_by_json_names_its_reason_and_the_field() {
         assert_eq!(violations["fieldViolations"][0]["description"], error["message"]);
     }
     for (path, request, reason) in [
-        (path("Get"), json!({"kee": 1}), "REQUEST_UNREADABLE"),
+        (path("Get"), json!([]), "REQUEST_UNREADABLE"),
         (path("Fetch"), json!({}), "NOT_OFFERED"),
+        ("/none.v1.Service/Get".to_owned(), json!({}), "NOT_OFFERED"),
+        ("/none".to_owned(), json!({}), "NOT_OFFERED"),
         ("/murmur.v1.QueryService/Query".to_owned(), json!({"pipeline": "none"}), "PIPELINE_UNKNOWN"),
+        ("/grpc.health.v1.Health/Check".to_owned(), json!({"service": "none.v1.Service"}), "SERVICE_UNKNOWN"),
+        ("/grpc.health.v1.Health/Check".to_owned(), json!({"service": 5}), "FIELD_INVALID"),
     ] {
         let error = post(&world, &path, request).await.json();
         assert_eq!(details(&error).0, reason, "{path}");
     }
-    // Of a service that is nobody's there is nothing to say.
-    let error = post(&world, "/none.v1.Service/Get", json!({})).await.json();
-    assert_eq!((&error["code"], error.get("details")), (&json!("unimplemented"), None));
     let large = vec![b' '; (1 << 20) + 1];
     let error = send(&world, "POST", &path("Get"), super::http::JSON, large).await.json();
     assert_eq!(details(&error).0, "REQUEST_TOO_LARGE");
+}
+
+/// A request about the tea with a window of so many seconds, in one of these ways.
+async fn ask_window(world: &World, kind: &str, seconds: i64) -> Reply {
+    let method = path("GetWindow");
+    let body = json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}, "window": format!("{seconds}s")}).to_string();
+    let message = match kind.ends_with("json") || kind == "GET" {
+        true => body.into_bytes(),
+        false => {
+            let duration = prost_types::Duration { seconds, nanos: 0 }.encode_to_vec();
+            let key = GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec();
+            [&key[..], &[0x12, duration.len() as u8], &duration].concat()
+        }
+    };
+    if kind == "GET" {
+        let query: String = message.iter().map(|byte| format!("%{byte:02x}")).collect();
+        return send(world, "GET", &format!("{method}?encoding=json&message={query}"), &[], "").await;
+    }
+    let body = match kind {
+        "application/json" | "application/proto" => message,
+        kind if kind.contains("-text") => STANDARD.encode(frame(0, &message)).into_bytes(),
+        _ => frame(0, &message).to_vec(),
+    };
+    send(world, "POST", &method, &[("content-type", kind)], body).await
+}
+
+#[tokio::test]
+async fn a_length_of_time_that_cannot_be_is_refused_by_its_field_in_every_protocol() {
+    let world = World::new();
+    for kind in UNARY.into_iter().chain(["GET"]) {
+        for seconds in [-5, -1, 315_576_000_001, i64::MAX] {
+            let reply = ask_window(&world, kind, seconds).await;
+            let (reason, field, text) = match kind.starts_with("application/grpc") {
+                true => {
+                    let status = tonic::Status::from_header_map(&reply.headers).unwrap();
+                    let details = status.get_error_details();
+                    let violation = &details.bad_request().unwrap().field_violations[0];
+                    assert_eq!(violation.description, status.message());
+                    (details.error_info().unwrap().reason.clone(), violation.field.clone(), status.message().to_owned())
+                }
+                false => {
+                    let error = reply.json();
+                    let (reason, others) = details(&error);
+                    let field = others[0].1["fieldViolations"][0]["field"].as_str().unwrap().to_owned();
+                    (reason, field, error["message"].as_str().unwrap().to_owned())
+                }
+            };
+            assert_eq!((&*reason, &*field), ("FIELD_INVALID", "window"), "{kind} {seconds}: {text}");
+            assert!(text.starts_with("`window`") && text.contains("\"300s\""), "{kind} {seconds}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_nothing_is_at_is_not_offered_by_every_protocol() {
+    let world = World::new();
+    for kind in ["application/grpc", "application/grpc-web", "application/grpc-web-text"] {
+        for path in [path("Fetch"), "/none.v1.Service/Get".to_owned(), "/none".to_owned()] {
+            let reply = send(&world, "POST", &path, &[("content-type", kind)], frame(0, b"").to_vec()).await;
+            let status = tonic::Status::from_header_map(&reply.headers).unwrap();
+            assert_eq!(status.code(), tonic::Code::Unimplemented);
+            assert_eq!(status.get_details_error_info().unwrap().reason, "NOT_OFFERED", "{kind} {path}");
+        }
+    }
 }
 
 #[tokio::test]

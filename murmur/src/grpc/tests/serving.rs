@@ -12,6 +12,7 @@ use tonic::body::Body;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
 
 use super::*;
 use crate::grpc::messages::GetRequest;
@@ -102,7 +103,9 @@ async fn health_follows_the_store_of_each_pipeline() {
     world.moody.mood.send_replace(Mood::Fine);
     becomes(&mut stock, ServingStatus::Serving).await;
     let request = HealthCheckRequest { service: "nobody".into() };
-    assert_eq!(client.clone().check(request).await.unwrap_err().code(), tonic::Code::NotFound);
+    let unknown = client.clone().check(request).await.unwrap_err();
+    assert_eq!(unknown.code(), tonic::Code::NotFound);
+    assert_eq!(unknown.get_details_error_info().unwrap().reason, "SERVICE_UNKNOWN");
     drop((stock, all));
     server.ask_to_stop();
     becomes(&mut notes, ServingStatus::NotServing).await;

@@ -52,13 +52,13 @@ async fn what_cannot_be_read_of_a_request_is_not_said_again() {
     let (world, lines) = (World::new(), Lines::keep());
     let json = async |path: &str, body: String| send(&world, "POST", path, super::http::JSON, body).await;
     let tea = json!({"shop": 7, "sku": SECRET, "shelf": -2});
-    // Of a value, where it stands and what was expected.
+    // Of a value, where it stands and what its field takes.
     for (body, words) in [
-        (json!({"key": {"shop": SECRET}}), "a value is not what its field takes"),
-        (json!({"key": {"shop": 7, "sku": [SECRET]}}), "expected a string"),
-        (json!({"key": SECRET}), "line 1 column"),
-        (json!({"key": {"shop": -4_111}}), "a value is not what its field takes"),
-        (json!({"key": tea, "options": {"edges": SECRET}}), "a value is not what its field takes"),
+        (json!({"key": {"shop": SECRET}}), "`key.shop` takes a whole number from 0 to"),
+        (json!({"key": {"shop": 7, "sku": [SECRET]}}), "`key.sku` takes a text"),
+        (json!({"key": SECRET}), "none at line 1 column"),
+        (json!({"key": {"shop": -4_111}}), "`key.shop` takes a whole number"),
+        (json!({"key": tea, "options": {"edges": SECRET}}), "`options.edges` takes one of `EDGES_UNSPECIFIED`"),
         (json!({"key": {"shop": 7, "sku": too_long()}}), "`key`: the key has 1"),
         (json!({"key": tea, "options": {"question": {"texts": [too_long()]}}}), "`texts` has one of 1400 bytes"),
     ] {
@@ -68,14 +68,17 @@ async fn what_cannot_be_read_of_a_request_is_not_said_again() {
     }
     for (method, body, words) in [
         ("GetMany", json!({"keys": [tea, {"sku": too_long()}]}), "`keys[1]`: the key has 1"),
-        ("GetWindow", json!({"key": tea, "window": SECRET}), "a value is not what its field takes"),
-        ("GetRange", json!({"key": tea, "start": SECRET}), "a value is not what its field takes"),
+        ("GetWindow", json!({"key": tea, "window": SECRET}), "`window` takes a length of time"),
+        ("GetRange", json!({"key": tea, "start": SECRET}), "`start` takes a time"),
         ("Series", json!({"key": tea, "start": "2026-02-28T00:00:00Z", "step": "7s"}), "is not a multiple of the slot"),
-        ("CombineSets", json!({"sets": [{"key": tea}], "operation": SECRET}), "a value is not what its field takes"),
+        ("CombineSets", json!({"sets": [{"key": tea}], "operation": SECRET}), "`operation` takes one of"),
+        ("CombineSets", json!({"sets": [{"key": {"sku": 5, "shop": SECRET}}]}), "`sets[0].key.s"),
     ] {
         assert_silent(&json(&path(method), body.to_string()).await, words);
     }
     assert_silent(&json(&path("Get"), format!(r#"{{"key": {{"sku": "{SECRET}" "#)).await, "EOF while parsing");
+    let twice = format!(r#"{{"key": {{"sku": "{SECRET}", "shop": 7, "sku": "{SECRET}"}}}}"#);
+    assert_silent(&json(&path("Get"), twice).await, "`key.sku` is given twice at line 1 column");
     let message = format!("{}?encoding=json&base64=1&message={SECRET}*", path("Get"));
     assert_silent(&send(&world, "GET", &message, &[], "").await, "not URL-safe base64");
 
@@ -105,6 +108,33 @@ async fn what_cannot_be_read_of_a_request_is_not_said_again() {
         }
     }
     assert!(!lines.text().contains(SECRET), "{}", lines.text());
+}
+
+/// A caller gets its own slip of the pen back, and no more: what it sends may be shown to a person, by a terminal or a page.
+#[tokio::test]
+async fn names_that_there_are_not_are_said_again_in_short_and_with_nothing_that_is_not_to_be_seen() {
+    let world = World::new();
+    let long = format!("\u{1b}[31m\u{202e}\n{}", "x".repeat(100_000));
+    let body = json!({"key": {&*long: 1}});
+    let unknown = json!({"pipeline": long, "key": []});
+    for (path, body, says) in [
+        (path("Get"), body, "`StockKey` has no field `"),
+        ("/murmur.v1.QueryService/Query".to_owned(), unknown, "there is no pipeline `"),
+    ] {
+        let error = send(&world, "POST", &path, super::http::JSON, body.to_string()).await.json();
+        let message = error["message"].as_str().unwrap();
+        let name = format!(r"{says}\u{{1b}}[31m\u{{202e}}\n{}..`", "x".repeat(64 - 7));
+        assert!(message.contains(&name), "{message}");
+        assert!(message.contains("has `") || message.contains("it has"), "{message}");
+        let violation = &error["details"][1]["debug"]["fieldViolations"][0];
+        assert!(violation["field"].as_str().unwrap().len() < 120 && error.to_string().len() < 4_000, "{error}");
+    }
+    let long = "x".repeat(5_000);
+    for path in [format!("/{long}"), format!("/{long}/Get"), path(&long)] {
+        let error = send(&world, "POST", &path, super::http::JSON, "{}").await.json();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.len() < 400 && message.contains("xxx.."), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
-//! JSON of a message from its bytes, without a value of it in between.
+//! JSON of a message: of a request into it, by [`read`], and of a reply from its bytes, without a value of it in between.
 //!
 //! What there is to know of a message type is put together when a server starts, as a [`Plan`]; then a reply is written in
 //! one pass over its bytes, field by field in the order of their numbers. A type with something that few have (a map, a
 //! oneof, an `Any`) has no plan, and bytes that are not what the plan expects are given up: prost-reflect writes these,
 //! or says what is wrong with them. What is written is the same, which tests show.
 
-mod outline;
+mod mistake;
 mod plan;
+mod read;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -18,9 +19,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use prost::Message;
 
-pub(super) use self::outline::outline;
 pub(super) use self::plan::Plan;
 use self::plan::{Field, Kind, Presence, Shape};
+pub(super) use self::read::read;
 use self::wire::{Fields, Wire};
 
 /// How deep messages may lie in each other, which is as deep as prost reads them.

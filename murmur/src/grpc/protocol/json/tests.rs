@@ -46,7 +46,7 @@ const PROTO: &str = r#"
     message HoldsMapped { repeated Mapped inner = 1; }
 "#;
 
-fn pool() -> DescriptorPool {
+pub(super) fn pool() -> DescriptorPool {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("all.proto"), PROTO).unwrap();
     let set = protox::compile(["all.proto"], [folder.path()]).unwrap();
