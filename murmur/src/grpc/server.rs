@@ -375,6 +375,9 @@ impl ServerBuilder {
         let health_descriptor = tonic_health::pb::FILE_DESCRIPTOR_SET;
         let descriptors = self.descriptors.iter().map(Vec::as_slice).chain([health_descriptor]);
         let transcoder = Transcoder::new(descriptors)?;
+        if let Some(access) = &self.access {
+            access.serves(&pipelines.iter().map(|pipeline| pipeline.info().name).collect::<Vec<_>>());
+        }
         let served = if self.without_queries { Vec::new() } else { pipelines.clone() };
         let generic = (!served.is_empty()).then(|| QueryService { pipelines: served.clone() });
         let mut rpcs: HashMap<String, Served> = HashMap::new();
@@ -432,7 +435,8 @@ async fn kept(access: Option<&Access>) {
 /// Name of the service of health.
 pub(super) const HEALTH: &str = "grpc.health.v1.Health";
 /// Services of tonic that every server has.
-pub(super) const OURS: [&str; 3] = [HEALTH, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+pub(super) const OURS: [&str; 3] =
+    [HEALTH, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// Add reflection, in both its versions.
 fn reflection<'a>(routes: Routes, descriptors: &[Vec<u8>], services: impl Iterator<Item = &'a str>) -> Result<Routes> {

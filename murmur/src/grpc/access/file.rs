@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
@@ -61,7 +61,8 @@ fn watched(path: PathBuf, every: Duration) -> Result<Access> {
     let text = text(&path)?;
     let made = made(&text, None).map_err(|error| named(&path, error))?;
     let (rate, certificates) = (made.rate, !made.listed.certificates.is_empty());
-    let access = Access::by(Watched { path, text, every, made: RwLock::new(Arc::new(made)) });
+    let made = RwLock::new(Arc::new(made));
+    let access = Access::by(Watched { path, text, every, made, pipelines: OnceLock::new() });
     let access = Access { certificates, ..access };
     Ok(match rate {
         Some(rate) => access.at_most(rate),
@@ -72,6 +73,8 @@ fn watched(path: PathBuf, every: Duration) -> Result<Access> {
 /// What a file says.
 struct Made {
     listed: Listed,
+    /// The callers and the pipelines that it names.
+    named: Vec<(String, String)>,
     rate: Option<Rate>,
     #[cfg(feature = "jwt")]
     jwt: Option<(WrittenJwt, Arc<super::jwt::Jwt>)>,
@@ -84,6 +87,8 @@ struct Watched {
     text: String,
     every: Duration,
     made: RwLock<Arc<Made>>,
+    /// Those of the server, once it begins.
+    pipelines: OnceLock<Vec<String>>,
 }
 
 fn unreadable(path: &Path) -> Error {
@@ -113,7 +118,7 @@ fn made(text: &str, before: Option<&Made>) -> Result<Made> {
             if said.contains("unknown field") || said.contains("missing field") { said } else { "it does not read" };
         wrong(format!("line {line}: {shown}; see docs/access.md"))
     })?;
-    let mut listed = Listed::default();
+    let (mut listed, mut named) = (Listed::default(), Vec::new());
     for (name, WrittenCaller { tokens, certificates, pipelines }) in &callers {
         let refused = |what: &str| wrong(format!("`caller.{name}`: {what}"));
         if name.starts_with("jwt:") {
@@ -125,6 +130,9 @@ fn made(text: &str, before: Option<&Made>) -> Result<Made> {
         if pipelines.is_empty() {
             return Err(refused("`pipelines` is empty; name those that it may read, or write \"*\" for all"));
         }
+        named.extend(
+            pipelines.iter().filter(|pipeline| *pipeline != "*").map(|pipeline| (name.clone(), pipeline.clone())),
+        );
         let caller = Caller { name: name.as_str().into(), pipelines: Pipelines::named(pipelines), until: None };
         for token in tokens {
             let hash = hash(token).ok_or_else(|| {
@@ -170,6 +178,7 @@ fn made(text: &str, before: Option<&Made>) -> Result<Made> {
     let _ = before;
     Ok(Made {
         listed,
+        named,
         rate,
         #[cfg(feature = "jwt")]
         jwt: jwt.map(|jwt| issuer(jwt, before)).transpose()?,
@@ -203,6 +212,20 @@ impl Watched {
         self.made.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Say which pipelines it names that the server has not. That is no error: several servers may have one file, and it may name a
+    /// pipeline before the program that has it is here.
+    fn warn_of_unknown(&self, made: &Made) {
+        let Some(pipelines) = self.pipelines.get() else { return };
+        let known = || pipelines.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        for (caller, pipeline) in made.named.iter().filter(|(_, named)| !pipelines.contains(named)) {
+            let file = self.path.display();
+            tracing::warn!(
+                "`{file}`, the file of --access: `caller.{caller}` names the pipeline `{pipeline}`, which this server has not; it has {}",
+                known()
+            );
+        }
+    }
+
     /// Take what the file says now, if that reads.
     fn replace(&self, text: &str) {
         let before = self.now();
@@ -214,6 +237,7 @@ impl Watched {
                 if !made.listed.certificates.is_empty() && before.listed.certificates.is_empty() {
                     tracing::warn!("certificates are seen by a port that asks for them (`--tls-client-ca`)");
                 }
+                self.warn_of_unknown(&made);
                 *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
                 tracing::info!(file = %self.path.display(), "the file of --access was read again");
             }
@@ -242,6 +266,12 @@ impl Identify for Watched {
             Err(Error::new(ErrorKind::Denied, "the token is not one that this server knows"))
         }
         .boxed()
+    }
+
+    fn serves(&self, pipelines: &[String]) {
+        if self.pipelines.set(pipelines.to_vec()).is_ok() {
+            self.warn_of_unknown(&self.now());
+        }
     }
 
     /// Look at the file again and again. Whoever writes it may not have ended, so what is new has to be there twice.
@@ -355,6 +385,28 @@ mod tests {
         tokio::time::sleep(3 * LOOK).await;
         assert!(admit("new").await.is_ok());
         keeping.abort();
+    }
+
+    #[test]
+    fn a_pipeline_that_the_server_has_not_is_told_of_at_the_beginning_and_when_the_file_is_another_one() {
+        use crate::metrics::tests::lines::Lines;
+        let lines = Lines::keep();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.toml");
+        std::fs::write(&path, caller_of("old", "\"likes\", \"lies\", \"*\"")).unwrap();
+        let made = RwLock::new(Arc::new(made(&text(&path).unwrap(), None).unwrap()));
+        let watched =
+            Watched { path: path.clone(), text: String::new(), every: LOOK, made, pipelines: OnceLock::new() };
+        watched.serves(&["likes".to_owned(), "views".to_owned()]);
+        let said = lines.text();
+        let says = format!(
+            "`{}`, the file of --access: `caller.shop` names the pipeline `lies`, which this server has not; it has `likes`, `views`",
+            path.display()
+        );
+        assert!(said.contains("WARN") && said.contains(&says), "{said}");
+        assert!(!said.contains("pipeline `likes`") && !said.contains("pipeline `*`"), "{said}");
+        watched.replace(&caller_of("old", "\"vies\""));
+        assert!(lines.text().contains("names the pipeline `vies`"), "{}", lines.text());
     }
 
     #[cfg(all(feature = "jwt", feature = "tls"))]

@@ -81,6 +81,12 @@ pub trait Identify: Send + Sync + 'static {
         extensions: &'a Extensions,
     ) -> BoxFuture<'a, Result<Option<Caller>>>;
 
+    /// Told once, before a server begins: the names of its pipelines. A way that names pipelines itself can say in the log which of
+    /// them there are not.
+    fn serves(&self, pipelines: &[String]) {
+        let _ = pipelines;
+    }
+
     /// What goes on while a server runs, such as reading a file again; it never ends.
     fn keep(&self) -> BoxFuture<'_, ()> {
         std::future::pending().boxed()
@@ -167,6 +173,11 @@ impl Access {
     /// Whether its file names certificates, which only a port that asks for them gets to see.
     pub fn names_certificates(&self) -> bool {
         self.certificates
+    }
+
+    /// These are the pipelines of the server.
+    pub(super) fn serves(&self, pipelines: &[String]) {
+        self.ways.iter().for_each(|way| way.serves(pipelines));
     }
 
     /// What goes on while a server runs; it never ends.
