@@ -52,7 +52,14 @@ pub(crate) async fn connect(uri: &str, tls: &ClientTls) -> Result<Channel> {
         let what = format!("`{uri}` is not the address of a server; write `http://host:port` or `https://host:port`");
         Error::new(ErrorKind::Configuration, what).with_source(error)
     })?;
-    let by_tls = endpoint.uri().scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    let scheme = endpoint.uri().scheme_str().unwrap_or("http").to_ascii_lowercase();
+    if scheme != "http" && scheme != "https" {
+        let what = format!(
+            "`{uri}` is by `{scheme}`, which no server here speaks; write `http://host:port`, or `https://host:port` for one with TLS"
+        );
+        return Err(Error::new(ErrorKind::Configuration, what));
+    }
+    let by_tls = scheme == "https";
     if !by_tls && !tls.is_default() {
         let what = format!("certificates are for servers with TLS, and `{uri}` is none; write `https://host:port`");
         return Err(Error::new(ErrorKind::Configuration, what));
@@ -63,7 +70,7 @@ pub(crate) async fn connect(uri: &str, tls: &ClientTls) -> Result<Channel> {
         endpoint.http2_keep_alive_interval(Duration::from_secs(30)).keep_alive_timeout(Duration::from_secs(20));
     endpoint.connect().await.map_err(|error| {
         secured::refused(uri, &error).unwrap_or_else(|| {
-            Error::new(ErrorKind::Unavailable, format!("`{uri}` cannot be reached")).with_source(error)
+            Error::new(ErrorKind::Unavailable, format!("`{uri}` cannot be reached")).with_source(innermost(&error))
         })
     })
 }
@@ -88,12 +95,17 @@ pub(crate) fn away(error: &(dyn std::error::Error + 'static)) -> Status {
     Status::unavailable(why(error))
 }
 
-fn why(error: &(dyn std::error::Error + 'static)) -> String {
+/// What an error comes from: those around it say little more than that there is one.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let cause = cause.to_string();
+    cause.to_string()
+}
+
+fn why(error: &(dyn std::error::Error + 'static)) -> String {
+    let cause = innermost(error);
     // By TLS 1.3 a client has begun before the server has seen what it has to show.
     let unseen = ["operation was canceled", "received fatal alert"].iter().any(|text| cause.contains(text));
     let way_out =
@@ -183,5 +195,35 @@ mod secured {
 
     pub(super) fn refused(_: &str, _: &tonic::transport::Error) -> Option<Error> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(uri: &str) -> Error {
+        connect(uri, &ClientTls::default()).await.map(drop).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_scheme_is_refused_by_its_name_with_those_that_there_are() {
+        for uri in ["ftp://localhost", "FTP://localhost:21", "grpc://localhost:50051"] {
+            let error = refused(uri).await;
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+            let scheme = uri.split_once(':').unwrap().0.to_lowercase();
+            assert!(error.to_string().contains(&format!("`{uri}` is by `{scheme}`")), "{error}");
+            assert!(error.to_string().contains("write `http://host:port`, or `https://host:port`"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_at_which_nobody_listens_is_said_with_what_the_system_says_of_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = refused(&uri).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().starts_with(&format!("`{uri}` cannot be reached: Connection refused")), "{error}");
     }
 }
