@@ -19,6 +19,8 @@ mod rust;
 mod template;
 mod typescript;
 
+use std::path::{Path, PathBuf};
+
 use murmur_spec::emit::Json;
 
 use crate::check::{broken, count, read, unparsed};
@@ -64,24 +66,45 @@ pub(crate) fn clients(args: &ClientsArgs) -> Result<Exit, Failure> {
             Language::Rust => rust::files(&package)?,
             Language::Typescript => typescript::files(&package)?,
         };
-        let folder = args.out.join(language.folder());
-        files::write(&folder, &made).map_err(|error| format!("cannot write {}: {error}", folder.display()))?;
-        all.push((language.folder(), folder, made.len()));
+        all.push((language.folder(), args.out.join(language.folder()), made));
+    }
+    // Of none of them anything is written before it is clear that all of them can be.
+    for (_, folder, made) in &all {
+        check(folder, made)?;
+    }
+    for (_, folder, made) in &all {
+        files::write(folder, made).map_err(|error| format!("cannot write {}: {error}", folder.display()))?;
     }
     if args.read.output == Output::Json {
-        let one = |(language, folder, files): &(&str, std::path::PathBuf, usize)| {
+        let one = |(language, folder, files): &(&str, PathBuf, Vec<Made>)| {
             Json::object([
                 ("language", Json::from(*language)),
                 ("folder", folder.display().to_string().into()),
-                ("files", Json::Number(*files as u64)),
+                ("files", Json::Number(files.len() as u64)),
             ])
         };
         print::data(format_args!("{}", Json::List(all.iter().map(one).collect())));
         return Ok(Exit::Well);
     }
     for (language, folder, files) in &all {
-        print::data(format_args!("{language:<10} {} ({})", folder.display(), count(*files, "file")));
+        print::data(format_args!("{language:<10} {} ({})", folder.display(), count(files.len(), "file")));
     }
     print::note(format_args!("each has a README with its first call"));
     Ok(Exit::Well)
+}
+
+/// Refuse to write over what somebody else has made.
+fn check(folder: &Path, made: &[Made]) -> Result<(), Failure> {
+    let unreadable = |error| format!("cannot see what there is in {}: {error}", folder.display());
+    let others = files::of_others(folder, made).map_err(unreadable)?;
+    let Some(first) = others.first() else { return Ok(()) };
+    let more = match others.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {} more", count(more, "file")),
+    };
+    Err(format!(
+        "{}{more} would be written over, and `cargo murmur clients` has not made it; nothing was written: give another folder \
+         with `--out`, or move it away",
+        first.display()
+    ))
 }

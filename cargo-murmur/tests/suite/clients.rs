@@ -115,6 +115,26 @@ fn what_a_later_client_does_not_have_is_taken_away() {
 }
 
 #[test]
+fn what_somebody_else_has_made_is_not_written_over_and_then_nothing_is_written_at_all() {
+    let (_folder, project) = new_project();
+    let readme = project.join("clients/python/README.md");
+    fs::create_dir_all(readme.parent().unwrap()).unwrap();
+    fs::write(&readme, "mine").unwrap();
+    let refused = murmur(&project, &["clients", "--lang", LANGUAGES, "--out", "clients"]);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    let says = "clients/python/README.md would be written over, and `cargo murmur clients` has not made it; nothing was written";
+    assert!(refused.err.contains(says) && refused.err.contains("`--out`"), "{}", refused.err);
+    assert_eq!(files(&project.join("clients")), [(readme.display().to_string(), "mine".to_owned())]);
+
+    fs::remove_file(&readme).unwrap();
+    assert_eq!(murmur(&project, &["clients", "--lang", "python", "--out", "clients"]).code, 0);
+    // One that it has made is made anew.
+    fs::write(&readme, "changed").unwrap();
+    assert_eq!(murmur(&project, &["clients", "--lang", "python", "--out", "clients"]).code, 0);
+    assert_ne!(fs::read_to_string(&readme).unwrap(), "changed");
+}
+
+#[test]
 fn a_package_without_pipelines_has_no_clients() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("src")).unwrap();
