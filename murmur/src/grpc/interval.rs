@@ -101,10 +101,15 @@ pub(super) fn calendar_step(units: CalendarUnits) -> CalendarStep {
     CalendarStep { days, weeks, months, zone: units.zone.name().to_owned() }
 }
 
-const UNITS: [CalendarUnit; 3] = [CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
+/// The units, what their fields are called, and how many there are in the years 1 to 9999.
+const UNITS: [(CalendarUnit, &str, u32); 3] = [
+    (CalendarUnit::Day, "days", 3_652_059),
+    (CalendarUnit::Week, "weeks", 521_722),
+    (CalendarUnit::Month, "months", 119_988),
+];
 
 fn counts(units: CalendarUnits) -> [u32; 3] {
-    UNITS.map(|unit| if unit == units.unit { units.count.get() } else { 0 })
+    UNITS.map(|(unit, ..)| if unit == units.unit { units.count.get() } else { 0 })
 }
 
 fn by_calendar(calendar: &Calendar, end: Option<Timestamp>) -> Result<Ask, Status> {
@@ -117,10 +122,15 @@ fn of_calendar(Calendar { days, weeks, months, zone, .. }: &Calendar) -> Result<
 
 fn units(field: &'static str, counts: [u32; 3], zone: &str) -> Result<CalendarUnits, Status> {
     let mut given = UNITS.into_iter().zip(counts).filter_map(|(unit, count)| Some((unit, NonZeroU32::new(count)?)));
-    let (Some((unit, count)), None) = (given.next(), given.next()) else {
+    let (Some(((unit, name, most), count)), None) = (given.next(), given.next()) else {
         return Err(Reason::FIELD_INVALID
             .of_field(field, format!("`{field}` needs exactly one of `days`, `weeks` and `months`, from 1 on")));
     };
+    if count.get() > most {
+        let path = format!("{field}.{name}");
+        let text = format!("`{path}` is {count}, and all of the years 1 to 9999 have {most} {name}; ask for fewer");
+        return Err(Reason::FIELD_INVALID.of_field(path, text));
+    }
     let zone = if zone.is_empty() { Ok(Zone::utc()) } else { zone.parse() };
     let path = format!("{field}.zone");
     let zone = zone.map_err(|why: String| Reason::FIELD_INVALID.of_field(path, format!("`{field}.zone`: {why}")))?;

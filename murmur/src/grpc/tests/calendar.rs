@@ -151,3 +151,27 @@ async fn a_request_without_the_field_is_what_it_was() {
     let key = 2 + prost::Message::encoded_len(&tea());
     assert_eq!(bytes[key..], [0x12, 2, 0x08, 60], "the window is field 2, and nothing follows");
 }
+
+#[tokio::test]
+async fn no_more_units_can_be_asked_for_than_the_calendar_has() {
+    let world = world().await;
+    let key = json!({"shop": 7, "sku": "tea", "shelf": -2});
+    for (units, most) in [("days", 3_652_059u64), ("weeks", 521_722), ("months", 119_988)] {
+        let ask = async |count: u64| {
+            let error = post(&world, &path("GetWindow"), json!({"key": key, "calendar": {units: count}})).await.json();
+            let field = error["details"][1]["debug"]["fieldViolations"][0]["field"].as_str().unwrap().to_owned();
+            (field, error["message"].as_str().unwrap().to_owned())
+        };
+        // As many as there are would be possible, if they were kept.
+        let (field, message) = ask(most).await;
+        assert!(field == "calendar" && message.contains("`calendar` asks for"), "{message}");
+        for count in [most + 1, u32::MAX.into()] {
+            let (field, message) = ask(count).await;
+            assert_eq!(field, format!("calendar.{units}"));
+            assert!(
+                message.contains(&format!("is {count}, and all of the years 1 to 9999 have {most} {units}")),
+                "{message}"
+            );
+        }
+    }
+}
