@@ -139,6 +139,7 @@ impl<P: Pipeline> Handler<P> {
             }
             Some("WatchMany") => {
                 let WatchManyRequest { keys, window, options, resume, calendar } = decode(request)?;
+                // `GetMany` of no keys has an answer without entries; a stream of none would say nothing for ever.
                 if keys.is_empty() {
                     return Err(Reason::FIELD_MISSING.of_field("keys", "`keys` is empty; name one key at least"));
                 }
