@@ -301,6 +301,12 @@ async fn a_read_is_a_get_too() {
         assert_eq!(get(query).await.error().0, 400, "{query}");
     }
     assert_eq!(get("encoding=json&compression=br&message=a").await.error().0, 501);
+    // A letter of Latin-1, which was once read as the key with U+FFFD in its place.
+    let other = message.replace("tea", "t%E9");
+    let error = get(&format!("encoding=json&message={other}")).await.error();
+    assert!(error.0 == 400 && error.2.contains("the query is not UTF-8, percent-encoded"), "{error:?}");
+    let spaced = message.replace("tea", "t+e%20a");
+    assert_eq!(get(&format!("encoding=json&message={spaced}")).await.json()["value"], "0");
 }
 
 /// Frames of a body: flags and message.

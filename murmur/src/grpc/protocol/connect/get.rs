@@ -1,13 +1,13 @@
 //! A call as a `GET`: the message stands in the query.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
-use axum::extract::Query;
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::Uri;
+use percent_encoding::percent_decode_str;
 use tonic::Status;
 
 use super::super::codec::Encoding;
@@ -21,9 +21,8 @@ pub struct ConnectGet(pub String);
 
 /// The encoding and the message of a query, with at most `most` bytes.
 pub(super) fn read(uri: &Uri, most: usize) -> Result<(Encoding, Bytes), Status> {
-    let query = Query::<HashMap<String, String>>::try_from_uri(uri);
-    let Query(query) = query.map_err(|_| Status::invalid_argument("the query does not decode"))?;
-    let field = |name: &str| query.get(name).map(String::as_str);
+    let query = fields(uri.query().unwrap_or_default())?;
+    let field = |name: &str| query.iter().find(|(field, _)| field == name).map(|(_, value)| &**value);
     if field("connect").is_some_and(|version| version != "v1") {
         return Err(Status::invalid_argument("`connect` must be `v1`"));
     }
@@ -50,4 +49,18 @@ pub(super) fn read(uri: &Uri, most: usize) -> Result<(Encoding, Bytes), Status> 
         return Err(frame::too_large(most));
     }
     Ok((encoding, compression.decompress(message.into(), most)?))
+}
+
+/// The names and values of a query, as [forms](https://url.spec.whatwg.org/#urlencoded-parsing) write them. What is not UTF-8
+/// is refused and never replaced: a key that is read as another one would have another one's number.
+fn fields(query: &str) -> Result<Vec<(String, String)>, Status> {
+    let text = |part: &str| {
+        let part = part.replace('+', " ");
+        percent_decode_str(&part).decode_utf8().map(Cow::into_owned)
+    };
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.map(|(name, value)| Ok((text(name)?, text(value)?)));
+    pairs.collect::<Result<_, std::str::Utf8Error>>().map_err(|_| {
+        Status::invalid_argument("the query is not UTF-8, percent-encoded; encode it so, or send the message by `POST`")
+    })
 }

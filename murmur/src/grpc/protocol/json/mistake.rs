@@ -103,6 +103,8 @@ impl Trail {
 
 fn taken_by(kind: &Kind) -> String {
     let whole = |least: i64, most: u64| format!("a whole number from {least} to {most}");
+    let written_out =
+        |least: i64, most: u64| format!("{}, from 2^53 on without a point or an exponent", whole(least, most));
     match kind {
         Kind::Bool => "true or false".to_owned(),
         Kind::String => "a text".to_owned(),
@@ -110,8 +112,8 @@ fn taken_by(kind: &Kind) -> String {
         Kind::Float | Kind::Double => "a number".to_owned(),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => whole(i32::MIN.into(), i32::MAX as u64),
         Kind::Uint32 | Kind::Fixed32 => whole(0, u32::MAX.into()),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => whole(i64::MIN, i64::MAX as u64),
-        Kind::Uint64 | Kind::Fixed64 => whole(0, u64::MAX),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => written_out(i64::MIN, i64::MAX as u64),
+        Kind::Uint64 | Kind::Fixed64 => written_out(0, u64::MAX),
         Kind::Enum(of) => {
             let names: Vec<String> = of.values().map(|value| format!("`{}`", value.name())).collect();
             format!("one of {}", names.join(", "))
@@ -143,6 +145,8 @@ fn position(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use prost_reflect::Value;
+
     use super::super::read;
     use super::super::tests::pool;
 
@@ -189,6 +193,29 @@ mod tests {
             "{}",
             said("All", "[]")
         );
+    }
+
+    #[test]
+    fn a_whole_number_that_a_float_may_have_made_another_one_is_refused() {
+        for (field, numbers) in [
+            ("u64", ["18446744073709551616", "18446744073709552000", "9007199254740993.0", "9.007199254740993e15"]),
+            ("i64", ["-9223372036854775809", "9223372036854775808", "-9007199254740993.0", "1e16"]),
+        ] {
+            for number in numbers {
+                let said = said("All", &format!("{{\"{field}\": {number}}}"));
+                assert!(said.starts_with(&format!("`{field}` takes a whole number from ")), "{said}");
+                assert!(said.contains(", from 2^53 on without a point or an exponent; what stands there"), "{said}");
+            }
+        }
+        assert!(said("Mapped", r#"{"map": {"a": 1e300}}"#).starts_with("`map` takes a whole number"));
+        let all = pool().get_message_by_name("test.v1.All").unwrap();
+        let read = |json: &str| read(json.as_bytes(), &all).unwrap();
+        let field = |json: &str, name: &str| read(json).get_field_by_name(name).unwrap().into_owned();
+        assert_eq!(field(r#"{"u64": 18446744073709551615}"#, "u64"), Value::U64(u64::MAX));
+        assert_eq!(field(r#"{"u64": "18446744073709551615"}"#, "u64"), Value::U64(u64::MAX));
+        assert_eq!(field(r#"{"i64": -9223372036854775808}"#, "i64"), Value::I64(i64::MIN));
+        assert_eq!(field(r#"{"i64": -1.5e3}"#, "i64"), Value::I64(-1_500));
+        assert_eq!(field(r#"{"doubleOne": 1e300}"#, "double_one"), Value::F64(1e300));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fmt;
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use smallvec::SmallVec;
 use tonic::Status;
 
@@ -36,6 +36,8 @@ enum Place {
     Message(MessageDescriptor),
     List(Kind),
     Map(Kind),
+    /// A whole number.
+    Whole,
     /// Of a type that has a JSON of its own, or none with others in it.
     Other,
 }
@@ -52,7 +54,9 @@ impl Place {
     fn of_one(kind: &Kind) -> Self {
         match kind {
             Kind::Message(message) if message.package_name() != "google.protobuf" => Self::Message(message.clone()),
-            _ => Self::Other,
+            Kind::Message(_) | Kind::Enum(_) | Kind::Bool | Kind::String | Kind::Bytes => Self::Other,
+            Kind::Float | Kind::Double => Self::Other,
+            _ => Self::Whole,
         }
     }
 }
@@ -101,8 +105,18 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
     }
 
     handed_on! {
-        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) visit_borrowed_str(&'de str)
+        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_str(&str) visit_borrowed_str(&'de str)
         visit_string(String)
+    }
+
+    /// What has a point or an exponent, or is beyond all whole numbers, arrives as the nearest float. From 2^53 on that may be
+    /// of another number than the one which was written, and prost-reflect would take it.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<V::Value, E> {
+        const EXACT_BELOW: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        if matches!(self.place, Place::Whole) && value.abs() >= EXACT_BELOW {
+            return Err(E::invalid_value(Unexpected::Float(value), &self.inner));
+        }
+        self.inner.visit_f64(value)
     }
 
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
@@ -159,7 +173,7 @@ impl<A> Named<'_, A> {
         let message = match &self.place {
             Place::Message(message) => message,
             Place::Map(kind) => return Ok((Place::of_one(kind), Step::Entry)),
-            Place::List(_) | Place::Other => return Ok((Place::Other, Step::Entry)),
+            Place::List(_) | Place::Whole | Place::Other => return Ok((Place::Other, Step::Entry)),
         };
         let Some(field) = message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name)) else {
             return match message.get_extension_by_json_name(name) {
