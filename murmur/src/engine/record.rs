@@ -60,6 +60,12 @@ impl Standing {
         self.record.needs_marks() && !before.record.needs_marks()
     }
 
+    /// Whether something is gone that stood there before.
+    fn went_back_from(&self, before: &Self) -> bool {
+        let (now, then) = (&self.record, &before.record);
+        (before.is_there() && !self.is_there()) || now.commit < then.commit || now.horizon < then.horizon
+    }
+
     /// As it was just written.
     pub(super) fn written(record: PartitionRecord, version: Version) -> Self {
         Self { record, version: Some(version) }
@@ -216,6 +222,9 @@ impl PartitionRecord {
     /// was `standing`, that takes one request.
     ///
     /// Nothing is raised once the partition is retired and `standing` did not say so: see `engine/retirement.rs`.
+    ///
+    /// Errors: [`Corrupt`](ErrorKind::Corrupt) when what stands there is behind `standing`. No owner takes anything back, so
+    /// the table was; to raise it would pass over what has to be counted again.
     pub async fn raise(
         self,
         records: &dyn Records,
@@ -233,6 +242,15 @@ impl PartitionRecord {
             match records.put_record(&shelf, &name, merged.encode(), standing.version).await? {
                 RecordOutcome::Written(version) => return Ok(Standing { record: merged, version: Some(version) }),
                 RecordOutcome::Refused(current) => standing = Standing::of(current)?,
+            }
+            if standing.went_back_from(&before) {
+                let context = format!(
+                    "the progress of partition `{partition}` in table `{}` is behind what this worker has found or written there: \
+                     the table was restored, or made again, while it was at work, and what was counted since may be missing. \
+                     Stop all workers of the table, restore it once more, and start them",
+                    table.as_str()
+                );
+                return Err(Error::new(ErrorKind::Corrupt, context));
             }
         }
     }
@@ -371,6 +389,26 @@ mod tests {
         assert!(matches!(late, RecordOutcome::Refused(_)), "{late:?}");
         // Whoever lives on finds out what stands there, and what stands there is merged.
         assert_eq!(commit.raise(&store, &table, &partition, before).await.unwrap().record, commit);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_went_back_under_its_owner_is_not_raised() {
+        let (store, table, partition) = (MemoryStore::new(), Table::new("t", 1), PartitionId::new("p"));
+        let to = |commit: u64| PartitionRecord { commit: Some(Offset::from_u64(commit)), ..PartitionRecord::default() };
+        let nothing = PartitionRecord::load(&store, &table, &partition).await.unwrap();
+        let before = to(4).raise(&store, &table, &partition, nothing).await.unwrap();
+        let after = to(8).raise(&store, &table, &partition, before).await.unwrap();
+        let restored =
+            store.put_record(&table.shelf(), "partition/p", before.record.encode(), after.version).await.unwrap();
+        assert!(matches!(restored, RecordOutcome::Written(_)), "{restored:?}");
+        for store in [&store, &MemoryStore::new()] {
+            let found = PartitionRecord::load(store, &table, &partition).await.unwrap();
+            let error = to(9).raise(store, &table, &partition, after).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            let said = error.to_string();
+            assert!(said.contains("partition `p` in table `t") && said.contains("Stop all workers"), "{said}");
+            assert_eq!(PartitionRecord::load(store, &table, &partition).await.unwrap(), found, "and is left as it is");
+        }
     }
 
     #[tokio::test]
