@@ -246,7 +246,7 @@ impl KafkaConfig {
 }
 
 /// What an option cannot change, as counting exactly depends on it, or as it has an option of its own.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "bootstrap.servers",
     "group.id",
     "group.instance.id",
@@ -259,6 +259,8 @@ const OWN: [&str; 12] = [
     "enable.auto.offset.store",
     "auto.offset.reset",
     "enable.partition.eof",
+    // Would read nothing of topics that it names.
+    "topic.blacklist",
     "test.mock.num.brokers",
 ];
 
@@ -325,6 +327,9 @@ mod tests {
             ("kafka://b:9092/t?group=g&librdkafka.auto.commit.enable=true", "is set by Murmur"),
             ("kafka://b:9092/t?group=g&librdkafka.metadata.broker.list=c:9092", "is set by Murmur"),
             ("kafka://b:9092/t?group=g&librdkafka.auto.offset.reset=latest", "is set by Murmur"),
+            ("kafka://b:9092/t?group=g&librdkafka.topic.auto.offset.reset=latest", "is set by Murmur"),
+            ("kafka://b:9092/t?group=g&librdkafka.topic.auto.commit.enable=true", "is set by Murmur"),
+            ("kafka://b:9092/t?group=g&librdkafka.topic.blacklist=t", "is set by Murmur"),
             (
                 "kafka://b:9092/t?group=g&librdkafka.sasl.oauthbearer.client.credentials.client.secret=hunter2",
                 "MURMUR_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET",

@@ -35,8 +35,9 @@ const ALIASES: [(&str, &str); 4] = [
     ("sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"),
 ];
 
-/// The name by which a property is looked for.
+/// The name by which a property is looked for. librdkafka takes those of topics with `topic.` before them as well.
 fn canonical(name: &str) -> &str {
+    let name = name.strip_prefix("topic.").unwrap_or(name);
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, canonical)| canonical)
 }
 
@@ -69,7 +70,7 @@ pub(in crate::source) fn passed_through(options: &Options, own: &[&str]) -> Resu
         let bad = if SECRETS.contains(&known) {
             Some(format!("a secret does not stand in a URL: give `{known}_file=PATH`, or set {}", variable(known)))
         } else {
-            own.contains(&known)
+            (own.contains(&known) || own.contains(&name))
                 .then(|| format!("`{PREFIX}{name}` is set by Murmur, as counting exactly depends on it"))
         };
         if let Some(bad) = bad {
@@ -139,7 +140,10 @@ mod tests {
             let native = ClientConfig::new().set(alias, value).create_native_config().unwrap();
             assert_eq!(native.get(canonical).unwrap(), value, "{alias}");
         }
+        let native = ClientConfig::new().set("topic.auto.offset.reset", "latest").create_native_config().unwrap();
+        assert_eq!(native.get("auto.offset.reset").unwrap(), "largest", "with `topic.` it is the same one");
     }
+
     #[test]
     fn every_way_to_compress_is_built_in() {
         let features = features();

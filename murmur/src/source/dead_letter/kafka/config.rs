@@ -101,6 +101,8 @@ mod tests {
             "enable.idempotence=false",
             "acks=0",
             "request.required.acks=0",
+            "topic.acks=0",
+            "topic.message.timeout.ms=1",
             "message.timeout.ms=1",
             "delivery.timeout.ms=1",
             "delivery.report.only.error=true",
