@@ -214,6 +214,23 @@ impl Cluster {
         panic!("`{group}` is not at rest with {members} members: {now:?}");
     }
 
+    /// Wait until the coordinator says that a group is in this state.
+    pub fn wait_for_state(&self, group: &str, state: &str) {
+        let consumer = done(self.kit().consumer(group));
+        let now = || {
+            let found = consumer.fetch_group_list(Some(group), PATIENCE);
+            let found = found.unwrap_or_else(|error| panic!("no group: {error}"));
+            found.groups().iter().map(|group| group.state().to_owned()).collect::<Vec<_>>()
+        };
+        for _ in 0..600 {
+            if now().iter().any(|is| is == state) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("`{group}` is not in state {state}: {:?}", now());
+    }
+
     /// How many members a group has now.
     pub fn members(&self, group: &str) -> usize {
         let found = done(self.kit().consumer(group)).fetch_group_list(Some(group), PATIENCE);

@@ -125,3 +125,29 @@ async fn a_stop_at_any_moment_while_the_group_settles_leaves_nobody_behind() {
     }
     stops.join_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_group_waits_for_one_that_has_died_is_no_failure() {
+    let cluster = Cluster::from_environment();
+    let member = Member::start(&cluster, 4, 1).await;
+    cluster.wait_for_group(&member.group, 1);
+    // One with a name does not leave as it goes, and its session is longer than anybody waits here.
+    let settings = [("group.instance.id", "dead"), ("session.timeout.ms", "60000")];
+    let dead = cluster.outsider(&member.group, &member.topic, &settings);
+    dead.until_it_has(2);
+    drop(dead);
+    let _joins = cluster.outsider(&member.group, &member.topic, &[]);
+    cluster.wait_for_state(&member.group, "PreparingRebalance");
+    // It hears of that within three seconds, and asks to join; a commit is behind that.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    member.process.terminate();
+    let (status, _, errors) = member.process.wait();
+    assert!(errors.contains("the group did not take the last commit"), "{errors}");
+    assert!(status.success(), "{status}\n{errors}");
+    let next = Member::process(&cluster, &member.topic, &Cluster::name("next"), &member.stream, &["--until-end"]);
+    let (status, summary, errors) = next.wait();
+    assert!(status.success(), "{status}\n{errors}");
+    let summary: serde_json::Value = serde_json::from_str(summary.trim()).unwrap();
+    assert_eq!(summary["read"], 0, "nothing is read again: {summary}");
+    oracle::assert_pages(&answers(&member.stream.store("state")), &member.stream.views.whole_truth());
+}

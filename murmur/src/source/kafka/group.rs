@@ -1,6 +1,7 @@
 //! What the group gives and takes, and what it is told.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::task::spawn_blocking;
@@ -13,6 +14,11 @@ use super::source::{KafkaSource, PATIENCE};
 use super::topics::{all_partitions, look_up};
 use crate::Result;
 use crate::source::{Assignment, PartitionId, Poll};
+
+/// How long the group has to take a commit that is waited for.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+/// How long a broker has then to say anything at all.
+const ANSWER: Duration = Duration::from_secs(2);
 
 impl KafkaSource {
     pub(super) async fn deal_with(&mut self, event: Event) -> Result<Option<Poll>> {
@@ -170,10 +176,24 @@ impl KafkaSource {
     async fn commit_and_wait(&self, positions: Vec<Position>) -> Result<(), Failure> {
         let (consumer, note) = (self.consumer.clone(), self.binding.note.clone());
         let commit = spawn_blocking(move || consumer.commit(&positions, &note, true));
-        match timeout(PATIENCE, commit).await {
+        match timeout(LAST_COMMIT, commit).await {
             Ok(Ok(done)) => done,
             Ok(Err(_)) => Err(Failure::new(Code::Fail, "the request died".to_owned())),
-            Err(_) => Err(Failure::new(Code::OperationTimedOut, format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(Failure::new(Code::OperationTimedOut, format!("no answer within {LAST_COMMIT:?}"))),
         }
+    }
+
+    /// Whether it is the group alone that has not answered the last commit. A coordinator takes the requests of a member in
+    /// their order, and the one before may be to join a group that waits for the session of a dead member to run out.
+    pub(super) async fn is_group_busy(&self, held: Option<Position>) -> bool {
+        let Some(at) = held else { return false };
+        if self.ask(move |consumer| consumer.range(&at, ANSWER)).await.is_err() {
+            return false;
+        }
+        tracing::warn!(
+            group = self.config.group,
+            "the group did not take the last commit, as it is rebalancing; the tables say where reading goes on"
+        );
+        true
     }
 }

@@ -276,7 +276,8 @@ impl Source for KafkaSource {
             }
             // What nobody has asked back is released by one that stops. Leaving the group lets go of it; to do so before
             // would only make this member join once more, and leaving wait for that.
-            if is_answered { Ok(()) } else { Err(self.untold()) }
+            let first = self.held.first().map(|held| held.at(None));
+            if is_answered || self.is_group_busy(first).await { Ok(()) } else { Err(self.untold()) }
         }
         .boxed()
     }
