@@ -298,12 +298,17 @@ mod tests {
 Made from `murmur/src/grpc/refusal.rs` by the test `the_errors_are_documented`; `BLESS=1 cargo test -p murmur-stream refusal`
 writes it again.
 
-Every error of a pipeline's service, of the generic one and of that of health, and of a path that nothing is at, has a text for people and, in every protocol, the details of
+Every error of a pipeline's service, of the generic one and of that of health, and of a path that nothing is at has a text for people and, in every protocol, the details of
 [`google.rpc`](https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto) for programs:
 `ErrorInfo` with one of these reasons in the domain `murmur.dev`; `BadRequest` with the path of the field where the error is
 about one; `RetryInfo` where the same call can succeed a little later; `QuotaFailure` where a caller called too often, or watches too much. By gRPC they stand in `grpc-status-details-bin`, by
 Connect and plain HTTP in `details`, there with `debug` in JSON as well. An error with
 `RetryInfo` can be sent again as it is after that time (`Retry-After` over plain HTTP); no other one can be helped by that.
+
+A text alone have: what a service says that a program has added (`ServerBuilder::service`), and what the port says of a call of it; a path
+that nothing is at, where the port has no pipelines at all; both are somebody else's, and
+[Connect's conformance suite](https://github.com/connectrpc/conformance) wants nothing added to them. gRPC's reflection answers for itself.
+What is no call at all is answered by HTTP's own status with words: 405, 415, 431, 505.
 
 | reason | code | what has happened | what to do |
 |---|---|---|---|

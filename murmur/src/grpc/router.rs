@@ -40,6 +40,8 @@ pub(super) struct Services {
     pub(super) cors: Cors,
     /// Whether it is for this machine alone.
     pub(super) is_local: bool,
+    /// Whether there are pipelines: a port of somebody else's services has nothing of ours to add to what it says.
+    pub(super) has_pipelines: bool,
 }
 
 /// Answers every request of a server, whatever it speaks.
@@ -124,7 +126,7 @@ impl Services {
         }
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
-            return native::refuse(kind, &absent("the path is not `/<service>/<method>`".to_owned()));
+            return native::refuse(kind, &self.absent("the path is not `/<service>/<method>`"));
         };
         match self.rpcs.get(service) {
             Some(rpc) if rpc.find(method).is_some() || !kind.is_native() || rpc.is_ours() => {
@@ -132,7 +134,7 @@ impl Services {
             }
             None if !kind.is_native() || !OURS.contains(&service) => {
                 frame::discard(request.into_body()).await;
-                native::refuse(kind, &no_service(service))
+                native::refuse(kind, &self.no_service(service))
             }
             // A stream of requests, or no method that is known: tonic says which.
             _ => {
@@ -222,10 +224,24 @@ impl Services {
                 Some((status, kind, content)) => {
                     connect::respond(status, kind, written::body(content.into(), None, ()))
                 }
-                None => connect::no_such(&no_page(path)),
+                None => connect::no_such(&self.no_page(path)),
             },
             _ => connect::not_allowed("GET"),
         }
+    }
+
+    /// What is asked for is not there; measured.
+    fn absent(&self, what: &str) -> Status {
+        let status = rpc::absent(Instant::now(), format!("{what}; `GET /` lists what there is"));
+        if self.has_pipelines { refusal::explained(status) } else { status }
+    }
+
+    fn no_service(&self, name: &str) -> Status {
+        self.absent(&format!("there is no service `{}`", refusal::shown(name)))
+    }
+
+    fn no_page(&self, path: &str) -> Status {
+        self.absent(&format!("there is nothing at `{}`", refusal::shown(path)))
     }
 
     /// Connect, and what a browser or an orchestrator asks for.
@@ -241,11 +257,11 @@ impl Services {
         }
         let Some((service, method)) = split_path(&path) else {
             frame::discard(request.into_body()).await;
-            return connect::no_such(&no_page(&path));
+            return connect::no_such(&self.no_page(&path));
         };
         let Some(rpc) = self.rpcs.get(service) else {
             frame::discard(request.into_body()).await;
-            return connect::no_such(&no_service(service));
+            return connect::no_such(&self.no_service(service));
         };
         connect::answer(rpc, method, request, &self.terms).await
     }
@@ -254,19 +270,6 @@ impl Services {
 /// The connection of a request serves somebody.
 fn used(request: &Request<Body>) {
     request.extensions().get().into_iter().for_each(Use::count);
-}
-
-/// What is asked for is not there; measured.
-fn absent(what: String) -> Status {
-    refusal::explained(rpc::absent(Instant::now(), format!("{what}; `GET /` lists what there is")))
-}
-
-fn no_service(name: &str) -> Status {
-    absent(format!("there is no service `{}`", refusal::shown(name)))
-}
-
-fn no_page(path: &str) -> Status {
-    absent(format!("there is nothing at `{}`", refusal::shown(path)))
 }
 
 /// The answer to `HEAD`: what stands before the body of `GET`, and how long that would be. By HTTP/2 hyper sends what it is given.

@@ -418,7 +418,8 @@ impl ServerBuilder {
         let (limits, compress) = (self.limits, self.compress);
         let places = Some(Places::new(limits.calls));
         let terms = Terms { transcoder: Some(transcoder), drain, access: self.access, limits, compress, places };
-        let services = Services { rpcs, routes, terms, pages, cors: self.cors, is_local: self.is_local };
+        let has_pipelines = !pipelines.is_empty();
+        let services = Services { rpcs, routes, terms, pages, cors: self.cors, is_local: self.is_local, has_pipelines };
         let router = Router::new(services, self.layers);
         Ok((router, Health { reporter, pipelines, gate: self.gate, every: self.health_every, readiness }))
     }

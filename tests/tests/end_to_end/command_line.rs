@@ -51,8 +51,23 @@ fn exit_codes_say_what_went_wrong() {
     fs::create_dir(&views).unwrap();
     let (views, inside) = (views.display().to_string(), process::store(&views.join("state")));
     assert_eq!(code(&["run", "--until-end", "--source", &views, "--store", &inside]), Some(2), "it would read itself");
+}
+
+#[test]
+fn a_query_of_an_address_without_a_server_says_which_and_why() {
     // Port 9 (discard) has no server on any machine that this runs on.
-    assert_eq!(code(&["query", "page_traffic", "/home", "--at", "http://127.0.0.1:9"]), Some(4));
+    for (at, code, says) in [
+        ("http://127.0.0.1:9", 4, "no server answers at http://127.0.0.1:9"),
+        ("http://127.0.0.1:9", 4, "cannot be reached: Connection refused"),
+        ("127.0.0.1:9", 4, "`http://127.0.0.1:9` cannot be reached: Connection refused"),
+        ("ftp://127.0.0.1:9", 2, "`ftp://127.0.0.1:9` is by `ftp`"),
+        ("ftp://127.0.0.1:9", 2, "write `http://host:port`, or `https://host:port`"),
+    ] {
+        let ended = output(example("page-traffic"), &["query", "page_traffic", "/home", "--at", at]);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
 }
 
 #[test]

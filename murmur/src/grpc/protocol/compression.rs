@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName};
 use tonic::Status;
 
+use super::super::refusal::shown;
 use super::frame;
 use crate::location::ByteSize;
 
@@ -69,7 +70,10 @@ impl Compression {
     pub(in crate::grpc) fn asked(name: Option<&str>) -> Result<Self, Status> {
         let name = name.filter(|name| !name.is_empty()).unwrap_or("identity");
         Self::named(name).ok_or_else(|| {
-            Status::unimplemented(format!("a request compressed by `{name}` is not accepted; take one of {ACCEPTED}"))
+            Status::unimplemented(format!(
+                "a request compressed by `{}` is not accepted; take one of {ACCEPTED}",
+                shown(name)
+            ))
         })
     }
 

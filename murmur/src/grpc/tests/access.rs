@@ -22,6 +22,7 @@ use crate::grpc::access::{Access, Caller, Identify, Pipelines, Rate, bearer, exp
 use crate::grpc::messages::GetRequest;
 use crate::grpc::protocol::frame::frame;
 use crate::grpc::server::HEALTH;
+use crate::metrics::tests::lines::Lines;
 
 /// Knows each caller by a token that is its name: `all` reads everything, others the pipeline of their name.
 pub(super) struct Named;
@@ -396,4 +397,18 @@ async fn a_stream_ends_with_its_token() {
         assert!(ended.contains(unknown) && ended.contains("expired"), "{kind}: {ended}");
         assert!(SystemTime::now() >= soon);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_begins_tells_of_pipelines_that_the_file_names_and_that_it_has_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.toml");
+    let hash = "0".repeat(64);
+    let file = format!("[caller.a]\ntokens = [\"sha256:{hash}\"]\npipelines = [\"stock\", \"stocks\"]\n");
+    std::fs::write(&path, file).unwrap();
+    let lines = Lines::keep();
+    World::new().builder().access(Access::file(path).unwrap()).build(Drain::never()).unwrap();
+    let said = lines.text();
+    let says = "`caller.a` names the pipeline `stocks`, which this server has not; it has `stock`, `notes`";
+    assert!(said.contains(says) && !said.contains("pipeline `stock`"), "{said}");
 }

@@ -8,6 +8,7 @@ mod explaining;
 mod frames;
 pub(super) mod http;
 mod layered;
+mod lengths;
 mod limits;
 mod maps;
 #[cfg(feature = "metrics")]

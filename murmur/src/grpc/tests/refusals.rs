@@ -26,7 +26,7 @@ use crate::grpc::protocol::{Terms, connect, native};
 use crate::grpc::refusal::explained;
 
 /// The reason of an error in JSON, and its other details by type.
-fn details(error: &Value) -> (String, Vec<(String, Value)>) {
+pub(super) fn details(error: &Value) -> (String, Vec<(String, Value)>) {
     let details = error["details"].as_array().unwrap_or_else(|| panic!("{error}"));
     let of = |detail: &Value| (detail["type"].as_str().unwrap().to_owned(), detail["debug"].clone());
     let (mut infos, others): (Vec<_>, Vec<_>) =
@@ -94,57 +94,6 @@ async fn an_error_by_json_names_its_reason_and_the_field() {
     assert_eq!(details(&error).0, "REQUEST_TOO_LARGE");
 }
 
-/// A request about the tea with a window of so many seconds, in one of these ways.
-async fn ask_window(world: &World, kind: &str, seconds: i64) -> Reply {
-    let method = path("GetWindow");
-    let body = json!({"key": {"shop": "7", "sku": "tea", "shelf": -2}, "window": format!("{seconds}s")}).to_string();
-    let message = match kind.ends_with("json") || kind == "GET" {
-        true => body.into_bytes(),
-        false => {
-            let duration = prost_types::Duration { seconds, nanos: 0 }.encode_to_vec();
-            let key = GetRequest { key: Some(stock(7, "tea", -2)), options: None }.encode_to_vec();
-            [&key[..], &[0x12, duration.len() as u8], &duration].concat()
-        }
-    };
-    if kind == "GET" {
-        let query: String = message.iter().map(|byte| format!("%{byte:02x}")).collect();
-        return send(world, "GET", &format!("{method}?encoding=json&message={query}"), &[], "").await;
-    }
-    let body = match kind {
-        "application/json" | "application/proto" => message,
-        kind if kind.contains("-text") => STANDARD.encode(frame(0, &message)).into_bytes(),
-        _ => frame(0, &message).to_vec(),
-    };
-    send(world, "POST", &method, &[("content-type", kind)], body).await
-}
-
-#[tokio::test]
-async fn a_length_of_time_that_cannot_be_is_refused_by_its_field_in_every_protocol() {
-    let world = World::new();
-    for kind in UNARY.into_iter().chain(["GET"]) {
-        for seconds in [-5, -1, 315_576_000_001, i64::MAX] {
-            let reply = ask_window(&world, kind, seconds).await;
-            let (reason, field, text) = match kind.starts_with("application/grpc") {
-                true => {
-                    let status = tonic::Status::from_header_map(&reply.headers).unwrap();
-                    let details = status.get_error_details();
-                    let violation = &details.bad_request().unwrap().field_violations[0];
-                    assert_eq!(violation.description, status.message());
-                    (details.error_info().unwrap().reason.clone(), violation.field.clone(), status.message().to_owned())
-                }
-                false => {
-                    let error = reply.json();
-                    let (reason, others) = details(&error);
-                    let field = others[0].1["fieldViolations"][0]["field"].as_str().unwrap().to_owned();
-                    (reason, field, error["message"].as_str().unwrap().to_owned())
-                }
-            };
-            assert_eq!((&*reason, &*field), ("FIELD_INVALID", "window"), "{kind} {seconds}: {text}");
-            assert!(text.starts_with("`window`") && text.contains("\"300s\""), "{kind} {seconds}: {text}");
-        }
-    }
-}
-
 #[tokio::test]
 async fn what_nothing_is_at_is_not_offered_by_every_protocol() {
     let world = World::new();
@@ -156,6 +105,14 @@ async fn what_nothing_is_at_is_not_offered_by_every_protocol() {
             assert_eq!(status.get_details_error_info().unwrap().reason, "NOT_OFFERED", "{kind} {path}");
         }
     }
+}
+
+/// As Connect's conformance suite wants it.
+#[tokio::test]
+async fn a_port_without_pipelines_adds_nothing_to_what_it_says_of_a_path_that_nothing_is_at() {
+    let router = Server::builder().build(Drain::never()).unwrap().0;
+    let error = super::http::post_to(router, "/none.v1.Service/Get", json!({})).await.json();
+    assert_eq!((&error["code"], error.get("details")), (&json!("unimplemented"), None));
 }
 
 #[tokio::test]
@@ -235,7 +192,7 @@ impl Said {
 }
 
 /// All ways to call a method with one reply, and one with many.
-const UNARY: [&str; 8] = [
+pub(super) const UNARY: [&str; 8] = [
     "application/grpc",
     "application/grpc+json",
     "application/grpc-web",

@@ -189,7 +189,7 @@ mod tests {
         assert!(said("Mapped", r#"{"map": 5}"#).starts_with("`map` takes an object"));
         assert!(said("Either", r#"{"a": 5, "b": "secret"}"#).contains("multiple fields provided for oneof 'either'"));
         assert!(
-            said("All", "[]").ends_with("of a `All`: an object is expected at line 1 column 0"),
+            said("All", "[]").ends_with("of a `All`: an object is expected at line 1 column 2"),
             "{}",
             said("All", "[]")
         );
