@@ -240,28 +240,34 @@ fn times_out_of_range_are_refused() {
     }
 }
 
-crate::message! {
-    struct Inner: "test.v1.Inner" {
-        span: Option<Span> = 1,
-        text: String = 2,
+/// What a caller of the service is told of values that cannot be.
+#[cfg(feature = "grpc")]
+mod refusals {
+    use super::*;
+
+    crate::message! {
+        struct Inner: "test.v1.Inner" {
+            span: Option<Span> = 1,
+            text: String = 2,
+        }
+
+        struct Outer: "test.v1.Outer" {
+            r#in: Option<Inner> = 1,
+            all: Vec<Inner> = 2,
+        }
     }
 
-    struct Outer: "test.v1.Outer" {
-        r#in: Option<Inner> = 1,
-        all: Vec<Inner> = 2,
+    #[test]
+    fn a_value_that_cannot_be_is_told_from_bytes_that_are_no_message_and_by_its_path() {
+        let negative = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        let within = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+        let refusal = |bytes: Vec<u8>| refusal(&Outer::decode(&*bytes).unwrap_err());
+        for (number, path) in [(1, "in.span"), (2, "all.span")] {
+            let (field, why) = refusal(within(number, &within(1, &negative))).unwrap();
+            assert_eq!(field, path);
+            assert!(why.starts_with("a length of time is not negative; write seconds from 0 to"), "{why}");
+        }
+        assert_eq!(refusal(within(1, &within(2, b"not possible: \xff"))), None);
+        assert_eq!(refusal(vec![0x0a, 7]), None);
     }
-}
-
-#[test]
-fn a_value_that_cannot_be_is_told_from_bytes_that_are_no_message_and_by_its_path() {
-    let negative = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    let within = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
-    let refusal = |bytes: Vec<u8>| refusal(&Outer::decode(&*bytes).unwrap_err());
-    for (number, path) in [(1, "in.span"), (2, "all.span")] {
-        let (field, why) = refusal(within(number, &within(1, &negative))).unwrap();
-        assert_eq!(field, path);
-        assert!(why.starts_with("a length of time is not negative; write seconds from 0 to"), "{why}");
-    }
-    assert_eq!(refusal(within(1, &within(2, b"not possible: \xff"))), None);
-    assert_eq!(refusal(vec![0x0a, 7]), None);
 }

@@ -19,7 +19,7 @@ use super::mistake::{Step, Trail, What};
 
 /// The message of a JSON text.
 ///
-/// Errors: a [bare](super::super::super::refusal::Reason::bare) status that says what is wrong, where, and nothing of a value.
+/// Errors: a status, without details yet, that says what is wrong and where, and nothing of a value.
 pub(in crate::grpc::protocol) fn read(json: &[u8], message: &MessageDescriptor) -> Result<DynamicMessage, Status> {
     let trail = RefCell::default();
     let mut reader = serde_json::Deserializer::from_slice(json);
