@@ -74,7 +74,7 @@ reasons! {
         "See `GET /`, or ask by reflection, for what there is; a client may be newer than the server";
     CONTRACT_MISMATCH: FailedPrecondition,
         "The client was made from a contract that the server does not answer by: it could take an answer for something else",
-        "Make the client anew from the server's definitions; the text says which of the two is older";
+        "Make the client anew from the server's definitions; where the client is the newer one, bring the server up to date first";
     REQUEST_TOO_LARGE: ResourceExhausted,
         "The request has more bytes than are read",
         "Split it";
