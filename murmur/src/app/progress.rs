@@ -91,8 +91,11 @@ struct Numbers<'a>(&'a Progress);
 
 impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Progress { read, dead, expired, repeated, tombstones, lag, rewinds, newest, .. } = self.0;
+        let Progress { read, read_again, dead, expired, repeated, tombstones, lag, rewinds, newest, .. } = self.0;
         write!(f, "{read} events")?;
+        if *read_again > 0 {
+            write!(f, " ({read_again} of them again)")?;
+        }
         if *dead > 0 {
             write!(f, "  {dead} dead letters")?;
         }
@@ -129,6 +132,7 @@ pub(super) fn json(summary: &Summary) -> Json {
         pipelines: _,
         stopping: _,
         read,
+        read_again,
         applied,
         dead,
         ahead,
@@ -157,6 +161,7 @@ pub(super) fn json(summary: &Summary) -> Json {
     json!({
         "ended": summary.ended,
         "read": read,
+        "read_again": read_again,
         "applied": applied,
         "dead": dead,
         "ahead": ahead,

@@ -42,6 +42,7 @@ impl<E: Event> Worker<E> {
         }
         // However full: a window is not long.
         if holds {
+            self.letters.say_that_they_wait();
             return Ok(());
         }
         // Where letters were spilled all is read again, so flushes that are under way land first. Otherwise one of a table that
@@ -284,7 +285,16 @@ impl<E: Event> Worker<E> {
     /// Someone else writes these partitions: drop everything and start again from the commits.
     async fn give_way(&mut self) {
         self.progress.rewinds += 1;
-        tracing::info!("another owner writes these partitions; reading again from the commit");
+        let rewinds = self.progress.rewinds;
+        if rewinds == 1 {
+            tracing::info!("another owner writes these partitions; reading again from the commit");
+        } else {
+            tracing::warn!(
+                rewinds,
+                "another owner writes these partitions, not for the first time; reading again from the commit. If it goes \
+                 on, a program of another group keeps the same tables: everything is counted once, and written twice"
+            );
+        }
         // Two owners that run into each other must not do so in step for ever.
         let pause = Duration::from_millis(self.patience.random() % 500);
         self.flights.beside(tokio::time::sleep(pause)).await;

@@ -63,6 +63,7 @@ impl<E: Event> Worker<E> {
                 continue;
             }
             self.progress.read += 1;
+            self.progress.read_again += u64::from(Some(offset) <= self.owned[at].met);
             self.lanes.iter_mut().for_each(|lane| lane.since_flush += 1);
             if !batch.traces.is_empty() {
                 self.link(&batch, n, at, offset);
@@ -73,7 +74,6 @@ impl<E: Event> Worker<E> {
             if refused.is_empty() {
                 self.progress.applied += 1;
             } else {
-                self.progress.dead += 1;
                 self.tally(&refused);
             }
             letters.extend(refused.into_iter().filter_map(|refused| self.letter(&batch, n, refused)));
@@ -232,9 +232,7 @@ impl<E: Event> Worker<E> {
     fn tally(&mut self, refused: &[Refused]) {
         for lane in &mut self.lanes {
             let name = lane.fold.pipeline();
-            if let Some(refused) = refused.iter().find(|refused| refused.pipelines.contains(&name)) {
-                lane.tally.dead[refused.class as usize] += 1;
-            }
+            lane.tally.refused += u64::from(refused.iter().any(|refused| refused.pipelines.contains(&name)));
         }
     }
 
@@ -272,7 +270,7 @@ impl<E: Event> Worker<E> {
             let settled = fold.settle(items, &self.owned)?;
             self.progress.already_applied += settled.already_applied;
             tally.already_applied += settled.already_applied;
-            tally.dead[LetterClass::Full as usize] += settled.shut_out.len() as u64;
+            tally.refused += settled.shut_out.len() as u64;
             let pipeline = fold.pipeline();
             shut_out.extend(settled.shut_out.into_iter().map(|(offset, reason)| (offset, pipeline, reason)));
             if settled.broken.is_some() {
@@ -294,7 +292,6 @@ impl<E: Event> Worker<E> {
             let Ok(n) = batch.payloads.binary_search_by_key(&offset, |payload| payload.offset) else { continue };
             if dead.insert(offset) {
                 self.progress.applied -= 1;
-                self.progress.dead += 1;
             }
             let bytes = &batch.buffer[batch.payloads[n].bytes.clone()];
             let at = self.read(bytes, &batch.envelope(n)).ok().and_then(|event| event.time());

@@ -3,7 +3,7 @@
 use super::worker::Worker;
 use crate::Result;
 use crate::event::Event;
-use crate::source::Letter;
+use crate::source::{Letter, LetterClass};
 
 /// Dead letters on their way to their place: before the next flush, or when they are many.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub(super) struct Letters {
     released: bool,
     /// They were held back until they were too many, and only the newest is still here.
     pub(super) spilled: bool,
+    /// That they are held back was said.
+    is_said: bool,
 }
 
 /// Bytes of dead letters that do not wait for the next flush.
@@ -28,6 +30,16 @@ impl Letters {
         self.waiting.append(letters);
         if self.spilled {
             self.spill();
+        }
+    }
+
+    /// Say once that they wait for a verdict.
+    pub(super) fn say_that_they_wait(&mut self) {
+        if !std::mem::replace(&mut self.is_said, true) {
+            tracing::warn!(
+                "many of the last events cannot be counted: their letters wait, and commits with them, until it is known \
+                 that this is not the wrong source (`--dead-letter-limit`)"
+            );
         }
     }
 
@@ -71,10 +83,31 @@ impl<E: Event> Worker<E> {
         // Said before, as it may take long.
         self.progress.letters_since = Some(self.clock.now());
         self.publish();
-        self.dead_letters.put(std::mem::take(&mut self.letters).waiting).await?;
+        let letters = std::mem::take(&mut self.letters).waiting;
+        let (payloads, classes) = tallied(&letters, self.lanes.iter().map(|lane| lane.fold.pipeline()));
+        self.dead_letters.put(letters).await?;
         self.dead_letters.sync().await?;
+        self.progress.dead += payloads;
+        for (lane, classes) in self.lanes.iter_mut().zip(classes) {
+            lane.tally.dead.iter_mut().zip(classes).for_each(|(dead, more)| *dead += more);
+        }
         self.progress.letters_since = None;
         super::failpoint::reach("after_dead_letters");
         Ok(())
     }
+}
+
+/// Of how many payloads these are, and for each pipeline how many it has of each class. Letters of one payload, which are of
+/// different pipelines, stand together.
+fn tallied(
+    letters: &[Letter],
+    pipelines: impl Iterator<Item = &'static str>,
+) -> (u64, Vec<[u64; LetterClass::ALL.len()]>) {
+    let payloads = letters.chunk_by(|a, b| (&a.partition, a.offset) == (&b.partition, b.offset)).count() as u64;
+    let classes = pipelines.map(|pipeline| {
+        let of_it =
+            |class| letters.iter().filter(|l| l.class == class && l.pipelines.contains(&pipeline)).count() as u64;
+        LetterClass::ALL.map(of_it)
+    });
+    (payloads, classes.collect())
 }

@@ -27,7 +27,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What became of the events of one pipeline. Numbers count since the worker's start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
-    /// By the class of the letter.
+    /// Those that it could not count.
+    pub(super) refused: u64,
+    /// Those of them that lie in the dead letters, by the class of the letter.
     pub(super) dead: [u64; LetterClass::ALL.len()],
     pub(super) filtered: u64,
     pub(super) expired: u64,
@@ -176,7 +178,7 @@ impl Meter {
         self.ambiguous.reach(progress.ambiguous);
         self.partitions.set(progress.partitions.len() as f64);
         for (pipeline, tally) in self.pipelines.iter_mut().zip(tallies) {
-            pipeline.applied.reach(progress.read.saturating_sub(tally.dead.iter().sum()));
+            pipeline.applied.reach(progress.read.saturating_sub(tally.refused));
             pipeline.dead.iter_mut().zip(tally.dead).for_each(|(counter, dead)| counter.reach(dead));
             pipeline.filtered.reach(tally.filtered);
             pipeline.expired.reach(tally.expired);

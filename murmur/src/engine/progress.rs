@@ -36,9 +36,11 @@ pub struct Progress {
     pub contact: Contact,
     /// Payloads read, those that were read again after a rewind too.
     pub read: u64,
+    /// Those of them that were read again.
+    pub read_again: u64,
     /// Payloads that every pipeline has taken in or filtered out.
     pub applied: u64,
-    /// Payloads put into the dead letters.
+    /// Payloads that lie in the dead letters; not those whose letters wait until it is known that the source is the right one.
     pub dead: u64,
     /// Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how far the stream
     /// is.
@@ -91,10 +93,13 @@ impl Progress {
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.contact = self.contact.max(other.contact);
-        let Self { read, applied, dead, ahead, expired, late, already_applied, repeated, tombstones, .. } = other;
+        let Self {
+            read, read_again, applied, dead, ahead, expired, late, already_applied, repeated, tombstones, ..
+        } = other;
         let Self { flushes, writes, rolled, rewinds, resent, ambiguous, .. } = other;
         self.read += read;
         self.applied += applied;
+        self.read_again += read_again;
         self.dead += dead;
         self.ahead += ahead;
         self.expired += expired;

@@ -121,7 +121,8 @@ async fn a_stop_after_a_conflict_reads_again_what_that_had_dropped() {
     stop.send_replace(true);
     progress.wait_for(|progress| progress.stopping == Some(Stopping::Rereading)).await.unwrap();
     goes_on.store(true, Ordering::SeqCst);
-    running.await.unwrap().unwrap();
+    let Progress { read, read_again, .. } = running.await.unwrap().unwrap().progress;
+    assert_eq!((read - read_again, read_again > 0), (3, true));
     assert_eq!(committed(&store, "words").await, Some(Offset::from_u64(3)));
 }
 

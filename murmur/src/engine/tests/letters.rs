@@ -185,8 +185,12 @@ async fn a_stop_moves_nothing_while_most_are_bad_and_everything_else() {
         let running = tokio::spawn(worker.run(stopped));
         progress.wait_for(|progress| progress.read == 60).await.unwrap();
         stop.send_replace(true);
-        running.await.unwrap().unwrap();
-        assert_eq!(those(&letters).len(), moved);
+        let summary = running.await.unwrap().unwrap();
+        assert_eq!(
+            (those(&letters).len(), summary.progress.dead),
+            (moved, moved as u64),
+            "those that wait lie nowhere"
+        );
         assert_eq!(commit(&store).await, (moved > 0).then(|| Offset::from_u64(60)));
     }
 }
@@ -199,7 +203,9 @@ async fn letters_too_large_to_be_held_are_read_again_once_they_may_go() {
     let worker = eager(&store, List::new(&payloads), &letters);
     let (_stop, stopped) = watch::channel(false);
     let summary = worker.run(stopped).await.unwrap();
-    assert!(summary.progress.read > 300, "they were let go meanwhile");
+    let Progress { read, read_again, dead, .. } = summary.progress;
+    assert!(read > 300, "they were let go meanwhile");
+    assert_eq!((read - read_again, dead), (300, 20));
     assert_eq!(those(&letters), (1..=20).collect::<Vec<_>>());
     assert!(letters.0.lock().unwrap().iter().all(|letter| letter.payload.len() == 1 << 20));
     assert_eq!(count(&store, "words", "a").await, 280);
@@ -227,7 +233,11 @@ async fn letters_too_large_to_be_held_until_their_verdict_are_read_again_once() 
     tokio::select! {
         biased;
         _ = progress.wait_for(|progress| progress.read > 20_000) => panic!("it reads the same again and again"),
-        ended = worker.run(stopped) => assert!(ended.unwrap().progress.read > 5_000, "they were let go meanwhile"),
+        ended = worker.run(stopped) => {
+            let Progress { read, read_again, dead, .. } = ended.unwrap().progress;
+            assert!(read > 5_000, "they were let go meanwhile");
+            assert_eq!((read - read_again, dead), (5_000, 2_000));
+        }
     }
     assert_eq!(those(&letters), (1..=5_000).filter(|n| bad(*n)).collect::<Vec<_>>());
     assert_eq!(count(&store, "words", "a").await, 3_000);
