@@ -104,8 +104,9 @@
 //! ```
 //!
 //! Murmur's own test of this, which also compares the dead letters, is `tests/tests/end_to_end/own_worker.rs`. A program
-//! that is built with Murmur's feature `failpoints` dies where `MURMUR_FAIL_POINT` says, as `before_commit:3`, and has the
-//! wrong clock that the file says which `MURMUR_CLOCK_AHEAD` names; both go into the variables of
+//! that is built with Murmur's feature `failpoints` dies where `MURMUR_FAIL_POINT` says, as `before_commit:3` (with
+//! what is no such point it does not start, and names those there are), and has the wrong clock that the file says which
+//! `MURMUR_CLOCK_AHEAD` names; both go into the variables of
 //! [`Process::start`](supervisor::Process::start). Without Kafka, a file of JSON lines as the source and an embedded store
 //! will do: the worker ends by itself with `--until-end`, and its folder is opened once it has.
 

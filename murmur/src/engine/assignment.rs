@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::age::Age;
 use super::dedup::Memory;
+use super::failpoint::{self, Point};
 use super::flight::Flights;
 use super::flush::Patience;
 use super::flushing::commits_of;
@@ -121,7 +122,7 @@ impl<E: Event> Worker<E> {
             }
             Err(_) => self.drop_for_others(),
         }
-        super::failpoint::reach("in_revoke");
+        failpoint::reach(Point::InRevoke);
         self.source.release(partitions).await?;
         let uncommitted = self.owned.iter().any(Owned::has_uncommitted);
         self.leave(partitions);

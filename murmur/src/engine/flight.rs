@@ -25,6 +25,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use super::assignment::AT_ONCE;
+use super::failpoint::{self, Point};
 use super::flush::{Backoff, Flushed, Patience, Written, write_all};
 use super::links::Links;
 use super::meter::flush;
@@ -205,11 +206,11 @@ async fn send(store: Arc<dyn Store>, mut shipment: Shipment, patience: Patience,
     if !raise_horizons(store, &shipment.table, &mut shipment.reached, patience).await? {
         return Ok(sent);
     }
-    super::failpoint::reach("before_store_write");
+    failpoint::reach(Point::BeforeStoreWrite);
     let written = write_all(store, &shipment.table, writes, &mut shipment.backoff, leaves).await?;
     let Written { flushed, resent, ambiguous, left } = written;
     (sent.flushed, sent.resent, sent.ambiguous) = (flushed, resent, ambiguous);
-    super::failpoint::reach("after_store_write");
+    failpoint::reach(Point::AfterStoreWrite);
     if sent.flushed != Flushed::Durable {
         return Ok(sent);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::failpoint::{self, Point};
 use crate::store::{Consistency, Item, Outcome, Store, Table, TileId, Write, Writes};
 use crate::{Error, ErrorKind, Result};
 
@@ -194,11 +195,11 @@ pub(super) async fn write_all(
         }
         resent += again.len() as u64;
         if !closing.is_empty() {
-            super::failpoint::reach("before_closing");
+            failpoint::reach(Point::BeforeClosing);
             flushed = Flushed::Closed;
         } else if again.is_empty() {
             if flushed == Flushed::Closed {
-                super::failpoint::reach("after_closing");
+                failpoint::reach(Point::AfterClosing);
             }
             return Ok(Written { flushed, resent, ambiguous, left: Vec::new() });
         } else {

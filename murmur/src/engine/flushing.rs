@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::failpoint::{self, Point};
 use super::flight::{Durable, Reached, Sent, Shipment};
 use super::flush::Flushed;
 use super::lane::Lane;
@@ -273,7 +274,7 @@ impl<E: Event> Worker<E> {
             self.dead_letters.passed(&owned.id, &commits_of(&self.lanes, owned)).await;
         }
         let commits: Vec<_> = moved.into_iter().filter_map(|owned| Some((owned.id.clone(), owned.commit()?))).collect();
-        super::failpoint::reach("before_commit");
+        failpoint::reach(Point::BeforeCommit);
         match self.source.commit(&commits).await {
             // The store has the positions, and whoever starts goes by them.
             Err(error) if error.is_retryable() => tracing::warn!(%error, "the source did not take the commit"),

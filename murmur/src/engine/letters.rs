@@ -1,5 +1,6 @@
 //! Dead letters on their way: held until they are judged, then stored before anything passes them.
 
+use super::failpoint::{self, Point};
 use super::worker::Worker;
 use crate::Result;
 use crate::event::Event;
@@ -92,7 +93,7 @@ impl<E: Event> Worker<E> {
             lane.tally.dead.iter_mut().zip(classes).for_each(|(dead, more)| *dead += more);
         }
         self.progress.letters_since = None;
-        super::failpoint::reach("after_dead_letters");
+        failpoint::reach(Point::AfterDeadLetters);
         Ok(())
     }
 }

@@ -107,6 +107,8 @@ impl<E: Event> Worker<E> {
     }
 
     async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+        #[cfg(feature = "failpoints")]
+        super::failpoint::check()?;
         self.ask_for_beside()?;
         self.ask_for_traces();
         let stop = || *shutdown.borrow() || shutdown.has_changed().is_err();

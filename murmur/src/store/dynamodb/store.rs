@@ -10,6 +10,7 @@ use super::connect::{Clients, connect};
 use super::limiter::Limiter;
 use super::meter::Meter;
 use crate::Result;
+use crate::engine::failpoint::{self, Point};
 use crate::source::Shelf;
 use crate::store::{Consistency, Ensured, Item, Outcome, Store, Table, TileId, Writes};
 use crate::time::{Level, TimeRange, Timestamp};
@@ -81,7 +82,7 @@ impl Store for DynamoStore {
                 match sent.next().await {
                     Some(outcome) => {
                         outcomes.push(outcome);
-                        crate::engine::failpoint::reach("mid_flush");
+                        failpoint::reach(Point::MidFlush);
                     }
                     None => break,
                 }
