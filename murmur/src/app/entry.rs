@@ -64,6 +64,8 @@ pub(super) struct Parts {
     pub(super) source: Box<dyn Source>,
     pub(super) dead_letters: Box<dyn DeadLetters>,
     pub(super) options: Options,
+    /// Where it says how far it is.
+    pub(super) gauge: watch::Sender<Progress>,
 }
 
 /// Building a worker for events of a type that only the entry knows. The builder travels as `Any`: each function gets
@@ -72,7 +74,7 @@ pub(super) struct Parts {
 struct Build {
     begin: fn(Parts) -> Result<AnyBuilder>,
     pipeline: fn(AnyBuilder) -> Option<AnyBuilder>,
-    finish: fn(AnyBuilder) -> Option<Box<dyn AnyWorker>>,
+    finish: fn(AnyBuilder, watch::Sender<Progress>) -> Option<Box<dyn AnyWorker>>,
 }
 
 /// A [`WorkerBuilder`] of some event type.
@@ -80,21 +82,13 @@ type AnyBuilder = Box<dyn Any>;
 
 /// A worker of any event type.
 pub(super) trait AnyWorker {
-    /// See [`Worker::run`]; how far it is goes to `gauge`.
-    fn run(
-        self: Box<Self>,
-        shutdown: watch::Receiver<bool>,
-        gauge: watch::Sender<Progress>,
-    ) -> LocalBoxFuture<'static, Result<Summary>>;
+    /// See [`Worker::run_to_its_end`].
+    fn run(&mut self, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'_, Result<Summary>>;
 }
 
 impl<E: Event> AnyWorker for Worker<E> {
-    fn run(
-        self: Box<Self>,
-        shutdown: watch::Receiver<bool>,
-        gauge: watch::Sender<Progress>,
-    ) -> LocalBoxFuture<'static, Result<Summary>> {
-        Worker::run(self.report_to(gauge), shutdown).boxed_local()
+    fn run(&mut self, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'_, Result<Summary>> {
+        self.run_to_its_end(shutdown).boxed_local()
     }
 }
 
@@ -125,7 +119,7 @@ impl Entry {
             },
             build: Build {
                 begin: |parts| {
-                    let Parts { store, source, dead_letters, options } = parts;
+                    let Parts { store, source, dead_letters, options, .. } = parts;
                     let builder = Worker::builder(store, source, F::decoder()?, dead_letters);
                     Ok(Box::new(builder.options(options)))
                 },
@@ -133,9 +127,9 @@ impl Entry {
                     let builder = builder.downcast::<WorkerBuilder<P::Event>>().ok()?;
                     Some(Box::new(builder.pipeline::<P>()))
                 },
-                finish: |builder| {
+                finish: |builder, gauge| {
                     let builder = builder.downcast::<WorkerBuilder<P::Event>>().ok()?;
-                    Some(Box::new(builder.build()))
+                    Some(Box::new(builder.build().report_to(gauge)))
                 },
             },
         }
@@ -159,10 +153,11 @@ pub(super) fn same_events(entries: &[Entry]) -> Result<()> {
 pub(super) fn worker(entries: &[Entry], parts: Parts) -> Result<Box<dyn AnyWorker>> {
     same_events(entries)?;
     let first = &entries[0];
+    let gauge = parts.gauge.clone();
     let begun = Some((first.build.begin)(parts)?);
     let built = entries.iter().fold(begun, |builder, entry| (entry.build.pipeline)(builder?));
     built
-        .and_then(first.build.finish)
+        .and_then(|builder| (first.build.finish)(builder, gauge))
         .ok_or_else(|| Error::new(ErrorKind::Internal, "pipelines of one event type have different builders"))
 }
 

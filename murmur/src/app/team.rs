@@ -1,13 +1,13 @@
 //! The workers of a process: each on a thread of its own, with a runtime, a reader and where it needs one a store of its
 //! own. They share nothing on the way of an event.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{oneshot, watch};
 
 use super::entry::{self, Entry, Parts};
@@ -53,7 +53,10 @@ pub(super) struct Team {
 }
 
 struct Member {
+    /// How it ended, as soon as that is known.
     end: oneshot::Receiver<Result<Summary>>,
+    /// Fails when it has let go of all that it had, as of its source, which may take as long as brokers take.
+    gone: oneshot::Receiver<Infallible>,
     progress: watch::Receiver<Progress>,
 }
 
@@ -85,29 +88,38 @@ impl Team {
         let mut members = Vec::new();
         for (number, gauge) in (0..).zip(reports) {
             let (end, ended) = oneshot::channel();
+            let (alive, gone) = oneshot::channel();
             let progress = gauge.subscribe();
             let (store, source, letters, options) = (store.clone(), source.clone(), dead_letters(), options.clone());
             let (entries, asked) = (entries.to_vec(), asked.clone());
-            let work = move || async move {
+            let equip = move || async move {
                 let parts = Parts {
                     store: store(number).await?,
                     source: source(number).await?,
                     dead_letters: letters,
                     options: Options { worker: number, ..options },
+                    gauge,
                 };
-                entry::worker(&entries, parts)?.run(asked, gauge).await
+                entry::worker(&entries, parts)
             };
+            // Whoever waits for it may be gone with the process.
+            let tell = move |ended: Result<Summary>| drop(end.send(ended));
             thread::Builder::new().name(format!("{NAME}{number}")).spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let summary = runtime.map_err(Error::from).and_then(|runtime| {
-                    let summary = runtime.block_on(work());
-                    runtime.shutdown_timeout(CLOSING);
-                    summary
+                let _alive: oneshot::Sender<Infallible> = alive;
+                let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return tell(Err(error.into())),
+                };
+                runtime.block_on(async {
+                    match equip().await {
+                        // Told before the worker is dropped.
+                        Ok(mut worker) => tell(worker.run(asked).await),
+                        Err(error) => tell(Err(error)),
+                    }
                 });
-                // Whoever waited for it may be gone with the process.
-                let _ = end.send(summary);
+                runtime.shutdown_timeout(CLOSING);
             })?;
-            members.push(Member { end: ended, progress });
+            members.push(Member { end: ended, gone, progress });
         }
         let (by_signal, ask_all) = (stop.clone(), ask.clone());
         tokio::spawn(async move {
@@ -117,39 +129,60 @@ impl Team {
         Ok(Self { members, stop: ask, drain_budget })
     }
 
-    /// Wait for all of them. When one fails the others are asked to stop, and the first failure is the answer. Once they
-    /// were asked none is waited for much longer than its drain budget: one that hangs in something that it cannot give up
-    /// is left to the end of the process.
+    /// Wait for all of them. When one fails the others are asked to stop, and the first failure is the answer; that one is
+    /// overdue is the answer only where there is no other failure. Once they were asked none is waited for much longer than
+    /// its drain budget: one that hangs in something that it cannot give up is left to the end of the process.
     pub(super) async fn ended(self) -> Result<Summary> {
         let Self { members, stop, drain_budget } = self;
-        let all = members.into_iter().enumerate().map(|(number, Member { end, progress })| {
-            let stop = stop.clone();
+        // As they fail: what failed later may only be a consequence.
+        let failures = Mutex::new(Vec::new());
+        let fail = |error: Error| {
+            failures.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+            stop.send_replace(true);
+        };
+        let all = members.into_iter().enumerate().map(|(number, Member { end, gone, progress })| {
+            let (mut asked, fail) = (stop.subscribe(), &fail);
             async move {
-                let mut asked = stop.subscribe();
                 let overdue = async {
                     // An error means that nobody can ask any more; `stop` is one who can.
                     let _ = asked.wait_for(|asked| *asked).await;
                     tokio::time::sleep(drain_budget.to_std() + GRACE).await;
                 };
+                let is_overdue = || Stopping::overdue(progress.borrow().stopping, drain_budget);
+                let mut overdue = pin!(overdue);
                 let ended = tokio::select! {
                     biased;
                     ended = end => ended.unwrap_or_else(|_| Err(broke_down(number))),
-                    () = overdue => Err(Stopping::overdue(progress.borrow().stopping, drain_budget)),
+                    () = &mut overdue => {
+                        fail(is_overdue());
+                        return None;
+                    }
                 };
-                if ended.is_err() {
-                    stop.send_replace(true);
+                let ended = ended.map_err(fail).ok();
+                tokio::select! {
+                    biased;
+                    _ = gone => {}
+                    () = overdue => {
+                        if ended.is_some() {
+                            fail(is_overdue());
+                        }
+                    }
                 }
                 ended
             }
         });
-        // As they end: what failed later may only be a consequence.
-        let all: Vec<Result<Summary>> = all.collect::<FuturesUnordered<_>>().collect().await;
-        let mut all = all.into_iter();
-        let first = all.next().unwrap_or_else(|| Ok(Summary { progress: Progress::default(), ended: true }))?;
-        all.try_fold(first, |all, one| {
-            let one = one?;
-            Ok(Summary { progress: all.progress.with(one.progress), ended: all.ended && one.ended })
-        })
+        let ended: Vec<Option<Summary>> = join_all(all).await;
+        let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let says_most = failures.iter().position(|error| error.kind() != ErrorKind::DeadlineExceeded).unwrap_or(0);
+        if says_most < failures.len() {
+            return Err(failures.swap_remove(says_most));
+        }
+        let together = |all: Summary, one: Summary| Summary {
+            progress: all.progress.with(one.progress),
+            ended: all.ended && one.ended,
+        };
+        let none = Summary { progress: Progress::default(), ended: true };
+        Ok(ended.into_iter().flatten().reduce(together).unwrap_or(none))
     }
 }
 
@@ -166,7 +199,7 @@ fn broke_down(number: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::sync::Mutex;
+    use std::sync::Barrier;
 
     use futures_util::FutureExt;
 
@@ -254,6 +287,10 @@ mod tests {
         }
     }
 
+    fn commits(progress: &Progress) -> bool {
+        progress.partitions.iter().any(|status| status.commit.is_some())
+    }
+
     /// Letters whose place never answers.
     struct Away {
         has_letters: bool,
@@ -297,7 +334,6 @@ mod tests {
         for waits in [0, 2] {
             gauges[waits].wait_for(|progress| progress.letters_since.is_some()).await.unwrap();
         }
-        let commits = |progress: &Progress| progress.partitions.iter().any(|status| status.commit.is_some());
         gauges[1].wait_for(commits).await.unwrap();
         team.stop.send_replace(true);
         assert_eq!(team.ended().await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
@@ -305,18 +341,30 @@ mod tests {
     }
 
     /// What a source does instead of what it is asked for.
-    #[derive(Clone, Copy)]
+    #[derive(Clone)]
     enum Trouble {
-        /// It never gives the thread back that lets go of it.
+        /// It never gives the thread back that lets go of its partitions.
         Hangs,
         Panics,
+        /// It does not let go of its partitions, and never gives the thread back that drops it.
+        FailsAndHangs,
+        /// It never answers who lets go of its partitions. Whoever else is there hears of it when it is dropped.
+        Clings(Arc<Barrier>),
+        /// It does not let go of its partitions, once that has happened.
+        FailsThen(Arc<Barrier>),
+    }
+
+    fn hang() -> ! {
+        loop {
+            thread::park();
+        }
     }
 
     struct Troubled(One, Trouble);
 
     impl Source for Troubled {
         fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
-            assert!(self.0.polls < 2 || matches!(self.1, Trouble::Hangs), "as asked");
+            assert!(self.0.polls < 2 || !matches!(self.1, Trouble::Panics), "as asked");
             self.0.poll()
         }
 
@@ -329,18 +377,36 @@ mod tests {
         }
 
         fn release<'a>(&'a mut self, _: &'a [PartitionId]) -> BoxFuture<'a, Result<()>> {
-            loop {
-                thread::park();
+            match &self.1 {
+                Trouble::Clings(_) => return std::future::pending().boxed(),
+                Trouble::FailsThen(dropped) => drop(dropped.wait()),
+                Trouble::FailsAndHangs => {}
+                Trouble::Hangs | Trouble::Panics => hang(),
+            }
+            async { Err(Error::new(ErrorKind::Corrupt, "as asked")) }.boxed()
+        }
+    }
+
+    impl Drop for Troubled {
+        fn drop(&mut self) {
+            match &self.1 {
+                Trouble::FailsAndHangs => hang(),
+                Trouble::Clings(dropped) => drop(dropped.wait()),
+                _ => {}
             }
         }
     }
 
-    /// A team of which the second worker has this trouble.
-    fn troubled(trouble: Trouble) -> (Team, Gauges) {
-        let (reports, gauges) = gauges(2);
+    /// A team of which the last workers have these troubles, behind one that has none.
+    fn troubled<const N: usize>(troubles: [Trouble; N]) -> (Team, Gauges) {
+        let (reports, gauges) = gauges(1 + N as u32);
         let source: Equip<Box<dyn Source>> = Arc::new(move |number| {
             let one = One::new(number, b"good", &Committed::default());
-            let source: Box<dyn Source> = if number == 1 { Box::new(Troubled(one, trouble)) } else { Box::new(one) };
+            let trouble = number.checked_sub(1).map(|at| troubles[at as usize].clone());
+            let source: Box<dyn Source> = match trouble {
+                Some(trouble) => Box::new(Troubled(one, trouble)),
+                None => Box::new(one),
+            };
             async { Ok(source) }.boxed()
         });
         let entries = [Entry::of::<Stock, GoodOrBad>()];
@@ -349,8 +415,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_hangs_in_what_it_cannot_give_up_does_not_keep_the_process_beyond_its_budget() {
-        let (team, Gauges(mut gauges)) = troubled(Trouble::Hangs);
-        let commits = |progress: &Progress| progress.partitions.iter().any(|status| status.commit.is_some());
+        let (team, Gauges(mut gauges)) = troubled([Trouble::Hangs]);
         gauges[1].wait_for(commits).await.unwrap();
         team.stop.send_replace(true);
         let error = team.ended().await.unwrap_err();
@@ -359,8 +424,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_worker_that_fails_and_cannot_let_go_of_its_source_ends_the_process_by_its_failure() {
+        let (team, Gauges(mut gauges)) = troubled([Trouble::FailsAndHangs]);
+        gauges[1].wait_for(commits).await.unwrap();
+        team.stop.send_replace(true);
+        let error = team.ended().await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().contains("as asked")), (ErrorKind::Corrupt, true), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_fails_late_is_the_answer_and_not_one_that_was_overdue_before() {
+        let dropped = Arc::new(Barrier::new(2));
+        let (team, Gauges(mut gauges)) = troubled([Trouble::Clings(dropped.clone()), Trouble::FailsThen(dropped)]);
+        for gauge in &mut gauges[1..] {
+            gauge.wait_for(commits).await.unwrap();
+        }
+        team.stop.send_replace(true);
+        assert_eq!(team.ended().await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[tokio::test]
     async fn a_worker_that_breaks_down_is_named_with_the_way_out() {
-        let (team, _) = troubled(Trouble::Panics);
+        let (team, _) = troubled([Trouble::Panics]);
         let error = team.ended().await.unwrap_err().to_string();
         assert!(error.contains("`worker-1`") && error.contains("the log says"), "{error}");
     }

@@ -60,6 +60,7 @@ impl<E: Event> Worker<E> {
             ends: KnownEnds::default(),
             patience: Patience::new(0),
             rolling: Arc::new(Rolling::new(Vec::new(), Patience::new(0))),
+            failure: None,
         };
         WorkerBuilder { worker, rolls: Vec::new() }
     }

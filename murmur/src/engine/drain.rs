@@ -50,7 +50,7 @@ impl Stopping {
 impl<E: Event> Worker<E> {
     /// Make everything that was read durable and commit it. What a conflict or a full tile sends back to the source is
     /// read again first, as it would be by a worker that goes on.
-    pub(super) async fn drain(mut self, mut turn: Turn, mut backoff: Backoff) -> Result<Summary> {
+    pub(super) async fn drain(&mut self, mut turn: Turn, mut backoff: Backoff) -> Result<Summary> {
         loop {
             self.is_at(Stopping::Flushing);
             if !self.lacks_what_it_had() && self.flush().await? == Flushed::Durable {

@@ -219,9 +219,10 @@ impl<E: Event> Worker<E> {
                             drop(self.flights.take_ended());
                         }
                     };
+                    self.failure = Some(error);
                     // What is left of them is what a crash leaves.
                     let _ = tokio::time::timeout(OTHERS, others).await;
-                    return Err(error);
+                    return self.failure.take().map_or(Ok(Flushed::Durable), Err);
                 }
             };
             if landed == Flushed::Conflict {

@@ -18,10 +18,10 @@ use super::partition::Owned;
 use super::progress::{Contact, Progress, Summary};
 use super::publish::{KnownEnds, look_ahead};
 use super::rolling::Rolling;
-use crate::Result;
 use crate::event::Event;
 use crate::source::{Asks, DeadLetters, Poll, Source};
 use crate::store::Store;
+use crate::{Error, Result};
 
 /// What came of what the source said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Worker<E> {
     pub(super) can_tell_ends: bool,
     pub(super) patience: Patience,
     pub(super) rolling: Arc<Rolling>,
+    /// Why it ends, while it waits for what is under way all the same.
+    pub(super) failure: Option<Error>,
 }
 
 impl<E: Event> Worker<E> {
@@ -78,6 +80,11 @@ impl<E: Event> Worker<E> {
     /// table belongs to another pipeline, or to a definition that this one cannot go on with;
     /// [`Configuration`](crate::ErrorKind::Configuration) when the source does not have what events need beside their payloads.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+        self.run_to_its_end(shutdown).await
+    }
+
+    /// [`run`](Self::run), once; it has not let go yet of what it has, as of its source, which may take long.
+    pub(crate) async fn run_to_its_end(&mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
         let look = self.source.ends();
         self.can_tell_ends = look.is_some();
@@ -92,7 +99,8 @@ impl<E: Event> Worker<E> {
             never = looks => match never {},
             never = rolling.go() => match never {},
             never = rolling.look(worker) => match never {},
-            error = overdue => Err(error),
+            // What it knows says more than that it is late.
+            error = overdue => Err(self.failure.take().unwrap_or(error)),
         };
         if let Ok(Summary { progress, ended: true }) = &mut ended {
             tokio::select! {
@@ -106,7 +114,7 @@ impl<E: Event> Worker<E> {
         ended
     }
 
-    async fn work(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+    async fn work(&mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         #[cfg(feature = "failpoints")]
         super::failpoint::check()?;
         self.ask_for_beside()?;

@@ -87,3 +87,50 @@ async fn the_end_of_a_source_waits_for_its_last_write_however_slow_the_store_is(
         assert_eq!(count(&kept, "words", word).await, times, "{word}");
     }
 }
+
+/// A fault that lasts.
+fn fails(table: &'static str, kind: ErrorKind, times: usize) -> Fault {
+    Fault { table, key: None, carried_out: false, kind, times }
+}
+
+/// A worker that flushes both pipelines at once, as soon as it can.
+fn both(store: &Arc<Faulty>, source: Box<dyn Source>) -> Worker<Word> {
+    let builder = worker_of(store, source, &Letters::default());
+    builder.pipeline::<Words>().pipeline::<Hours>().build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_when_a_table_fails_is_waited_for_but_not_for_ever() {
+    for (times, counted) in [(5, 2), (usize::MAX, 0)] {
+        let kept = Arc::new(MemoryStore::new());
+        let store = Faulty::over(&kept);
+        store.fail(fails("hours", ErrorKind::Io, 1));
+        store.fail(fails("words", ErrorKind::Unavailable, times));
+        let (_stop, stopped) = watch::channel(false);
+        let running = both(&store, List::new(&["a@860000", "a@860001"])).run(stopped);
+        let ended = tokio::time::timeout(Duration::from_secs(60), running).await.expect("it waits for ever");
+        let error = ended.unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("`hours_v1`"), "{error}");
+        assert_eq!(count(&kept, "words", "a").await, counted, "a table that refuses {times} times");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_fails_right_before_its_budget_is_over_says_why_and_not_that_it_is_overdue() {
+    // The other table takes nothing, and is waited for when the first one has failed: then the budget of 25 s is over.
+    for tenths in 220..230 {
+        let store = Faulty::over(&Arc::new(MemoryStore::new()));
+        store.fail(fails("hours", ErrorKind::Unavailable, usize::MAX));
+        store.fail(fails("words", ErrorKind::Unavailable, usize::MAX));
+        let worker = both(&store, List::waiting(&["a@860000"]));
+        let mut progress = worker.progress();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(worker.run(stopped));
+        progress.wait_for(|progress| progress.read == 1).await.unwrap();
+        stop.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(100 * tenths)).await;
+        store.fail(fails("words", ErrorKind::Io, usize::MAX));
+        let error = running.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "after {tenths} tenths of a second: {error}");
+    }
+}

@@ -31,7 +31,8 @@ pub(super) struct Faulty {
     /// Requests that have no answer yet.
     pub(super) under_way: watch::Sender<usize>,
     takes: Duration,
-    fault: Mutex<Option<Fault>>,
+    /// One of each table.
+    faults: Mutex<Vec<Fault>>,
     /// Writes that it was sent, of tiles and of records.
     writes: AtomicUsize,
 }
@@ -44,12 +45,14 @@ impl Faulty {
     /// Each call that writes tiles takes so long.
     pub(super) fn slow(inner: &Arc<MemoryStore>, takes: Duration) -> Arc<Self> {
         let (inner, hangs, under_way) = (inner.clone(), watch::Sender::new(false), watch::Sender::new(0));
-        Arc::new(Self { inner, hangs, under_way, takes, fault: Mutex::default(), writes: AtomicUsize::new(0) })
+        Arc::new(Self { inner, hangs, under_way, takes, faults: Mutex::default(), writes: AtomicUsize::new(0) })
     }
 
-    /// From now on it fails like this.
+    /// From now on that table fails like this.
     pub(super) fn fail(&self, fault: Fault) {
-        *self.fault.lock().unwrap() = Some(fault);
+        let mut faults = self.faults.lock().unwrap();
+        faults.retain(|of| of.table != fault.table);
+        faults.push(fault);
     }
 
     /// Writes that it was sent.
@@ -65,12 +68,12 @@ impl Faulty {
 
     /// Whether and how this write fails.
     fn fails(&self, table: &Table, write: &Write) -> Option<Fault> {
-        let mut fault = self.fault.lock().unwrap();
+        let mut faults = self.faults.lock().unwrap();
         let concerns = |fault: &&mut Fault| {
             let key = fault.key.map(|key| format!("={key}"));
             fault.times > 0 && *table == Table::new(fault.table, 1) && key.is_none_or(|key| *write.id().key == *key)
         };
-        let fault = fault.as_mut().filter(concerns)?;
+        let fault = faults.iter_mut().find(concerns)?;
         fault.times -= 1;
         Some(*fault)
     }
