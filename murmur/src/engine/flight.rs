@@ -138,11 +138,6 @@ impl Flights {
         self.0.iter().find_map(|flight| flight.behind.filter(|_| flight.lane == lane))
     }
 
-    /// Whether something of this pipeline is behind.
-    pub(super) fn is_behind(&self, lane: usize) -> bool {
-        self.behind_since(lane).is_some()
-    }
-
     /// Whether it has been behind for so long that nothing may be flushed beside it any more: what was read since then is
     /// not committed, and all of it would have to be read again after a crash.
     pub(super) fn is_far_behind(&self, lane: usize) -> bool {

@@ -102,8 +102,9 @@ impl<E: Event> Worker<E> {
     /// Whether a flush of this pipeline may begin: none is under way, and nothing has to be durable before that is behind.
     /// Only a flush that takes everything lets the commits go on, and dead letters be forgotten.
     fn may_begin(&self, lane: usize) -> bool {
-        let has_to_commit = self.flights.is_far_behind(lane)
-            || self.flights.is_behind(lane) && self.lanes[lane].has_to_commit(&self.options);
+        let Lane { fold, .. } = &self.lanes[lane];
+        let has_to_commit =
+            self.flights.is_far_behind(lane) || fold.holds_back() && self.lanes[lane].has_to_commit(&self.options);
         !self.flights.has(lane) && !has_to_commit
     }
 
@@ -115,8 +116,9 @@ impl<E: Event> Worker<E> {
 
     /// Whether anything was read that is not durable in this pipeline, and can be made so now.
     fn has_news(&self, lane: usize) -> bool {
-        if self.flights.is_behind(lane) {
-            return self.lanes[lane].fold.dirty() > 0 || !self.letters.waiting.is_empty();
+        let Lane { fold, .. } = &self.lanes[lane];
+        if fold.holds_back() {
+            return fold.dirty() > 0 || !self.letters.waiting.is_empty();
         }
         self.owned.iter().any(|owned| owned.read > owned.ledgers[lane].commit)
     }
@@ -160,7 +162,7 @@ impl<E: Event> Worker<E> {
                 self.sync_letters().await?;
                 let shipment = self.shipment(at);
                 self.flights.begin(self.store.clone(), shipment, self.patience.clone());
-            } else if !self.flights.is_behind(at) {
+            } else if !self.lanes[at].fold.holds_back() {
                 // What was read was read again for another pipeline: it says nothing of how far this one will come.
                 self.lanes[at].since_flush = 0;
             }
@@ -170,8 +172,8 @@ impl<E: Event> Worker<E> {
 
     /// What a pipeline has folded since its last flush, but for tiles that are behind.
     fn shipment(&mut self, at: usize) -> Shipment {
-        let commits = !self.flights.is_behind(at);
         let Lane { fold, since_flush, letters, links, .. } = &mut self.lanes[at];
+        let commits = !fold.holds_back();
         if commits {
             *letters = 0;
         }

@@ -120,7 +120,7 @@ pub(super) trait Fold<E>: Send + Sync {
     /// All tiles may be written again.
     fn let_go(&mut self);
 
-    /// Whether tiles are held back.
+    /// Whether tiles are held back: something of this pipeline is [behind](super::flight).
     fn holds_back(&self) -> bool;
 
     /// The marks that have to be durable with those writes: above the tiles of events of a partition that is retired, those
