@@ -46,11 +46,6 @@ impl<E: Event> Worker<E> {
             self.letters.say_that_they_wait();
             return Ok(());
         }
-        // Where letters were spilled all is read again, so flushes that are under way land first. Otherwise one of a table that
-        // takes nothing is no reason for the others to wait: its pipeline goes with a later verdict.
-        if judged && self.letters.spilled && self.land_all().await? == Flushed::Conflict {
-            return Ok(());
-        }
         loop {
             if self.land().await? == Flushed::Conflict {
                 return Ok(());
@@ -99,13 +94,19 @@ impl<E: Event> Worker<E> {
         due.collect()
     }
 
-    /// Whether a flush of this pipeline may begin: none is under way, and nothing has to be durable before that is behind.
+    /// Whether a flush of this pipeline may begin: nothing is in its way, and nothing has to be durable before that is behind.
     /// Only a flush that takes everything lets the commits go on, and dead letters be forgotten.
     fn may_begin(&self, lane: usize) -> bool {
         let Lane { fold, .. } = &self.lanes[lane];
         let has_to_commit =
             self.flights.is_far_behind(lane) || fold.holds_back() && self.lanes[lane].has_to_commit(&self.options);
-        !self.flights.has(lane) && !has_to_commit
+        self.is_free(lane) && !has_to_commit
+    }
+
+    /// Whether no flush is in the way of one of this pipeline: its own, or, where letters were spilled, any: to read again
+    /// drops those that are under way, so they would be begun anew each time. It is read on meanwhile.
+    fn is_free(&self, lane: usize) -> bool {
+        if self.letters.spilled { self.flights.is_empty() } else { !self.flights.has(lane) }
     }
 
     /// When the next pipeline may flush that has something to write.
@@ -137,7 +138,7 @@ impl<E: Event> Worker<E> {
         }
         // Twice: what was under way, or was behind, is not all that was read.
         for _ in 0..2 {
-            let idle: Vec<usize> = (0..self.lanes.len()).filter(|at| !self.flights.has(*at)).collect();
+            let idle: Vec<usize> = (0..self.lanes.len()).filter(|at| self.is_free(*at)).collect();
             if self.begin_flushes(&idle).await? == Flushed::Conflict || self.land_all().await? == Flushed::Conflict {
                 return Ok(Flushed::Conflict);
             }
@@ -145,7 +146,7 @@ impl<E: Event> Worker<E> {
         Ok(Flushed::Durable)
     }
 
-    /// Send what these pipelines have folded on its way; they have no flush under way.
+    /// Send what these pipelines have folded on its way; nothing is in the way of them.
     async fn begin_flushes(&mut self, chosen: &[usize]) -> Result<Flushed> {
         if self.holds() || chosen.is_empty() {
             return Ok(Flushed::Durable);

@@ -279,3 +279,60 @@ async fn a_storm_that_stops_the_worker_while_a_table_takes_nothing_leaves_each_p
     assert_eq!((count(&kept, "words", "a").await, hours(&kept).await), (good(all), good(all)));
     assert_eq!((letters_of(&letters, "words"), letters_of(&letters, "hours")), (bad(all), bad(all)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn letters_too_large_to_be_held_in_each_window_have_all_be_read_twice_however_slow_the_store_is() {
+    // One of the two pipelines flushes with verdicts alone: then it finds the other one's flush under way. Or one table
+    // takes all at once, and the other one is away for a while.
+    for (intervals, takes, refusals) in [([0, 0], 1, 0), ([86_400, 0], 1, 0), ([0, 86_400], 1, 0), ([0, 0], 0, 9)] {
+        let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+        let store = Faulty::slow(&kept, std::time::Duration::from_secs(takes));
+        store.fail(Fault { times: refusals, ..AWAY });
+        let payloads: Vec<&str> = (1..=20_000).map(|n| if n % 5 < 2 { "!" } else { "a@860000" }).collect();
+        let pipeline_intervals =
+            ["words", "hours"].map(str::to_owned).into_iter().zip(intervals.map(Span::from_seconds)).collect();
+        // Less than the letters of a window take.
+        let options = Options { pipeline_intervals, flush_bytes: 100_000, roll_every: None, ..Options::default() };
+        let builder = worker_of(&store, List::new(&payloads), &letters).options(options);
+        let read = to_the_end(builder.pipeline::<Words>().pipeline::<Hours>()).await.progress.read;
+        assert_eq!((count(&kept, "words", "a").await, hours(&kept).await), (12_000, 12_000));
+        for pipeline in ["words", "hours"] {
+            assert!(letters_of(&letters, pipeline).into_iter().eq((1..=20_000).filter(|n| n % 5 < 2)), "{pipeline}");
+        }
+        assert!((20_001..=45_000).contains(&read), "{read} with {intervals:?}, {refusals}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_are_stored_with_their_verdict_though_each_pipeline_has_a_flush_under_way() {
+    let (kept, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let store = Faulty::slow(&kept, std::time::Duration::from_secs(10));
+    // A flush begins with the first one, and takes so long.
+    let payloads: Vec<&str> = (1..=2_200).map(|n| if n % 5 < 2 && n > 1 { "!" } else { "a@860000" }).collect();
+    let source = Box::new(List { idles: true, ..*List::new(&payloads) });
+    let options = Options { flush_interval: Span::ZERO, ..eager() };
+    let worker = worker_of(&store, source, &letters).options(options).pipeline::<Words>().build();
+    let mut progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    progress.wait_for(|progress| progress.read == 2_200).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let stored = letters_of(&letters, "words").len();
+    assert!((700..=800).contains(&stored), "those of a window: {stored}");
+    assert_eq!((commit(&kept, "words").await, count(&kept, "words", "a").await), (None, 0), "it is under way");
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_again_for_a_pipeline_that_joins_says_nothing_of_how_far_the_others_will_come() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["a@860000"; 501];
+    // After each payload.
+    let options = Options { flush_interval: Span::ZERO, ..Options::default() };
+    let of = |read: usize| worker(&store, &payloads[..read], &letters).options(options.clone()).pipeline::<Words>();
+    to_the_end(of(500)).await;
+    to_the_end(of(501).pipeline::<Hours>()).await;
+    let record = PartitionRecord::load(&*store, &Table::new("words", 1), &partition()).await.unwrap().record;
+    let ahead = record.horizon.unwrap().words()[3] - record.commit.unwrap().words()[3];
+    assert!(ahead < 1_100, "of one event, and not of the 500 before it too: {ahead}");
+}
