@@ -66,4 +66,16 @@ mod tests {
         }
         assert!(closed.of("none", tile).is_empty());
     }
+
+    #[test]
+    fn what_is_remembered_is_bounded_where_many_partitions_write_a_few_tiles() {
+        let tile = Tile { level: Level::Forever, start: Timestamp::EPOCH };
+        let (mut closed, keys) = (Closed::default(), ["a", "b", "c", "d"].map(|key| key.repeat(8)));
+        let size = size_of::<(PartitionId, Offset)>();
+        for n in 0..2 * MOST / size {
+            let (key, partition) = (&keys[n % 64 % keys.len()], PartitionId::new(format!("{}", n / 4 % 8_000)));
+            closed.note(key, tile, &partition, Offset::from_u64(7).closed());
+            assert!(keys.iter().map(|key| closed.of(key, tile).len()).sum::<usize>() * size <= MOST);
+        }
+    }
 }

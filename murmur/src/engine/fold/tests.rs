@@ -359,3 +359,35 @@ fn what_the_store_says_of_each_partition_of_a_tile_is_counted_as_long_as_it_is_k
     assert_eq!(table.writes(&owned).len(), 1);
     assert_eq!(table.bytes(), none);
 }
+
+#[test]
+fn what_is_folded_of_a_partition_between_two_flushes_has_no_gap_when_its_tile_is_asked_for_again() {
+    let names = ["ahead", "behind"].map(PartitionId::new);
+    let owned = names.clone().map(|id| Owned::new(id, Start::Beginning, vec![Standing::default()]));
+    let mut table = FoldTable::<Counts>::new(1, FLUSH_BYTES);
+    // Somebody else has written more of the first partition, which is found out by the flush.
+    let found = names.iter().zip([15, 3]).map(|(id, at)| (id.clone(), Offset::from_u64(at)));
+    let item = Item { offsets: found.collect(), ..Item::default() };
+    let mut fold = |partition, offset| {
+        let at = At {
+            partition,
+            offset: Offset::from_u64(offset),
+            catching_up: partition == 1,
+            front: None,
+            needs_marks: false,
+        };
+        table.stage(&Booking("a", 0, 0), at, Timestamp::EPOCH, None).unwrap();
+        let wanted = table.wanted(&owned);
+        let settled = table.settle(wanted.iter().map(|_| Some(item.clone())).collect(), &owned).unwrap();
+        (wanted.len(), settled.already_applied)
+    };
+    assert_eq!([fold(0, 10), fold(0, 11)], [(0, 0), (0, 0)]);
+    assert_eq!([fold(1, 3), fold(1, 4)], [(1, 1), (0, 0)]);
+    assert_eq!([fold(0, 12), fold(0, 16)], [(0, 0), (0, 0)]);
+    let writes = table.writes(&owned);
+    let [Write::Add { numbers, applied, .. }] = &writes[..] else { panic!("{writes:?}") };
+    assert_eq!(numbers[0].1, crate::aggregate::Number::Int(5));
+    let spans: Vec<_> = applied.iter().map(|of| (&of.partition, of.first, of.last)).collect();
+    let at = Offset::from_u64;
+    assert_eq!(spans, [(&names[0], at(10), at(16)), (&names[1], at(4), at(4))]);
+}

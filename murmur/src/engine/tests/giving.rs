@@ -93,8 +93,19 @@ impl Source for Group {
     }
 }
 
+/// A worker that has given one partition back while its store hangs.
+struct GivenBack {
+    store: Arc<MemoryStore>,
+    hanging: Arc<Faulty>,
+    want: watch::Sender<bool>,
+    committed: Arc<Mutex<Vec<(PartitionId, Offset)>>>,
+    progress: watch::Receiver<Progress>,
+    stop: watch::Sender<bool>,
+    running: tokio::task::JoinHandle<Result<Summary>>,
+}
+
 /// With a store that hangs after the partitions were taken, and a worker that flushes at so many tiles.
-async fn give_back(flush_tiles: usize) {
+async fn give_back(flush_tiles: usize) -> GivenBack {
     let store = Arc::new(MemoryStore::new());
     let hanging = Faulty::over(&store);
     let (want, wants) = watch::channel(false);
@@ -117,8 +128,12 @@ async fn give_back(flush_tiles: usize) {
     let patience = Options::default().revoke_budget.to_std() + Duration::from_secs(1);
     assert!(released - wanted <= patience, "{:?}", released - wanted);
     assert_eq!(*committed.lock().unwrap(), [], "nothing of it is durable");
+    GivenBack { store, hanging, want, committed, progress, stop, running }
+}
 
-    // What is left waits for the store, and is read again from its record.
+/// What is left waits for the store, and is read again from its record.
+async fn goes_on(given_back: GivenBack) {
+    let GivenBack { store, hanging, want, committed, mut progress, stop, running } = given_back;
     assert_eq!(progress.borrow_and_update().lag, None, "nobody knows while it waits");
     tokio::time::sleep(Duration::from_secs(60)).await;
     hanging.hangs.send_replace(false);
@@ -144,12 +159,32 @@ async fn stop_when_done(
 
 #[tokio::test(start_paused = true)]
 async fn partitions_are_given_back_within_the_budget_whatever_the_store_does() {
-    give_back(Options::default().flush_tiles).await;
+    goes_on(give_back(Options::default().flush_tiles).await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_waits_for_the_store_hears_that_its_partitions_are_wanted_back() {
-    give_back(1).await;
+    goes_on(give_back(1).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_partitions_wait_for_their_table_loses_nothing_of_what_was_read_of_them() {
+    for answers in [false, true] {
+        let GivenBack { store, hanging, want: _want, mut progress, stop, running, .. } =
+            give_back(Options::default().flush_tiles).await;
+        let read = progress.borrow_and_update().read;
+        assert!(read > 0 && progress.borrow().partitions.len() == 1, "it waits: {:?}", progress.borrow());
+        stop.send_replace(true);
+        progress.wait_for(|progress| progress.stopping == Some(Stopping::Rereading)).await.unwrap();
+        hanging.hangs.send_replace(!answers);
+        let ended = running.await.unwrap();
+        let kept = count(&store, "words", "kept").await;
+        match ended {
+            Ok(summary) if answers => assert!(kept > 0 && summary.progress.uncommitted_since().is_none(), "{kept}"),
+            Err(error) if !answers => assert_eq!((error.kind(), kept), (ErrorKind::DeadlineExceeded, 0), "{error}"),
+            other => panic!("answers: {answers}, {other:?}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

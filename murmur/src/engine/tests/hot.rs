@@ -188,3 +188,25 @@ async fn flushes_beside_a_key_that_waits_do_not_let_letters_become_ever_more() {
     running.await.unwrap().unwrap();
     assert_eq!((count(&kept, "words", "hot").await, letters.0.lock().unwrap().len()), (200, 200));
 }
+
+#[tokio::test(start_paused = true)]
+async fn flushes_beside_a_key_that_waits_end_when_there_is_no_room_for_more_beside_it() {
+    let kept = Arc::new(MemoryStore::new());
+    let store = Faulty::over(&kept);
+    refuse(&store, "words", usize::MAX);
+    // First a few keys, of which one waits, and then ever new ones.
+    let mut payloads = turns(&["hot", "a", "b", "c"], 3);
+    payloads.extend((0..300).map(|n| &*format!("word {n}").leak()));
+    let options = Options { flush_bytes: 1_500, roll_every: None, ..Options::default() };
+    let source = Box::new(Drip(List::new(&payloads)));
+    let worker = worker_of(&store, source, &Letters::default()).options(options).pipeline::<Words>().build();
+    let progress = worker.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(worker.run(stopped));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let read = progress.borrow().read;
+    assert!((12..100).contains(&read), "its events take up the room that others have: {read}");
+    refuse(&store, "words", 0);
+    assert!(running.await.unwrap().unwrap().ended);
+    assert_eq!((count(&kept, "words", "hot").await, count(&kept, "words", "word 299").await), (3, 1));
+}

@@ -116,11 +116,13 @@ impl Pipeline for Narrows {
     }
 }
 
-async fn narrow(store: &MemoryStore, key: &str) -> Narrow {
+/// What stands there, and up to which event.
+async fn narrow(store: &MemoryStore, key: &str) -> (Narrow, u64) {
     let tile = Narrows::tiling().locate(Timestamp::EPOCH).0;
     let id = TileId { key: format!("={key}").into(), tile, part: Some(partition()) };
     let item = store.get(&Table::new("narrows", 1), &[id], Consistency::Strong).await.unwrap().remove(0).unwrap();
-    envelope::unseal(&item.values[0].1).and_then(Narrow::decode).unwrap()
+    let value = envelope::unseal(&item.values[0].1).and_then(Narrow::decode).unwrap();
+    (value, item.offset(&partition()).unwrap().words()[3])
 }
 
 #[tokio::test]
@@ -129,9 +131,11 @@ async fn what_puts_values_together_may_panic_and_the_tile_is_as_it_was() {
     for flushed_before in 0..=payloads.len() {
         let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
         to_the_end(worker(&store, &payloads[..flushed_before], &letters).pipeline::<Narrows>()).await;
-        to_the_end(worker(&store, &payloads, &letters).pipeline::<Narrows>().pipeline::<Words>()).await;
+        let both = worker(&store, &payloads, &letters).pipeline::<Narrows>().pipeline::<Words>();
+        assert_eq!(to_the_end(both).await.progress.rewinds, 0, "no other owner was found");
         let all = (narrow(&store, "all").await, narrow(&store, "other").await, count(&store, "words", "7").await);
-        assert_eq!(all, (Narrow { events: 3, sum: 255 }, Narrow { events: 5, sum: 5 }, 1), "after {flushed_before}");
+        let right = ((Narrow { events: 3, sum: 255 }, 4), (Narrow { events: 5, sum: 5 }, 5), 1);
+        assert_eq!(all, right, "after {flushed_before}");
         let letters = letters.0.lock().unwrap();
         let dead: Vec<_> = letters.iter().map(|letter| (letter.offset.words()[3], letter.class)).collect();
         assert_eq!(dead, [(3, LetterClass::Full), (5, LetterClass::Full)], "after {flushed_before}");

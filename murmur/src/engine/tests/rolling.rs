@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::flush::Patience;
 use super::super::ownership::Ownership;
 use super::super::retirement::retire;
+use super::faulty::Faulty;
 use super::*;
 use crate::query::tests::hooked::{Death, Hook, Hooked};
 use crate::store::Write;
@@ -168,18 +169,26 @@ async fn a_partition_that_is_retired_is_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn an_owner_of_a_retired_partition_marks_what_was_rolled_and_one_that_did_not_know_reads_again() {
+    // Before it is written, and while that is under way.
+    for flush_interval in [60, 0] {
+        retired_after_it_was_read(Span::from_seconds(flush_interval)).await;
+    }
+}
+
+async fn retired_after_it_was_read(flush_interval: Span) {
     let store = Arc::new(MemoryStore::new());
+    let slow = Faulty::slow(&store, Duration::from_secs(10));
     let (table, own) = (Table::new("minutes", 1), partition());
     // In the second hour of the second day: slot 1 of its day, and of its month.
     let mut source = List::new(&["busy@90000"]);
     source.idles = true;
-    let options = Options { flush_interval: Span::from_seconds(60), ..options() };
-    let worker = worker_of(&store, source, &Letters::default()).options(options).pipeline::<Minutes>().build();
+    let options = Options { flush_interval, ..options() };
+    let worker = worker_of(&slow, source, &Letters::default()).options(options).pipeline::<Minutes>().build();
     let mut progress = worker.progress();
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(worker.run(stopped));
     progress.wait_for(|progress| progress.applied == 1).await.unwrap();
-    // It has read the event, and not written it.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     retire(&*store, &table, &own).await.unwrap();
     progress.wait_for(|progress| progress.flushes == 1).await.unwrap();
     assert_eq!(progress.borrow().rewinds, 1);
