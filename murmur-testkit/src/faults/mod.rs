@@ -117,6 +117,7 @@ mod failure;
 mod feed;
 mod finding;
 pub mod kafka;
+mod letters;
 mod oracle;
 pub mod proxy;
 mod rows;

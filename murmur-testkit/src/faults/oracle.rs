@@ -14,7 +14,8 @@ use murmur::time::{Span, Tile, Timestamp};
 use super::Failure;
 use super::arrivals::Arrivals;
 use super::feed::Log;
-use super::kafka::{Cluster, place, whole};
+use super::kafka::Cluster;
+use super::letters::{self, Judged, Lacking, Letter};
 use crate::oracle::{Closures, Difference, Truth, closures, difference, number, partition, renamed, scan};
 use crate::pipelines::{Edited, Kinds, Reals, Singles, Tallies, Tick, Trail, Trails, decode};
 
@@ -145,32 +146,16 @@ impl Oracle {
         Ok(None)
     }
 
-    /// Whether exactly what cannot be counted lies in the topic, with its payload; how many, each once for each pipeline.
-    pub(super) async fn letters(&self, cluster: &Cluster, topic: &str) -> Result<Result<u64, String>, Failure> {
-        let mut right = BTreeSet::new();
+    /// Whether exactly what cannot be counted lies in the topic, as it was sent.
+    pub(super) async fn letters(&self, cluster: &Cluster, topic: &str) -> Result<Judged, Failure> {
+        let mut lacking = Lacking::new();
         for table in &self.keeps {
             let refused = table.refused().await?;
-            right.extend(refused.into_iter().map(|(partition, offset)| (partition, offset, table.name().to_owned())));
+            let of = |(at, offset): (PartitionId, Offset)| (number(&at), offset.words()[3], table.name().to_owned());
+            lacking.extend(refused.into_iter().map(of));
         }
-        let mut found = BTreeSet::new();
-        for message in cluster.messages(topic)? {
-            let (payload, headers) = whole(&message);
-            let Some((at, offset)) = place(&headers) else {
-                return Ok(Err(format!("a dead letter does not say where it was: {headers:?}")));
-            };
-            let sent = self.given.log.get(at as usize).and_then(|log| log.get(offset as usize));
-            if sent != Some(&payload) {
-                return Ok(Err(format!("the dead letter {at}@{offset} is not what was sent")));
-            }
-            for pipeline in headers.get("murmur-pipelines").into_iter().flat_map(|names| names.split(',')) {
-                found.insert((partition(at), Offset::from_u64(offset), pipeline.to_owned()));
-            }
-        }
-        Ok(match (right.difference(&found).next(), found.difference(&right).next()) {
-            (None, None) => Ok(found.len() as u64),
-            (Some(missing), _) => Err(format!("no dead letter for {missing:?}")),
-            (_, Some(extra)) => Err(format!("a dead letter that could be counted: {extra:?}")),
-        })
+        let sent = |at: i32, offset: u64| self.given.log.get(at as usize)?.get(offset as usize);
+        Ok(letters::judge(&lacking, sent, cluster.messages(topic)?.iter().map(Letter::from)))
     }
 
     /// How many emissions had expired, in all pipelines.

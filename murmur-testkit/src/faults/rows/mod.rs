@@ -215,7 +215,7 @@ static ROWS: &[Row] = &[
         input::too_large,
         EXACT,
         "an item grows beyond what the table takes, and workers are killed",
-        "what it cannot take is in the dead letters, once and exactly; all others go on"
+        "what it cannot take is in the dead letters, each at least once and exactly as it came, and copies have the same id; all others go on"
     ),
     row!(
         "F27",

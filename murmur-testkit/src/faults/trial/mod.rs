@@ -221,10 +221,11 @@ impl Trial {
             worse => worse,
         };
         let letters = self.oracle.letters(&self.cluster, &self.letters).await?;
-        let verdict = match (verdict, &letters) {
-            (Verdict::Exact, Err(what)) => Verdict::Corrupt(what.clone()),
-            (verdict, _) => verdict,
+        let verdict = match verdict {
+            Verdict::Exact => letters.verdict,
+            worse => worse,
         };
+        self.past.log.extend(letters.missing);
         let mut figures = vec![
             ("events", sent),
             ("starts", self.past.restarts + self.slots.len() as u64),
@@ -232,7 +233,7 @@ impl Trial {
             ("resent", self.past.resent),
             ("writes", self.past.writes),
             ("samples", self.samples),
-            ("letters", letters.as_ref().copied().unwrap_or(0)),
+            ("letters", letters.letters),
         ];
         figures.append(&mut self.figures);
         let (gap, unasked) = (self.gap.take(), self.past.unasked.take());
