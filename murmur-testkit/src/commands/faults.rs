@@ -1,11 +1,12 @@
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use murmur_testkit::faults::{Row, Run, Settings, find, rows, run};
+use murmur_testkit::faults::{Row, Run, Settings, elsewhere, find, rows, run};
 use serde_json::json;
 
-use super::Output;
+use super::{Output, data, ended, note};
 
 #[derive(Args)]
 pub(crate) struct FaultsArgs {
@@ -40,31 +41,44 @@ fn chosen(which: &[String]) -> Result<Vec<&'static Row>, String> {
     for name in which {
         match name.as_str() {
             "all" => chosen.extend(rows()),
-            number => chosen.push(find(number).ok_or_else(|| format!("there is no `{number}`; see --list"))?),
+            number => chosen.push(find(number).ok_or_else(|| missing(number))?),
         }
     }
     Ok(chosen)
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the result of the command")]
+/// Why there is no such row.
+fn missing(number: &str) -> String {
+    let numbers: Vec<_> = rows().iter().map(|row| row.number).collect();
+    let numbers = numbers.join(", ");
+    match elsewhere().iter().find(|fault| fault.number.eq_ignore_ascii_case(number)) {
+        Some(fault) => format!("`{number}` has no row: {fault}; those with one are {numbers}"),
+        None => format!("there is no `{number}`; rows are {numbers}, and docs/faults.md has the whole table"),
+    }
+}
+
+fn list() -> io::Result<()> {
+    for row in rows() {
+        data(format_args!("{}  {}: {} ({})", row.number, row.about, row.promise, row.allows.join(", ")))?;
+    }
+    elsewhere().iter().try_for_each(|fault| data(format_args!("{}  {fault}", fault.number)))
+}
+
 pub(crate) fn main(args: &FaultsArgs) -> ExitCode {
     if args.list {
-        for row in rows() {
-            println!("{}  {}: {} ({})", row.number, row.about, row.promise, row.allows.join(", "));
-        }
-        return ExitCode::SUCCESS;
+        return ended(list(), ExitCode::SUCCESS);
     }
     let chosen = match chosen(&args.which) {
         Ok(chosen) => chosen,
         Err(what) => {
-            eprintln!("error: {what}");
+            note(format_args!("error: {what}"));
             return ExitCode::from(2);
         }
     };
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => {
-            eprintln!("error: this program cannot be found: {error}");
+            note(format_args!("error: this program cannot be found: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -72,23 +86,22 @@ pub(crate) fn main(args: &FaultsArgs) -> ExitCode {
     let length = args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let settings = Settings { program, seed, length, kinds: args.kinds };
     let mut good = true;
-    for row in chosen {
-        match run(row, &settings) {
-            Ok(run) => {
-                good &= run.is_good();
-                print(&run, seed, args.output);
-            }
-            Err(failure) => {
-                good = false;
-                eprintln!("{} could not be run: {failure}", row.number);
-            }
+    // Whoever reads no further wants no more of them.
+    let printed = chosen.into_iter().try_for_each(|row| match run(row, &settings) {
+        Ok(run) => {
+            good &= run.is_good();
+            print(&run, seed, args.output)
         }
-    }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        Err(failure) => {
+            good = false;
+            note(format_args!("{} could not be run: {failure}", row.number));
+            Ok(())
+        }
+    });
+    ended(printed, if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the result of the command")]
-fn print(run: &Run, seed: u64, output: Output) {
+fn print(run: &Run, seed: u64, output: Output) -> io::Result<()> {
     let Run { row, finding, took } = run;
     let seconds = took.as_secs_f64();
     match output {
@@ -99,7 +112,7 @@ fn print(run: &Run, seed: u64, output: Output) {
                 "fault": row.number, "about": row.about, "verdict": finding.verdict.to_string(), "good": run.is_good(),
                 "seed": seed, "seconds": seconds, "figures": figures,
             });
-            println!("{line}");
+            data(format_args!("{line}"))?;
         }
         Output::Table => {
             let as_promised = match (run.is_good(), finding.verdict.name()) {
@@ -107,13 +120,15 @@ fn print(run: &Run, seed: u64, output: Output) {
                 (true, _) => "",
                 (false, _) => "  <-- worse than promised",
             };
-            println!("{}  {}{as_promised}  ({seconds:.1} s, seed {seed})  {}", row.number, finding.verdict, row.about);
+            let (number, verdict, about) = (row.number, &finding.verdict, row.about);
+            data(format_args!("{number}  {verdict}{as_promised}  ({seconds:.1} s, seed {seed})  {about}"))?;
             let figures: Vec<_> =
                 finding.figures.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
-            println!("     {}", figures.join(", "));
+            data(format_args!("     {}", figures.join(", ")))?;
         }
     }
     if !run.is_good() && !finding.log.is_empty() {
-        eprintln!("{}", finding.log);
+        note(format_args!("{}", finding.log));
     }
+    Ok(())
 }

@@ -1,9 +1,10 @@
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use murmur_testkit::simulation::{Course, Defect, Report, simulate_own};
 
-use super::Output;
+use super::{Output, data, ended};
 
 #[derive(Args)]
 pub(crate) struct SimulateArgs {
@@ -26,12 +27,12 @@ pub(crate) struct SimulateArgs {
 
 pub(crate) fn run(args: &SimulateArgs) -> ExitCode {
     let report = simulate_own(args.seed, args.schedules, args.over, args.defect);
-    print(&report, args.defect, args.output);
-    if report.failure.is_some() == args.defect.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_right = report.failure.is_some() == args.defect.is_some();
+    let found = if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    ended(print(&report, args.defect, args.output), found)
 }
 
-#[allow(clippy::print_stdout, reason = "the result of the command")]
-fn print(report: &Report, defect: Option<Defect>, output: Output) {
+fn print(report: &Report, defect: Option<Defect>, output: Output) -> io::Result<()> {
     let name = defect.and_then(|defect| Some(defect.to_possible_value()?.get_name().to_owned()));
     match output {
         Output::Json => {
@@ -42,10 +43,10 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
                 "restores": report.restores, "kept": report.kept, "letters_met": report.met,
                 "broken": name, "failure": failure,
             });
-            println!("{line}");
+            data(format_args!("{line}"))
         }
         Output::Table => {
-            println!(
+            data(format_args!(
                 "{} schedules, {} events, {} crashes, {} rewinds, {} requests sent again, {} slots rolled, {} by workers, {} of months and several days at the end, {} partitions retired, {} slots unrolled, {} times a full tile, {} restores, {} tiles kept, {} letters met",
                 report.schedules,
                 report.events,
@@ -61,14 +62,14 @@ fn print(report: &Report, defect: Option<Defect>, output: Output) {
                 report.restores,
                 report.kept,
                 report.met
-            );
+            ))?;
             match (&report.failure, name) {
-                (None, None) => println!("0 wrong"),
-                (Some(failure), None) => println!("WRONG at seed {}: {}", failure.seed, failure.what),
+                (None, None) => data(format_args!("0 wrong")),
+                (Some(failure), None) => data(format_args!("WRONG at seed {}: {}", failure.seed, failure.what)),
                 (Some(failure), Some(name)) => {
-                    println!("`{name}` was found at seed {}: {}", failure.seed, failure.what)
+                    data(format_args!("`{name}` was found at seed {}: {}", failure.seed, failure.what))
                 }
-                (None, Some(name)) => println!("`{name}` was NOT found"),
+                (None, Some(name)) => data(format_args!("`{name}` was NOT found")),
             }
         }
     }

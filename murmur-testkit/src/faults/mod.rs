@@ -131,7 +131,7 @@ use std::time::{Duration, Instant};
 
 pub use failure::Failure;
 pub use finding::Finding;
-pub use rows::{Row, find, rows};
+pub use rows::{Elsewhere, Instead, Row, elsewhere, find, rows};
 
 /// How a row is run.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 mod broker;
 mod crash;
+mod elsewhere;
 mod group;
 mod harness;
 mod input;
@@ -16,6 +17,7 @@ mod throttle;
 use futures_util::future::BoxFuture;
 
 use super::{Failure, Finding, Settings};
+pub use elsewhere::{Elsewhere, Instead};
 
 type Begin = fn(Settings) -> BoxFuture<'static, Result<Finding, Failure>>;
 
@@ -280,6 +282,11 @@ static ROWS: &[Row] = &[
 /// All rows that are built.
 pub fn rows() -> &'static [Row] {
     ROWS
+}
+
+/// The numbers of the fault matrix that have no row.
+pub fn elsewhere() -> &'static [Elsewhere] {
+    elsewhere::ELSEWHERE
 }
 
 /// The row of this number.
