@@ -53,7 +53,8 @@ use reports::{Fate, News, Reports, is_too_large};
 ///
 /// What a topic holds cannot be taken back. A rewind inside a process sends no letter again. A worker that dies between
 /// sending and committing sends those of its last flush again after its restart: **a reader of the topic drops copies by
-/// `murmur-id`**.
+/// `murmur-id`**. Where some of a letter's pipelines had committed it, it is sent again for the others only, with an id of
+/// its own.
 pub struct KafkaDeadLetters {
     place: Arc<Place>,
     /// What was put here and is not known to be stored. What failed stays: no later sync may take it for stored.
