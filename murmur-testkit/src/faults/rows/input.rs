@@ -129,16 +129,16 @@ pub(super) async fn too_large(settings: Settings) -> Result<Finding, Failure> {
     let longest = trial.load.length() + PATIENCE;
     trial.until(longest, |trial| trial.fail_points.is_empty()).await?;
     // One key after the other gets full, and the worker is killed meanwhile; those that are full stay so.
-    let mut filled = vec!["hot".to_owned()];
+    trial.filled.push("hot".to_owned());
     loop {
         trial.pass_between(500, 1_500).await?;
         trial.kill(worker)?;
         if !trial.goes_on(true) {
             break;
         }
-        let next = format!("k{}", (filled.len() as u64 - 1) % trial.load.keys);
+        let next = format!("k{}", (trial.filled.len() as u64 - 1) % trial.load.keys);
         trial.dynamo.set(full(&next));
-        filled.push(next);
+        trial.filled.push(next);
         trial.pass_between(1_000, 3_000).await?;
     }
     // Everything else must be committed all the same.
@@ -146,17 +146,15 @@ pub(super) async fn too_large(settings: Settings) -> Result<Finding, Failure> {
     let went_on = trial.until(longest, |trial| trial.committed() >= sent).await?;
     let tries = trial.dynamo.tally().too_large;
     let closed = trial.oracle.closed().await?;
-    let is_filled = |key: &String| filled.iter().any(|filled| key.contains(filled));
-    let only_filled = !closed.is_empty() && closed.iter().all(is_filled);
-    let most = 100 * filled.len() as u64;
+    let most = 100 * trial.filled.len() as u64;
     trial.figures.push(("refused_writes", tries));
-    trial.figures.push(("filled", filled.len() as u64));
+    trial.figures.push(("filled", trial.filled.len() as u64));
     trial.figures.push(("closed", closed.len() as u64));
     Ok(trial
         .finish()
         .await?
         .also(went_on, || "the others did not go on".to_owned())
-        .also(only_filled, || format!("these tiles are closed, and {filled:?} were full: {closed:?}"))
+        .also(!closed.is_empty(), || "no tile was closed".to_owned())
         .also(tries < most, || format!("items that are too large were sent {tries} times")))
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Trial {
     pub(super) source_options: String,
     /// Where the next processes of workers die, one after the other.
     pub(super) fail_points: VecDeque<String>,
+    /// Keys whose items were full: tiles of no others may be closed.
+    pub(super) filled: Vec<String>,
     /// More figures of the row.
     pub(super) figures: Vec<(&'static str, u64)>,
     prefix: String,
@@ -111,6 +113,7 @@ impl Trial {
             endpoint: format!("http://{}", dynamo.address),
             source_options: "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500".to_owned(),
             fail_points: VecDeque::new(),
+            filled: Vec::new(),
             figures: Vec::new(),
             gate: Gate::default(),
             feeds: Vec::new(),
@@ -226,6 +229,9 @@ impl Trial {
             worse => worse,
         };
         self.past.log.extend(letters.missing);
+        // Who closes a tile with room says so in letters, and the tables are taken at their word.
+        let is_filled = |key: &String| self.filled.iter().any(|filled| key.contains(filled));
+        let closed: Vec<String> = self.oracle.closed().await?.into_iter().filter(|key| !is_filled(key)).collect();
         let mut figures = vec![
             ("events", sent),
             ("starts", self.past.restarts + self.slots.len() as u64),
@@ -240,6 +246,7 @@ impl Trial {
         let mut finding = Finding { verdict, figures, log: String::new() }
             .also(gap.is_none(), || gap.unwrap_or_default())
             .also(unasked.is_none(), || unasked.unwrap_or_default())
+            .also(closed.is_empty(), || format!("tiles are closed that had room: {closed:?}"))
             .also(stopped.is_ok(), || stopped.err().unwrap_or_default());
         if !matches!(finding.verdict, Verdict::Exact) {
             finding.log = self.past.log.join("\n-- the next process --\n");
