@@ -35,6 +35,7 @@ pub(super) fn files(package: &Package, module: Option<&str>) -> Result<Vec<Made>
         made("go.mod", template!("go.mod.in")),
         Made { path: "go.sum".into(), text: template!("go.sum.in").into() },
         made("README.md", template!("README.md.in")),
+        made("asking.go", template!("asking.go.in")),
         made("client.go", template!("client.go.in")),
     ];
     files.extend(package.protos("proto"));

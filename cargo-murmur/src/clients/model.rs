@@ -6,7 +6,7 @@ use murmur_spec::schema::{self, Schema, Shape, Type};
 use murmur_spec::{names, schema::Cardinality};
 
 use super::files::Made;
-use super::template::Blanks;
+use super::template::{Blanks, fill};
 
 /// A package whose pipelines are asked.
 pub(super) struct Package {
@@ -85,6 +85,12 @@ impl Package {
     pub(super) fn protos(&self, folder: &str) -> impl Iterator<Item = Made> {
         let protos = self.client.protos().into_iter();
         protos.map(move |proto| Made { path: format!("{folder}/{}", proto.path), text: proto.text })
+    }
+
+    /// The `.proto` of what is read of the details of errors, for languages whose libraries of gRPC do not bring it.
+    pub(super) fn refused(&self, folder: &str) -> Made {
+        let path = format!("{folder}/{}/murmur/refused.proto", self.folder());
+        Made { path, text: fill(include_str!("../../clients/refused.proto.in"), &self.blanks(), &[]) }
     }
 
     /// The blanks that every language has.

@@ -29,11 +29,13 @@ pub(super) fn files(package: &Package) -> Result<Vec<Made>, Failure> {
         made("README.md".into(), template!("README.md.in"), &plain),
         made(format!("{source}/__init__.py"), template!("init.py.in"), &plain),
         made(format!("{source}/client.py"), template!("client.py.in"), &escaped),
+        made(format!("{source}/_asking.py"), template!("_asking.py.in"), &plain),
         Made { path: format!("{source}/py.typed"), text: String::new() },
         // The build looks for packages before it has made their modules.
         Made { path: format!("{source}/murmur/__init__.py"), text: String::new() },
     ];
     files.extend(package.protos("proto").map(with_docstrings));
+    files.push(package.refused("proto"));
     Ok(files)
 }
 

@@ -28,9 +28,11 @@ pub(super) fn files(package: &Package) -> Result<Vec<Made>, Failure> {
         made(".gitignore", template!("gitignore.in"), &plain),
         made("README.md", template!("README.md.in"), &plain),
         made("src/index.ts", template!("index.ts.in"), &plain),
+        made("src/asking.ts", template!("asking.ts.in"), &plain),
         made("src/client.ts", template!("client.ts.in"), &escaped),
     ];
     files.extend(package.protos("proto"));
+    files.push(package.refused("proto"));
     Ok(files)
 }
 

@@ -11,6 +11,7 @@ use tonic::client::Grpc;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
+use tonic_types::StatusExt;
 
 use super::channel::{self, ClientTls};
 use super::client_absence::Absence;
@@ -39,7 +40,8 @@ const STOOD: Duration = Duration::from_secs(10);
 /// Where the build step has seen the pipeline, each call says which contract the client was made from; a server by which its
 /// answers could be read as something else refuses it.
 ///
-/// A call is sent again only when the server is not available, or its connection broke: nothing else can be helped by that.
+/// A call is sent again only when the server is not available, or its connection broke: nothing else can be helped by that. It
+/// is sent after the time that the server names, if the call may still take so long.
 ///
 /// ```no_run
 /// # async fn ask<PageTraffic: murmur::pipeline::Pipeline>(key: PageTraffic::Key) -> murmur::Result<()> {
@@ -90,7 +92,8 @@ impl<P: Pipeline> Client<P> {
         Self { grpc: Grpc::new(channel), timeout, absence, options: None, token: None, pipeline: PhantomData }
     }
 
-    /// The same, with another time that each call may take, all its attempts together; 5 seconds by default.
+    /// The same, with another time that each call may take, all its attempts together, and a stream until the server begins
+    /// to answer; 5 seconds by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -311,12 +314,8 @@ impl<P: Pipeline> Client<P> {
             let (mut request, path) = (self.request(message.clone()), path::<P>(method));
             async move {
                 request.set_timeout(left);
-                let call = async {
-                    ready(&mut grpc).await?;
-                    grpc.unary(request, path?, codec()).await
-                };
-                // The server keeps the deadline too, if it can be reached at all.
-                tokio::time::timeout(left, call).await.unwrap_or_else(|_| Err(super::protocol::deadline::passed()))
+                ready(&mut grpc).await?;
+                grpc.unary(request, path?, codec()).await
             }
         })
         .await
@@ -343,15 +342,20 @@ impl<P: Pipeline> Client<P> {
         let mut attempt = 1;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match call(self.grpc.clone(), left).await {
+            // The server keeps the deadline too, if it can be reached at all.
+            let answer = tokio::time::timeout(left, call(self.grpc.clone(), left)).await;
+            let status = match answer.unwrap_or_else(|_| Err(super::protocol::deadline::passed())) {
                 Ok(response) => return Ok(response.into_inner()),
-                Err(status) if is_away(&status) && attempt < ATTEMPTS && pause < left => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    attempt += 1;
-                }
-                Err(status) => return Err(status::error(status)),
+                Err(status) => status,
+            };
+            let wait = pause + retry_after(&status);
+            let late = wait >= deadline.saturating_duration_since(Instant::now());
+            if !is_away(&status) || attempt >= ATTEMPTS || late {
+                return Err(status::error(status));
             }
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+            attempt += 1;
         }
     }
 }
@@ -432,8 +436,9 @@ where
                 },
             };
             self.replies = None;
+            let after = retry_after(&status);
             match self.absence.pause() {
-                Some(pause) if is_away(&status) => tokio::time::sleep(pause).await,
+                Some(pause) if is_away(&status) && after < self.client.absence => tokio::time::sleep(pause + after).await,
                 _ => return Some(Err(status::error(status))),
             }
         }
@@ -449,6 +454,11 @@ where
 /// Whether sending the call again can help.
 fn is_away(status: &Status) -> bool {
     status.code() == Code::Unavailable || channel::broken(status).is_some()
+}
+
+/// How long a server wants to be left alone; none where it has not said so.
+fn retry_after(status: &Status) -> Duration {
+    status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or_default()
 }
 
 fn codec<M, R>() -> ProstCodec<M, R> {

@@ -63,14 +63,15 @@ impl Listed {
     }
 }
 
-/// The names of a certificate. The common name counts where there are no others, as it is nobody's address.
+/// The names of a certificate. The common name counts where there are no others, as it is nobody's address: a machine whose
+/// certificate is for its address has not been confirmed as the one that it calls itself.
 #[cfg(feature = "tls")]
 fn names(certificate: &super::super::ClientCertificate) -> impl Iterator<Item = (Kind, String)> {
     let of = |kind: Kind, names: &[String]| names.iter().map(move |name| (kind, name.clone())).collect::<Vec<_>>();
     let mut all = of(Kind::Uri, &certificate.uris);
     all.extend(of(Kind::Dns, &certificate.dns));
     all.extend(of(Kind::Email, &certificate.emails));
-    if all.is_empty() {
+    if all.is_empty() && certificate.addresses.is_empty() {
         all.extend(certificate.common_name.iter().map(|name| (Kind::CommonName, name.clone())));
     }
     all.into_iter()
@@ -109,6 +110,11 @@ mod tests {
             ClientCertificate { common_name: Some(spiffe.into()), ..none() },
             ClientCertificate { emails: vec![spiffe.into()], ..none() },
             ClientCertificate { common_name: Some("worker".into()), dns: vec!["a.example".into()], ..none() },
+            ClientCertificate {
+                common_name: Some("worker".into()),
+                addresses: vec!["10.1.2.3".parse().unwrap()],
+                ..none()
+            },
             none(),
         ] {
             assert_eq!(by(stranger).unwrap_err().kind(), ErrorKind::Denied);

@@ -44,16 +44,10 @@ final class Questions {
   /** Long, as a machine that is busy is no reason to fail. */
   private static final java.time.Duration PATIENCE = java.time.Duration.ofSeconds(300);
 
-  private final String url;
   private final PageTrafficClient client;
 
-  private Questions(String url, PageTrafficClient client) {
-    this.url = url;
+  private Questions(PageTrafficClient client) {
     this.client = client;
-  }
-
-  private static PageTrafficClient.Builder builder(String url) {
-    return PageTrafficClient.builder(url).timeout(PATIENCE);
   }
 
   private static <B extends Message.Builder> B read(JsonElement request, B into) {
@@ -85,10 +79,7 @@ final class Questions {
     switch (method) {
       case "Get": {
         var of = read(request, PageTrafficServiceGetRequest.newBuilder());
-        if (!of.hasOptions()) return client.get(of.getKey());
-        try (var reading = builder(url).options(of.getOptions()).build()) {
-          return reading.get(of.getKey());
-        }
+        return (of.hasOptions() ? client.withOptions(of.getOptions()) : client).get(of.getKey());
       }
       case "GetMany": {
         var of = read(request, PageTrafficServiceGetManyRequest.newBuilder());
@@ -97,18 +88,26 @@ final class Questions {
       }
       case "GetWindow": {
         var of = read(request, PageTrafficServiceGetWindowRequest.newBuilder());
-        var end = of.hasEnd() ? at(of.getEnd()) : null;
-        if (of.hasCalendar()) return client.calendar(of.getKey(), of.getCalendar(), end);
-        return client.window(of.getKey(), span(of.getWindow()), end);
+        var key = of.getKey();
+        if (of.hasCalendar()) {
+          var calendar = of.getCalendar();
+          return of.hasEnd() ? client.calendar(key, calendar, at(of.getEnd())) : client.calendar(key, calendar);
+        }
+        var window = span(of.getWindow());
+        return of.hasEnd() ? client.window(key, window, at(of.getEnd())) : client.window(key, window);
       }
       case "GetWindowMany": {
         var of = read(request, PageTrafficServiceGetWindowManyRequest.newBuilder());
-        var end = of.hasEnd() ? at(of.getEnd()) : null;
-        var entries =
-            of.hasCalendar()
-                ? client.calendarMany(of.getKeysList(), of.getCalendar(), end)
-                : client.windowMany(of.getKeysList(), span(of.getWindow()), end);
-        return PageTrafficServiceGetWindowManyResponse.newBuilder().addAllEntries(entries);
+        var keys = of.getKeysList();
+        var reply = PageTrafficServiceGetWindowManyResponse.newBuilder();
+        if (of.hasCalendar()) {
+          var calendar = of.getCalendar();
+          return reply.addAllEntries(
+              of.hasEnd() ? client.calendarMany(keys, calendar, at(of.getEnd())) : client.calendarMany(keys, calendar));
+        }
+        var window = span(of.getWindow());
+        return reply.addAllEntries(
+            of.hasEnd() ? client.windowMany(keys, window, at(of.getEnd())) : client.windowMany(keys, window));
       }
       case "GetRange": {
         var of = read(request, PageTrafficServiceGetRangeRequest.newBuilder());
@@ -121,12 +120,7 @@ final class Questions {
       }
       case "Series": {
         var of = read(request, PageTrafficServiceSeriesRequest.newBuilder());
-        var end = of.hasEnd() ? at(of.getEnd()) : null;
-        if (of.hasCalendar()) {
-          var step = of.hasCalendarStep() ? of.getCalendarStep() : null;
-          return client.calendarSeries(of.getKey(), of.getCalendar(), end, step);
-        }
-        return client.series(of.getKey(), at(of.getStart()), end, of.hasStep() ? span(of.getStep()) : null);
+        return of.hasCalendar() ? calendarSeries(of) : series(of);
       }
       case "CombineSets": {
         var of = read(request, PageTrafficServiceCombineSetsRequest.newBuilder());
@@ -134,22 +128,46 @@ final class Questions {
       }
       case "Watch": {
         var of = read(request, PageTrafficServiceWatchRequest.newBuilder());
-        var window = of.hasWindow() ? span(of.getWindow()) : null;
-        try (var watching = of.hasCalendar() ? client.watch(of.build()) : client.watch(of.getKey(), window)) {
+        try (var watching =
+            of.hasCalendar()
+                ? client.watch(of.build())
+                : of.hasWindow() ? client.watch(of.getKey(), span(of.getWindow())) : client.watch(of.getKey())) {
           return watching.next();
         }
       }
       case "WatchMany": {
         var of = read(request, PageTrafficServiceWatchManyRequest.newBuilder());
-        var window = of.hasWindow() ? span(of.getWindow()) : null;
+        var keys = of.getKeysList();
         try (var watching =
-            of.hasCalendar() ? client.watchMany(of.build()) : client.watchMany(of.getKeysList(), window)) {
+            of.hasCalendar()
+                ? client.watchMany(of.build())
+                : of.hasWindow() ? client.watchMany(keys, span(of.getWindow())) : client.watchMany(keys)) {
           return watching.next();
         }
       }
       default:
         throw new IllegalArgumentException("there is no method `" + method + "`");
     }
+  }
+
+  private MessageOrBuilder calendarSeries(PageTrafficServiceSeriesRequest.Builder of) {
+    var key = of.getKey();
+    var calendar = of.getCalendar();
+    if (of.hasEnd() && of.hasCalendarStep()) {
+      return client.calendarSeries(key, calendar, at(of.getEnd()), of.getCalendarStep());
+    }
+    if (of.hasEnd()) return client.calendarSeries(key, calendar, at(of.getEnd()));
+    if (of.hasCalendarStep()) return client.calendarSeries(key, calendar, of.getCalendarStep());
+    return client.calendarSeries(key, calendar);
+  }
+
+  private MessageOrBuilder series(PageTrafficServiceSeriesRequest.Builder of) {
+    var key = of.getKey();
+    var start = at(of.getStart());
+    if (of.hasEnd() && of.hasStep()) return client.series(key, start, at(of.getEnd()), span(of.getStep()));
+    if (of.hasEnd()) return client.series(key, start, at(of.getEnd()));
+    if (of.hasStep()) return client.series(key, start, span(of.getStep()));
+    return client.series(key, start);
   }
 
   private JsonObject ended(JsonObject question) {
@@ -168,8 +186,8 @@ final class Questions {
   public static void main(String[] arguments) throws IOException {
     var questions = JsonParser.parseString(Files.readString(Path.of(arguments[1]))).getAsJsonArray();
     JsonArray answers = new JsonArray();
-    try (var client = builder(arguments[0]).build()) {
-      var asking = new Questions(arguments[0], client);
+    try (var client = PageTrafficClient.builder(arguments[0]).timeout(PATIENCE).build()) {
+      var asking = new Questions(client);
       questions.forEach(question -> answers.add(asking.ended(question.getAsJsonObject())));
     }
     new PrintStream(System.out, true, StandardCharsets.UTF_8).println(new Gson().toJson(answers));
