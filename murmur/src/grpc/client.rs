@@ -438,7 +438,9 @@ where
             self.replies = None;
             let after = retry_after(&status);
             match self.absence.pause() {
-                Some(pause) if is_away(&status) && after < self.client.absence => tokio::time::sleep(pause + after).await,
+                Some(pause) if is_away(&status) && after < self.client.absence => {
+                    tokio::time::sleep(pause + after).await
+                }
                 _ => return Some(Err(status::error(status))),
             }
         }
@@ -473,3 +475,6 @@ fn path<P: Pipeline>(method: &str) -> Result<PathAndQuery, Status> {
     let path = format!("/{}/{method}", service_name(&P::SPEC));
     path.parse().map_err(|_| Status::internal(format!("`{path}` is not a path")))
 }
+
+#[cfg(test)]
+mod tests;

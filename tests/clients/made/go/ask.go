@@ -4,6 +4,8 @@
 //	ask URL brief         the same with a deadline of a second
 //	ask URL watch         prints the views in two replies, each when it comes
 //	ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
+//	ask URL renew         watches with another token each time; prints how that ended
+//	ask URL unfit         tries a token that is none; prints what is said of it
 //
 // How a call ended is the number of gRPC's code.
 package main
@@ -34,6 +36,14 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// How a stream begins.
+func printFirst(asking *client.PageTrafficClient) {
+	for _, err := range asking.Watch(context.Background(), &client.PageTrafficKey{}, 0) {
+		fmt.Println(int(status.Code(err)))
+		return
+	}
+}
+
 func main() {
 	url, asked := os.Args[1], os.Args[2]
 	ctx := context.Background()
@@ -48,9 +58,26 @@ func main() {
 	}
 	if milliseconds, found := strings.CutPrefix(asked, "absence="); found {
 		absence := client.WithAbsence(time.Duration(must(strconv.Atoi(milliseconds))) * time.Millisecond)
-		asking := must(client.NewPageTrafficClient(url, absence, client.WithToken("secret")))
+		asking := must(client.NewPageTrafficClient(url, absence, client.WithToken("secret\n")))
+		printFirst(asking)
+		return
+	}
+	if asked == "renew" {
+		tokens := []string{"first", "second", "third"}
+		next := func(context.Context) (string, error) {
+			token := tokens[0]
+			tokens = tokens[1:]
+			return token, nil
+		}
+		printFirst(must(client.NewPageTrafficClient(url, client.WithTokenSource(next))))
+		return
+	}
+	if asked == "unfit" {
+		asking := must(client.NewPageTrafficClient(url, client.WithToken("two\ns3cr\u00e9ts")))
+		_, err := asking.Get(ctx, &client.PageTrafficKey{})
+		fmt.Printf("%v %#v\n", err, err)
 		for _, err := range asking.Watch(ctx, &client.PageTrafficKey{}, 0) {
-			fmt.Println(int(status.Code(err)))
+			fmt.Printf("%v %#v\n", err, err)
 		}
 		return
 	}
@@ -58,7 +85,7 @@ func main() {
 	if !known {
 		log.Fatalf("%q is not known", asked)
 	}
-	options := []client.Option{client.WithToken("secret"), client.WithTimeout(timeout)}
+	options := []client.Option{client.WithToken("secret\n"), client.WithTimeout(timeout)}
 	if len(os.Args) > 3 {
 		authorities := x509.NewCertPool()
 		authorities.AppendCertsFromPEM(must(os.ReadFile(os.Args[3])))

@@ -1,11 +1,16 @@
 import com.google.gson.Gson;
+import io.grpc.ManagedChannelBuilder;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
 import java.io.File;
-import java.nio.charset.StandardCharsets;
 import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import page_traffic.v1.PageTrafficClient;
 import page_traffic.v1.PageTrafficKey;
 
@@ -17,6 +22,9 @@ import page_traffic.v1.PageTrafficKey;
  * Ask URL brief         the same with a deadline of a second
  * Ask URL watch         prints the views in two replies, each when it comes
  * Ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
+ * Ask URL renew         watches with another token each time; prints how that ended
+ * Ask URL unfit         tries tokens that are none; prints what is said of them
+ * Ask URL given         closes a client over a channel that it was given; prints how a call of another one over it ended
  * </pre>
  */
 final class Ask {
@@ -33,6 +41,18 @@ final class Ask {
     }
   }
 
+  /** All that an error says. */
+  private static String said(Runnable call) {
+    try {
+      call.run();
+      return "";
+    } catch (IllegalArgumentException | StatusRuntimeException error) {
+      var written = new StringWriter();
+      error.printStackTrace(new PrintWriter(written));
+      return written.toString();
+    }
+  }
+
   private static PageTrafficKey key(String page) {
     return PageTrafficKey.newBuilder().setPageId(page).build();
   }
@@ -44,7 +64,7 @@ final class Ask {
       builder.credentials(TlsChannelCredentials.newBuilder().trustManager(new File(arguments[2])).build());
     }
     if (arguments[1].equals("watch")) {
-      try (var client = PageTrafficClient.of(arguments[0]); var watching = client.watch(key("/home"), null)) {
+      try (var client = PageTrafficClient.of(arguments[0]); var watching = client.watch(key("/home"))) {
         for (int count = 0; count < 2; count++) {
           out.println(new Gson().toJson(Long.toUnsignedString(watching.next().getValue().getViews())));
         }
@@ -53,14 +73,42 @@ final class Ask {
     }
     if (arguments[1].startsWith("absence=")) {
       builder.absence(Duration.ofMillis(Long.parseLong(arguments[1].substring("absence=".length()))));
-      try (var client = builder.token("secret").build(); var watching = client.watch(key(""), null)) {
+      // As it is read from a file.
+      try (var client = builder.token("secret\n").build(); var watching = client.watch(key(""))) {
         out.println(code(watching::next));
       }
       return;
     }
+    if (arguments[1].equals("renew")) {
+      var tokens = List.of("first", "second", "third").iterator();
+      try (var client = builder.token(tokens::next).build(); var watching = client.watch(key(""))) {
+        out.println(code(watching::next));
+      }
+      return;
+    }
+    if (arguments[1].equals("unfit")) {
+      String token = "two\ns3cr\u00e9ts";
+      out.println(said(() -> PageTrafficClient.builder(arguments[0]).token(token)));
+      try (var client = builder.token(() -> token).build()) {
+        out.println(said(() -> client.get(key(""))));
+        out.println(said(() -> client.watch(key(""))));
+      }
+      return;
+    }
+    if (arguments[1].equals("given")) {
+      var address = URI.create(arguments[0]);
+      var channel = ManagedChannelBuilder.forAddress(address.getHost(), address.getPort()).usePlaintext().build();
+      PageTrafficClient.builder(arguments[0]).channel(channel).build().close();
+      builder.channel(channel).build().withTimeout(PATIENCE).close();
+      try (var client = builder.channel(channel).build()) {
+        out.println(code(() -> client.get(key(""))));
+      }
+      channel.shutdownNow();
+      return;
+    }
     if (arguments[1].equals("brief")) builder.timeout(Duration.ofSeconds(1));
     else if (!arguments[1].equals("one")) throw new IllegalArgumentException(arguments[1]);
-    try (var client = builder.token(() -> "secret").build()) {
+    try (var client = builder.token(() -> "secret\n").build()) {
       out.println(code(() -> client.get(key("/home"))));
     }
   }

@@ -4,10 +4,13 @@
 //!     ask URL brief         the same with a deadline of a second
 //!     ask URL watch         prints the views in two replies, each when it comes
 //!     ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
+//!     ask URL renew         watches with another token each time; prints how that ended
+//!     ask URL unfit         tries a token that is none; prints what is said of it
 //!     ask URL first         runs what the README of the client begins with
 
 mod first;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use page_traffic_client::{PageTrafficClient, PageTrafficKey};
@@ -48,8 +51,20 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     if let Some(milliseconds) = asked.strip_prefix("absence=") {
-        let client = client.absence(Duration::from_millis(milliseconds.parse()?)).token("secret");
+        let client = client.absence(Duration::from_millis(milliseconds.parse()?)).token("secret\n");
         println!("{}", json!(code(client.watch(PageTrafficKey::default(), None).await)));
+        return Ok(());
+    }
+    if asked == "renew" {
+        let tokens = Mutex::new(["first", "second", "third"].into_iter());
+        let client = client.token_from(move || tokens.lock().unwrap().next().unwrap().to_owned());
+        println!("{}", json!(code(client.watch(PageTrafficKey::default(), None).await)));
+        return Ok(());
+    }
+    if asked == "unfit" {
+        let client = client.token("two\ns3cr\u{e9}ts");
+        println!("{:?}", client.get(PageTrafficKey::default()).await);
+        println!("{:?}", client.watch(PageTrafficKey::default(), None).await.err());
         return Ok(());
     }
     let timeout = match asked.as_str() {
@@ -57,7 +72,7 @@ async fn main() -> Result<()> {
         "brief" => Duration::from_secs(1),
         other => return Err(format!("`{other}` is not known").into()),
     };
-    let client = client.timeout(timeout).token("secret");
+    let client = client.timeout(timeout).token("secret\n");
     // A task of its own, as servers have it: what a call is made of can be sent to another thread.
     let ended = tokio::spawn(async move { client.get(PageTrafficKey { page_id: "/home".into() }).await }).await?;
     println!("{}", json!(code(ended)));

@@ -6,6 +6,8 @@
 //     brief           the same with a deadline of a second
 //     watch           the views in two replies, each when it comes
 //     absence=MS      watches, and asks for a server that is away for so many milliseconds; how that ended
+//     renew           watches with another token each time; how that ended
+//     unfit           tries tokens that are none; what is said of them
 
 import { ConnectError } from "@connectrpc/connect";
 
@@ -32,11 +34,13 @@ export async function* answers(url, asked, settings = {}) {
   else if (asked === "brief") yield await one(url, { ...settings, timeoutMs: 1000 });
   else if (asked === "watch") yield* views(url, settings);
   else if (asked.startsWith("absence=")) yield await gone(url, { ...settings, absenceMs: Number(asked.split("=")[1]) });
+  else if (asked === "renew") yield await renewed(url, settings);
+  else if (asked === "unfit") yield* refusals(url, settings);
   else yield await replies(url, JSON.parse(asked), settings);
 }
 
 async function one(url, settings) {
-  const client = new made.PageTrafficClient(url, { token: async () => "secret", timeoutMs, ...settings });
+  const client = new made.PageTrafficClient(url, { token: async () => "secret\n", timeoutMs, ...settings });
   return await code(() => client.get({ pageId: "/home" }));
 }
 
@@ -49,5 +53,29 @@ async function* views(url, settings) {
 }
 
 async function gone(url, settings) {
-  return await code(() => new made.PageTrafficClient(url, { token: "secret", ...settings }).watch({}).next());
+  return await code(() => new made.PageTrafficClient(url, { token: "secret\n", ...settings }).watch({}).next());
+}
+
+async function renewed(url, settings) {
+  const tokens = ["first", "second", "third"];
+  const client = new made.PageTrafficClient(url, { token: () => tokens.shift(), ...settings });
+  return await code(() => client.watch({}).next());
+}
+
+async function* refusals(url, settings) {
+  const token = "two\ns3cr\u00e9ts";
+  const client = new made.PageTrafficClient(url, { token: () => token, ...settings });
+  yield await said(() => new made.PageTrafficClient(url, { token, ...settings }));
+  yield await said(() => client.get({}));
+  yield await said(() => client.watch({}).next());
+}
+
+/** All that an error says. */
+async function said(call) {
+  try {
+    await call();
+    return "";
+  } catch (error) {
+    return `${error.stack} ${error.cause}`;
+  }
 }

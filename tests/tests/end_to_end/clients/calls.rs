@@ -1,5 +1,8 @@
 //! How single calls end: what is sent, what is tried again, and servers by TLS.
 
+use std::process::Command;
+use std::time::Duration;
+
 use murmur_tests::certificates;
 use murmur_tests::process::{Server, example, store as store_url};
 use serde_json::{Value, json};
@@ -7,7 +10,7 @@ use tonic::Code;
 use tonic::codegen::http::HeaderMap;
 
 use super::made::{Made, fingerprints};
-use super::pretend::Pretend;
+use super::pretend::{Asked, Pretend, Says};
 use crate::page_views::Stream;
 
 /// A code as the programs print it.
@@ -49,7 +52,7 @@ pub(super) fn assert_one_call(one: impl Fn(&str) -> Value) {
         assert_eq!(one(&server.url()), code(ends), "{codes:?}");
         let asked = server.asked();
         assert_eq!(asked.len(), calls, "{codes:?}");
-        for headers in asked {
+        for Asked { headers, .. } in asked {
             assert_said(&headers);
             let timeout = ["grpc-timeout", "connect-timeout-ms"].map(|name| headers.contains_key(name));
             assert!(timeout.contains(&true), "{headers:?}");
@@ -66,17 +69,58 @@ fn assert_said(headers: &HeaderMap) {
 }
 
 /// A stream whose server stays away asks for it for as long as its client was told, and ends; one that is refused ends at once.
-/// `tries` is how often one try to open it is sent, where gRPC has tries of its own.
-pub(super) fn assert_gives_up(ask: impl Fn(&[&str]) -> Value, tries: usize) {
+pub(super) fn assert_gives_up(ask: impl Fn(&[&str]) -> Value) {
     let calls = |says: Code, absence: &str| {
         let server = Pretend::start(&[says; 1_000]);
         assert_eq!(ask(&[&server.url(), absence]), code(says), "{absence}");
         let asked = server.asked();
-        asked.iter().for_each(assert_said);
+        asked.iter().for_each(|asked| assert_said(&asked.headers));
         asked.len()
     };
-    assert_eq!(calls(Code::Unavailable, "absence=0"), tries);
+    assert_eq!(calls(Code::Unavailable, "absence=0"), 1);
     assert_eq!(calls(Code::InvalidArgument, "absence=60000"), 1);
     let calls = calls(Code::Unavailable, "absence=1000");
-    assert!((2 * tries..1_000).contains(&calls), "{calls}");
+    assert!((2..1_000).contains(&calls), "{calls}");
+}
+
+/// Who is told when to ask again asks then, and is told at once where that is too late: of calls, whose programs wait for minutes, and
+/// of streams.
+pub(super) fn assert_waits_as_it_is_told(ask: impl Fn(&[&str]) -> Value) {
+    const SECOND: Duration = Duration::from_secs(1);
+    for asked in ["one", "absence=300000"] {
+        let server = Pretend::saying([Says::busy(SECOND)]);
+        assert_eq!(ask(&[&server.url(), asked]), code(Code::Ok), "{asked}");
+        let [first, second] = server.asked().try_into().unwrap();
+        assert!(second.at - first.at >= SECOND, "{asked}");
+        let server = Pretend::saying([Says::busy(3_600 * SECOND)]);
+        assert_eq!(ask(&[&server.url(), asked]), code(Code::Unavailable), "{asked}");
+        assert_eq!(server.asked().len(), 1, "{asked}");
+    }
+}
+
+/// A token that is none is refused before it is sent, and nothing that is said shows it.
+pub(super) fn assert_shows_no_token(ask: impl Fn(&[&str]) -> Command) {
+    let server = Pretend::start(&[]);
+    let output = ask(&[&server.url(), "unfit"]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("a token is one word of visible characters of ASCII"), "{said}");
+    assert!(!said.contains("s3cr"), "{said}");
+    assert_eq!(server.asked().len(), 0);
+}
+
+/// A stream whose token has expired begins again, once, by another one. `renew` has one more for each time that it is asked.
+pub(super) fn assert_renews_a_token(ask: impl Fn(&[&str]) -> Value) {
+    let asks = |says: Vec<Says>, asked: &str, ends: Code| {
+        let server = Pretend::saying(says);
+        assert_eq!(ask(&[&server.url(), asked]), code(ends), "{asked}");
+        let token = |asked: &Asked| asked.headers["authorization"].to_str().unwrap().to_owned();
+        server.asked().iter().map(token).collect::<Vec<_>>()
+    };
+    let both = ["Bearer first", "Bearer second"];
+    assert_eq!(asks(vec![Says::expired()], "renew", Code::Ok), both);
+    assert_eq!(asks(vec![Says::expired(); 5], "renew", Code::Unauthenticated), both);
+    assert_eq!(asks(vec![Says::code(Code::Unauthenticated); 5], "renew", Code::Unauthenticated), both[..1]);
+    // There is no other one.
+    assert_eq!(asks(vec![Says::expired(); 5], "absence=300000", Code::Unauthenticated), ["Bearer secret"]);
 }

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use super::asked::assert_answers;
 use super::away::{assert_ends_without_a_server, assert_watches_on};
-use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first, made_into};
+use super::{
+    Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, assert_renews_a_token,
+    assert_shows_no_token, assert_waits_as_it_is_told, first, made_into,
+};
 use crate::foreign_clients::served;
 
 /// A program that asks by the client, built with the checks that Go has for code.
@@ -75,7 +78,22 @@ fn a_call_in_go_ends_as_it_should_where_no_server_answers() {
 
 #[test]
 fn what_is_watched_in_go_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
-    assert_gives_up(|arguments| process::json(program(), arguments), 4);
+    assert_gives_up(|arguments| process::json(program(), arguments));
+}
+
+#[test]
+fn a_call_and_a_stream_in_go_are_tried_again_when_the_server_says() {
+    assert_waits_as_it_is_told(|arguments| process::json(program(), arguments));
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_in_go_and_not_shown() {
+    assert_shows_no_token(|arguments| command(program(), arguments));
+}
+
+#[test]
+fn what_is_watched_in_go_goes_on_by_another_token_when_one_has_expired() {
+    assert_renews_a_token(|arguments| process::json(program(), arguments));
 }
 
 #[test]

@@ -4,10 +4,16 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use murmur_tests::process::command;
 use serde_json::Value;
+use tonic::Code;
 
 use super::asked::assert_answers;
 use super::away::{assert_ends_without_a_server, assert_watches_on};
-use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first};
+use super::calls::code;
+use super::pretend::Pretend;
+use super::{
+    Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, assert_renews_a_token,
+    assert_shows_no_token, assert_waits_as_it_is_told, first,
+};
 use crate::foreign_clients::served;
 
 /// The folder of what a program that asks by the client is run from.
@@ -100,12 +106,33 @@ fn a_call_in_java_ends_as_it_should_where_no_server_answers() {
 
 #[test]
 fn what_is_watched_in_java_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
-    assert_gives_up(ask_with, 4);
+    assert_gives_up(ask_with);
+}
+
+#[test]
+fn a_call_and_a_stream_in_java_are_tried_again_when_the_server_says() {
+    assert_waits_as_it_is_told(ask_with);
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_in_java_and_not_shown() {
+    assert_shows_no_token(|arguments| java("Ask", arguments));
+}
+
+#[test]
+fn what_is_watched_in_java_goes_on_by_another_token_when_one_has_expired() {
+    assert_renews_a_token(ask_with);
 }
 
 #[test]
 fn what_is_watched_in_java_goes_on_when_the_server_was_killed() {
     assert_watches_on(|arguments| java("Ask", arguments));
+}
+
+#[test]
+fn a_channel_that_a_client_in_java_was_given_stays_open_when_it_is_closed() {
+    let server = Pretend::start(&[]);
+    assert_eq!(ask_with(&[&server.url(), "given"]), code(Code::Ok));
 }
 
 #[test]

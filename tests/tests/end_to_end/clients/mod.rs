@@ -13,5 +13,8 @@ mod rust;
 mod typescript;
 
 use asked::assert_contracts;
-use calls::{assert_by_tls, assert_gives_up, assert_one_call};
+use calls::{
+    assert_by_tls, assert_gives_up, assert_one_call, assert_renews_a_token, assert_shows_no_token,
+    assert_waits_as_it_is_told,
+};
 use made::{Made, first, made_into, made_of};

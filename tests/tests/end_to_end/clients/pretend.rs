@@ -5,8 +5,13 @@ use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use prost::Message;
 use prost::bytes::Bytes;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response};
@@ -14,21 +19,74 @@ use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt, pb};
 use tower_service::Service;
+
+/// What a call is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Says {
+    code: Code,
+    details: ErrorDetails,
+}
+
+impl Says {
+    /// Only that.
+    pub(super) fn code(code: Code) -> Self {
+        Self { code, details: ErrorDetails::new() }
+    }
+
+    /// That it is not available before that time.
+    pub(super) fn busy(wait: Duration) -> Self {
+        Self { code: Code::Unavailable, details: ErrorDetails::with_retry_info(Some(wait)) }
+    }
+
+    /// That the token was good, and has expired.
+    pub(super) fn expired() -> Self {
+        let details = ErrorDetails::with_error_info("TOKEN_EXPIRED", "murmur.dev", []);
+        Self { code: Code::Unauthenticated, details }
+    }
+
+    fn status(&self) -> Status {
+        Status::with_error_details(self.code, "as it was told", self.details.clone())
+    }
+
+    /// As Connect writes an error.
+    fn json(&self) -> Value {
+        let said = pb::Status::decode(self.status().details()).unwrap();
+        let detail = |any: &prost_types::Any| {
+            let name = any.type_url.rsplit('/').next();
+            json!({ "type": name, "value": STANDARD_NO_PAD.encode(&any.value) })
+        };
+        let details: Vec<Value> = said.details.iter().map(detail).collect();
+        json!({ "code": named(self.code).1, "message": "as it was told", "details": details })
+    }
+}
+
+/// A call that has come.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) headers: HeaderMap,
+    pub(super) at: Instant,
+}
 
 /// The server; it ends when dropped.
 pub(super) struct Pretend {
     address: String,
-    asked: Arc<Mutex<Vec<HeaderMap>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Pretend {
     /// The calls get these codes, in order, and all further ones an empty reply.
     pub(super) fn start(codes: &[Code]) -> Self {
+        Self::saying(codes.iter().map(|code| Says::code(*code)))
+    }
+
+    /// The same of more than codes.
+    pub(super) fn saying(says: impl IntoIterator<Item = Says>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let asked = Arc::<Mutex<Vec<HeaderMap>>>::default();
-        let answer = Answers { codes: codes.into(), at: Arc::default(), asked: asked.clone() };
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let answer = Answers { says: says.into_iter().collect(), at: Arc::default(), asked: asked.clone() };
         let address = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap().to_string();
@@ -43,17 +101,17 @@ impl Pretend {
         format!("http://{}", self.address)
     }
 
-    /// The headers of every call.
-    pub(super) fn asked(&self) -> Vec<HeaderMap> {
+    /// Every call.
+    pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
 
 #[derive(Clone)]
 struct Answers {
-    codes: Arc<[Code]>,
+    says: Arc<[Says]>,
     at: Arc<AtomicUsize>,
-    asked: Arc<Mutex<Vec<HeaderMap>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl NamedService for Answers {
@@ -71,21 +129,21 @@ impl Service<Request<Body>> for Answers {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let at = self.at.fetch_add(1, Ordering::SeqCst);
-        let code = self.codes.get(at).copied().unwrap_or(Code::Ok);
+        let says = self.says.get(at).cloned().unwrap_or(Says::code(Code::Ok));
         let headers = request.headers();
-        self.asked.lock().unwrap().push(headers.clone());
+        self.asked.lock().unwrap().push(Asked { headers: headers.clone(), at: Instant::now() });
         let kind = headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
         ready(Ok(match kind {
-            _ if kind.starts_with("application/grpc") => grpc(code),
-            _ if kind.starts_with("application/connect+") => connect_stream(code),
-            _ => connect(code),
+            _ if kind.starts_with("application/grpc") => grpc(&says),
+            _ if kind.starts_with("application/connect+") => connect_stream(&says),
+            _ => connect(&says),
         }))
     }
 }
 
-fn grpc(code: Code) -> Response<Body> {
-    if code != Code::Ok {
-        return Status::new(code, "as it was told").into_http();
+fn grpc(says: &Says) -> Response<Body> {
+    if says.code != Code::Ok {
+        return says.status().into_http();
     }
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());
@@ -105,25 +163,24 @@ fn named(code: Code) -> (u16, &'static str) {
         Code::Aborted => (409, "aborted"),
         Code::ResourceExhausted => (429, "resource_exhausted"),
         Code::DeadlineExceeded => (504, "deadline_exceeded"),
+        Code::Unauthenticated => (401, "unauthenticated"),
         _ => (500, "internal"),
     }
 }
 
-fn connect(code: Code) -> Response<Body> {
-    let (status, name) = named(code);
-    let (kind, body) = match code {
+fn connect(says: &Says) -> Response<Body> {
+    let (kind, body) = match says.code {
         Code::Ok => ("application/proto", String::new()),
-        _ => ("application/json", format!(r#"{{"code": "{name}", "message": "as it was told"}}"#)),
+        _ => ("application/json", says.json().to_string()),
     };
-    whole(status, kind, body.into())
+    whole(named(says.code).0, kind, body.into())
 }
 
 /// A stream is always well at first; how it ended stands in its last frame.
-fn connect_stream(code: Code) -> Response<Body> {
-    let (_, name) = named(code);
-    let end = match code {
+fn connect_stream(says: &Says) -> Response<Body> {
+    let end = match says.code {
         Code::Ok => "{}".to_owned(),
-        _ => format!(r#"{{"error": {{"code": "{name}", "message": "as it was told"}}}}"#),
+        _ => json!({ "error": says.json() }).to_string(),
     };
     let head = [&[2][..], &(end.len() as u32).to_be_bytes()].concat();
     whole(200, "application/connect+proto", [head, end.into_bytes()].concat().into())

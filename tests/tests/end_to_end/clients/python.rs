@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use murmur_tests::process::{cargo_murmur, command, success, target};
 use murmur_tests::{tools, workspace};
@@ -8,7 +9,11 @@ use serde_json::Value;
 
 use super::asked::assert_answers;
 use super::away::{Port, assert_ends_without_a_server, assert_watches_on};
-use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first, made_of};
+use super::pretend::{Pretend, Says};
+use super::{
+    Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, assert_renews_a_token,
+    assert_shows_no_token, assert_waits_as_it_is_told, first, made_of,
+};
 use crate::foreign_clients::served;
 
 /// Build a client as pip does, and put it into a folder.
@@ -92,12 +97,100 @@ fn a_call_in_python_ends_as_it_should_where_no_server_answers() {
 
 #[test]
 fn what_is_watched_in_python_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
-    assert_gives_up(ask_with, 4);
+    assert_gives_up(ask_with);
+}
+
+#[test]
+fn a_call_and_a_stream_in_python_are_tried_again_when_the_server_says() {
+    assert_waits_as_it_is_told(ask_with);
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_in_python_and_not_shown() {
+    assert_shows_no_token(asking);
+}
+
+#[test]
+fn what_is_watched_in_python_goes_on_by_another_token_when_one_has_expired() {
+    assert_renews_a_token(ask_with);
 }
 
 #[test]
 fn what_is_watched_in_python_goes_on_when_the_server_was_killed() {
     assert_watches_on(asking);
+}
+
+/// What a program prints that asks by the client.
+fn prints(program: &str, arguments: &[&str]) -> String {
+    let output = python(client(), &[&["-c", program], arguments].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_is_watched_in_python_is_cancelled_while_it_waits_for_its_server_too() {
+    let server = Pretend::saying([Says::busy(Duration::from_secs(100))]);
+    let program = r#"
+import sys, threading, time
+from datetime import timedelta
+import grpc
+from page_traffic.v1 import PageTrafficClient, PageTrafficKey
+
+def leave(watching):
+    # It has been told to wait.
+    while watching._away is None:
+        time.sleep(0.01)
+    watching.close()
+
+with PageTrafficClient(sys.argv[1], absence=timedelta(seconds=1000)) as client:
+    with client.watch(PageTrafficKey()) as watching:
+        threading.Thread(target=leave, args=[watching]).start()
+        try:
+            next(watching)
+        except grpc.RpcError as error:
+            print(error.code())
+    print(list(watching))
+"#;
+    assert_eq!(prints(program, &[&server.url()]), "StatusCode.CANCELLED\n[]\n");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[test]
+fn an_argument_of_another_type_is_named_in_python_with_what_it_should_be() {
+    let program = r#"
+from datetime import date, datetime, timedelta
+from page_traffic.v1 import PageTrafficClient, PageTrafficKey
+
+key, now, url = PageTrafficKey(), datetime.now().astimezone(), "http://127.0.0.1:1"
+client = PageTrafficClient(url)
+for call in [
+    lambda: client.window(key, 60),
+    lambda: client.range(key, date.today(), now),
+    lambda: client.range(key, now, datetime.now()),
+    lambda: client.get(key, timeout=5),
+    lambda: client.watch(key, timeout=5),
+    lambda: PageTrafficClient(url, absence=30),
+    lambda: PageTrafficClient(url, token=b"secret"),
+]:
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        print(type(error).__name__, error)
+"#;
+    let said = prints(program, &[]);
+    let begins = [
+        "TypeError `window` is a `timedelta`, not `int`;",
+        "TypeError `start` is a `datetime`, not `date`;",
+        "ValueError `end` has no time zone;",
+        "TypeError `timeout` is a `timedelta`, not `int`;",
+        "TypeError `timeout` is a `timedelta`, not `int`;",
+        "TypeError `absence` is a `timedelta`, not `int`;",
+        "TypeError a token is a `str`, not `bytes`",
+    ];
+    assert_eq!(said.lines().count(), begins.len(), "{said}");
+    for (line, begin) in said.lines().zip(begins) {
+        assert!(line.starts_with(begin), "{line}");
+    }
 }
 
 #[test]

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::asked::assert_answers;
 use super::away::{assert_ends_without_a_server, assert_watches_on};
-use super::{Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, first};
+use super::{
+    Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, assert_renews_a_token,
+    assert_shows_no_token, assert_waits_as_it_is_told, first,
+};
 use crate::foreign_clients::served;
 
 /// The folder of the client, built as npm does it, with what asks by it.
@@ -89,12 +92,64 @@ fn a_call_in_typescript_ends_as_it_should_where_no_server_answers() {
 
 #[test]
 fn what_is_watched_in_typescript_ends_when_it_is_refused_or_no_server_comes_for_as_long_as_it_was_told() {
-    assert_gives_up(ask_with, 1);
+    assert_gives_up(ask_with);
+}
+
+#[test]
+fn a_call_and_a_stream_in_typescript_are_tried_again_when_the_server_says() {
+    assert_waits_as_it_is_told(ask_with);
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_in_typescript_and_not_shown() {
+    assert_shows_no_token(asking);
+}
+
+#[test]
+fn what_is_watched_in_typescript_goes_on_by_another_token_when_one_has_expired() {
+    assert_renews_a_token(ask_with);
 }
 
 #[test]
 fn what_is_watched_in_typescript_goes_on_when_the_server_was_killed() {
     assert_watches_on(asking);
+}
+
+#[test]
+fn what_calls_in_typescript_take_is_written_by_the_types_that_the_client_names() {
+    let package = built(Made::PageTraffic);
+    let program = r#"
+import { create } from "@bufbuild/protobuf";
+import {
+  type Calendar,
+  type CalendarStep,
+  murmur,
+  PageTrafficClient,
+  type PageTrafficKey,
+  PageTrafficKeySchema,
+  type PageTrafficServiceSetOperand,
+  type ReadOptions,
+} from "page-traffic-client";
+
+const key: PageTrafficKey = { pageId: "/home" };
+const keys: PageTrafficKey[] = [key, create(PageTrafficKeySchema, key)];
+const options: ReadOptions = { strong: true };
+const calendar: Calendar = { days: 7, zone: "Europe/Berlin" };
+const step: CalendarStep = { days: 1 };
+const set: PageTrafficServiceSetOperand = { key };
+
+export async function asked(client: PageTrafficClient): Promise<PageTrafficKey | undefined> {
+  await client.calendarSeries(key, calendar, { step, options });
+  await client.combineSets([set], murmur.SetOperation.UNION);
+  return (await client.getMany(keys))[0]?.key;
+}
+"#;
+    // Within the package, whose name it imports.
+    std::fs::write(package.join("typed.ts"), program).unwrap();
+    let compiler = tools::client_typescript().join(".bin/tsc");
+    let how = ["--noEmit", "--strict", "--target", "ES2022", "--module", "NodeNext", "--skipLibCheck", "typed.ts"];
+    let output = command(compiler, &how).current_dir(package).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
