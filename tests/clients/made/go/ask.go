@@ -6,6 +6,7 @@
 //	ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
 //	ask URL renew         watches with another token each time; prints how that ended
 //	ask URL unfit         tries a token that is none; prints what is said of it
+//	ask URL fine          asks about half a microsecond, then about one and a half; prints what is said of the first
 //
 // How a call ended is the number of gRPC's code.
 package main
@@ -79,6 +80,13 @@ func main() {
 		for _, err := range asking.Watch(ctx, &client.PageTrafficKey{}, 0) {
 			fmt.Printf("%v %#v\n", err, err)
 		}
+		return
+	}
+	if asked == "fine" {
+		asking, key, start := must(client.NewPageTrafficClient(url)), &client.PageTrafficKey{}, time.Unix(0, 0)
+		_, err := asking.Range(ctx, key, start, start.Add(500))
+		fmt.Println(err)
+		must(asking.Range(ctx, key, start, start.Add(1500)))
 		return
 	}
 	timeout, known := map[string]time.Duration{"one": patience, "brief": time.Second}[asked]

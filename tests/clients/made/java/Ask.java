@@ -10,6 +10,7 @@ import java.io.StringWriter;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import page_traffic.v1.PageTrafficClient;
 import page_traffic.v1.PageTrafficKey;
@@ -24,6 +25,7 @@ import page_traffic.v1.PageTrafficKey;
  * Ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
  * Ask URL renew         watches with another token each time; prints how that ended
  * Ask URL unfit         tries tokens that are none; prints what is said of them
+ * Ask URL fine          asks about half a microsecond, then about one and a half; prints what is said of the first
  * Ask URL given         closes a client over a channel that it was given; prints how a call of another one over it ended
  * </pre>
  */
@@ -92,6 +94,14 @@ final class Ask {
       try (var client = builder.token(() -> token).build()) {
         out.println(said(() -> client.get(key(""))));
         out.println(said(() -> client.watch(key(""))));
+      }
+      return;
+    }
+    if (arguments[1].equals("fine")) {
+      var start = Instant.EPOCH;
+      try (var client = builder.build()) {
+        out.println(said(() -> client.range(key(""), start, start.plusNanos(500))));
+        client.range(key(""), start, start.plusNanos(1500));
       }
       return;
     }

@@ -6,12 +6,13 @@
 //!     ask URL absence=MS    watches, and asks for a server that is away for so many milliseconds; prints how that ended
 //!     ask URL renew         watches with another token each time; prints how that ended
 //!     ask URL unfit         tries a token that is none; prints what is said of it
+//!     ask URL fine          asks about half a microsecond, then about one and a half; prints what is said of the first
 //!     ask URL first         runs what the README of the client begins with
 
 mod first;
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use page_traffic_client::{PageTrafficClient, PageTrafficKey};
 use serde_json::json;
@@ -65,6 +66,13 @@ async fn main() -> Result<()> {
         let client = client.token("two\ns3cr\u{e9}ts");
         println!("{:?}", client.get(PageTrafficKey::default()).await);
         println!("{:?}", client.watch(PageTrafficKey::default(), None).await.err());
+        return Ok(());
+    }
+    if asked == "fine" {
+        let up_to = |nanos| SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+        let asks = |end| client.range(PageTrafficKey::default(), up_to(0), end);
+        println!("{:?}", asks(up_to(500)).await.err());
+        asks(up_to(1_500)).await?;
         return Ok(());
     }
     let timeout = match asked.as_str() {

@@ -8,6 +8,7 @@
 //     absence=MS      watches, and asks for a server that is away for so many milliseconds; how that ended
 //     renew           watches with another token each time; how that ended
 //     unfit           tries tokens that are none; what is said of them
+//     fine            asks about half a microsecond, then about one and a half; what is said of the first
 
 import { ConnectError } from "@connectrpc/connect";
 
@@ -36,6 +37,7 @@ export async function* answers(url, asked, settings = {}) {
   else if (asked.startsWith("absence=")) yield await gone(url, { ...settings, absenceMs: Number(asked.split("=")[1]) });
   else if (asked === "renew") yield await renewed(url, settings);
   else if (asked === "unfit") yield* refusals(url, settings);
+  else if (asked === "fine") yield await fine(url, settings);
   else yield await replies(url, JSON.parse(asked), settings);
 }
 
@@ -78,4 +80,12 @@ async function said(call) {
   } catch (error) {
     return `${error.stack} ${error.cause}`;
   }
+}
+
+async function fine(url, settings) {
+  const client = new made.PageTrafficClient(url, settings);
+  const upTo = (end) => client.range({}, new Date(0), { epochNanoseconds: end });
+  const first = await said(() => upTo(500n));
+  await upTo(1500n);
+  return first;
 }

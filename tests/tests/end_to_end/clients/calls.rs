@@ -124,3 +124,13 @@ pub(super) fn assert_renews_a_token(ask: impl Fn(&[&str]) -> Value) {
     // There is no other one.
     assert_eq!(asks(vec![Says::expired(); 5], "absence=300000", Code::Unauthenticated), ["Bearer secret"]);
 }
+
+/// Times that are one when they are cut to microseconds are no interval, and are said to be so before anything is sent. `fine` asks
+/// about half a microsecond, then about one and a half.
+pub(super) fn assert_counts_microseconds(ask: impl Fn(&[&str]) -> Command) {
+    let server = Pretend::start(&[]);
+    let output = ask(&[&server.url(), "fine"]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && said.contains("are the same microsecond"), "{said}");
+    assert_eq!(server.asked().len(), 1, "{said}");
+}

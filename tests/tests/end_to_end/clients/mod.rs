@@ -14,7 +14,7 @@ mod typescript;
 
 use asked::assert_contracts;
 use calls::{
-    assert_by_tls, assert_gives_up, assert_one_call, assert_renews_a_token, assert_shows_no_token,
-    assert_waits_as_it_is_told,
+    assert_by_tls, assert_counts_microseconds, assert_gives_up, assert_one_call, assert_renews_a_token,
+    assert_shows_no_token, assert_waits_as_it_is_told,
 };
 use made::{Made, first, made_into, made_of};

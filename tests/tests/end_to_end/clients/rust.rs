@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::asked::assert_answers;
 use super::away::{assert_ends_without_a_server, assert_watches_on};
 use super::{
-    Made, assert_by_tls, assert_contracts, assert_gives_up, assert_one_call, assert_renews_a_token,
-    assert_shows_no_token, assert_waits_as_it_is_told, first,
+    Made, assert_by_tls, assert_contracts, assert_counts_microseconds, assert_gives_up, assert_one_call,
+    assert_renews_a_token, assert_shows_no_token, assert_waits_as_it_is_told, first,
 };
 use crate::foreign_clients::served;
 
@@ -101,6 +101,11 @@ fn a_call_and_a_stream_in_rust_are_tried_again_when_the_server_says() {
 #[test]
 fn a_token_that_is_none_is_refused_in_rust_and_not_shown() {
     assert_shows_no_token(|arguments| command(program(), arguments));
+}
+
+#[test]
+fn times_in_rust_count_to_the_microsecond() {
+    assert_counts_microseconds(|arguments| command(program(), arguments));
 }
 
 #[test]
