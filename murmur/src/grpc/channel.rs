@@ -149,17 +149,42 @@ mod secured {
     pub(super) fn refused(uri: &str, error: &tonic::transport::Error) -> Option<Error> {
         let cause = of_tls(error)?;
         let why = match cause {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            rustls::Error::InvalidCertificate(certificate) => of_certificate(certificate),
+            rustls::Error::AlertReceived(_) => "it refuses us; show it a certificate that it knows (`--client-cert`)",
+            rustls::Error::PeerIncompatible(_) => "it has no version of TLS, or no cipher, that this program has",
+            _ => "it does not speak TLS as it should; one without TLS is asked by `http://`",
+        };
+        Some(Error::new(ErrorKind::Denied, format!("`{uri}`: {why}")))
+    }
+
+    fn of_certificate(wrong: &CertificateError) -> &'static str {
+        match wrong {
+            CertificateError::UnknownIssuer => {
                 "its certificate is by no authority that is known here; name a file with its authority (`--tls-ca`)"
             }
-            rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            ) => "its certificate is for other names than this one",
-            rustls::Error::InvalidCertificate(_) => "its certificate is refused",
-            rustls::Error::AlertReceived(_) => "it refuses us; show it a certificate that it knows (`--client-cert`)",
-            _ => "it does not speak TLS as it should",
-        };
-        Some(Error::new(ErrorKind::Denied, format!("`{uri}`: {why}")).with_source(cause.clone()))
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for other names than this one"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet; compare the clocks"
+            }
+            CertificateError::BadSignature => "its certificate was not signed by the authority that it names",
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "its certificate is not for servers (`extendedKeyUsage=serverAuth`)"
+            }
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                "its certificate is signed in a way that this program does not know"
+            }
+            CertificateError::BadEncoding => "its certificate does not decode",
+            // The verifier has no error of its own for it.
+            CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+                "its certificate is that of an authority, as plain `openssl req -x509` makes one; give the server one that such an \
+                 authority has signed, or make it with `-addext basicConstraints=CA:FALSE`"
+            }
+            _ => "its certificate is refused",
+        }
     }
 
     fn of_tls<'a>(error: &'a (dyn Any + 'static)) -> Option<&'a rustls::Error> {

@@ -3,6 +3,7 @@
 //! Whether a client's certificate is valid is for rustls to say, before anything is read here.
 
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -26,6 +27,10 @@ pub struct ClientCertificate {
     pub emails: Vec<String>,
     /// Addresses of machines, among the alternative names.
     pub addresses: Vec<IpAddr>,
+    /// Whether there are alternative names of other kinds: directories, registered numbers.
+    pub has_others: bool,
+    /// When it ends; a connection that was begun with it may be there longer. `None` where that cannot be said.
+    pub until: Option<SystemTime>,
 }
 
 /// A certificate, as far as it is looked at.
@@ -48,6 +53,8 @@ impl Certificate {
         }
         let instant = |of: ASN1Time| Timestamp::from_seconds(of.timestamp());
         let validity = read.validity();
+        let end = u64::try_from(validity.not_after.timestamp()).unwrap_or_default();
+        names.until = UNIX_EPOCH.checked_add(Duration::from_secs(end));
         Some(Self { not_before: instant(validity.not_before), not_after: instant(validity.not_after), names })
     }
 }
@@ -60,8 +67,7 @@ impl ClientCertificate {
             GeneralName::URI(name) => self.uris.push(name.to_owned()),
             GeneralName::IPAddress(bytes) => self.addresses.push(address(bytes)?),
             GeneralName::Invalid(..) => return None,
-            // Names of other kinds: directories, registered numbers.
-            _ => {}
+            _ => self.has_others = true,
         }
         Some(())
     }
@@ -118,6 +124,8 @@ mod tests {
             uris: vec!["spiffe://shop.example/worker".into()],
             emails: vec!["worker@shop.example".into()],
             addresses: vec!["10.1.2.3".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+            has_others: false,
+            until: Some(UNIX_EPOCH + Duration::from_secs(2_587_593_600)),
         };
         assert_eq!(read.names, names);
     }
@@ -126,7 +134,15 @@ mod tests {
     fn a_subject_without_names_has_none() {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        assert_eq!(Certificate::read(&made(params)).unwrap().names, ClientCertificate::default());
+        let names = Certificate::read(&made(params)).unwrap().names;
+        assert_eq!(names, ClientCertificate { until: names.until, ..ClientCertificate::default() });
+    }
+
+    #[test]
+    fn names_of_other_kinds_are_known_to_be_there() {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names.push(SanType::OtherName((vec![1, 3, 6, 1], "worker".into())));
+        assert!(Certificate::read(&made(params)).unwrap().names.has_others);
     }
 
     #[test]

@@ -2,14 +2,17 @@ use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use prost::Message;
 use prost_types::{
     DescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -24,7 +27,7 @@ use super::*;
 use crate::ErrorKind;
 use crate::grpc::tests::http::raw;
 use crate::grpc::tests::{Running, Stock, World, now, stock};
-use crate::grpc::{Client, ClientTls};
+use crate::grpc::{Access, Client, ClientTls};
 
 /// An authority that nobody else knows.
 pub(in crate::grpc) struct Authority {
@@ -59,6 +62,11 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         Pair { certificate: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem() }
+    }
+
+    /// A port with its own certificate.
+    fn itself(&self) -> Tls {
+        Tls::from_pem(self.pem.as_bytes(), self.issuer.key().serialize_pem().as_bytes(), None).unwrap()
     }
 
     fn expired(&self) -> Pair {
@@ -181,6 +189,12 @@ async fn a_client_says_what_it_has_against_a_server() {
     let plain = world.serve().await;
     let (kind, words) = refused(uri(&plain), &knowing(&authority)).await;
     assert!(kind == ErrorKind::Denied && words.contains("does not speak TLS"), "{words}");
+
+    // A certificate of its own, as plain `openssl req -x509` makes one.
+    let server = Running::start(world.builder().tls(authority.itself())).await;
+    let error = Client::<Stock>::connect_by(uri(&server), &knowing(&authority)).await.err().unwrap();
+    assert!(error.kind() == ErrorKind::Denied && error.to_string().contains("that of an authority"), "{error}");
+    assert!(std::error::Error::source(&error).is_none() && error.to_string().contains("CA:FALSE"), "{error}");
 }
 
 /// Tells who calls it.
@@ -266,6 +280,31 @@ async fn who_has_no_certificate_of_the_authority_is_not_let_in_and_the_others_ar
         Err(error) => error,
     };
     assert!(matches!(without.kind(), ErrorKind::Denied | ErrorKind::Unavailable), "{without}");
+}
+
+#[tokio::test]
+async fn a_stream_and_the_calls_of_its_connection_end_with_the_certificate_of_their_caller() {
+    let (world, authority, clients) = (world().await, Authority::new("ours"), Authority::new("clients"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.toml");
+    fs::write(&file, "[caller.web]\ncertificates = [\"uri:spiffe://shop.example/web\"]\npipelines = [\"*\"]\n")
+        .unwrap();
+    let server = world.builder().tls(authority.pair("server").tls(Some(&clients)));
+    let server = Running::start(server.access(Access::file(&file).unwrap())).await;
+    let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(6);
+    let web = clients.signed("web", |params| {
+        params.subject_alt_names.push(SanType::URI("spiffe://shop.example/web".try_into().unwrap()));
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end.as_secs());
+    });
+    let tls = knowing(&authority).identity(web.certificate.as_str(), web.key.as_str());
+    let client = Client::<Stock>::connect_by(uri(&server), &tls).await.unwrap();
+    let mut replies = pin!(client.watch(stock(7, "tea", 0), None).await.unwrap());
+    assert_eq!(replies.next().await.unwrap().unwrap().value, 5);
+    let ended = replies.next().await.unwrap().unwrap_err();
+    let refused = client.get(stock(7, "tea", 0)).await.unwrap_err();
+    for error in [ended, refused] {
+        assert!(error.kind() == ErrorKind::Denied && error.to_string().contains("certificate has expired"), "{error}");
+    }
 }
 
 #[tokio::test]
