@@ -26,6 +26,7 @@ mod average;
 mod count;
 mod decayed;
 mod decimal;
+mod digits;
 mod distinct;
 mod distinct_set;
 pub mod envelope;

@@ -23,7 +23,7 @@ pub enum Number {
     /// stream can overflow.
     Int(i128),
     /// A float sum as an unevaluated pair, the value and what rounding lost (Knuth's two-sum, error-free): about 106
-    /// bits of significand, so that the order of additions does not show in the value.
+    /// bits of significand. An addition loses less than `5 * 2^-106` of the absolute values of its two terms.
     Float {
         /// The rounded sum.
         sum: f64,

@@ -71,7 +71,7 @@ keep_the_laws! {
 
     scores: (number(), 0..400_000i64).prop_map(|(amount, seconds)| {
         decayed::tests::Hourly::of(amount, Timestamp::from_seconds(seconds))
-    }), decayed::tests::same;
+    }), equal;
     distinct: elements(300).prop_map(|of| fold(of.map(Distinct::of))), equal;
     distinct_sets: elements(900).prop_map(|of| fold(of.map(DistinctSet::of))), equal;
     memberships: elements(40).prop_map(|of| fold(of.map(Membership::<100>::of))), equal;

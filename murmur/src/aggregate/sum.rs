@@ -7,8 +7,14 @@ use crate::{Error, ErrorKind};
 ///
 /// Whole numbers are added in 128 bits, which no stream can overflow; a sum that does not fit its type shows in the
 /// reply, as an error. Floats are added with what rounding lost beside them (about 106 bits; Knuth's two-sum, "The Art
-/// of Computer Programming" 2, 4.2.2), so that the order of additions does not show; infinities and NaN are refused. Beside a sketch, an extreme, a first or a last value, an
-/// event that would take the stored sum of its slot and partition out of its type is refused.
+/// of Computer Programming" 2, 4.2.2); infinities and NaN are refused. Before it is rounded for the answer, a sum of `n`
+/// floats lacks less than `5 n 2^-106` of the sum of their absolute values, in whatever order and groups they are added.
+/// So order and grouping seldom show: in the last digit, where that much decides a tie, and beyond it where nearly all
+/// cancels. Multiples of one power of two (as whole numbers, halves or quarters are) whose absolute values add up to no
+/// more than 2^104 of it are added exactly.
+///
+/// Beside a sketch, an extreme, a first or a last value, an event that would take the stored sum of its slot and partition
+/// out of its type is refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sum<T: Addend>(T::Total);
 
@@ -139,20 +145,6 @@ impl FloatTotal {
     /// The sum, rounded; not finite when it left the range, or was of a single value that is not.
     pub(super) fn rounded(self) -> f64 {
         self.sum
-    }
-
-    /// Halved so many times: exact, unless it comes to less than an `f64` can hold.
-    pub(super) fn halved(self, times: u64) -> Self {
-        // From the largest value down to the smallest there are fewer than 2,100 halvings, in steps that an `f64` has.
-        let (mut times, mut value) = (times.min(2_100), self);
-        while times > 0 {
-            let step = times.min(1_000);
-            let factor = f64::from_bits((1023 - step) << 52);
-            value = Self { sum: value.sum * factor, rest: value.rest * factor };
-            times -= step;
-        }
-        // What left the range has not come back by that.
-        if self.get().is_some() { value } else { Self::OVERFLOW }
     }
 
     /// The sum; `None` when it left the range.
