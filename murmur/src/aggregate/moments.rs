@@ -9,8 +9,13 @@ use crate::{Error, ErrorKind};
 /// kept in plain floats, a variance would be wrong by about `2^-53 (mean / deviation)^2`. Sum and squares are kept with
 /// what rounding lost of them instead (about 106 bits, see [`Number::Float`]: Knuth's two-sum, "The Art of Computer
 /// Programming" 2, 4.2.2, and Dekker's product, "A Floating-Point Technique for Extending the Available Precision",
-/// Numerische Mathematik 1971), and subtracted so (`sum(x^2) - sum(x)^2 / n`, König and Huygens): the relative error of
-/// the variance stays below `2^-90 (mean / deviation)^2`, for a mean of a billion deviations below `2^-30`.
+/// Numerische Mathematik 1971), and subtracted so (`sum(x^2) - sum(x)^2 / n`, König and Huygens).
+///
+/// Of `n` numbers the relative error of the variance stays below `2^-102 (n + 3) (1 + (mean / deviation)^2)`, beside the
+/// rounding of the answer: for a million numbers with a mean of a billion deviations below `2^-21`. A variance that is no
+/// more than that error is told as 0, so that of equal numbers it always is. Within the error, order and grouping may
+/// show: two answers about the same numbers are [near](types::Moments::is_near), and seldom differ in a digit. Whole
+/// numbers up to 2^53 whose squares add up to no more than 2^104 are added exactly, and there nothing shows.
 ///
 /// A number whose square leaves the range of `f64` (above 1.3e154) is refused, as are infinities and NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,8 +120,9 @@ impl Monoid for Moments {
             let left = self.sum.plus(FloatTotal::from(mean).times(n).negated()).rounded();
             let exact = FloatTotal::from(mean).plus((left / count as f64).into());
             let around = self.squares.plus(self.sum.times(exact).negated()).get();
-            // Below zero only by rounding.
-            let around = around.ok_or_else(|| overflow("the variance"))?.max(0.0);
+            let around = around.ok_or_else(|| overflow("the variance"))?;
+            // Rounding can have made it of equal numbers, or have brought it below zero.
+            let around = if around <= slack(count, self.squares.rounded()) { 0.0 } else { around };
             reply.mean = Some(mean);
             reply.population_variance = Some(around / count as f64);
             if count > 1 {
@@ -126,5 +132,162 @@ impl Monoid for Moments {
             }
         }
         Ok(reply)
+    }
+}
+
+/// By how much rounding can have moved the sum of the squared distances from the mean of `count` numbers, `squares` being
+/// the sum of their squares.
+///
+/// With `u = 2^-53`, two pairs are added with an error below `5 u^2 (|a| + |b|)`: two additions are rounded, of numbers
+/// below `2 u (|a| + |b|)` and `3 u (|a| + |b|)`. So `n` numbers in any order and grouping are added with an error below
+/// `5 n u^2 sum(|x|)`, and `n` squares below `5 n u^2 squares`. The square of a sum, divided by `n`, is moved by `2 / n` of
+/// the sum times its error: below `10 n u^2 squares`, as `sum(|x|)^2 <= n squares` (Cauchy and Schwarz). What the product
+/// of each number and the last steps of the answer lose stays below `40 u^2 squares`. Together that is less than
+/// `16 (n + 3) u^2 squares`. Products of the smallest numbers have no digits below 2^-1074, and lose 2^-1070 at most.
+fn slack(count: u64, squares: f64) -> f64 {
+    (count as f64 + 3.0) * (squares * power_of_two(-102) + SMALLEST)
+}
+
+/// 2^-1070.
+const SMALLEST: f64 = f64::from_bits(16);
+
+/// Of a power that is no less than the least of normal numbers.
+const fn power_of_two(power: i64) -> f64 {
+    f64::from_bits((1_023 + power).cast_unsigned() << 52)
+}
+
+impl types::Moments {
+    /// Whether both can be answers about the same numbers, put together in another order or in other groups: all they have
+    /// is equal, or as near as the errors of [`Moments`] allow.
+    pub fn is_near(&self, other: &Self) -> bool {
+        let count = self.count as f64;
+        let mean_square = |of: &Self| of.mean.unwrap_or_default().powi(2) + of.population_variance.unwrap_or_default();
+        // As told, each is within a few errors of the true one.
+        let mean_square = 1.001 * power_of_two(-102) * mean_square(self).max(mean_square(other));
+        // Twice `5 n u^2 sum(|x|)`, which is no more than `n` times the root of the mean square.
+        let of_mean = count * (mean_square * power_of_two(-102)).sqrt();
+        // Where one is told as 0 the true one may be twice the error, and the other another error above it.
+        let of_variance = 3.0 * (count + 3.0) * (mean_square + SMALLEST / count.max(1.0));
+        let near = |a: Option<f64>, b: Option<f64>, error: f64| match (a, b) {
+            (Some(a), Some(b)) => a == b || (a - b).abs() <= error + 2.0 * f64::EPSILON * a.abs().max(b.abs()),
+            (a, b) => a == b,
+        };
+        let is_root = |of: &Self| of.standard_deviation == of.variance.map(f64::sqrt);
+        self.count == other.count
+            && near(Some(self.sum), Some(other.sum), count * of_mean)
+            && near(self.mean, other.mean, of_mean)
+            && near(self.population_variance, other.population_variance, of_variance)
+            && near(self.variance, other.variance, of_variance * count / (count - 1.0).max(1.0))
+            && is_root(self)
+            && is_root(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fold(values: impl IntoIterator<Item = Moments>) -> Moments {
+        let mut whole = Moments::identity();
+        values.into_iter().for_each(|value| whole.combine(value));
+        whole
+    }
+
+    fn told(moments: &Moments) -> types::Moments {
+        moments.reply(&Question::default()).unwrap()
+    }
+
+    /// The numbers in order of `places`, in groups of the lengths that `cuts` says, which are put together by twos.
+    fn grouped(numbers: &[f64], places: &[u32], cuts: &[usize]) -> Moments {
+        let mut order: Vec<_> = numbers.iter().zip(places).collect();
+        order.sort_by_key(|(_, place)| **place);
+        let (mut parts, mut rest) = (Vec::new(), order.as_slice());
+        for cut in cuts {
+            let (part, after) = rest.split_at((*cut).min(rest.len()));
+            parts.push(fold(part.iter().map(|(number, _)| Moments::of(**number))));
+            rest = after;
+        }
+        while parts.len() > 1 {
+            parts = parts.chunks(2).map(|two| fold(two.iter().copied())).collect();
+        }
+        parts[0]
+    }
+
+    /// Numbers that are equal or nearly so, cancel, lie on ties, or are far from each other.
+    fn number() -> impl Strategy<Value = f64> {
+        let near = (0u64..4).prop_map(|ulps| f64::from_bits(31.796_226_191_169_293_f64.to_bits() + ulps));
+        prop_oneof![
+            near,
+            Just(-31.796_226_191_169_293),
+            Just(1.0 + f64::EPSILON),
+            (-60i32..60).prop_map(|power| 2f64.powi(power)),
+            (-500i32..500, 1f64..2.0).prop_map(|(power, bits)| bits * 2f64.powi(power)),
+            (1u64..1_000).prop_map(|n| (n as f64).sqrt()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn answers_in_any_order_and_grouping_are_near(
+            numbers in prop::collection::vec(number(), 1..40),
+            places in prop::collection::vec(any::<u32>(), 40),
+            cuts in prop::collection::vec(1usize..8, 40),
+        ) {
+            let straight = told(&fold(numbers.iter().map(Moments::of)));
+            let other = told(&grouped(&numbers, &places, &cuts));
+            prop_assert!(straight.is_near(&other) && other.is_near(&straight), "{straight:?} {other:?}");
+            prop_assert!(straight.population_variance >= Some(0.0) && other.population_variance >= Some(0.0));
+        }
+
+        #[test]
+        fn equal_numbers_have_no_variance(
+            number in number(), small in -600i32..100, count in 1usize..300, cuts in prop::collection::vec(1usize..40, 300),
+        ) {
+            let numbers = vec![number * 2f64.powi(small.min(0)); count];
+            let reply = told(&grouped(&numbers, &vec![0; count], &cuts));
+            prop_assert_eq!(reply.population_variance, Some(0.0), "{:?}", reply);
+            let ids = told(&fold((0..count).map(|_| Moments::of(number.abs() as u64))));
+            prop_assert_eq!(ids.population_variance, Some(0.0), "{:?}", ids);
+        }
+
+        #[test]
+        fn whole_numbers_are_added_exactly(
+            numbers in prop::collection::vec(0u64..1 << 48, 1..40),
+            places in prop::collection::vec(any::<u32>(), 40),
+            cuts in prop::collection::vec(1usize..8, 40),
+        ) {
+            let numbers: Vec<_> = numbers.into_iter().map(|n| n as f64).collect();
+            prop_assert_eq!(fold(numbers.iter().map(Moments::of)), grouped(&numbers, &places, &cuts));
+        }
+
+        #[test]
+        fn a_variance_is_as_near_to_the_true_one_as_is_said(
+            numbers in prop::collection::vec((0i128..1 << 30, 0u32..27), 2..32),
+        ) {
+            let numbers: Vec<_> = numbers.into_iter().map(|(bits, up)| bits << up).collect();
+            let n = numbers.len() as i128;
+            let squares = numbers.iter().map(|x| x * x).sum::<i128>();
+            let around = n * squares - numbers.iter().sum::<i128>().pow(2);
+            let told = told(&fold(numbers.iter().map(|x| Moments::of(*x as f64)))).population_variance.unwrap();
+            let (n, true_one) = (n as f64, around as f64 / (n * n) as f64);
+            let error = 2.0 * slack(numbers.len() as u64, squares as f64) / n + 2.0 * f64::EPSILON * true_one;
+            prop_assert!((told - true_one).abs() <= error, "{} {} {}", told, true_one, error);
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_same_is_not_near() {
+        let numbers = [1.5, 2.25, 1e3];
+        let reply = told(&fold(numbers.map(Moments::of)));
+        for at in 0..numbers.len() {
+            let mut others = numbers;
+            others[at] *= 1.0 + 1e-12;
+            assert!(!reply.is_near(&told(&fold(others.map(Moments::of)))), "{others:?}");
+        }
+        assert!(!reply.is_near(&told(&fold(numbers[1..].iter().map(Moments::of)))));
+        assert!(!reply.is_near(&types::Moments { standard_deviation: Some(1.0), ..reply.clone() }));
+        assert!(!told(&Moments::identity()).is_near(&told(&Moments::of(0.0))));
     }
 }
