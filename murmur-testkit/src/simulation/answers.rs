@@ -13,7 +13,9 @@ use murmur::pipeline::Pipeline;
 use murmur::query::{Answer, Reader, TileCache};
 use murmur::store::{Consistency, MemoryStore, Store};
 use murmur::time::{Level, TimeRange};
+use murmur::wire::WireField;
 
+use super::alike::alike;
 use super::course::Course;
 use crate::oracle::{Kept, scan};
 
@@ -77,9 +79,9 @@ impl Keeping {
 }
 
 /// Whether two answers say the same, or both have none.
-fn agree<R: PartialEq>(a: &murmur::Result<Answer<R>>, b: &murmur::Result<Answer<R>>) -> bool {
+fn agree<R: WireField>(a: &murmur::Result<Answer<R>>, b: &murmur::Result<Answer<R>>) -> bool {
     match (a, b) {
-        (Ok(a), Ok(b)) => a.value == b.value && a.is_present() == b.is_present(),
+        (Ok(a), Ok(b)) => alike(&a.value, &b.value) && a.is_present() == b.is_present(),
         (a, b) => a.is_err() && b.is_err(),
     }
 }
@@ -151,7 +153,8 @@ pub(super) async fn check<P: Pipeline>(
                     // The window is shorter than this piece.
                     (Err(error), _) if error.kind() == ErrorKind::InvalidArgument => {}
                     (Err(_), Err(_)) => {}
-                    (Ok(answer), Ok(expected)) if answer.value == expected && answer.is_present() == present => {}
+                    (Ok(answer), Ok(expected)) if alike(&answer.value, &expected) && answer.is_present() == present => {
+                    }
                     (answer, expected) => {
                         return Err(format!(
                             "`{}` of {id:?} over {range:?}, {consistency:?}: {answer:?} and not {expected:?}",

@@ -69,7 +69,7 @@ impl<const HALF_LIFE: u32> Monoid for Decayed<HALF_LIFE> {
 
     fn combine(&mut self, later: Self) {
         self.newest = self.newest.max(later.newest);
-        self.score = self.score.plus(later.score);
+        self.score.add(&later.score);
     }
 
     fn refusal(&self) -> Option<String> {
@@ -80,7 +80,7 @@ impl<const HALF_LIFE: u32> Monoid for Decayed<HALF_LIFE> {
     fn refuses(&self, later: &Self) -> Option<String> {
         // As of the beginning of the newest period a score is largest.
         let newest = self.newest.max(later.newest)?;
-        (!self.score.fits_with(later.score, -newest)).then(|| "the score would leave the range of `double`".into())
+        (!self.score.fits_with(&later.score, -newest)).then(|| "the score would leave the range of `double`".into())
     }
 
     /// Nothing, or the newest period (5 bytes) and the digits of the score.

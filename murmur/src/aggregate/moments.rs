@@ -145,16 +145,13 @@ impl Monoid for Moments {
 /// of each number and the last steps of the answer lose stays below `40 u^2 squares`. Together that is less than
 /// `16 (n + 3) u^2 squares`. Products of the smallest numbers have no digits below 2^-1074, and lose 2^-1070 at most.
 fn slack(count: u64, squares: f64) -> f64 {
-    (count as f64 + 3.0) * (squares * power_of_two(-102) + SMALLEST)
+    (count as f64 + 3.0) * (squares * ERROR + SMALLEST)
 }
 
+/// 2^-102.
+const ERROR: f64 = f64::from_bits((1_023 - 102) << 52);
 /// 2^-1070.
-const SMALLEST: f64 = f64::from_bits(16);
-
-/// Of a power that is no less than the least of normal numbers.
-const fn power_of_two(power: i64) -> f64 {
-    f64::from_bits((1_023 + power).cast_unsigned() << 52)
-}
+const SMALLEST: f64 = f64::from_bits(1 << 4);
 
 impl types::Moments {
     /// Whether both can be answers about the same numbers, put together in another order or in other groups: all they have
@@ -162,12 +159,12 @@ impl types::Moments {
     pub fn is_near(&self, other: &Self) -> bool {
         let count = self.count as f64;
         let mean_square = |of: &Self| of.mean.unwrap_or_default().powi(2) + of.population_variance.unwrap_or_default();
-        // As told, each is within a few errors of the true one.
-        let mean_square = 1.001 * power_of_two(-102) * mean_square(self).max(mean_square(other));
-        // Twice `5 n u^2 sum(|x|)`, which is no more than `n` times the root of the mean square.
-        let of_mean = count * (mean_square * power_of_two(-102)).sqrt();
-        // Where one is told as 0 the true one may be twice the error, and the other another error above it.
-        let of_variance = 3.0 * (count + 3.0) * (mean_square + SMALLEST / count.max(1.0));
+        let mean_square = mean_square(self).max(mean_square(other));
+        // Where one is told as 0 the true one may be twice the error, and the other another error above it. What is told is
+        // near enough to what is true for the last factor.
+        let of_variance = 3.0 * (count + 3.0) * (ERROR * mean_square + SMALLEST / count.max(1.0)) * 1.001;
+        // Each sum lacks up to `5 n u^2 sum(|x|)`, and that sum is no more than `n` times the root of the mean square.
+        let of_mean = count * (mean_square + of_variance).sqrt() * ERROR;
         let near = |a: Option<f64>, b: Option<f64>, error: f64| match (a, b) {
             (Some(a), Some(b)) => a == b || (a - b).abs() <= error + 2.0 * f64::EPSILON * a.abs().max(b.abs()),
             (a, b) => a == b,
