@@ -14,10 +14,10 @@ use crate::{Error, ErrorKind};
 ///
 /// Time is cut into periods of one half-life, counted from 1970. The state is the period of the newest amount and the sum
 /// of all amounts as they would count in 1970. From one period to the next that is a power of two, so the only rounding of
-/// an amount is that of its weight within its own period. The sum has the 129 to 192 highest bits, counted from the largest
-/// amount it was ever made of, and drops of each amount what lies below. So it depends on the amounts and their times
-/// alone: neither order nor grouping shows, not in the last digit and not after hundreds of half-lives. `n` amounts lose
-/// less than `n * 2^-128` of the largest.
+/// an amount is that of its weight within its own period. The sum has the 129 to 192 highest bits, counted from the amount
+/// that weighs most of all that ever came, and drops of each amount what lies below: `n` amounts lose less than
+/// `n * 2^-128` of that one. So it depends on the amounts and their times alone: neither order nor grouping shows, not in
+/// the last digit and not after hundreds of half-lives.
 ///
 /// An instant before the newest period is answered as of its beginning: from there backwards the numbers would only
 /// grow, without bound, and say nothing about what was there. So an amount counts less than twofold at most. Infinities
