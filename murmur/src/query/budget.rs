@@ -3,13 +3,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use metrics::Histogram;
 
 use super::Limits;
+use super::limits::Of;
+use super::sealed;
 use super::tally::Tally;
 use crate::Result;
+use crate::store::{Item, TileId};
 
-/// What a request may read, and has read, for so many keys.
+/// Look-ups and items after which others have their turn.
+const TURN: usize = 256;
+
+/// What a request may read, and has read.
 pub(super) struct Budget {
     spent: AtomicUsize,
-    keys: usize,
+    lookups: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Since others had their turn.
+    at_once: AtomicUsize,
+    of: Of,
     limits: Limits,
     /// Where it is measured in the end.
     measured: Histogram,
@@ -18,19 +28,50 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new(keys: usize, limits: Limits, tally: Option<Tally>, measured: Histogram) -> Self {
-        Self { spent: AtomicUsize::new(0), keys, limits, measured, tally }
+    pub(super) fn new(of: Of, limits: Limits, tally: Option<Tally>, measured: Histogram) -> Self {
+        let [spent, lookups, bytes, at_once] = [0; 4].map(AtomicUsize::new);
+        Self { spent, lookups, bytes, at_once, of, limits, measured, tally }
     }
 
-    /// So many items more were read.
-    pub(super) fn spend(&self, items: usize) -> Result<()> {
-        let spent = self.spent.fetch_add(items, Ordering::Relaxed) + items;
-        self.check(spent)
+    /// These items more were read.
+    pub(super) fn spend<'a>(&self, found: impl IntoIterator<Item = &'a (TileId, Item)>) -> Result<()> {
+        let size = |(id, item): &(TileId, Item)| size_of_val(id) + size_of_val(item) + sealed::bytes(item);
+        let (items, bytes) = found.into_iter().fold((0, 0), |(items, bytes), found| (items + 1, bytes + size(found)));
+        let add = |to: &AtomicUsize, more| to.fetch_add(more, Ordering::Relaxed) + more;
+        self.check(add(&self.spent, items))?;
+        self.limits.check_bytes(add(&self.bytes, bytes), self.of)
+    }
+
+    /// So many tiles more, and ranges of tiles, are looked for.
+    pub(super) fn look(&self, lookups: usize) -> Result<()> {
+        let made = self.lookups.fetch_add(lookups, Ordering::Relaxed) + lookups;
+        self.limits.check_lookups(made, self.of)
+    }
+
+    /// So much was done; whoever goes on behind it [rests](Self::rest).
+    pub(super) fn work(&self, work: usize) {
+        self.at_once.fetch_add(work, Ordering::Relaxed);
+    }
+
+    /// Where much was done, let others have their turn, and the deadline cut in: a store that has everything at hand makes
+    /// nobody wait. Within calls that run at the same time it is the turn of the next of
+    /// them first.
+    pub(super) async fn rest(&self) {
+        if self.at_once.load(Ordering::Relaxed) >= TURN {
+            self.at_once.store(0, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Both.
+    pub(super) async fn pace(&self, work: usize) {
+        self.work(work);
+        self.rest().await;
     }
 
     /// Refuse so many items.
     pub(super) fn check(&self, items: usize) -> Result<()> {
-        self.limits.check_items(items, self.keys)
+        self.limits.check_items(items, self.of)
     }
 
     /// The request waits for the store, so often one after the other.

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -91,30 +92,42 @@ impl Drop for Listed {
     }
 }
 
-/// The result of one read, inside the result of its call.
+/// The result of one read, inside the result of its call; or one item of it.
 #[derive(Clone)]
 pub(super) struct Found {
     call: Arc<Vec<Items>>,
     place: usize,
+    /// Which items of that place.
+    items: Range<usize>,
 }
 
 impl Found {
     /// What a read of this tile alone would have found.
     pub(super) fn alone(id: TileId, item: Item) -> Self {
-        Self { call: Arc::new(vec![Items::from_buf([(id, item)])]), place: 0 }
+        Self::at(&Arc::new(vec![Items::from_buf([(id, item)])]), 0)
+    }
+
+    fn at(call: &Arc<Vec<Items>>, place: usize) -> Self {
+        let items = 0..call.get(place).map_or(0, |items| items.len());
+        Self { call: call.clone(), place, items }
     }
 
     /// The results of a call of so many reads.
     fn all(call: &Arc<Vec<Items>>, reads: usize) -> Vec<Self> {
-        (0..reads).map(|place| Self { call: call.clone(), place }).collect()
+        (0..reads).map(|place| Self::at(call, place)).collect()
+    }
+
+    /// Each item by itself.
+    pub(super) fn each(&self) -> impl Iterator<Item = Self> {
+        self.items.clone().map(|at| Self { call: self.call.clone(), place: self.place, items: at..at + 1 })
     }
 }
 
 impl std::ops::Deref for Found {
-    type Target = Items;
+    type Target = [(TileId, Item)];
 
-    fn deref(&self) -> &Items {
-        &self.call[self.place]
+    fn deref(&self) -> &Self::Target {
+        &self.call[self.place][self.items.clone()]
     }
 }
 
@@ -160,7 +173,7 @@ impl Coalesce {
         let mut fresh = fresh.into_iter();
         let mut found = Vec::with_capacity(running.len());
         for (begun, place) in running.into_iter().map_while(|running| running.or_else(|| fresh.next())) {
-            found.push(Found { call: begun.result().await?, place });
+            found.push(Found::at(&begun.result().await?, place));
         }
         Ok(found)
     }

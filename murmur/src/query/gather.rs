@@ -1,34 +1,33 @@
 //! From a plan to the fold of each key: all their items, in as few calls of the store as it takes.
 //!
 //! What is to be read is the same for all keys of a request, so it is read for all of them at the same time: what has a
-//! name in one call, and a range of tiles in a call for each key. Where slots turn out not to be rolled, the levels below
-//! are read in their place, again for all keys at once. So a request waits for the store as often as there are levels
-//! that are not rolled, and once more; only ranges of many tiles are read a page after the other.
+//! name in one call, and a range of tiles in a call for each key. Where slots turn out not to be rolled, what is below them
+//! is read in their place (see `gap.rs`), again for all keys at once. So a request waits for the store once, once more where
+//! slots are not rolled, and where there is much in them as often as there are levels below; only ranges of many tiles are
+//! read a page after the other.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::try_join;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use smallvec::SmallVec;
 
 use super::budget::Budget;
-use super::coalesce::{Found, Items, Read};
+use super::coalesce::{Found, Read};
 use super::cover::{Settled, cover};
 use super::fold::{Fold, Folded};
+use super::gap::{Gap, LOOK, Piece, split};
 use super::plan::Step;
 use super::points::Points;
 use super::progress::Seen;
-use super::sealed::Sealed;
+use super::reads::{Gather, PAGE, Reading, Reads, complete};
 use super::{Plan, Reader};
-use crate::aggregate::{Form, Monoid};
+use crate::aggregate::Monoid;
 use crate::pipeline::Pipeline;
-use crate::store::{Consistency, TileId};
-use crate::time::{Level, Tile, Tiling, TimeRange, Timestamp};
+use crate::store::Consistency;
+use crate::time::{Level, Tiling, TimeRange, Timestamp};
 use crate::{Error, Result};
-
-/// Items that one call of the store may bring; bounds the memory of a request.
-const PAGE: usize = 1_024;
 
 /// Calls of one request that run at the same time.
 const CALLS_AT_ONCE: usize = 32;
@@ -36,48 +35,12 @@ const CALLS_AT_ONCE: usize = 32;
 /// Tiles of the finest level up to which nothing is gained by the levels above.
 const FEW: u64 = 4;
 
-/// Single tiles of a step that are asked for one by one, all in one call; more are asked for as a range.
-const SINGLES: usize = 4;
-
-/// How a request reads.
-pub(super) struct Gather<'a> {
-    pub(super) budget: &'a Budget,
-    pub(super) consistency: Consistency,
-    /// The levels above the finest one that may be used.
-    pub(super) parents: &'a [Level],
-    /// Where tiles are kept that cannot change any more; `None` for who does not go by them.
-    pub(super) sealed: Option<Sealed<'a>>,
-}
-
-impl<'a> Gather<'a> {
-    /// The levels that those below `level` are made of, when it is one that rolling writes.
-    fn below(&self, level: Level) -> Option<&'a [Level]> {
-        let at = self.parents.iter().position(|parent| *parent == level)?;
-        Some(&self.parents[..at])
-    }
-
-    /// A tile that need not be read, if it is one that rolling writes.
-    fn kept<P: Pipeline>(&self, step: &Step, id: &TileId) -> Option<Found> {
-        let sealed = self.sealed.filter(|_| self.below(step.level).is_some())?;
-        let found = sealed.find(&P::tiling(), id, step.slots)?;
-        if let Some(tally) = &self.budget.tally {
-            tally.kept(step.level);
-        }
-        Some(found)
-    }
-
-    /// Keep what was read of a single tile, if it is one that rolling writes: others have no slots that are rolled.
-    fn keep<P: Pipeline>(&self, found: &Found) {
-        if let Some(sealed) = &self.sealed {
-            sealed.keep(&P::tiling(), found);
-        }
-    }
-}
-
 /// A part of the fold of a key.
-enum Part {
+pub(super) enum Part {
     /// To be read.
-    Wanted(Step),
+    Wanted(Wanted),
+    /// Slots that are not rolled, in whose place something is to be read.
+    Gap(Gap),
     /// Tiles that hold all that there is of their time, each with its parts.
     Tiles(Step, SmallVec<[Found; 1]>),
     /// Slots of a tile that hold the folds of their children.
@@ -86,10 +49,38 @@ enum Part {
     Page(Step, Found),
 }
 
+/// Tiles that are to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) step: Step,
+    /// Whether there is much below them, and nothing is rolled that it was looked for in.
+    pub(super) is_busy: bool,
+}
+
+impl Wanted {
+    /// As far as it was read, and what is left from `next` on.
+    fn cut(self, next: Option<Timestamp>) -> (Self, Option<Self>) {
+        let Some(next) = next else { return (self, None) };
+        let (mut here, mut rest) = (self, self);
+        (here.step.tiles.end, here.step.slots.end) = (next, next);
+        (rest.step.tiles.start, rest.step.slots.start) = (next, next);
+        (here, Some(rest))
+    }
+}
+
 impl Part {
     /// Whether there is more behind what was read.
     fn goes_on(&self) -> bool {
         matches!(self, Self::Page(_, page) if complete(page, PAGE).1.is_some())
+    }
+
+    /// How many items were read.
+    fn items(&self) -> usize {
+        match self {
+            Self::Tiles(_, tiles) => tiles.iter().map(|tile| tile.len()).sum(),
+            Self::Rolled(tile, _) | Self::Page(_, tile) => tile.len(),
+            Self::Wanted(_) | Self::Gap(_) => 0,
+        }
     }
 
     /// Fold what was read.
@@ -99,13 +90,13 @@ impl Part {
             Self::Rolled(tile, slots) => tile.iter().try_for_each(|(id, item)| fold.take_rolled(id, slots, item)),
             Self::Page(step, page) => fold.take(step, page),
             // All that was wanted has been read.
-            Self::Wanted(_) => Ok(()),
+            Self::Wanted(_) | Self::Gap(_) => Ok(()),
         }
     }
 }
 
 /// The fold of a key, in order. All time is one part.
-type Parts = SmallVec<[Part; 1]>;
+pub(super) type Parts = SmallVec<[Part; 1]>;
 
 /// Slots that are not rolled, of a key.
 type Missing = (Arc<str>, Level, TimeRange);
@@ -141,7 +132,7 @@ impl<P: Pipeline> Reader<P> {
         steps: &[Step],
         folds: &mut [Fold<P::Aggregate>],
     ) -> Result<()> {
-        let wanted = || steps.iter().copied().map(Part::Wanted).collect::<Parts>();
+        let wanted = || steps.iter().map(|&step| Part::Wanted(Wanted { step, is_busy: false })).collect::<Parts>();
         let mut parts: Vec<Parts> = keys.iter().map(|_| wanted()).collect();
         let mut missing = Vec::new();
         while self.read(how, keys, &mut parts, &mut missing).await? {}
@@ -150,10 +141,15 @@ impl<P: Pipeline> Reader<P> {
         for ((key, parts), fold) in keys.iter().zip(parts).zip(folds) {
             match parts.iter().any(Part::goes_on) {
                 true => waiting.push(self.take(how, key, parts, fold)),
-                false => parts.iter().try_for_each(|part| part.fold(fold))?,
+                false => {
+                    for part in parts {
+                        part.fold(fold)?;
+                        how.budget.pace(part.items()).await;
+                    }
+                }
             }
         }
-        let pages = at_once(waiting).await?;
+        let pages = at_once(waiting, how.budget).await?;
         how.budget.wait(pages.into_iter().max().unwrap_or(0));
         // The lower levels come first: those above are made of them.
         for (key, level, slots) in missing.iter().rev() {
@@ -170,92 +166,144 @@ impl<P: Pipeline> Reader<P> {
         parts: &mut [Parts],
         missing: &mut Vec<Missing>,
     ) -> Result<bool> {
-        // Of single tiles those that are kept, and in the places of the others what is to be read.
-        let (mut kept, mut singles, mut pages) = (Vec::new(), Vec::new(), Vec::new());
+        let tiling = P::tiling();
+        let (mut asked, mut reads) = (Vec::new(), Reads::default());
         for (key, parts) in keys.iter().zip(parts.iter()) {
+            let before = reads.len();
             for part in parts {
-                let Part::Wanted(step) = part else { continue };
-                match names::<P>(how, step) {
-                    Some(tiles) => {
-                        for tile in tiles {
-                            let id = TileId { key: key.clone(), tile, part: None };
-                            let found = how.kept::<P>(step, &id);
-                            if found.is_none() {
-                                singles.push(Read::Tile(id));
-                            }
-                            kept.push(found);
-                        }
+                match part {
+                    Part::Wanted(Wanted { step, .. }) => {
+                        let asks = how.asks::<P>(key, step);
+                        reads.add(key, step, asks.as_ref());
+                        // They count as well: what a request may ask for does not depend on what others have.
+                        let kept = asks.as_ref().map_or(&[][..], |asks| &asks.kept);
+                        how.budget.look(kept.len())?;
+                        how.budget.spend(kept.iter().flat_map(|found| found.iter()))?;
+                        asked.push(asks);
                     }
-                    None => {
-                        let (key, level, starts) = (key.clone(), step.level, step.tiles);
-                        pages.push(Read::Tiles { key, level, starts, limit: PAGE });
+                    Part::Gap(gap) => {
+                        reads.range(key, tiling.finest(), gap.finest(&tiling).tiles, LOOK);
+                        asked.push(None);
                     }
+                    Part::Tiles(..) | Part::Rolled(..) | Part::Page(..) => {}
                 }
             }
+            how.budget.look(reads.len() - before)?;
+            how.budget.pace(reads.len() - before).await;
         }
-        if kept.is_empty() && pages.is_empty() {
+        if asked.is_empty() {
             return Ok(false);
         }
-        // They count as well: what a request may ask for does not depend on what others have.
-        how.budget.spend(kept.iter().flatten().map(|found| found.len()).sum())?;
-        how.budget.wait(u64::from(!singles.is_empty() || !pages.is_empty()));
-        let singles = singles.chunks(PAGE).map(<[Read]>::to_vec).map(|reads| async {
-            let found = self.inner.coalesce.many(reads, how.consistency, how.budget.tally.as_ref()).await?;
-            how.budget.spend(found.iter().map(|items| items.len()).sum())?;
-            Ok::<_, Error>(found)
-        });
-        let pages = pages.into_iter().map(|read| async {
-            let page = self.inner.coalesce.one(read, how.consistency, how.budget.tally.as_ref()).await?;
-            how.budget.spend(complete(&page, PAGE).0)?;
-            Ok::<_, Error>(page)
-        });
-        let (singles, pages) = try_join(at_once(singles.collect()), at_once(pages.collect())).await?;
-        let (mut read, mut pages) = (singles.into_iter().flatten(), pages.into_iter());
-        let mut singles =
-            kept.into_iter().map_while(|kept| kept.or_else(|| read.next().inspect(|found| how.keep::<P>(found))));
+        how.budget.wait(u64::from(reads.len() > 0));
+        let mut found = self.found(how, reads).await?;
+        let mut asked = asked.into_iter();
         for (key, parts) in keys.iter().zip(parts) {
+            let before = found.left();
             for part in std::mem::take(parts) {
-                let Part::Wanted(step) = part else {
-                    parts.push(part);
+                let wanted = match part {
+                    Part::Wanted(wanted) => wanted,
+                    Part::Gap(gap) => {
+                        let (_, Some(page)) = (asked.next(), found.pages.next()) else { continue };
+                        if page.len() < LOOK {
+                            parts.push(Part::Page(gap.finest(&tiling), page));
+                            continue;
+                        }
+                        // They are read once more.
+                        how.budget.look(page.len())?;
+                        gap.pieces().for_each(|piece| self.descend(how, key, piece, parts, missing));
+                        continue;
+                    }
+                    part => {
+                        parts.push(part);
+                        continue;
+                    }
+                };
+                let Some(asks) = asked.next().flatten() else {
+                    parts.extend(found.pages.next().map(|page| Part::Page(wanted.step, page)));
                     continue;
                 };
-                match (names::<P>(how, &step), how.below(step.level)) {
-                    (Some(tiles), Some(below)) => {
-                        let tiles = tiles.zip(singles.by_ref());
-                        let slots = |gap| self.missing(how, key, &step, below, gap, missing);
-                        split(&P::tiling(), &step, tiles, parts, slots);
-                    }
-                    (Some(tiles), None) => {
-                        parts.push(Part::Tiles(step, tiles.zip(singles.by_ref()).map(|(_, found)| found).collect()));
-                    }
-                    (None, _) => parts.extend(pages.next().map(|page| Part::Page(step, page))),
+                let (tiles, next) = asks.found(&mut found, |tile| how.keep::<P>(tile));
+                if how.below(wanted.step.level).is_none() {
+                    parts.push(Part::Tiles(wanted.step, tiles));
+                    continue;
                 }
+                let (here, rest) = wanted.cut(next);
+                let gap = |parts: &mut _, piece| self.missing(how, key, &here, piece, parts, missing);
+                split(&tiling, &here.step, tiles, parts, gap);
+                parts.extend(rest.map(Part::Wanted));
             }
+            self.close(how, key, parts);
+            how.budget.pace(before - found.left()).await;
         }
         Ok(true)
     }
 
-    /// What to read in place of slots that are not rolled.
+    /// Carry out reads: single tiles in one call for a page of them, ranges in one each.
+    async fn found(&self, how: &Gather<'_>, reads: Reads) -> Result<Reading> {
+        let singles = reads.singles.chunks(PAGE).map(<[Read]>::to_vec).map(|reads| async {
+            let found = self.inner.coalesce.many(reads, how.consistency, how.budget.tally.as_ref()).await?;
+            how.budget.spend(found.iter().flat_map(|found| found.iter()))?;
+            how.budget.work(found.len());
+            Ok::<_, Error>(found)
+        });
+        let pages = reads.pages.into_iter().map(|(read, limit)| async move {
+            let page = self.inner.coalesce.one(read, how.consistency, how.budget.tally.as_ref()).await?;
+            // A look that finds too much is not used.
+            let used = if limit == LOOK && page.len() >= LOOK { 0 } else { complete(&page, limit).0 };
+            how.budget.spend(&page[..used])?;
+            how.budget.work(1 + page.len());
+            Ok::<_, Error>(page)
+        });
+        let (singles, pages) =
+            try_join(at_once(singles.collect(), how.budget), at_once(pages.collect(), how.budget)).await?;
+        Ok(Reading { singles: singles.into_iter().flatten().collect::<Vec<_>>().into_iter(), pages: pages.into_iter() })
+    }
+
+    /// Slots of a step that are not rolled.
     fn missing(
         &self,
         how: &Gather<'_>,
         key: &Arc<str>,
-        step: &Step,
-        below: &[Level],
-        Gap { slots, can_be_rolled }: Gap,
+        Wanted { step, is_busy }: &Wanted,
+        piece: Piece,
+        parts: &mut Parts,
         missing: &mut Vec<Missing>,
-    ) -> Vec<Step> {
+    ) {
         if let Some(tally) = &how.budget.tally {
-            tally.not_rolled(step.level, slots);
+            tally.not_rolled(step.level, piece.slots);
         }
+        match *is_busy && piece.slots == step.slots {
+            true => self.descend(how, key, &piece, parts, missing),
+            false => Gap::push(parts, piece),
+        }
+    }
+
+    /// Read the levels below, in place of slots that are not rolled.
+    fn descend(&self, how: &Gather<'_>, key: &Arc<str>, piece: &Piece, parts: &mut Parts, missing: &mut Vec<Missing>) {
+        let below = how.below(piece.level).unwrap_or_default();
         match below.is_empty() {
             // Whatever is rolled into them would be passed over.
-            _ if !can_be_rolled => {}
+            _ if !piece.can_be_rolled => {}
             // At once: where there is too much to read for one request, the next one finds it rolled.
-            true => self.offer(key, step.level, slots),
-            false => missing.push((key.clone(), step.level, slots)),
+            true => self.offer(key, piece.level, piece.slots),
+            false => missing.push((key.clone(), piece.level, piece.slots)),
         }
-        cover(&P::tiling(), below, slots, Settled::ALL)
+        let steps = cover(&P::tiling(), below, piece.slots, Settled::ALL);
+        parts.extend(steps.into_iter().map(|step| Part::Wanted(Wanted { step, is_busy: true })));
+    }
+
+    /// Gaps with nothing between them and the finest level need no look.
+    fn close(&self, how: &Gather<'_>, key: &Arc<str>, parts: &mut Parts) {
+        for part in parts {
+            let Part::Gap(gap) = part else { continue };
+            if gap.pieces().any(|piece| how.below(piece.level).is_some_and(|below| !below.is_empty())) {
+                continue;
+            }
+            for piece in gap.pieces().filter(|piece| piece.can_be_rolled) {
+                self.offer(key, piece.level, piece.slots);
+            }
+            *part = Part::Wanted(Wanted { step: gap.finest(&P::tiling()), is_busy: true });
+        }
     }
 
     /// Fold the parts of a key, in their order, where there is more to read. How many pages that was.
@@ -264,7 +312,10 @@ impl<P: Pipeline> Reader<P> {
         for part in parts {
             match part {
                 Part::Page(step, page) => pages += self.pages(how, key, &step, page, fold).await?,
-                part => part.fold(fold)?,
+                part => {
+                    part.fold(fold)?;
+                    how.budget.work(part.items());
+                }
             }
         }
         Ok(pages)
@@ -283,6 +334,7 @@ impl<P: Pipeline> Reader<P> {
         loop {
             let (whole, next) = complete(&items, limit);
             fold.take(step, &items[..whole])?;
+            how.budget.pace(items.len()).await;
             match next {
                 None => return Ok(read),
                 Some(_) if whole == 0 => {
@@ -294,83 +346,36 @@ impl<P: Pipeline> Reader<P> {
                     limit = PAGE;
                 }
             }
+            how.budget.look(1)?;
             let page = Read::Tiles { key: key.clone(), level: step.level, starts, limit };
             items = self.inner.coalesce.one(page, how.consistency, how.budget.tally.as_ref()).await?;
-            how.budget.spend(complete(&items, limit).0)?;
+            how.budget.spend(&items[..complete(&items, limit).0])?;
             read += 1;
         }
     }
 }
 
 /// What comes of all of these, in their order.
-pub(super) async fn at_once<T>(mut calls: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
+pub(super) async fn at_once<T>(mut calls: Vec<impl Future<Output = Result<T>>>, budget: &Budget) -> Result<Vec<T>> {
     // The most frequent ones by far need no queue.
     match calls.pop() {
         None => Ok(Vec::new()),
-        Some(only) if calls.is_empty() => Ok(vec![only.await?]),
+        Some(only) if calls.is_empty() => {
+            let only = only.await?;
+            budget.rest().await;
+            Ok(vec![only])
+        }
         Some(last) => {
             calls.push(last);
-            stream::iter(calls).buffered(CALLS_AT_ONCE).try_collect().await
-        }
-    }
-}
-
-/// How many items of a page are tiles with all their parts, and the tile that the next page begins with: a full page may
-/// end within the parts of one.
-fn complete(items: &Items, limit: usize) -> (usize, Option<Timestamp>) {
-    let next = items.last().filter(|_| items.len() >= limit).map(|(id, _)| id.tile.start);
-    (next.map_or(items.len(), |next| items.partition_point(|(id, _)| id.tile.start < next)), next)
-}
-
-/// Slots beside each other that are not rolled.
-#[derive(Clone, Copy)]
-struct Gap {
-    slots: TimeRange,
-    /// Whether some of them can be: those that are [unrolled](crate::store::Item::is_unrolled) stay so.
-    can_be_rolled: bool,
-}
-
-/// The slots of a step of a level that rolling writes: those that are rolled, and in place of the others what `missing`
-/// says.
-fn split(
-    tiling: &Tiling,
-    step: &Step,
-    tiles: impl Iterator<Item = (Tile, Found)>,
-    out: &mut Parts,
-    mut missing: impl FnMut(Gap) -> Vec<Step>,
-) {
-    let mut gap: Option<Gap> = None;
-    let mut fill = |gap: &mut Option<Gap>, out: &mut Parts| {
-        out.extend(gap.take().map(&mut missing).into_iter().flatten().map(Part::Wanted));
-    };
-    for (tile, found) in tiles {
-        let mut at = tile.start.max(step.slots.start);
-        let end = tiling.tile_range(tile).end.min(step.slots.end);
-        let all = tiling.slots_between(tile, at, end);
-        if !all.is_empty() && found.first().is_some_and(|(_, item)| item.are_rolled(&all)) {
-            fill(&mut gap, out);
-            out.push(Part::Rolled(found, all));
-            continue;
-        }
-        let mut run: Option<Range<u16>> = None;
-        while at < end {
-            let slot = tiling.slot_in(tile, at);
-            let next = tiling.slot_range(tile, slot).end;
-            let item = found.first().map(|(_, item)| item);
-            if item.is_some_and(|item| item.is_rolled(slot)) {
-                fill(&mut gap, out);
-                run = Some(run.map_or(slot.0, |run| run.start)..slot.0 + 1);
-            } else {
-                out.extend(run.take().map(|run| Part::Rolled(found.clone(), run)));
-                let slots = TimeRange::new(gap.map_or(at, |gap| gap.slots.start), next);
-                let can_be_rolled = !item.is_some_and(|item| item.is_unrolled(slot));
-                gap = Some(Gap { slots, can_be_rolled: can_be_rolled || gap.is_some_and(|gap| gap.can_be_rolled) });
+            let mut done = Vec::with_capacity(calls.len());
+            let mut calls = stream::iter(calls).buffered(CALLS_AT_ONCE);
+            while let Some(call) = calls.next().await {
+                done.push(call?);
+                budget.rest().await;
             }
-            at = next;
+            Ok(done)
         }
-        out.extend(run.take().map(|run| Part::Rolled(found.clone(), run)));
     }
-    fill(&mut gap, out);
 }
 
 /// What to read for a plan.
@@ -385,26 +390,6 @@ fn steps(tiling: &Tiling, plan: &Plan, parents: &[Level], settled: Settled) -> V
     let mut steps = if many { cover(tiling, parents, plan.cut, settled) } else { vec![finest] };
     steps.extend(settled.late(tiling, plan.cut));
     steps
-}
-
-/// The tiles of a step, when each is one item whose name is known and they are few enough to be asked for by it: those
-/// that rolling writes, and of the finest level a few of what the store adds.
-fn names<P: Pipeline>(how: &Gather<'_>, step: &Step) -> Option<impl Iterator<Item = Tile> + use<P>> {
-    let tiling = P::tiling();
-    let (level, end) = (step.level, step.tiles.end);
-    let first = Tile { level, start: step.tiles.start };
-    let next = move |tile: &Tile| {
-        // All time is one tile.
-        let next = tiling.tile_range(*tile).end;
-        (next < end).then(|| tiling.tile_of(level, next))
-    };
-    let tiles = std::iter::successors(Some(first), next);
-    let is_few = || {
-        P::Aggregate::FORM == Form::Add
-            && level == tiling.finest()
-            && tiles.clone().take(SINGLES + 1).count() <= SINGLES
-    };
-    (how.below(level).is_some() || is_few()).then_some(tiles)
 }
 
 impl Settled {

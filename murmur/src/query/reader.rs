@@ -10,6 +10,7 @@ use super::coalesce::{Coalesce, Read};
 use super::fold::Folded;
 use super::gather::at_once;
 use super::held::Watch;
+use super::limits::Of;
 use super::plan;
 use super::points::Points;
 use super::progress::{Progress, Seen};
@@ -230,7 +231,7 @@ impl<P: Pipeline> Reader<P> {
         let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
-        let budget = self.budget(1);
+        let budget = self.budget(Of::Keys(1));
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let text = encode(key)?;
         let keys = std::slice::from_ref(&text);
@@ -241,16 +242,18 @@ impl<P: Pipeline> Reader<P> {
         let presence = presence.unwrap_or(Presence::Absent);
         let mut question = Question::clone(&self.how.question);
         let mut room = self.how.room;
-        let points = points.ranges().zip(folded.values).map(|(range, value)| {
+        let mut made = Vec::with_capacity(folded.values.len());
+        for (range, value) in points.ranges().zip(folded.values) {
             let present = value.is_some();
             question.as_of = range.end.min(now);
             let value = reply::<P>(value, &question)
                 .map_err(|error| error.while_doing(format_args!("{}, {}", Mark::of(&*text), range.start)))?;
             room.take(&value, 1)?;
-            Ok(Point { range, value, present })
-        });
+            made.push(Point { range, value, present });
+            budget.pace(usize::from(present)).await;
+        }
         let explanation = budget.tally.as_ref().map(Tally::explain);
-        let (points, Seen { as_of, .. }) = (points.collect::<Result<_>>()?, seen);
+        let (points, Seen { as_of, .. }) = (made, seen);
         Ok(Series { points, presence, interval: plan.interval, as_of, explanation })
     }
 
@@ -304,7 +307,7 @@ impl<P: Pipeline> Reader<P> {
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         let (keys, asked) = distinct(keys, name)?;
         // Before the tiles: the answer then contains at least this.
-        let budget = self.budget(keys.len());
+        let budget = self.budget(Of::Keys(keys.len()));
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let folded = self.folds(&keys, &plan, &seen, None, consistency, &budget).await?;
         let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
@@ -312,8 +315,8 @@ impl<P: Pipeline> Reader<P> {
         let mut times = vec![0; keys.len()];
         asked.iter().for_each(|at| times[*at] += 1);
         let mut room = self.how.room;
-        let found = keys.iter().zip(folded).zip(presences).zip(times);
-        let answers = found.map(|(((key, folded), presence), times)| {
+        let mut answers = Vec::with_capacity(keys.len());
+        for (((key, folded), presence), times) in keys.iter().zip(folded).zip(presences).zip(times) {
             let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), &question) {
                 Ok(value) => (value, None),
                 Err(error) if error.kind() == ErrorKind::Overflow => {
@@ -323,9 +326,9 @@ impl<P: Pipeline> Reader<P> {
             };
             room.take(&value, times)?;
             let as_of = seen.as_of.clone();
-            Ok(Answer { value, problem, presence, interval: plan.interval, as_of, explanation: None })
-        });
-        let mut answers = answers.collect::<Result<Vec<_>>>()?;
+            answers.push(Answer { value, problem, presence, interval: plan.interval, as_of, explanation: None });
+            budget.pace(1).await;
+        }
         if asked.len() != answers.len() {
             answers = asked.into_iter().map(|at| answers[at].clone()).collect();
         }
@@ -335,10 +338,15 @@ impl<P: Pipeline> Reader<P> {
         Ok(answers)
     }
 
-    /// What a request about so many different keys may read.
-    pub(super) fn budget(&self, keys: usize) -> Budget {
+    /// What a request may read.
+    pub(super) fn budget(&self, of: Of) -> Budget {
         let measured = self.inner.items.get_or_init(|| QUERY_ITEMS.histogram([P::SPEC.name])).clone();
-        Budget::new(keys, self.inner.limits, self.how.explains.then(Tally::default), measured)
+        Budget::new(of, self.inner.limits, self.tally(), measured)
+    }
+
+    /// Where it is told what was read.
+    pub(super) fn tally(&self) -> Option<Tally> {
+        self.how.explains.then(Tally::default)
     }
 
     /// What the answers are about. Only one without a value costs another read: whether the key is known at all.
@@ -369,6 +377,8 @@ impl<P: Pipeline> Reader<P> {
                     return Ok((presence, 0));
                 }
                 for (reads, level) in (1..).zip([tiling.finest(), Level::Late]) {
+                    budget.look(1)?;
+                    budget.work(1);
                     let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
                     let found = self.inner.coalesce.one(read, consistency, budget.tally.as_ref()).await?;
                     if let Some((id, _)) = found.first() {
@@ -380,7 +390,7 @@ impl<P: Pipeline> Reader<P> {
                 Ok::<_, Error>((Presence::Absent, 2))
             });
         // Collected first, as in `gather`.
-        let looks = at_once(looks.collect()).await?;
+        let looks = at_once(looks.collect(), budget).await?;
         budget.wait(looks.iter().map(|(_, reads)| *reads).max().unwrap_or(0));
         Ok(looks.into_iter().map(|(presence, _)| presence).collect())
     }

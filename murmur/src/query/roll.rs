@@ -12,8 +12,9 @@ use metrics::Histogram;
 use super::budget::Budget;
 use super::cover::{Settled, cover};
 use super::fold::Fold;
-use super::gather::Gather;
+use super::limits::Of;
 use super::points::Points;
+use super::reads::Gather;
 use super::{Limits, Reader};
 use crate::aggregate::{Form, Monoid, envelope, stored_numbers};
 use crate::engine::Frontier;
@@ -218,7 +219,8 @@ impl<P: Pipeline> Reader<P> {
         let below = tiling.parents().iter().position(|parent| *parent == level).unwrap_or_default();
         // No request of anybody.
         let measured = Histogram::noop();
-        let budget = Budget::new(1, Limits { items: usize::MAX, ..self.inner.limits }, None, measured);
+        let boundless = Limits { keys: 1, items: usize::MAX, lookups: usize::MAX, bytes: usize::MAX };
+        let budget = Budget::new(Of::Keys(1), boundless, None, measured);
         let parents = &tiling.parents()[..below];
         let how = Gather { budget: &budget, consistency: Consistency::Strong, parents, sealed: None };
         let (mut rolled, mut at) = (0, slots.start);

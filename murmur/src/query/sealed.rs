@@ -49,7 +49,8 @@ impl Weighter<Place, Found> for Weigh {
     }
 }
 
-fn bytes(item: &Item) -> usize {
+/// What an item takes besides itself.
+pub(super) fn bytes(item: &Item) -> usize {
     let Item { offsets, numbers, values, rolled, expires: _ } = item;
     let values = values.iter().map(|value| size_of_val(value) + value.1.len()).sum::<usize>();
     size_of_val(&offsets[..]) + size_of_val(&numbers[..]) + values + size_of_val(&rolled[..])

@@ -1,5 +1,7 @@
 //! Set algebra: the sets of a `DistinctSet` of several keys and stretches of time, united, intersected or subtracted.
 
+use super::budget::Budget;
+use super::limits::Of;
 use super::progress::Seen;
 use super::reader::encode;
 use super::tally::Tally;
@@ -7,6 +9,7 @@ use super::{Answer, Ask, Plan, Reader};
 use crate::aggregate::{DistinctSet, Monoid, Question};
 use crate::pipeline::Pipeline;
 use crate::store::Consistency;
+use crate::time::Timestamp;
 use crate::wire::types::Estimate;
 use crate::{Error, ErrorKind, Result};
 
@@ -30,10 +33,18 @@ pub struct Combined {
     pub sets: Vec<Answer<Estimate>>,
 }
 
+/// What the sets of a request have in common.
+struct Together<'a> {
+    now: Timestamp,
+    seen: &'a Seen,
+    consistency: Consistency,
+    budget: &'a Budget,
+}
+
 impl<P: Pipeline> Reader<P> {
     /// Combine the sets of several keys and stretches of time. `field` is the field of the aggregate that is a
     /// [`DistinctSet`]; it may be empty where the aggregate is one itself, or has one such field only. The
-    /// [limits](super::Limits) hold for each of the sets.
+    /// [limits](super::Limits) hold for all of the sets together, and now is the same for all.
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the field is no `DistinctSet`, or there are fewer than two
     /// sets.
@@ -49,11 +60,17 @@ impl<P: Pipeline> Reader<P> {
             let context = format!("`sets` has {}; two at least can be combined", sets.len());
             return Err(Error::new(ErrorKind::InvalidArgument, context).of_field("sets"));
         }
-        self.inner.limits.check_keys(sets.len())?;
+        self.inner.limits.check_sets(sets.len())?;
+        let (now, mut budget) = (self.now(), self.budget(Of::Sets(sets.len())));
+        // Before the tiles: the answer then contains at least this.
+        let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let (mut made, mut answers): (Option<DistinctSet>, Vec<_>) = (None, Vec::with_capacity(sets.len()));
         for (at, (key, ask)) in sets.iter().enumerate() {
-            let made_of = self.set(key, *ask, field, consistency).await;
+            let made_of = self.set(key, *ask, field, Together { now, seen: &seen, consistency, budget: &budget }).await;
             let (set, answer) = made_of.map_err(|error| error.within(&operand(at)))?;
+            // What each of them took is told apart.
+            budget.tally = self.tally();
+            budget.pace(1).await;
             answers.push(answer);
             made = Some(match (made, operation) {
                 (None, _) => set,
@@ -72,16 +89,12 @@ impl<P: Pipeline> Reader<P> {
         key: &P::Key,
         ask: Ask,
         field: &str,
-        consistency: Consistency,
+        Together { now, seen, consistency, budget }: Together<'_>,
     ) -> Result<(DistinctSet, Answer<Estimate>)> {
-        let now = self.now();
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         let keys = [encode(key)?];
-        let budget = self.budget(1);
-        // Before the tiles: the answer then contains at least this.
-        let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
-        let folded = self.folds(&keys, &plan, &seen, None, consistency, &budget).await?;
-        let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
+        let folded = self.folds(&keys, &plan, seen, None, consistency, budget).await?;
+        let presences = self.presences(&keys, &plan, &folded, now, consistency, budget).await?;
         let ([folded], [presence]) = (&folded[..], &presences[..]) else {
             return Err(Error::new(ErrorKind::Internal, "a key without an answer"));
         };
@@ -95,7 +108,7 @@ impl<P: Pipeline> Reader<P> {
         }
         let value = set.reply(&Question::default())?;
         let explanation = budget.tally.as_ref().map(Tally::explain);
-        let Seen { as_of, .. } = seen;
+        let as_of = seen.as_of.clone();
         Ok((set, Answer { value, problem: None, presence: *presence, interval: plan.interval, as_of, explanation }))
     }
 }

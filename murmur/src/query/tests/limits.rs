@@ -3,6 +3,7 @@
 use super::*;
 use crate::ErrorKind;
 use crate::key::MAX_KEY_BYTES;
+use crate::query::Limits;
 use crate::store::Consistency::Eventual;
 use crate::time::Slot;
 
@@ -68,4 +69,20 @@ async fn a_series_has_twenty_thousand_points_and_one_more_is_refused() {
     let error = reader.series(&key, since(20_001), None, None, Eventual).await.unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("step")));
     assert!(error.to_string().contains("20001 points; at most 20000"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_read_for_a_request_is_bounded_in_bytes() {
+    let events = |letters: usize| vec![Happening { id: "a".into(), at: now(), partition: 0, what: 'x' }; letters];
+    let store = Arc::new(MemoryStore::new());
+    fill::<Test<AllTime, Alone>>(&*store, &events(100_000)).await;
+    let within = async |bytes| {
+        let reader = Reader::<Test<AllTime, Alone>>::new(store.clone(), 1);
+        let reader = reader.limits(Limits { bytes, ..Limits::default() });
+        reader.get(&Id::new("a"), Eventual).await.map(|answer| answer.value.len())
+    };
+    assert_eq!(within(101_000).await.unwrap(), 100_000, "what stands beside the value is small");
+    let error = within(100_000).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert!(error.to_string().contains("more than 100000 bytes of stored items of one key"), "{error}");
 }

@@ -16,8 +16,10 @@ mod limits;
 mod naive;
 mod places;
 mod questions;
+mod quiet;
 mod roll_busy;
 mod rolling;
+mod sets;
 mod sharing;
 
 use std::marker::PhantomData;
@@ -164,6 +166,8 @@ shapes! {
     MonthOfHours = sliding(30 * 86_400, 3_600);
     MonthOfQuarters = sliding(30 * 86_400, 900);
     MonthOfMinutes = sliding(30 * 86_400, 60);
+    QuarterOfMinutes = sliding(90 * 86_400, 60);
+    CenturyOfDays = sliding(36_525 * 86_400, 86_400);
 }
 
 /// A clock that stands.

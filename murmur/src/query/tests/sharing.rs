@@ -82,24 +82,27 @@ async fn keys_whose_tiles_are_rolled_are_one_call() {
 }
 
 #[tokio::test]
-async fn keys_whose_tiles_are_not_rolled_are_a_call_for_each_level_and_a_tile_is_named_once() {
+async fn keys_whose_tiles_are_not_rolled_are_a_call_and_a_range_of_each_for_each_level_and_a_tile_is_named_once() {
     let (calls, reader) = world().await;
     let reads = async |keys: &[Id]| {
         let answers = reader.range_many(keys, range(), Eventual).await.unwrap();
         (answers.into_iter().map(|answer| answer.value).collect::<Vec<u64>>(), calls.take())
     };
-    let mut alone = Vec::new();
-    let mut most = 0;
+    let (mut alone, mut ranges_alone) = (Vec::new(), 0);
     for key in ids(12) {
-        let (values, (named, _)) = reads(&[key]).await;
+        let (values, (named, ranges)) = reads(&[key]).await;
         alone.extend(values);
-        most = most.max(named.len());
+        assert_eq!(named.len(), 1, "the tiles of the plan");
+        assert_eq!(
+            ranges, 6,
+            "what came late, the hours on both sides, the look, the days of the months that are not rolled, and their hours"
+        );
+        ranges_alone += ranges;
     }
-    assert_eq!(most, 2, "the tiles of the plan, and the days of the months that are not rolled");
     let twice: Vec<Id> = [ids(12), ids(12)].concat();
-    let (values, (named, _)) = reads(&twice).await;
+    let (values, (named, ranges)) = reads(&twice).await;
     assert_eq!(values, [alone.clone(), alone].concat());
-    assert_eq!(named.len(), most, "as many as for one key");
+    assert_eq!((named.len(), ranges), (1, ranges_alone), "one call for all keys, and the ranges of each once");
     let tiles: Vec<&TileId> = named.iter().flatten().collect();
     assert_eq!(tiles.iter().collect::<HashSet<_>>().len(), tiles.len());
 }
