@@ -106,7 +106,7 @@ reasons! {
         "The token or the certificate is not one that the server knows: it is not listed, or no issuer that counts here has signed it",
         "Get another one; the text says what is wrong with it";
     TOKEN_EXPIRED: Unauthenticated,
-        "The token was good, and has expired; so has a stream that was begun with it",
+        "The token was good, and has expired, or the client's certificate; so has a stream that was begun with it",
         "Get a new one from its issuer, and call again; if it is new, compare the clocks";
     TOKEN_UNFIT: Unauthenticated,
         "The token is the issuer's, and not for this server, or not for now: another `iss` or `aud`, a claim that is missing or does not read, `nbf` that lies ahead, or no scope for a pipeline",

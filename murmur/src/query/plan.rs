@@ -101,6 +101,9 @@ impl Plan {
                 field,
                 match field {
                     "window" => "`window` must be longer than nothing".to_owned(),
+                    _ if asked.start == asked.end => {
+                        format!("`start` and `end` are both {}, to the microsecond, which times are cut to", asked.end)
+                    }
                     _ => format!("`start` {} is not before `end` {}", asked.start, asked.end),
                 },
             ));
