@@ -82,13 +82,20 @@ type AnyBuilder = Box<dyn Any>;
 
 /// A worker of any event type.
 pub(super) trait AnyWorker {
-    /// See [`Worker::run_to_its_end`].
-    fn run(&mut self, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'_, Result<Summary>>;
+    /// See [`Worker::work_until_the_end`].
+    fn work(&mut self, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'_, Result<Summary>>;
+
+    /// See [`Worker::let_go_and_finish`].
+    fn finish(self: Box<Self>, summary: Summary, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'static, Summary>;
 }
 
 impl<E: Event> AnyWorker for Worker<E> {
-    fn run(&mut self, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'_, Result<Summary>> {
-        self.run_to_its_end(shutdown).boxed_local()
+    fn work(&mut self, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'_, Result<Summary>> {
+        self.work_until_the_end(shutdown).boxed_local()
+    }
+
+    fn finish(self: Box<Self>, summary: Summary, shutdown: watch::Receiver<bool>) -> LocalBoxFuture<'static, Summary> {
+        self.let_go_and_finish(summary, shutdown).boxed_local()
     }
 }
 

@@ -112,8 +112,11 @@ impl Team {
                 };
                 runtime.block_on(async {
                     match equip().await {
-                        // Told before the worker is dropped.
-                        Ok(mut worker) => tell(worker.run(asked).await),
+                        Ok(mut worker) => match worker.work(asked.clone()).await {
+                            Ok(summary) => tell(Ok(worker.finish(summary, asked).await)),
+                            // Told before the worker is dropped.
+                            failed => tell(failed),
+                        },
                         Err(error) => tell(Err(error)),
                     }
                 });

@@ -36,6 +36,8 @@ pub(super) struct Waiting {
     pub(super) met: Option<Offset>,
     /// Of what was read and is not durable, per pipeline.
     pub(super) ages: Vec<Age>,
+    /// What was known of its records when it was left, per pipeline; none before it was begun.
+    standings: Vec<Standing>,
 }
 
 /// For how long a step may take before it is worth asking the source whether it wants partitions back: asking is not
@@ -60,7 +62,14 @@ impl<E: Event> Worker<E> {
             if self.owned.len() + self.waiting.len() >= usize::from(u16::MAX) {
                 return Err(Error::new(ErrorKind::ResourceExhausted, "one worker can own 65,535 partitions at most"));
             }
-            self.waiting.push(Waiting { id: partition, start, reached: None, met: None, ages: Vec::new() });
+            self.waiting.push(Waiting {
+                id: partition,
+                start,
+                reached: None,
+                met: None,
+                ages: Vec::new(),
+                standings: Vec::new(),
+            });
         }
         Ok(())
     }
@@ -120,7 +129,7 @@ impl<E: Event> Worker<E> {
             Ok(flushed) => {
                 flushed?;
             }
-            Err(_) => self.drop_for_others(),
+            Err(_) => self.drop_for_others()?,
         }
         failpoint::reach(Point::InRevoke);
         self.source.release(partitions).await?;
@@ -137,13 +146,16 @@ impl<E: Event> Worker<E> {
 
     /// What is unflushed stands in the way of partitions that are wanted elsewhere. Deltas of several partitions lie in
     /// one tile, so all of it goes; what stays ours is read again.
-    pub(super) fn drop_for_others(&mut self) {
+    ///
+    /// Errors: what has failed by then, and only waited for the other flushes.
+    pub(super) fn drop_for_others(&mut self) -> Result<()> {
         tracing::warn!(
             budget = %self.options.revoke_budget,
             "partitions are wanted back, and the store did not take what was read of them in time; it is dropped, and \
              read again by whoever has them next"
         );
         self.rewind();
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     pub(super) fn lose(&mut self, partitions: &[PartitionId]) {
@@ -175,7 +187,8 @@ impl<E: Event> Worker<E> {
         self.waiting.extend(self.owned.drain(..).map(|mut owned| {
             owned.note_ages(now);
             let (reached, met) = (reached(&owned), owned.met());
-            Waiting { id: owned.id, start: owned.start, reached, met, ages: owned.ages }
+            let standings = owned.ledgers.iter().map(|ledger| ledger.standing).collect();
+            Waiting { id: owned.id, start: owned.start, reached, met, ages: owned.ages, standings }
         }));
     }
 }
@@ -189,10 +202,13 @@ async fn take_records<E>(
 ) -> Result<(Waiting, Vec<Standing>)> {
     let id = &waiting.id;
     let mut records = Vec::with_capacity(lanes.len());
-    for Lane { fold, .. } in lanes {
+    for (at, Lane { fold, .. }) in lanes.iter().enumerate() {
         let table = fold.table();
         let taking = async {
             let standing = patience.retry(|| PartitionRecord::take_over(store, table, id)).await?;
+            if let Some(before) = waiting.standings.get(at) {
+                standing.must_follow(before, table, id)?;
+            }
             let standing = patience.retry(|| Frontier::settle(store, table, id, standing)).await?;
             patience.retry(|| PartitionRecord::begin(store, table, id, standing, &waiting.start)).await
         };

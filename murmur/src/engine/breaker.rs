@@ -74,6 +74,8 @@ pub(super) struct Breaker {
     trusted: u64,
     /// Since when nothing has come.
     quiet: Option<Instant>,
+    /// That letters wait was said, and no whole window was good since.
+    is_said: bool,
     /// Where the newest one stands and why it is bad, without anything of it.
     newest: String,
 }
@@ -81,7 +83,18 @@ pub(super) struct Breaker {
 impl Breaker {
     pub(super) fn new(limit: DeadLetterLimit) -> Self {
         let ring = vec![0; DeadLetterLimit::WINDOW.div_ceil(64)];
-        Self { limit, ring, at: 0, dead: 0, seen: 0, waited: 0, trusted: 0, quiet: None, newest: String::new() }
+        Self {
+            limit,
+            ring,
+            at: 0,
+            dead: 0,
+            seen: 0,
+            waited: 0,
+            trusted: 0,
+            quiet: None,
+            is_said: false,
+            newest: String::new(),
+        }
     }
 
     /// One payload more; of a bad one, where it stands and why it is bad, without anything of it.
@@ -100,6 +113,19 @@ impl Breaker {
         self.trusted = self.trusted.saturating_sub(1);
         self.quiet = None;
         self.waited = if self.is_calm() { 0 } else { self.waited + 1 };
+        self.is_said &= self.dead > 0;
+    }
+
+    /// Say that letters wait, once until a whole window was good; not of the first few payloads, which say little.
+    pub(super) fn say_that_letters_wait(&mut self) {
+        if self.seen >= DeadLetterLimit::AT_THE_END && !std::mem::replace(&mut self.is_said, true) {
+            tracing::warn!(
+                dead = self.dead,
+                of = self.seen,
+                "many of the last events cannot be counted: their letters wait, and commits with them, until it is known \
+                 that this is not the wrong source (`--dead-letter-limit`)"
+            );
+        }
     }
 
     /// Whether letters have to wait for what the next payloads say.

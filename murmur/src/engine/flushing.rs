@@ -43,7 +43,7 @@ impl<E: Event> Worker<E> {
         }
         // However full: a window is not long.
         if holds {
-            self.letters.say_that_they_wait();
+            self.breaker.say_that_letters_wait();
             return Ok(());
         }
         loop {

@@ -15,8 +15,6 @@ pub(super) struct Letters {
     released: bool,
     /// They were held back until they were too many, and only the newest is still here.
     pub(super) spilled: bool,
-    /// That they are held back was said.
-    is_said: bool,
 }
 
 /// Bytes of dead letters that do not wait for the next flush.
@@ -31,16 +29,6 @@ impl Letters {
         self.waiting.append(letters);
         if self.spilled {
             self.spill();
-        }
-    }
-
-    /// Say once that they wait for a verdict.
-    pub(super) fn say_that_they_wait(&mut self) {
-        if !std::mem::replace(&mut self.is_said, true) {
-            tracing::warn!(
-                "many of the last events cannot be counted: their letters wait, and commits with them, until it is known \
-                 that this is not the wrong source (`--dead-letter-limit`)"
-            );
         }
     }
 

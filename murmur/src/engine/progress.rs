@@ -40,7 +40,8 @@ pub struct Progress {
     pub read_again: u64,
     /// Payloads that every pipeline has taken in or filtered out.
     pub applied: u64,
-    /// Payloads that lie in the dead letters; not those whose letters wait until it is known that the source is the right one.
+    /// Payloads put into the dead letters, those that were put there again after a rewind too; not those whose letters wait
+    /// until it is known that the source is the right one.
     pub dead: u64,
     /// Payloads whose time lies more than an hour ahead of the clock. They are counted, but do not say how far the stream
     /// is.

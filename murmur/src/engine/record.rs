@@ -60,10 +60,21 @@ impl Standing {
         self.record.needs_marks() && !before.record.needs_marks()
     }
 
-    /// Whether something is gone that stood there before.
-    fn went_back_from(&self, before: &Self) -> bool {
+    /// Nothing is gone of what stood there before.
+    ///
+    /// Errors: [`Corrupt`](ErrorKind::Corrupt) when it is. No owner takes anything back, so the table was.
+    pub(super) fn must_follow(&self, before: &Self, table: &Table, partition: &PartitionId) -> Result<()> {
         let (now, then) = (&self.record, &before.record);
-        (before.is_there() && !self.is_there()) || now.commit < then.commit || now.horizon < then.horizon
+        if (self.is_there() || !before.is_there()) && now.commit >= then.commit && now.horizon >= then.horizon {
+            return Ok(());
+        }
+        let context = format!(
+            "the progress of partition `{partition}` in table `{}` is behind what this worker has found or written there: \
+             the table was restored, or made again, while it was at work, and what was counted since may be missing. \
+             Stop all workers of the table, restore it once more, and start them",
+            table.as_str()
+        );
+        Err(Error::new(ErrorKind::Corrupt, context))
     }
 
     /// As it was just written.
@@ -223,8 +234,8 @@ impl PartitionRecord {
     ///
     /// Nothing is raised once the partition is retired and `standing` did not say so: see `engine/retirement.rs`.
     ///
-    /// Errors: [`Corrupt`](ErrorKind::Corrupt) when what stands there is behind `standing`. No owner takes anything back, so
-    /// the table was; to raise it would pass over what has to be counted again.
+    /// Errors: [`Corrupt`](ErrorKind::Corrupt) when what stands there is behind `standing`: to raise it would pass over what
+    /// has to be counted again.
     pub async fn raise(
         self,
         records: &dyn Records,
@@ -243,15 +254,7 @@ impl PartitionRecord {
                 RecordOutcome::Written(version) => return Ok(Standing { record: merged, version: Some(version) }),
                 RecordOutcome::Refused(current) => standing = Standing::of(current)?,
             }
-            if standing.went_back_from(&before) {
-                let context = format!(
-                    "the progress of partition `{partition}` in table `{}` is behind what this worker has found or written there: \
-                     the table was restored, or made again, while it was at work, and what was counted since may be missing. \
-                     Stop all workers of the table, restore it once more, and start them",
-                    table.as_str()
-                );
-                return Err(Error::new(ErrorKind::Corrupt, context));
-            }
+            standing.must_follow(&before, table, partition)?;
         }
     }
 

@@ -80,19 +80,21 @@ impl<E: Event> Worker<E> {
     /// table belongs to another pipeline, or to a definition that this one cannot go on with;
     /// [`Configuration`](crate::ErrorKind::Configuration) when the source does not have what events need beside their payloads.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
-        self.run_to_its_end(shutdown).await
+        let summary = self.work_until_the_end(shutdown.clone()).await?;
+        Ok(self.let_go_and_finish(summary, shutdown).await)
     }
 
-    /// [`run`](Self::run), once; it has not let go yet of what it has, as of its source, which may take long.
-    pub(crate) async fn run_to_its_end(&mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
+    /// [`run`](Self::run) up to its end, or its failure. The source is still held when this returns, and to let it go may
+    /// take long.
+    pub(crate) async fn work_until_the_end(&mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
         let ages = self.meter.grow_older(self.progress(), self.clock.clone());
         let look = self.source.ends();
         self.can_tell_ends = look.is_some();
         let looks = look_ahead(look, self.ends.clone(), self.watch.clone());
         let overdue = overdue(shutdown.clone(), self.options.drain_budget, self.progress());
         let worker = self.options.worker;
-        let (rolling, watch, mut asked) = (self.rolling.clone(), self.watch.clone(), shutdown.clone());
-        let mut ended = tokio::select! {
+        let rolling = self.rolling.clone();
+        tokio::select! {
             biased;
             ended = self.work(shutdown) => ended,
             never = ages => match never {},
@@ -101,17 +103,24 @@ impl<E: Event> Worker<E> {
             never = rolling.look(worker) => match never {},
             // What it knows says more than that it is late.
             error = overdue => Err(self.failure.take().unwrap_or(error)),
-        };
-        if let Ok(Summary { progress, ended: true }) = &mut ended {
+        }
+    }
+
+    /// Let go of the source and of all that was read, and after a run to the end of it roll what can be rolled, unless asked
+    /// to stop.
+    pub(crate) async fn let_go_and_finish(self, mut summary: Summary, mut asked: watch::Receiver<bool>) -> Summary {
+        let (rolling, watch) = (self.rolling.clone(), self.watch.clone());
+        drop(self);
+        if summary.ended {
             tokio::select! {
                 biased;
                 _ = asked.wait_for(|stop| *stop) => {}
                 () = rolling.finish() => {}
             }
-            progress.rolled = rolling.rolled();
+            summary.progress.rolled = rolling.rolled();
             watch.send_modify(|progress| progress.rolled = rolling.rolled());
         }
-        ended
+        summary
     }
 
     async fn work(&mut self, shutdown: watch::Receiver<bool>) -> Result<Summary> {
@@ -178,7 +187,7 @@ impl<E: Event> Worker<E> {
                         return Ok(Turn::Ended);
                     },
                     () = overdue => {
-                        self.drop_for_others();
+                        self.drop_for_others()?;
                         turn = Turn::Called;
                     }
                 }
