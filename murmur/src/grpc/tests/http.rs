@@ -305,6 +305,8 @@ async fn a_read_is_a_get_too() {
     let other = message.replace("tea", "t%E9");
     let error = get(&format!("encoding=json&message={other}")).await.error();
     assert!(error.0 == 400 && error.2.contains("the query is not UTF-8, percent-encoded"), "{error:?}");
+    let twice = get(&format!("encoding=json&message={message}&message=%7B%7D")).await.error();
+    assert!(twice.0 == 400 && twice.2.contains("a field twice"), "{twice:?}");
     let spaced = message.replace("tea", "t+e%20a");
     assert_eq!(get(&format!("encoding=json&message={spaced}")).await.json()["value"], "0");
 }

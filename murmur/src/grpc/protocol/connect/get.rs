@@ -51,7 +51,10 @@ pub(super) fn read(uri: &Uri, most: usize) -> Result<(Encoding, Bytes), Status> 
     Ok((encoding, compression.decompress(message.into(), most)?))
 }
 
-/// The names and values of a query, as [forms](https://url.spec.whatwg.org/#urlencoded-parsing) write them. What is not UTF-8
+/// More than any query has that asks something.
+const MOST_FIELDS: usize = 16;
+
+/// The names and values of a query, each name once, as [forms](https://url.spec.whatwg.org/#urlencoded-parsing) write them. What is not UTF-8
 /// is refused and never replaced: a key that is read as another one would have another one's number.
 fn fields(query: &str) -> Result<Vec<(String, String)>, Status> {
     let text = |part: &str| {
@@ -60,7 +63,14 @@ fn fields(query: &str) -> Result<Vec<(String, String)>, Status> {
     };
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let pairs = pairs.map(|(name, value)| Ok((text(name)?, text(value)?)));
-    pairs.collect::<Result<_, std::str::Utf8Error>>().map_err(|_| {
+    let fields: Vec<(String, String)> = pairs.collect::<Result<_, std::str::Utf8Error>>().map_err(|_| {
         Status::invalid_argument("the query is not UTF-8, percent-encoded; encode it so, or send the message by `POST`")
-    })
+    })?;
+    let is_again =
+        |(at, (name, _)): &(usize, &(String, String))| fields[..*at].iter().any(|(before, _)| before == name);
+    match fields.iter().enumerate().take(MOST_FIELDS).find(is_again) {
+        Some(_) => Err(Status::invalid_argument("the query has a field twice; give it once")),
+        None if fields.len() > MOST_FIELDS => Err(Status::invalid_argument("the query has too many fields")),
+        None => Ok(fields),
+    }
 }

@@ -23,7 +23,7 @@ use super::mistake::{Step, Trail, What};
 pub(in crate::grpc::protocol) fn read(json: &[u8], message: &MessageDescriptor) -> Result<DynamicMessage, Status> {
     let trail = RefCell::default();
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let watched = Watched { inner: &mut reader, place: Place::Message(message.clone()), trail: &trail };
+    let watched = Watched { inner: &mut reader, place: Place::of_one(&Kind::Message(message.clone())), trail: &trail };
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let read = DynamicMessage::deserialize_with_options(message.clone(), watched, &options);
     let read = read.and_then(|read| reader.end().map(|()| read));
@@ -54,6 +54,8 @@ impl Place {
     fn of_one(kind: &Kind) -> Self {
         match kind {
             Kind::Message(message) if message.package_name() != "google.protobuf" => Self::Message(message.clone()),
+            // They are written as the number alone.
+            Kind::Message(message) if matches!(message.name(), "Int64Value" | "UInt64Value") => Self::Whole,
             Kind::Message(_) | Kind::Enum(_) | Kind::Bool | Kind::String | Kind::Bytes => Self::Other,
             Kind::Float | Kind::Double => Self::Other,
             _ => Self::Whole,
