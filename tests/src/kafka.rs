@@ -214,8 +214,8 @@ impl Cluster {
         panic!("`{group}` is not at rest with {members} members: {now:?}");
     }
 
-    /// Wait until the coordinator says that a group is in this state.
-    pub fn wait_for_state(&self, group: &str, state: &str) {
+    /// Wait until the coordinator says that a group is in such a state.
+    pub fn wait_for_state(&self, group: &str, is_it: impl Fn(&str) -> bool) {
         let consumer = done(self.kit().consumer(group));
         let now = || {
             let found = consumer.fetch_group_list(Some(group), PATIENCE);
@@ -223,12 +223,12 @@ impl Cluster {
             found.groups().iter().map(|group| group.state().to_owned()).collect::<Vec<_>>()
         };
         for _ in 0..600 {
-            if now().iter().any(|is| is == state) {
+            if now().iter().any(|state| is_it(state)) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("`{group}` is not in state {state}: {:?}", now());
+        panic!("`{group}` is in another state: {:?}", now());
     }
 
     /// How many members a group has now.

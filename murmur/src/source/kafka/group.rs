@@ -192,7 +192,8 @@ impl KafkaSource {
         }
         tracing::warn!(
             group = self.config.group,
-            "the group did not take the last commit, as it is rebalancing; the tables say where reading goes on"
+            "the group did not take the last commit, as while it waits for a member that has died, or has no coordinator; the \
+             tables say where reading goes on"
         );
         true
     }

@@ -16,7 +16,7 @@ const CLOSING: c_int = 100;
 const ANSWERED: Duration = Duration::from_secs(1);
 /// How long a client without partitions waits for a rebalance to end, as it can leave only then.
 const LEAVES_WITHIN: Duration = Duration::from_secs(5);
-/// How long a client has to close in all. Brokers have five seconds to answer that a member leaves, and a little more is
+/// How long a client has to leave and to close in all. Brokers have five seconds to answer that a member leaves, and a little more is
 /// for what it does before; where nobody answers, the requests under way would be waited for much longer.
 const CLOSES_WITHIN: Duration = Duration::from_secs(7);
 /// Messages thrown away in one call meanwhile.
@@ -27,8 +27,8 @@ impl Consumer {
     /// fetches nothing without a word to its group, which then waits for it until its session has run out, and whoever is
     /// joining waits as long. A member with a name is to stay, and one that fetches is let go of as it is closed.
     ///
-    /// What the group may still have for it is answered by taking none of it. Ends when the group has been told, or
-    /// after [`LEAVES_WITHIN`].
+    /// What the group may still have for it is answered by taking none of it. Ends when the group is being told, which to
+    /// be closed waits for, or after [`LEAVES_WITHIN`].
     fn leave_first(&self) {
         let rk = self.rk.as_ptr();
         let is_left_out = List::assigned(rk).is_ok_and(|list| list.is_empty());
@@ -77,8 +77,8 @@ impl Drop for Consumer {
     /// would mean to wait for it.
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        self.leave_first();
         let until = Instant::now() + CLOSES_WITHIN;
+        self.leave_first();
         let (rk, queue) = (self.rk.as_ptr(), self.queue.as_ptr());
         // SAFETY: both handles are ours and not used again; `shared` is dropped after this. Where the client is
         // left to itself, none of the three is destroyed, and `shared` never is. The order is the one that the library
