@@ -32,6 +32,8 @@ use crate::wire::types::{ReadOptions, SetOperation};
 const ATTEMPTS: u32 = 4;
 /// How long to wait before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A server that wants to be left alone for longer is asked again after that.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 /// How long a stream has stood that could go on, though it had no replies: longer than a server waits for its store.
 const STOOD: Duration = Duration::from_secs(10);
 
@@ -436,11 +438,8 @@ where
                 },
             };
             self.replies = None;
-            let after = retry_after(&status);
-            match self.absence.pause() {
-                Some(pause) if is_away(&status) && after < self.client.absence => {
-                    tokio::time::sleep(pause + after).await
-                }
+            match self.absence.pause(retry_after(&status)) {
+                Some(pause) if is_away(&status) => tokio::time::sleep(pause).await,
                 _ => return Some(Err(status::error(status))),
             }
         }
@@ -458,9 +457,9 @@ fn is_away(status: &Status) -> bool {
     status.code() == Code::Unavailable || channel::broken(status).is_some()
 }
 
-/// How long a server wants to be left alone; none where it has not said so.
+/// How long a server wants to be left alone, and is; none where it has not said so.
 fn retry_after(status: &Status) -> Duration {
-    status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or_default()
+    status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or_default().min(LONGEST_WAIT)
 }
 
 fn codec<M, R>() -> ProstCodec<M, R> {

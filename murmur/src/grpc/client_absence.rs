@@ -29,12 +29,13 @@ impl Absence {
         (self.since, self.failures) = (None, 0);
     }
 
-    /// How long to wait after one more failure before a server is asked again; `None` when that is over.
-    pub(super) fn pause(&mut self) -> Option<Duration> {
+    /// How long to wait after one more failure before a server is asked again, which can help `after` that time; `None` when
+    /// the stream has ended by then.
+    pub(super) fn pause(&mut self, after: Duration) -> Option<Duration> {
         let since = *self.since.get_or_insert_with(Instant::now);
         self.failures += 1;
         let pause = PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
-        (since.elapsed() < self.most).then_some(pause)
+        (since.elapsed() + after < self.most).then_some(pause + after)
     }
 }
 
@@ -46,7 +47,7 @@ mod tests {
     async fn a_stream_asks_for_its_server_for_as_long_as_it_is_told() {
         let half_a_minute = Duration::from_secs(30);
         let (began, mut absence, mut pauses) = (Instant::now(), Absence::of_at_most(half_a_minute), Vec::new());
-        while let Some(pause) = absence.pause() {
+        while let Some(pause) = absence.pause(Duration::ZERO) {
             tokio::time::sleep(pause).await;
             pauses.push(pause.as_millis());
         }
@@ -54,7 +55,17 @@ mod tests {
         assert_eq!(pauses.iter().max(), Some(&2_000));
         assert!((half_a_minute..half_a_minute + LONGEST_PAUSE).contains(&began.elapsed()));
         absence.ends();
-        assert_eq!(absence.pause(), Some(Duration::from_millis(100)));
-        assert_eq!(Absence::of_at_most(Duration::ZERO).pause(), None);
+        assert_eq!(absence.pause(Duration::ZERO), Some(Duration::from_millis(100)));
+        assert_eq!(Absence::of_at_most(Duration::ZERO).pause(Duration::ZERO), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_not_asked_again_when_it_wants_that_after_the_end() {
+        let after = Duration::from_secs(29);
+        let mut absence = Absence::of_at_most(Duration::from_secs(30));
+        let first = absence.pause(after).unwrap();
+        assert_eq!(first, after + Duration::from_millis(100));
+        tokio::time::sleep(first).await;
+        assert_eq!(absence.pause(after), None);
     }
 }
