@@ -19,45 +19,54 @@ use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt, pb};
+use tonic_types::pb;
 use tower_service::Service;
 
 /// What a call is answered.
 #[derive(Debug, Clone)]
 pub(super) struct Says {
     code: Code,
-    details: ErrorDetails,
+    details: Vec<prost_types::Any>,
 }
 
 impl Says {
     /// Only that.
     pub(super) fn code(code: Code) -> Self {
-        Self { code, details: ErrorDetails::new() }
+        Self { code, details: Vec::new() }
     }
 
-    /// That it is not available before that time.
+    /// That it is not available before that time, also one that no `google.protobuf.Duration` should have.
     pub(super) fn busy(wait: Duration) -> Self {
-        Self { code: Code::Unavailable, details: ErrorDetails::with_retry_info(Some(wait)) }
+        let seconds = wait.as_secs().try_into().unwrap();
+        let retry_delay = Some(prost_types::Duration { seconds, nanos: wait.subsec_nanos() as i32 });
+        Self::detailed(Code::Unavailable, "RetryInfo", &pb::RetryInfo { retry_delay })
     }
 
     /// That the token was good, and has expired.
     pub(super) fn expired() -> Self {
-        let details = ErrorDetails::with_error_info("TOKEN_EXPIRED", "murmur.dev", []);
-        Self { code: Code::Unauthenticated, details }
+        let (reason, domain) = ("TOKEN_EXPIRED".to_owned(), "murmur.dev".to_owned());
+        let why = pb::ErrorInfo { reason, domain, ..Default::default() };
+        Self::detailed(Code::Unauthenticated, "ErrorInfo", &why)
+    }
+
+    fn detailed(code: Code, name: &str, detail: &impl Message) -> Self {
+        let type_url = format!("type.googleapis.com/google.rpc.{name}");
+        Self { code, details: vec![prost_types::Any { type_url, value: detail.encode_to_vec() }] }
     }
 
     fn status(&self) -> Status {
-        Status::with_error_details(self.code, "as it was told", self.details.clone())
+        let (message, details) = ("as it was told".to_owned(), self.details.clone());
+        let status = pb::Status { code: self.code as i32, message: message.clone(), details };
+        Status::with_details(self.code, message, status.encode_to_vec().into())
     }
 
     /// As Connect writes an error.
     fn json(&self) -> Value {
-        let said = pb::Status::decode(self.status().details()).unwrap();
         let detail = |any: &prost_types::Any| {
             let name = any.type_url.rsplit('/').next();
             json!({ "type": name, "value": STANDARD_NO_PAD.encode(&any.value) })
         };
-        let details: Vec<Value> = said.details.iter().map(detail).collect();
+        let details: Vec<Value> = self.details.iter().map(detail).collect();
         json!({ "code": named(self.code).1, "message": "as it was told", "details": details })
     }
 }
