@@ -121,6 +121,40 @@ fn the_readme_in_go_begins_with_a_call() {
     assert!(output.stdout.starts_with(b"false "), "{output:?}");
 }
 
+#[test]
+fn what_is_watched_in_go_ends_with_the_error_of_its_token() {
+    program();
+    let package = target().join("tmp/clients/page-traffic/go");
+    let main = r#"package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+
+	client "page-traffic-client"
+)
+
+func main() {
+	token := func(context.Context) (string, error) {
+		return "", &url.Error{Op: "Get", URL: "http://tokens", Err: io.EOF}
+	}
+	asking, _ := client.NewPageTrafficClient("http://127.0.0.1:50051", client.WithTokenSource(token))
+	for _, err := range asking.Watch(context.Background(), &client.PageTrafficKey{}, 0) {
+		fmt.Println(err)
+	}
+}
+"#;
+    std::fs::create_dir_all(package.join("token")).unwrap();
+    std::fs::write(package.join("token/main.go"), main).unwrap();
+    let mut command = command("go", &["run", "./token"]);
+    command.current_dir(&package).env("GOFLAGS", "-mod=readonly").env("GOTMPDIR", target().join("tmp"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "Get \"http://tokens\": EOF\n");
+}
+
 /// In Go a program with two messages of one name ends when it starts.
 #[test]
 fn clients_of_two_programs_live_in_one_process_in_go() {
