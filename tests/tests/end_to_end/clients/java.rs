@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use murmur_tests::process::command;
 use serde_json::Value;
@@ -9,12 +10,77 @@ use tonic::Code;
 use super::asked::assert_answers;
 use super::away::{assert_ends_without_a_server, assert_watches_on};
 use super::calls::code;
-use super::pretend::Pretend;
+use super::pretend::{Pretend, Says};
 use super::{
     Made, assert_by_tls, assert_contracts, assert_counts_microseconds, assert_gives_up, assert_one_call,
     assert_renews_a_token, assert_shows_no_token, assert_waits_as_it_is_told, first,
 };
 use crate::foreign_clients::served;
+
+/// Watches what is away, by a context that ends too early, and until it is closed; prints how that ended.
+const ENDS: &str = r#"
+import io.grpc.Context;
+import io.grpc.StatusRuntimeException;
+import java.time.Duration;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import page_traffic.v1.PageTrafficClient;
+import page_traffic.v1.PageTrafficKey;
+
+final class Ends {
+  private static void print(PageTrafficClient.Watching<?> watching) {
+    try {
+      System.out.println(watching.next());
+    } catch (StatusRuntimeException error) {
+      System.out.println(error.getStatus().getCode());
+    }
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    var timer = Executors.newSingleThreadScheduledExecutor();
+    var key = PageTrafficKey.getDefaultInstance();
+    try (var client = PageTrafficClient.builder(arguments[0]).absence(Duration.ofHours(1)).build()) {
+      Context.current().withDeadlineAfter(90, TimeUnit.SECONDS, timer).run(() -> print(client.watch(key)));
+      var watching = client.watch(key);
+      var waits = new Thread(() -> print(watching));
+      waits.start();
+      // While it waits before it asks again: for replies it waits without an end.
+      while (waits.isAlive() && waits.getState() != Thread.State.TIMED_WAITING) Thread.sleep(10);
+      watching.close();
+      waits.join();
+    } finally {
+      timer.shutdownNow();
+    }
+  }
+}
+"#;
+
+/// Leaves ends, steps and windows to the server by saying `null`.
+const NULLS: &str = r#"
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import page_traffic.v1.PageTrafficClient;
+import page_traffic.v1.PageTrafficKey;
+import page_traffic.v1.murmur.Calendar;
+
+final class Nulls {
+  public static void main(String[] arguments) {
+    var key = PageTrafficKey.getDefaultInstance();
+    var calendar = Calendar.getDefaultInstance();
+    try (var client = PageTrafficClient.of(arguments[0])) {
+      client.window(key, Duration.ofDays(1), null);
+      client.windowMany(List.of(key), Duration.ofDays(1), null);
+      client.calendar(key, calendar, null);
+      client.calendarMany(List.of(key), calendar, null);
+      client.series(key, Instant.EPOCH, null, null);
+      client.calendarSeries(key, calendar, null, null);
+      client.watch(key, null).close();
+      client.watchMany(List.of(key), null).close();
+    }
+  }
+}
+"#;
 
 /// The folder of what a program that asks by the client is run from.
 fn program() -> &'static Path {
@@ -44,6 +110,8 @@ fn build(made: Made) -> PathBuf {
     std::fs::write(sources.join("Questions.java"), made.program("java/Questions.java")).unwrap();
     if made == Made::PageTraffic {
         std::fs::write(sources.join("Ask.java"), made.program("java/Ask.java")).unwrap();
+        std::fs::write(sources.join("Ends.java"), ENDS).unwrap();
+        std::fs::write(sources.join("Nulls.java"), NULLS).unwrap();
         std::fs::write(sources.join("First.java"), first(&package, "java", "arguments[0]")).unwrap();
     }
     let output = command("mvn", &["--quiet", "--batch-mode", "package"]).current_dir(root).output();
@@ -112,6 +180,21 @@ fn what_is_watched_in_java_ends_when_it_is_refused_or_no_server_comes_for_as_lon
 #[test]
 fn a_call_and_a_stream_in_java_are_tried_again_when_the_server_says() {
     assert_waits_as_it_is_told(ask_with);
+}
+
+#[test]
+fn what_is_watched_in_java_waits_neither_past_its_deadline_nor_when_it_is_closed() {
+    let server = Pretend::saying([Duration::from_secs(100); 2].map(Says::busy));
+    let output = java("Ends", &[&server.url()]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "UNAVAILABLE\nCANCELLED\n", "{output:?}");
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[test]
+fn ends_and_steps_in_java_that_are_null_are_left_to_the_server() {
+    let server = Pretend::start(&[]);
+    let output = java("Nulls", &[&server.url()]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
