@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::asked::assert_answers;
 use super::away::{assert_ends_without_a_server, assert_watches_on};
+use super::pretend::Pretend;
 use super::{
     Made, assert_by_tls, assert_contracts, assert_counts_microseconds, assert_gives_up, assert_one_call,
     assert_renews_a_token, assert_shows_no_token, assert_waits_as_it_is_told, first,
@@ -118,6 +119,31 @@ fn what_is_watched_in_typescript_goes_on_by_another_token_when_one_has_expired()
 #[test]
 fn what_is_watched_in_typescript_goes_on_when_the_server_was_killed() {
     assert_watches_on(asking);
+}
+
+#[test]
+fn a_call_and_a_stream_in_typescript_end_when_they_should_though_no_token_comes() {
+    let server = Pretend::start(&[]);
+    let program = r#"
+import { PageTrafficClient } from "page-traffic-client";
+
+const client = new PageTrafficClient(process.argv[2], { token: () => new Promise(() => {}) });
+const key = { pageId: "/home" };
+const aborted = () => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 50);
+  return { signal: controller.signal };
+};
+for (const how of [() => ({ timeoutMs: 50 }), aborted]) {
+  for (const ask of [() => client.get(key, how()), () => client.watch(key, how()).next()]) {
+    console.log(await ask().then(() => 0, (error) => error.code));
+  }
+}
+"#;
+    let file = built(Made::PageTraffic).join("token.mjs");
+    std::fs::write(&file, program).unwrap();
+    assert_eq!(process::success("node", &[file.to_str().unwrap(), &server.url()]), "4\n4\n1\n1\n");
+    assert_eq!(server.asked().len(), 0);
 }
 
 #[test]
