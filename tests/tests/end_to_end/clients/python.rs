@@ -131,20 +131,23 @@ fn prints(program: &str, arguments: &[&str]) -> String {
 fn what_is_watched_in_python_is_cancelled_while_it_waits_for_its_server_too() {
     let server = Pretend::saying([Says::busy(Duration::from_secs(100))]);
     let program = r#"
-import sys, threading, time
+import os, sys, threading, time
 from datetime import timedelta
 import grpc
 from page_traffic.v1 import PageTrafficClient, PageTrafficKey
 
 def leave(watching):
     # It has been told to wait.
+    end = time.monotonic() + 300
     while watching._away is None:
+        if time.monotonic() > end:
+            os._exit(1)
         time.sleep(0.01)
     watching.close()
 
 with PageTrafficClient(sys.argv[1], absence=timedelta(seconds=1000)) as client:
     with client.watch(PageTrafficKey()) as watching:
-        threading.Thread(target=leave, args=[watching]).start()
+        threading.Thread(target=leave, args=[watching], daemon=True).start()
         try:
             next(watching)
         except grpc.RpcError as error:
