@@ -204,13 +204,10 @@ impl<P: Pipeline> Reader<P> {
                     Part::Wanted(wanted) => wanted,
                     Part::Gap(gap) => {
                         let (_, Some(page)) = (asked.next(), found.pages.next()) else { continue };
-                        if page.len() < LOOK {
-                            parts.push(Part::Page(gap.finest(&tiling), page));
-                            continue;
+                        match page {
+                            Some(page) => parts.push(Part::Page(gap.finest(&tiling), page)),
+                            None => gap.pieces().for_each(|piece| self.descend(how, key, piece, parts, missing)),
                         }
-                        // They are read once more.
-                        how.budget.look(page.len())?;
-                        gap.pieces().for_each(|piece| self.descend(how, key, piece, parts, missing));
                         continue;
                     }
                     part => {
@@ -219,7 +216,7 @@ impl<P: Pipeline> Reader<P> {
                     }
                 };
                 let Some(asks) = asked.next().flatten() else {
-                    parts.extend(found.pages.next().map(|page| Part::Page(wanted.step, page)));
+                    parts.extend(found.pages.next().flatten().map(|page| Part::Page(wanted.step, page)));
                     continue;
                 };
                 let (tiles, next) = asks.found(&mut found, |tile| how.keep::<P>(tile));
@@ -248,11 +245,14 @@ impl<P: Pipeline> Reader<P> {
         });
         let pages = reads.pages.into_iter().map(|(read, limit)| async move {
             let page = self.inner.coalesce.one(read, how.consistency, how.budget.tally.as_ref()).await?;
-            // A look that finds too much is not used.
-            let used = if limit == LOOK && page.len() >= LOOK { 0 } else { complete(&page, limit).0 };
-            how.budget.spend(&page[..used])?;
             how.budget.work(1 + page.len());
-            Ok::<_, Error>(page)
+            if limit == LOOK && page.len() >= LOOK {
+                // They are read once more, and let go of until then: they are of many keys, and nobody counts their bytes.
+                how.budget.look(page.len())?;
+                return Ok(None);
+            }
+            how.budget.spend(&page[..complete(&page, limit).0])?;
+            Ok::<_, Error>(Some(page))
         });
         let (singles, pages) =
             try_join(at_once(singles.collect(), how.budget), at_once(pages.collect(), how.budget)).await?;

@@ -2,8 +2,11 @@
 //!
 //! DynamoDB counts each tile that is asked for by its name as a unit of its own, also when it is not there, and of a range
 //! what lies in it, all together. So a range never costs more units than the names of all its tiles, and next to nothing
-//! where nothing is. But it is a call for each key, while the names of all keys go into one. So a few tiles are asked for by
-//! their names, and more of them as a range.
+//! where nothing is. But it is a call for each key, while the names of all keys go into one call of the store, which knows
+//! best how to send them: the one for DynamoDB makes a hundred of them a request, and three or more of one key that lie close
+//! together a range. So a few tiles are asked for by their names, and more of them as a range.
+//!
+//! A range ends where a tile is kept: what lies beyond is a run of its own.
 
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -52,35 +55,29 @@ impl<'a> Gather<'a> {
         if self.below(step.level).is_none() {
             let is_single = P::Aggregate::FORM == Form::Add && step.level == tiling.finest();
             let names = is_single.then(|| names(&tiling, step.level, step.tiles)).flatten()?;
-            return Some(Asks { kept: SmallVec::new(), runs: smallvec![Run::Names(names)] });
+            return Some(Asks { kept: SmallVec::new(), looked: step.tiles.end, runs: smallvec![Run::Names(names)] });
         }
-        let mut kept = self.kept::<P>(key, step);
-        let mut missing = between(&tiling, step, &kept);
-        if let [first, .., last] = missing[..]
-            && missing.len() > SINGLES
-        {
-            let all = TimeRange::new(first.start, last.end);
-            kept.retain(|found| found.first().is_some_and(|(id, _)| !all.contains(id.tile.start)));
-            missing = smallvec![all];
-        }
+        let (kept, looked) = self.kept::<P>(key, step);
+        let missing = between(&tiling, step, &kept);
         if let Some(tally) = &self.budget.tally {
             kept.iter().for_each(|_| tally.kept(step.level));
         }
         let run = |tiles| names(&tiling, step.level, tiles).map_or(Run::Range(tiles), Run::Names);
-        Some(Asks { kept, runs: missing.into_iter().map(run).collect() })
+        Some(Asks { kept, looked, runs: missing.into_iter().map(run).collect() })
     }
 
-    /// The tiles of a step that need not be read, in the order of time.
-    fn kept<P: Pipeline>(&self, key: &Arc<str>, step: &Step) -> SmallVec<[Found; 1]> {
-        let Some(sealed) = &self.sealed else { return SmallVec::new() };
-        let tiling = P::tiling();
+    /// The tiles of a step that need not be read, in the order of time, and where the first one starts that was looked for.
+    fn kept<P: Pipeline>(&self, key: &Arc<str>, step: &Step) -> (SmallVec<[Found; 1]>, Timestamp) {
+        let (tiling, mut looked) = (P::tiling(), step.tiles.end);
+        let Some(sealed) = &self.sealed else { return (SmallVec::new(), looked) };
         let before = |at: Timestamp| tiling.tile_of(step.level, at.saturating_sub(Span::from_micros(1)));
         let newest = std::iter::successors(Some(before(step.tiles.end)), |tile| Some(before(tile.start)));
         let newest = newest.take_while(|tile| tile.start >= step.tiles.start).take(KEPT);
+        let newest = newest.inspect(|tile| looked = tile.start);
         let id = |tile| TileId { key: key.clone(), tile, part: None };
         let mut kept: SmallVec<_> = newest.filter_map(|tile| sealed.find(&tiling, &id(tile), step.slots)).collect();
         kept.reverse();
-        kept
+        (kept, looked)
     }
 
     /// Keep what was read of a tile of a level that rolling writes: others have no slots that are rolled.
@@ -95,6 +92,8 @@ impl<'a> Gather<'a> {
 pub(super) struct Asks {
     /// What need not be read.
     pub(super) kept: SmallVec<[Found; 1]>,
+    /// From where on tiles were looked for among those that are kept.
+    looked: Timestamp,
     /// All others, in the order of time.
     pub(super) runs: SmallVec<[Run; 1]>,
 }
@@ -108,26 +107,26 @@ pub(super) enum Run {
 
 impl Asks {
     /// What was found, in the order of time, and where the first range that did not end within a page goes on. What was read
-    /// is shown to `read`.
+    /// and will be looked for among what is kept, is shown to `keep`.
     pub(super) fn found(
         self,
         found: &mut Reading,
-        mut read: impl FnMut(&Found),
+        keep: impl FnMut(&Found),
     ) -> (SmallVec<[Found; 1]>, Option<Timestamp>) {
+        let start = |found: &Found| found.first().map(|(id, _)| id.tile.start);
         let (mut tiles, mut next) = (self.kept, None);
+        let kept = tiles.len();
         for run in self.runs {
-            let kept = tiles.len();
             match run {
                 Run::Names(names) => tiles.extend(found.singles.by_ref().take(names.len())),
                 Run::Range(_) => {
-                    let Some(page) = found.pages.next() else { continue };
+                    let Some(page) = found.pages.next().flatten() else { continue };
                     next = next.or(complete(&page, PAGE).1);
                     tiles.extend(page.each());
                 }
             }
-            tiles[kept..].iter().for_each(&mut read);
         }
-        let start = |found: &Found| found.first().map(|(id, _)| id.tile.start);
+        tiles[kept..].iter().filter(|found| start(found) >= Some(self.looked)).for_each(keep);
         tiles.retain(|found| start(found).is_some_and(|start| next.is_none_or(|next| start < next)));
         tiles.sort_by_key(start);
         (tiles, next)
@@ -170,7 +169,8 @@ impl Reads {
 /// What these reads have found, in their order.
 pub(super) struct Reading {
     pub(super) singles: IntoIter<Found>,
-    pub(super) pages: IntoIter<Found>,
+    /// `None` for a look that found more than it was made for.
+    pub(super) pages: IntoIter<Option<Found>>,
 }
 
 impl Reading {

@@ -21,6 +21,9 @@ pub(crate) trait Hook: Send + Sync + 'static {
         self.before_read(&[])
     }
 
+    /// After it, with what it found.
+    fn after_range(&self, _: &mut [(TileId, Item)]) {}
+
     /// Around a call that writes.
     fn writing(&self, _: &[Write]) -> Option<Death> {
         None
@@ -83,7 +86,9 @@ impl<H: Hook> Store for Hooked<H> {
     ) -> BoxFuture<'a, crate::Result<Vec<(TileId, Item)>>> {
         Box::pin(async move {
             self.hook.before_range(key).await?;
-            self.inner.range(table, key, level, starts, limit, consistency).await
+            let mut found = self.inner.range(table, key, level, starts, limit, consistency).await?;
+            self.hook.after_range(&mut found);
+            Ok(found)
         })
     }
 
