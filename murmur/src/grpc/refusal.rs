@@ -82,8 +82,8 @@ reasons! {
         "The reply would have more bytes than are sent",
         "Ask for fewer keys, look up fewer elements, or ask for longer steps";
     READS_EXHAUSTED: ResourceExhausted,
-        "The answer needs more stored items than one call may read",
-        "Ask for a shorter interval or fewer keys";
+        "The answer needs more stored items, more bytes of them, or more look-ups in the store than one call may take; the text says which",
+        "Ask for a shorter interval, or for fewer keys or sets";
     WATCHED_EXHAUSTED: ResourceExhausted,
         "The server watches as many keys, or keeps as many bytes of their values, as it has room for",
         "Watch fewer keys, look up fewer elements of them, or end other streams; whoever runs the server can raise `--max-watched` and `--max-watched-bytes`";
