@@ -20,7 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { keys: 1_000, items: 20_000, lookups: 100_000, bytes: 128 << 20 }
+        Self { keys: 1_000, items: 20_000, lookups: 100_000, bytes: 512 << 20 }
     }
 }
 
