@@ -136,6 +136,36 @@ async fn tiles_beside_each_other_that_are_kept_are_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_without_anything_is_asked_for_and_tiles_that_are_kept_beside_it_are_not() {
+    const DAY: i64 = 86_400;
+    // Ninety steps of two days, a tile each.
+    let first = ago(190 * DAY as u64).as_micros() / (2 * DAY * 1_000_000);
+    let day = |n: i64| Timestamp::from_seconds(2 * first * DAY + n * DAY);
+    // How many stretches have nothing, and how many steps have something.
+    let cases: [(fn(i64) -> bool, _); 2] =
+        [(|step| step % 7 == 0, (13, 77)), (|step| (10..16).contains(&(step % 30)), (3, 72))];
+    for (is_empty, (stretches, steps)) in cases {
+        let store = Arc::new(MemoryStore::new());
+        let event = |n| Happening { id: "busy".into(), at: day(n), partition: 0, what: 'x' };
+        let events: Vec<_> = (0..190).filter(|n| !is_empty(n / 2)).map(event).collect();
+        Filler::<Test<CenturyOfDays, Alone>>::new(&*store, 1).take(&events).await;
+        let reader = reader::<Test<CenturyOfDays, Alone>>(store).caching(&TileCache::new(1 << 20)).explaining();
+        reader.roll(&Id::new("busy"), TimeRange::new(day(0), day(180))).await.unwrap();
+        let mut pairs = (0, 0, 0);
+        for _ in 0..3 {
+            tokio::time::advance(Duration::from_secs(2)).await;
+            let step = Some(Span::from_seconds(2 * DAY as u64));
+            let series = reader.series(&Id::new("busy"), day(0), Some(day(180)), step, Eventual).await.unwrap();
+            assert_eq!(series.points.iter().filter(|point| point.value == "xx").count(), steps);
+            let levels = series.explanation.unwrap().levels;
+            let reads = levels.iter().find(|reads| reads.level == Some(Level::Days2)).unwrap();
+            pairs = (reads.reads, reads.items, reads.kept);
+        }
+        assert_eq!(pairs, (stretches, 0, steps as u64));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn look_ups_are_counted_whether_anything_is_there_or_not_and_one_too_many_is_refused() {
     let store = world::<Test<QuarterOfMinutes, Alone>>(1, 600).await;
     let within = async |lookups: u64, ids: &[&str]| {
