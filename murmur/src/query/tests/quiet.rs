@@ -142,9 +142,8 @@ async fn time_without_anything_is_asked_for_and_tiles_that_are_kept_beside_it_ar
     let first = ago(190 * DAY as u64).as_micros() / (2 * DAY * 1_000_000);
     let day = |n: i64| Timestamp::from_seconds(2 * first * DAY + n * DAY);
     // How many stretches have nothing, and how many steps have something.
-    let cases: [(fn(i64) -> bool, _); 2] =
-        [(|step| step % 7 == 0, (13, 77)), (|step| (10..16).contains(&(step % 30)), (3, 72))];
-    for (is_empty, (stretches, steps)) in cases {
+    for (every, empty, stretches, steps) in [(7, 0..1, 13, 77), (30, 10..16, 3, 72)] {
+        let is_empty = |step: i64| empty.contains(&(step % every));
         let store = Arc::new(MemoryStore::new());
         let event = |n| Happening { id: "busy".into(), at: day(n), partition: 0, what: 'x' };
         let events: Vec<_> = (0..190).filter(|n| !is_empty(n / 2)).map(event).collect();
