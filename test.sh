@@ -75,6 +75,9 @@ cargo test --workspace --lib --no-fail-fast -- --ignored tables_of_a_server 2>&1
 # The tests inside of the examples, which are only built otherwise.
 cargo test --workspace --examples --no-fail-fast 2>&1 | tee -a "$log" || status=$?
 
+# What failed once more, as it is far up by now: the beginning of what each test printed.
+awk '/^---- .* stdout ----$/ { left = 40; print "" } left-- > 0 { print substr($0, 1, 400) }' "$log"
+
 # Cargo prints one summary per test binary; this is their sum. A binary that broke down has none, and counts as one.
 printf '\n'
 awk -v status="$status" '
