@@ -49,7 +49,11 @@ impl Pool {
     fn deliver(&mut self) -> Poll {
         if !self.assigned {
             self.assigned = true;
-            return Poll::Assigned(vec![Assignment { partition: self.partition.clone(), start: Start::Beginning }]);
+            return Poll::Assigned(vec![Assignment {
+                partition: self.partition.clone(),
+                start: Start::Beginning,
+                among: None,
+            }]);
         }
         if self.next == self.events {
             return Poll::End;

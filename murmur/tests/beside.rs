@@ -93,7 +93,11 @@ impl Source for Records {
     fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
         self.stage += 1;
         let poll = match self.stage {
-            1 => Poll::Assigned(vec![Assignment { partition: PartitionId::new("records"), start: Start::Beginning }]),
+            1 => Poll::Assigned(vec![Assignment {
+                partition: PartitionId::new("records"),
+                start: Start::Beginning,
+                among: None,
+            }]),
             2 => Poll::Batch(self.batch()),
             _ => Poll::End,
         };

@@ -79,7 +79,11 @@ impl LogSource {
         let broker = lock(&self.broker);
         let given = self.mine.iter().zip(&self.held).filter(|(_, held)| !**held);
         let assignments: Vec<Assignment> = given
-            .map(|(at, _)| Assignment { partition: broker.partitions[*at].0.clone(), start: Start::Beginning })
+            .map(|(at, _)| Assignment {
+                partition: broker.partitions[*at].0.clone(),
+                start: Start::Beginning,
+                among: None,
+            })
             .collect();
         self.held.fill(true);
         (!assignments.is_empty()).then_some(Poll::Assigned(assignments))

@@ -121,7 +121,7 @@ impl Source for Generator {
             if !self.assigned {
                 self.assigned = true;
                 let partition = self.partition.clone();
-                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Beginning }]));
+                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Beginning, among: None }]));
             }
             if let Some(batch) = self.batch() {
                 return Ok(Poll::Batch(batch));

@@ -264,7 +264,7 @@ mod tests {
             let partition = self.partition.clone();
             let payload = Payload { offset: Offset::from_u64(1), bytes: 0..self.payload.len(), broken: None };
             let poll = match self.polls {
-                1 => Poll::Assigned(vec![Assignment { partition, start: Start::Beginning }]),
+                1 => Poll::Assigned(vec![Assignment { partition, start: Start::Beginning, among: None }]),
                 2 => Poll::Batch(Batch {
                     partition: Some(partition),
                     buffer: self.payload.to_vec(),

@@ -11,6 +11,7 @@ use super::flight::Flights;
 use super::flush::Patience;
 use super::flushing::commits_of;
 use super::frontier::Frontier;
+use super::growth;
 use super::lane::Lane;
 use super::letters::Letters;
 use super::links::Links;
@@ -19,7 +20,7 @@ use super::publish::reached;
 use super::record::{PartitionRecord, Standing};
 use super::worker::Worker;
 use crate::event::Event;
-use crate::source::{Asks, Assignment, Offset, PartitionId, Start};
+use crate::source::{Among, Asks, Assignment, Offset, PartitionId, Start};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -30,6 +31,8 @@ pub(super) struct Waiting {
     pub(super) id: PartitionId,
     /// Where the source says to begin, for pipelines that have no record of it.
     start: Start,
+    /// Where others may be added beside it.
+    among: Option<Among>,
     /// The newest event time that was known to be durable when it was left.
     pub(super) reached: Option<Timestamp>,
     /// It was read up to here when it was left, beyond what was durable.
@@ -55,7 +58,7 @@ impl<E: Event> Worker<E> {
     }
 
     pub(super) fn assign(&mut self, assignments: Vec<Assignment>) -> Result<()> {
-        for Assignment { partition, start } in assignments {
+        for Assignment { partition, start, among } in assignments {
             if self.partitions().any(|own| *own == partition) {
                 continue;
             }
@@ -65,6 +68,7 @@ impl<E: Event> Worker<E> {
             self.waiting.push(Waiting {
                 id: partition,
                 start,
+                among,
                 reached: None,
                 met: None,
                 ages: Vec::new(),
@@ -102,8 +106,8 @@ impl<E: Event> Worker<E> {
         let taken: Vec<_> = waiting.iter().cloned().map(|of| take_records(store, lanes, patience, of)).collect();
         let mut taken = stream::iter(taken).buffered(AT_ONCE);
         while let Some(taken) = taken.next().await {
-            let (Waiting { id, start, met, ages, .. }, records) = taken?;
-            let mut begun = Owned { met, ..Owned::new(id, start, records) };
+            let (Waiting { id, start, among, met, ages, .. }, records) = taken?;
+            let mut begun = Owned { met, among, ..Owned::new(id, start, records) };
             if !ages.is_empty() {
                 begun.ages = ages;
             }
@@ -188,7 +192,7 @@ impl<E: Event> Worker<E> {
             owned.note_ages(now);
             let (reached, met) = (reached(&owned), owned.met());
             let standings = owned.ledgers.iter().map(|ledger| ledger.standing).collect();
-            Waiting { id: owned.id, start: owned.start, reached, met, ages: owned.ages, standings }
+            Waiting { id: owned.id, start: owned.start, among: owned.among, reached, met, ages: owned.ages, standings }
         }));
     }
 }
@@ -210,7 +214,9 @@ async fn take_records<E>(
                 standing.must_follow(before, table, id)?;
             }
             let standing = patience.retry(|| Frontier::settle(store, table, id, standing)).await?;
-            patience.retry(|| PartitionRecord::begin(store, table, id, standing, &waiting.start)).await
+            let (start, among) = (&waiting.start, waiting.among.as_ref());
+            let start = patience.retry(|| growth::start(store, table, &standing, start, among)).await?;
+            patience.retry(|| PartitionRecord::begin(store, table, id, standing, start)).await
         };
         let taken = taking.await.map_err(|error: Error| {
             error.while_doing(format!("taking partition `{id}` for pipeline `{}`", fold.pipeline()))

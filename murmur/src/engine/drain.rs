@@ -15,7 +15,8 @@ use crate::{Error, ErrorKind, Result};
 pub enum Stopping {
     /// It makes durable what it has read.
     Flushing,
-    /// Its last flush came to nothing (another owner has written, or a tile is full), and it reads again what it had read.
+    /// What it had read had to be dropped (another owner has written, a tile is full, letters were too large to be held, or
+    /// partitions were wanted elsewhere), and it reads that again.
     Rereading,
     /// All of that is durable. The source is told so, and is to let it go.
     Leaving,
@@ -35,8 +36,9 @@ impl Stopping {
                  letters did not take all of it; {missing}"
             ),
             Some(Self::Rereading) => format!(
-                "the last flush came to nothing, as another owner has written or a tile is full, and what it held was not \
-                 read again and written within the drain budget of {budget}; {missing}"
+                "what the worker had read had to be dropped (another owner has written, a tile is full, dead letters were \
+                 too large to be held, or partitions were wanted elsewhere), and was not read again and written within the \
+                 drain budget of {budget}; {missing}"
             ),
             Some(Self::Leaving) => format!(
                 "the source (the brokers, with Kafka) did not answer the last commit, or let this worker go, within the \

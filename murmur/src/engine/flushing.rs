@@ -31,6 +31,7 @@ impl<E: Event> Worker<E> {
         // Those that were judged go at once, as the next ones wait for a verdict of their own.
         let mut judged = self.breaker.has_judged();
         if judged {
+            self.breaker.check()?;
             self.release();
             if !self.letters.spilled {
                 // Before anything is flushed, as the next ones would wait together with them.

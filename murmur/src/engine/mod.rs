@@ -31,6 +31,7 @@ mod fold;
 mod frontier;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod growth;
 mod intake;
 mod lane;
 mod letters;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::source::{Offset, PartitionId, Start};
+use crate::source::{Among, Offset, PartitionId, Start};
 use crate::time::Timestamp;
 
 use super::age::Age;
@@ -37,6 +37,8 @@ pub(super) struct Owned {
     pub(super) id: PartitionId,
     /// Where a pipeline begins that has no record of it.
     pub(super) start: Start,
+    /// Where others may be added beside it.
+    pub(super) among: Option<Among>,
     /// One per pipeline, in their order.
     pub(super) ledgers: Vec<Ledger>,
     /// Everything up to and including it was read and folded, refused or filtered.
@@ -73,6 +75,7 @@ impl Owned {
         let mut owned = Self {
             id,
             start,
+            among: None,
             ages: ledgers.iter().map(|_| Age::new()).collect(),
             ledgers,
             read: None,

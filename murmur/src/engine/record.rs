@@ -145,7 +145,7 @@ impl PartitionRecord {
     }
 
     /// Whether the record alone says where reading goes on.
-    fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.begun || self.commit.is_some()
     }
 

@@ -148,7 +148,7 @@ impl Source for List {
     fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
         let poll = if !self.assigned {
             self.assigned = true;
-            Poll::Assigned(vec![Assignment { partition: partition(), start: self.start.clone() }])
+            Poll::Assigned(vec![Assignment { partition: partition(), start: self.start.clone(), among: None }])
         } else if let Some(payload) = self.payloads.get(self.next) {
             self.next += 1;
             Poll::Batch(Batch {

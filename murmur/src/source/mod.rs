@@ -58,6 +58,24 @@ pub struct Assignment {
     /// Where a pipeline begins that has no record of this partition in its store. One that has a record goes on where
     /// that says, whatever the source has as its own commit.
     pub start: Start,
+    /// Where others may be added beside it.
+    pub among: Option<Among>,
+}
+
+/// A partition's place among those of a whole that grows, as a topic does.
+///
+/// A pipeline that begins somewhere in the midst of it means what has been there so far. In what is added later it has nothing
+/// to pass over, whichever worker has it first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Among {
+    /// What all of them belong to; names a record of each table.
+    pub whole: Box<str>,
+    /// Its place, from 0 on. What is added comes last.
+    pub place: u32,
+    /// How many there are, as far as the reader knew when it began.
+    pub count: u32,
+    /// Where a pipeline begins in this one that began with the others before this one was there.
+    pub start: Start,
 }
 
 /// Where a pipeline begins in a partition that is new to it. The engine makes it durable before anything is read.

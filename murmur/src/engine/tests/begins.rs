@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::faulty::Faulty;
+use super::panics::{Narrows, narrow};
 use super::*;
 use crate::source::{RecordOutcome, Records};
 
@@ -25,6 +26,49 @@ async fn a_table_that_was_restored_is_counted_on_from_where_it_is() {
     // The source has seen a commit of 3, and whoever is new would begin after it.
     let summary = read(&store, after(3), &["a", "a", "a", "a"]).await;
     assert_eq!((summary.progress.read, count(&store, "words", "a").await), (3, 4));
+}
+
+/// A list whose table is restored to what it was at first, before its last payload comes.
+struct Restored {
+    list: Box<List>,
+    store: Arc<MemoryStore>,
+    first: MemoryStore,
+}
+
+impl Source for Restored {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
+        if self.list.next + 1 == self.list.payloads.len() {
+            self.store.restore(&self.first);
+        }
+        self.list.poll()
+    }
+
+    fn seek<'a>(&'a mut self, partition: &'a PartitionId, after: Option<Offset>) -> BoxFuture<'a, Result<()>> {
+        self.list.seek(partition, after)
+    }
+
+    fn commit<'a>(&'a mut self, commits: &'a [(PartitionId, Offset)]) -> BoxFuture<'a, Result<()>> {
+        self.list.commit(commits)
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_restored_under_a_worker_is_not_counted_on_when_it_reads_a_partition_again() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    let payloads = ["100", "100", "200"];
+    to_the_end(worker(&store, &payloads[..1], &letters).pipeline::<Narrows>()).await;
+    let first = store.copy();
+    to_the_end(worker(&store, &payloads[..2], &letters).pipeline::<Narrows>()).await;
+    // The last one does not fit, which has it read again from the commits before it has written anything.
+    let list = List::from(Start::Beginning, &payloads);
+    let source = Box::new(Restored { list, store: store.clone(), first });
+    let (_stop, stopped) = watch::channel(false);
+    let error = worker_of(&store, source, &letters).pipeline::<Narrows>().build().run(stopped).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let said = error.to_string();
+    assert!(said.contains("taking partition `list`") && said.contains("Stop all workers"), "{said}");
+    assert_eq!(narrow(&store, "all").await.1, 1, "and is left as it was restored");
+    assert_eq!(letters.0.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -109,7 +153,7 @@ impl Source for Many {
                 store.hangs.send_replace(true);
             }
             let all = 0..self.sought.len();
-            let all = all.map(|at| Assignment { partition: Self::id(at), start: Start::Beginning });
+            let all = all.map(|at| Assignment { partition: Self::id(at), start: Start::Beginning, among: None });
             Poll::Assigned(all.collect())
         } else if self.next < self.sought.len() {
             assert!(self.sought[self.next], "polled before it was said from where");

@@ -92,7 +92,7 @@ impl Source for BesideStuck {
             if !self.list.assigned {
                 self.list.assigned = true;
                 let both = [partition(), stuck()];
-                let assigned = both.map(|partition| Assignment { partition, start: Start::Beginning });
+                let assigned = both.map(|partition| Assignment { partition, start: Start::Beginning, among: None });
                 return Ok(Poll::Assigned(assigned.into()));
             }
             if !std::mem::replace(&mut self.said, true) {

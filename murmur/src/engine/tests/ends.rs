@@ -206,7 +206,7 @@ impl Source for Losing {
         Box::pin(async {
             self.step += 1;
             Ok(match self.step {
-                1 => Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Beginning }]),
+                1 => Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Beginning, among: None }]),
                 2 => {
                     let payload = |at: u64| Payload { offset: Offset::from_u64(at), bytes: 0..1, broken: None };
                     let payloads = vec![payload(1), payload(2)];

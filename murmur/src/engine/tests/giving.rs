@@ -32,7 +32,7 @@ impl Group {
             if let Some(store) = &self.hangs {
                 store.hangs.send_replace(true);
             }
-            let all = ids().map(|partition| Assignment { partition, start: Start::Beginning });
+            let all = ids().map(|partition| Assignment { partition, start: Start::Beginning, among: None });
             return Some(Poll::Assigned(all.to_vec()));
         }
         let is_given = self.given.borrow().is_some();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::faulty::{Fault, Faulty};
+use super::memory::{Lump, Texts};
 use super::*;
 use crate::engine::record::PartitionRecord;
 use crate::source::{FileDeadLetters, LetterClass, Metadata};
@@ -241,6 +242,22 @@ async fn letters_too_large_to_be_held_until_their_verdict_are_read_again_once() 
     }
     assert_eq!(those(&letters), (1..=5_000).filter(|n| bad(*n)).collect::<Vec<_>>());
     assert_eq!(count(&store, "words", "a").await, 3_000);
+}
+
+#[tokio::test]
+async fn a_storm_of_which_some_can_be_counted_moves_nothing_in_the_midst_of_a_large_batch() {
+    let (store, letters) = (Arc::new(MemoryStore::new()), Letters::default());
+    for _ in 0..3 {
+        // Large folds stop every few hundred events to make room, which is before the batch, and a window, is over.
+        let source = Lump::new(4_096, |at| if at % 5 < 3 { "!".to_owned() } else { at.to_string() });
+        let worker = Worker::builder(store.clone(), source, decode, Box::new(letters.clone()));
+        let (_stop, stopped) = watch::channel(false);
+        let error = worker.pipeline::<Texts>().build().run(stopped).await.unwrap_err().to_string();
+        assert!(error.contains("1200 of the last 2000 payloads could not be counted"), "{error}");
+        assert_eq!(those(&letters), [0; 0]);
+        let record = PartitionRecord::load(&*store, &Table::new("texts", 1), &partition()).await.unwrap().record;
+        assert_eq!(record.commit, None);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use super::*;
 use crate::aggregate::Last;
 
 /// The last event of each word, as a text of 1,000 bytes.
-struct Texts;
+pub(super) struct Texts;
 
 const LONG: usize = 1_000;
 
@@ -20,18 +20,30 @@ impl Pipeline for Texts {
     }
 }
 
-/// So many words in one batch, all of them different.
-struct Lump {
+/// So many words in one batch.
+pub(super) struct Lump {
     words: u64,
+    /// The word at an offset.
+    word: fn(u64) -> String,
     assigned: bool,
     next: u64,
+}
+
+impl Lump {
+    pub(super) fn new(words: u64, word: fn(u64) -> String) -> Box<Self> {
+        Box::new(Self { words, word, assigned: false, next: 0 })
+    }
 }
 
 impl Source for Lump {
     fn poll(&mut self) -> BoxFuture<'_, Result<Poll>> {
         Box::pin(async {
             if !std::mem::replace(&mut self.assigned, true) {
-                return Ok(Poll::Assigned(vec![Assignment { partition: partition(), start: Start::Beginning }]));
+                return Ok(Poll::Assigned(vec![Assignment {
+                    partition: partition(),
+                    start: Start::Beginning,
+                    among: None,
+                }]));
             }
             if self.next == self.words {
                 return Ok(Poll::End);
@@ -40,7 +52,7 @@ impl Source for Lump {
             while self.next < self.words {
                 self.next += 1;
                 let start = batch.buffer.len();
-                batch.buffer.extend_from_slice(self.next.to_string().as_bytes());
+                batch.buffer.extend_from_slice((self.word)(self.next).as_bytes());
                 let bytes = start..batch.buffer.len();
                 batch.payloads.push(Payload { offset: Offset::from_u64(self.next), bytes, broken: None });
             }
@@ -62,7 +74,7 @@ impl Source for Lump {
 async fn a_bound_in_bytes_holds_with_large_folds_in_the_midst_of_a_batch() {
     const WORDS: u64 = 8_000;
     let store = Arc::new(MemoryStore::new());
-    let source = Box::new(Lump { words: WORDS, assigned: false, next: 0 });
+    let source = Lump::new(WORDS, |at| at.to_string());
     let options = Options { flush_bytes: 1 << 20, flush_interval: Span::from_seconds(3_600), ..Options::default() };
     let builder = Worker::builder(store.clone(), source, decode, Box::new(Letters::default())).options(options);
     let summary = to_the_end(builder.pipeline::<Texts>()).await;

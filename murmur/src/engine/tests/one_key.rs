@@ -15,9 +15,11 @@ impl Source for Named {
             // The others get their turn: all of them write at the same time.
             tokio::task::yield_now().await;
             Ok(match self.list.poll().await? {
-                Poll::Assigned(_) => {
-                    Poll::Assigned(vec![Assignment { partition: self.partition.clone(), start: Start::Beginning }])
-                }
+                Poll::Assigned(_) => Poll::Assigned(vec![Assignment {
+                    partition: self.partition.clone(),
+                    start: Start::Beginning,
+                    among: None,
+                }]),
                 Poll::Batch(batch) => Poll::Batch(Batch { partition: Some(self.partition.clone()), ..batch }),
                 other => other,
             })

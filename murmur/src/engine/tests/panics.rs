@@ -67,7 +67,7 @@ async fn what_makes_out_identities_may_panic_also_while_they_are_learnt_again() 
 
 /// A sum that does not say which numbers it does not take: it is half of both when it panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Narrow {
+pub(super) struct Narrow {
     events: u8,
     sum: u8,
 }
@@ -100,7 +100,7 @@ impl Monoid for Narrow {
     }
 }
 
-struct Narrows;
+pub(super) struct Narrows;
 
 impl Pipeline for Narrows {
     type Event = Word;
@@ -117,7 +117,7 @@ impl Pipeline for Narrows {
 }
 
 /// What stands there, and up to which event.
-async fn narrow(store: &MemoryStore, key: &str) -> (Narrow, u64) {
+pub(super) async fn narrow(store: &MemoryStore, key: &str) -> (Narrow, u64) {
     let tile = Narrows::tiling().locate(Timestamp::EPOCH).0;
     let id = TileId { key: format!("={key}").into(), tile, part: Some(partition()) };
     let item = store.get(&Table::new("narrows", 1), &[id], Consistency::Strong).await.unwrap().remove(0).unwrap();

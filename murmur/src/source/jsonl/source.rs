@@ -74,7 +74,11 @@ impl FileSource {
             reader: None,
         };
         let segments: Vec<Segment> = (0..ledger.manifest.segments).map(segment).collect();
-        let assigned = |segment: &Segment| Assignment { partition: segment.partition.clone(), start: Start::Beginning };
+        let assigned = |segment: &Segment| Assignment {
+            partition: segment.partition.clone(),
+            start: Start::Beginning,
+            among: None,
+        };
         let assignments = segments.iter().map(assigned).collect();
         let due = Instant::now() + self.config.every.to_std();
         self.open = Some(Open { id, place, ledger, segments, turn: 0, due });

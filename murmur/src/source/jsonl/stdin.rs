@@ -62,7 +62,7 @@ impl StdinSource {
             State::New => {
                 self.state = State::Assigned;
                 let partition = self.partition.clone();
-                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Beginning }]));
+                return Ok(Poll::Assigned(vec![Assignment { partition, start: Start::Beginning, among: None }]));
             }
             State::Assigned => {
                 tokio::time::sleep(self.wait.to_std()).await;

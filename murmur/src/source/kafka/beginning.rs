@@ -15,6 +15,13 @@ use crate::{Error, ErrorKind, Result};
 /// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
 const BEYOND: Duration = Duration::from_secs(10);
 
+/// Where a pipeline begins in a partition that is new to it.
+pub(super) struct Starts {
+    pub(super) start: Start,
+    /// The same when the partition was added to its topic after the pipeline had begun.
+    pub(super) added: Start,
+}
+
 impl KafkaSource {
     /// The engine has said from where for all that were offered: check that it is there, and fetch.
     pub(super) async fn begin(&mut self) -> Result<()> {
@@ -57,31 +64,30 @@ impl KafkaSource {
     }
 
     /// Where pipelines begin that are new to these partitions, which come with the group's commits.
-    pub(super) async fn starts(&self, committed: &[Committed]) -> Result<Vec<Start>> {
-        let asked = committed.iter().map(|Committed { at, .. }| (at.clone(), self.begin_of(at)));
-        let asked: Vec<(Position, Begin)> = asked.collect();
+    pub(super) async fn starts(&self, committed: &[Committed]) -> Result<Vec<Starts>> {
+        let begin = self.config.start;
+        // What is added has nothing that came before the pipeline began.
+        let added = if matches!(begin, Begin::Latest | Begin::Group) { Begin::Earliest } else { begin };
+        let asked: Vec<Position> = committed.iter().map(|Committed { at, .. }| at.clone()).collect();
         let firsts = self
             .ask(move |consumer| {
-                let first = |(at, begin): &(Position, Begin)| {
-                    first(consumer, at, *begin).map_err(|failure| failure.while_doing(format!("partition `{at}`")))
+                let first = |at: &Position| {
+                    let both = first(consumer, at, begin)
+                        .and_then(|own| Ok((own, if added == begin { own } else { first(consumer, at, added)? })));
+                    both.map_err(|failure| failure.while_doing(format!("partition `{at}`")))
                 };
                 asked.iter().map(first).collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let start = |(Committed { at, .. }, first): (&Committed, Option<i64>)| match first {
+        let start = |at: &Position, first: Option<i64>| match first {
             Some(first) => before(first).map_or(Start::Beginning, Start::After),
             None => Start::Nowhere(nowhere(&self.config, at).into()),
         };
-        Ok(committed.iter().zip(firsts).map(start).collect())
-    }
-
-    /// What is added to a topic while this member runs has nothing that is older than it.
-    fn begin_of(&self, at: &Position) -> Begin {
-        let is_added = self.begun.get(&at.topic).is_some_and(|count| at.partition >= *count);
-        match self.config.start {
-            Begin::Latest | Begin::Group if is_added => Begin::Earliest,
-            begin => begin,
-        }
+        let both = |(Committed { at, .. }, (own, added)): (&Committed, _)| Starts {
+            start: start(at, own),
+            added: start(at, added),
+        };
+        Ok(committed.iter().zip(firsts).map(both).collect())
     }
 
     /// Where to go on: at `next`, or at the first message that is there, if it is not and the user accepts that.
@@ -125,6 +131,10 @@ impl KafkaSource {
     pub(super) async fn face_gap(&mut self, at: Position) -> Result<()> {
         let (low, mut high) = self.range(&at).await?;
         let held = self.held.iter().position(|held| held.is(&at));
+        // What leads up to the beginning was counted before.
+        if held.is_some_and(|held| self.held[held].pass_lead(low)) {
+            return Ok(());
+        }
         let next = held.map(|held| self.held[held].next).or(at.offset);
         if let (Some(held), Some(next), Gap::Accept) = (held, next, self.config.gap) {
             if next < low {

@@ -31,6 +31,11 @@ impl TopicId {
         Self::of(id)
     }
 
+    /// `k:<topic id>`.
+    pub(super) fn whole(&self) -> Box<str> {
+        format!("k:{}", self.0).into()
+    }
+
     /// `k:<topic id>:<partition>`.
     pub(super) fn partition(&self, partition: i32) -> PartitionId {
         PartitionId::new(format!("k:{}:{partition}", self.0))

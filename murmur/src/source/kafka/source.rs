@@ -45,7 +45,7 @@ pub(super) struct KafkaSource {
     pub(super) ended: bool,
     pub(super) topics: Topics,
     pub(super) binding: Binding,
-    /// How many partitions they had when this member began: what is added later is read from its first message on.
+    /// How many partitions they had when this member began: for pipelines that begin now, what is added later is added.
     pub(super) begun: HashMap<String, i32>,
     pub(super) ending: Ending,
     pub(super) held: Vec<Held>,

@@ -56,6 +56,31 @@ async fn partitions_that_are_added_are_read_from_their_first_message_on() {
 }
 
 #[tokio::test]
+async fn partitions_that_are_added_while_no_worker_runs_are_read_from_their_first_message_on_too() {
+    let cluster = Cluster::from_environment();
+    for start in ["&start=latest", "&start=group"] {
+        let (topic, group) = (cluster.topic("grown", 1).await, Cluster::name("grown"));
+        let store = memory();
+        cluster.send(&topic, 1, words(0..10));
+        cluster.commit(&group, &topic, 0, 10);
+        assert_eq!(read(&store, &cluster, &topic, &group, start).unwrap().progress.read, 0);
+        cluster.grow(&topic, 3).await;
+        cluster.send(&topic, 3, words(10..40));
+        assert_eq!(read(&store, &cluster, &topic, &group, start).unwrap().progress.read, 30);
+        assert_eq!(counts(&*store).await, count(words(10..40)));
+
+        // For one that begins only now they have always been there.
+        let (later, group) = (memory(), Cluster::name("later"));
+        if start == "&start=latest" {
+            assert_eq!(read(&later, &cluster, &topic, &group, start).unwrap().progress.read, 0);
+        } else {
+            let error = read(&later, &cluster, &topic, &group, start).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("gone", 1).await, Cluster::name("gone"));

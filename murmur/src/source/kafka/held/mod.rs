@@ -31,8 +31,8 @@ pub(super) struct Held {
     pub(super) committed: Option<i64>,
     /// Whether that commit names our tables.
     pub(super) is_ours: bool,
-    /// Where whoever is new to it begins: nothing before was counted.
-    pub(super) first: Option<i64>,
+    /// Where whoever is new to it begins, if it was there before, and if it was added: nothing before was counted.
+    pub(super) firsts: [Option<i64>; 2],
     /// The offset of the next message to deliver.
     pub(super) next: i64,
     /// How many offsets before the place where processing begins are to be delivered too. Stays until reading has begun
@@ -76,7 +76,7 @@ pub(super) enum Stage {
 
 impl Held {
     /// As it comes from the group.
-    pub(super) fn new(id: &TopicId, at: &Position, start: &Start) -> Self {
+    pub(super) fn new(id: &TopicId, at: &Position, starts: [&Start; 2]) -> Self {
         Self {
             id: id.partition(at.partition),
             topic: at.topic.clone(),
@@ -86,11 +86,11 @@ impl Held {
             stage: Stage::Offered,
             committed: at.offset,
             is_ours: true,
-            first: match start {
+            firsts: starts.map(|start| match start {
                 Start::Beginning => Some(0),
                 Start::After(offset) => i64::try_from(offset.words()[3]).ok().map(|last| last + 1),
                 Start::Nowhere(_) => None,
-            },
+            }),
             next: 0,
             before: 0,
             lead_end: 0,
@@ -207,14 +207,30 @@ impl Held {
         self.next = first.max(low).min(next);
         let gone = self.next - first;
         // Where it begins anew, it has counted nothing that could be there twice.
-        if gone > 0 && self.first != Some(next) {
-            tracing::warn!(
-                partition = %self.at(None),
-                gone,
-                "the log has lost what `dedup` is to look at before its position: repetitions of up to so many messages \
-                 count again; keep messages for longer than the horizon"
-            );
+        if gone > 0 && !self.firsts.contains(&Some(next)) {
+            self.say_that_lead_is_gone(gone);
         }
+    }
+
+    /// Of what leads up to the beginning the log has lost more while that was read: go on with what is there, at `low`.
+    /// `false` when it is not that, or not that alone.
+    pub(super) fn pass_lead(&mut self, low: i64) -> bool {
+        let is_lead = self.is_assigned() && self.next < low && low <= self.lead_end;
+        if is_lead {
+            self.say_that_lead_is_gone(low - self.next);
+            self.next = low;
+            self.stage = Stage::Seeking;
+        }
+        is_lead
+    }
+
+    fn say_that_lead_is_gone(&self, gone: i64) {
+        tracing::warn!(
+            partition = %self.at(None),
+            gone,
+            "the log has lost what `dedup` is to look at before its position: repetitions of up to so many messages \
+             count again; keep messages for longer than the horizon"
+        );
     }
 
     /// The same again, for what is fetched already. Going on after a failure is no new beginning, and stays where it is.

@@ -4,7 +4,7 @@ use crate::source::kafka::queue::Message;
 
 fn held(stage: Stage, next: i64) -> Held {
     let at = Position { topic: "t".to_owned(), partition: 0, offset: None };
-    Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at, &Start::Beginning) }
+    Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at, [&Start::Beginning; 2]) }
 }
 
 /// Give it messages with these offsets; the payload of each is its offset.
@@ -46,6 +46,28 @@ fn what_leads_up_to_the_beginning_is_delivered_as_that_and_only_once() {
     held.seek(Some(9), 100);
     held.begin_again(7);
     assert_eq!(held.next, 7);
+}
+
+#[test]
+fn what_is_deleted_of_what_leads_up_to_the_beginning_is_passed_over_and_nothing_behind_it() {
+    let mut held = held(Stage::Fetching, 0);
+    let mut spare = Vec::new();
+    held.seek(Some(9), 6);
+    held.begin_again(2);
+    held.begun();
+    give(&mut held, 4..6, &mut spare);
+    // It waits for its store meanwhile, and goes on where it was.
+    held.refetch();
+    assert!(!held.pass_lead(6), "nothing is gone");
+    assert!(!held.pass_lead(11), "an event is gone");
+    assert_eq!((held.stage, held.next), (Stage::Seeking, 6));
+    assert!(held.pass_lead(8));
+    assert_eq!((held.stage, held.next), (Stage::Seeking, 8));
+    held.begun();
+    give(&mut held, 8..12, &mut spare);
+    let batch = held.finish(None).unwrap();
+    let offsets: Vec<u64> = delivered(&batch).iter().map(|(offset, _)| *offset).collect();
+    assert_eq!((offsets, batch.lead), (vec![4, 5, 8, 9, 10, 11], 4));
 }
 
 #[test]
