@@ -27,7 +27,7 @@ pub(super) struct Load {
     pub(super) keys: u64,
     /// Share that goes to the key `hot`.
     pub(super) hot: f32,
-    /// Which of all events, in the order in which they are sent, are no events, one and all.
+    /// Among which of all events, in the order in which they are sent, most are no events.
     pub(super) storm: Range<usize>,
     /// Which of them have a key that no other event has.
     pub(super) single_keys: Range<usize>,
@@ -105,7 +105,7 @@ impl Load {
             let log = &mut log[n % self.partitions as usize];
             let again = if rng.f32() < self.repeated { log.len().checked_sub(rng.usize(1..20)) } else { None };
             let payload = again.map_or_else(|| self.payload(rng, now), |at| log[at].clone());
-            log.push(if self.storm.contains(&n) {
+            log.push(if self.storm.contains(&n) && rng.u8(..10) < 7 {
                 malformed(rng)
             } else if self.single_keys.contains(&n) {
                 Tick { key: format!("single{n}"), at: now, amount: amount(rng) }.to_payload()

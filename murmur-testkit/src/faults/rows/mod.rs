@@ -118,7 +118,7 @@ static ROWS: &[Row] = &[
         "F11",
         letters::poison_storm,
         REFUSED,
-        "nothing decodes any more",
+        "seven of ten payloads do not decode any more",
         "the worker stops and says why, and moves nothing of the log to the dead letters, however often it is started"
     ),
     row!(
