@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 
 use super::format::{self, Attributes};
+use super::{number, size};
 use crate::aggregate::{Column, Number};
 use crate::source::{Offset, PartitionId};
 use crate::store::Applied;
@@ -96,7 +97,7 @@ impl Expression {
             out.update.push_str(std::mem::replace(&mut separator, ", "));
             format::push_number_name(&mut out.update, *slot, *column);
             let _ = write!(out.update, " = :a{at}");
-            out.values.insert(format!(":a{at}"), format::encode_number(*number));
+            out.values.insert(format!(":a{at}"), number::encode_number(*number));
         }
         for (at, (slot, value)) in values.iter().enumerate() {
             let name = format::value_name(*slot);
@@ -155,7 +156,7 @@ impl Expression {
 
     /// About how many bytes it is to send.
     pub(super) fn bytes(&self) -> usize {
-        self.update.len() + self.condition.len() + format::size(&self.values) + 256
+        self.update.len() + self.condition.len() + size::size(&self.values) + 256
     }
 }
 

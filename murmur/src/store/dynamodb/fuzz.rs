@@ -13,7 +13,8 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::Expression;
-use super::format::{Attributes, decode_id, decode_item, decode_record, encode_item, encode_record, size};
+use super::format::{Attributes, decode_id, decode_item, decode_record, encode_item, encode_record};
+use super::size::size;
 use super::wire::{Refusal, Request, read_done};
 use crate::aggregate::{Column, Number};
 use crate::fuzzing::{bounded, must};

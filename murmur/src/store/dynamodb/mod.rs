@@ -12,9 +12,11 @@ pub(crate) mod fuzz;
 mod keys;
 mod limiter;
 mod meter;
+mod number;
 mod rate;
 mod read;
 mod records;
+mod size;
 mod store;
 mod tables;
 #[cfg(test)]

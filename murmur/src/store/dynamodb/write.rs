@@ -5,6 +5,7 @@ use super::expression::{Expression, next_count};
 use super::failure::{is_throttled, write_failure};
 use super::format::{self, Attributes};
 use super::limiter::Slot;
+use super::size;
 use super::store::Inner;
 use super::wire::Request;
 use crate::store::condition::{apply, check};
@@ -153,7 +154,7 @@ impl Inner {
         condition: Expression,
         most: usize,
     ) -> Result<Sent> {
-        let bytes = format::size(&attributes);
+        let bytes = size::size(&attributes);
         if bytes > most {
             return Err(too_large(id, Some(bytes)));
         }
