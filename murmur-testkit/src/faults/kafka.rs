@@ -61,11 +61,24 @@ impl Cluster {
         let admin = self.admin()?;
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
         let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        // Whether an answer was lost, so that it may have been made.
+        let mut is_made = false;
         for _ in 0..100 {
-            match admin.create_topics([&new], &AdminOptions::new()).await?.pop() {
-                Some(Err((_, Code::TopicAlreadyExists))) => tokio::time::sleep(Duration::from_millis(100)).await,
-                Some(Err((topic, code))) => return Err(Failure::new(format!("cannot make topic `{topic}`: {code}"))),
-                _ => return self.wait_for(topic, partitions).await,
+            match admin.create_topics([&new], &AdminOptions::new()).await.map(|mut made| made.pop()) {
+                Err(KafkaError::AdminOp(_)) => {
+                    is_made = true;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Ok(Some(Err((_, Code::TopicAlreadyExists)))) if !is_made => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Ok(Some(Err((topic, code)))) if code != Code::TopicAlreadyExists => {
+                    return Err(Failure::new(format!("cannot make topic `{topic}`: {code}")));
+                }
+                made => {
+                    made?;
+                    return self.wait_for(topic, partitions).await;
+                }
             }
         }
         Err(Failure::new(format!("there is a topic `{topic}` already")))

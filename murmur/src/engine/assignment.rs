@@ -215,7 +215,7 @@ async fn take_records<E>(
             }
             let standing = patience.retry(|| Frontier::settle(store, table, id, standing)).await?;
             let (start, among) = (&waiting.start, waiting.among.as_ref());
-            let start = patience.retry(|| growth::start(store, table, &standing, start, among)).await?;
+            let start = patience.retry(|| growth::beginning(store, table, &standing, start, among)).await?;
             patience.retry(|| PartitionRecord::begin(store, table, id, standing, start)).await
         };
         let taken = taking.await.map_err(|error: Error| {

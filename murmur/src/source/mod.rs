@@ -64,8 +64,8 @@ pub struct Assignment {
 
 /// A partition's place among those of a whole that grows, as a topic does.
 ///
-/// A pipeline that begins somewhere in the midst of it means what has been there so far. In what is added later it has nothing
-/// to pass over, whichever worker has it first.
+/// Where a pipeline begins decides about what has been there so far. In a partition that is added later it has nothing to pass
+/// over, whichever worker has it first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Among {
     /// What all of them belong to; names a record of each table.
@@ -74,8 +74,8 @@ pub struct Among {
     pub place: u32,
     /// How many there are, as far as the reader knew when it began.
     pub count: u32,
-    /// Where a pipeline begins in this one that began with the others before this one was there.
-    pub start: Start,
+    /// Where to begin in this one, if it was added after the pipeline had begun.
+    pub if_added: Start,
 }
 
 /// Where a pipeline begins in a partition that is new to it. The engine makes it durable before anything is read.

@@ -178,10 +178,16 @@ pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {
     let (added, partitions) = (times * by, 3 + times * by);
     let load = Load { events: 6_000, rate: 600, partitions, added, malformed: 0.005, ..Load::default() };
     let mut trial = Trial::new(&settings, "f35", load).await?;
+    // Of what is added nothing may be passed over, whoever has it first.
+    trial.source_options.push_str("&start=latest");
+    trial.hold_feed(0);
     trial.feed()?;
     for _ in 0..2 {
         trial.spawn(Worker::default())?;
     }
+    let owned = |trial: &mut Trial| -> u64 { (0..2).map(|at| trial.worker(at).figure("partitions")).sum() };
+    let began = trial.until(PATIENCE, |trial| owned(trial) == 3).await?;
+    trial.let_feed(trial.load.events);
     trial.until(PATIENCE, |trial| trial.committed() > 300).await?;
     let (mut grown, mut found, mut longest) = (0, true, Duration::ZERO);
     while found && grown < times {
@@ -189,7 +195,6 @@ pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {
         trial.grow(by).await?;
         grown += 1;
         let all: u64 = (3 + grown * by).unsigned_abs().into();
-        let owned = |trial: &mut Trial| -> u64 { (0..2).map(|at| trial.worker(at).figure("partitions")).sum() };
         found = trial.until(PATIENCE, |trial| owned(trial) == all).await?;
         longest = longest.max(began.elapsed());
         // Whoever comes next begins where it was begun.
@@ -200,5 +205,9 @@ pub(super) async fn grown(settings: Settings) -> Result<Finding, Failure> {
     }
     trial.figures.push(("times_grown", grown.unsigned_abs().into()));
     trial.figures.push(("found_after_ms", longest.as_millis() as u64));
-    Ok(trial.finish().await?.also(found, || "nobody has the new partitions".to_owned()))
+    Ok(trial
+        .finish()
+        .await?
+        .also(began, || "nobody has the first partitions".to_owned())
+        .also(found, || "nobody has the new partitions".to_owned()))
 }

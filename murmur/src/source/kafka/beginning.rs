@@ -9,18 +9,12 @@ use super::failure::Failure;
 use super::held::{Held, Stage, before};
 use super::queue::{Committed, Consumer, Position};
 use super::source::{KafkaSource, PATIENCE};
-use crate::source::Start;
+use super::topics::Topic;
+use crate::source::{Among, Start};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a log may seem to end before our position: a new leader learns the end of its log from its followers.
 const BEYOND: Duration = Duration::from_secs(10);
-
-/// Where a pipeline begins in a partition that is new to it.
-pub(super) struct Starts {
-    pub(super) start: Start,
-    /// The same when the partition was added to its topic after the pipeline had begun.
-    pub(super) added: Start,
-}
 
 impl KafkaSource {
     /// The engine has said from where for all that were offered: check that it is there, and fetch.
@@ -64,30 +58,30 @@ impl KafkaSource {
     }
 
     /// Where pipelines begin that are new to these partitions, which come with the group's commits.
-    pub(super) async fn starts(&self, committed: &[Committed]) -> Result<Vec<Starts>> {
+    pub(super) async fn starts(&self, committed: &[Committed]) -> Result<Vec<Start>> {
         let begin = self.config.start;
-        // What is added has nothing that came before the pipeline began.
-        let added = if matches!(begin, Begin::Latest | Begin::Group) { Begin::Earliest } else { begin };
         let asked: Vec<Position> = committed.iter().map(|Committed { at, .. }| at.clone()).collect();
         let firsts = self
             .ask(move |consumer| {
                 let first = |at: &Position| {
-                    let both = first(consumer, at, begin)
-                        .and_then(|own| Ok((own, if added == begin { own } else { first(consumer, at, added)? })));
-                    both.map_err(|failure| failure.while_doing(format!("partition `{at}`")))
+                    first(consumer, at, begin).map_err(|failure| failure.while_doing(format!("partition `{at}`")))
                 };
                 asked.iter().map(first).collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let start = |at: &Position, first: Option<i64>| match first {
+        let start = |(Committed { at, .. }, first): (&Committed, Option<i64>)| match first {
             Some(first) => before(first).map_or(Start::Beginning, Start::After),
             None => Start::Nowhere(nowhere(&self.config, at).into()),
         };
-        let both = |(Committed { at, .. }, (own, added)): (&Committed, _)| Starts {
-            start: start(at, own),
-            added: start(at, added),
-        };
-        Ok(committed.iter().zip(firsts).map(both).collect())
+        Ok(committed.iter().zip(firsts).map(start).collect())
+    }
+
+    /// A partition among those of its topic. All of what is added later is for a pipeline that began before, and it is an error
+    /// that it is gone, unless it began at a time.
+    pub(super) fn among(&self, topic: &Topic, at: &Position, start: &Start) -> Option<Among> {
+        let (place, count) = (at.partition.try_into().ok()?, (*self.known.get(&at.topic)?).try_into().ok()?);
+        let if_added = if matches!(self.config.start, Begin::At(_)) { start.clone() } else { Start::Beginning };
+        Some(Among { whole: topic.id.whole(), place, count, if_added })
     }
 
     /// Where to go on: at `next`, or at the first message that is there, if it is not and the user accepts that.
@@ -135,7 +129,7 @@ impl KafkaSource {
         if held.is_some_and(|held| self.held[held].pass_lead(low)) {
             return Ok(());
         }
-        let next = held.map(|held| self.held[held].next).or(at.offset);
+        let next = held.map(|held| self.held[held].due()).or(at.offset);
         if let (Some(held), Some(next), Gap::Accept) = (held, next, self.config.gap) {
             if next < low {
                 self.held[held].pass_gap(low);
@@ -149,7 +143,7 @@ impl KafkaSource {
         if next > Some(high) {
             high = self.newest_end(&at).await?;
         }
-        Err(out_of_range(&self.config, &Position { offset: at.offset.or(next), ..at }, low, high))
+        Err(out_of_range(&self.config, &Position { offset: at.offset.max(next), ..at }, low, high))
     }
 
     /// Go back in partitions that are fetched already.
@@ -184,7 +178,9 @@ fn first(consumer: &Consumer, at: &Position, begin: Begin) -> Result<Option<i64>
         Begin::Latest => Some(range()?.1),
         Begin::At(time) => {
             let millis = time.as_micros().div_euclid(1_000);
-            Some(consumer.offset_at(at, millis, PATIENCE)?.map_or_else(|| range().map(|(_, high)| high), Ok)?)
+            // Asked first: what comes in between is of that time.
+            let (_, high) = range()?;
+            Some(consumer.offset_at(at, millis, PATIENCE)?.unwrap_or(high))
         }
         Begin::Group => at.offset,
         Begin::Nowhere => None,

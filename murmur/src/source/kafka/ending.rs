@@ -179,7 +179,7 @@ mod tests {
         let mut ending = Ending::at(vec![at(0, 5), at(1, 5), at(2, 0)]);
         assert_eq!((ending.of(&at(1, None)), ending.of(&at(3, None))), (Some(5), None));
         assert_eq!(partitions(ending.missing(&[])), [0, 1, 2], "to hold nothing is not to be done");
-        let mut held = Held::new(&TopicId::of([7; 16]), &at(0, None), [&Start::Beginning; 2]);
+        let mut held = Held::new(&TopicId::of([7; 16]), &at(0, None), &Start::Beginning);
         (held.stage, held.next, held.end) = (Stage::Fetching, 4, Some(5));
         assert_eq!(partitions(ending.missing(std::slice::from_ref(&held))), [0, 1, 2]);
         held.next = 5;

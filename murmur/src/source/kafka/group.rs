@@ -7,14 +7,13 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use super::beginning::Starts;
 use super::failure::Failure;
 use super::held::Held;
 use super::queue::{Event, Position};
 use super::source::{KafkaSource, PATIENCE};
 use super::topics::{all_partitions, look_up};
 use crate::Result;
-use crate::source::{Among, Assignment, PartitionId, Poll};
+use crate::source::{Assignment, PartitionId, Poll};
 
 /// How long the group has to take a commit that is waited for.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
@@ -96,14 +95,11 @@ impl KafkaSource {
         self.binding.check(&self.config, &others)?;
         let starts = self.starts(&committed).await?;
         let mut assignments = Vec::new();
-        for (committed, Starts { start, added }) in committed.iter().zip(starts) {
+        for (committed, start) in committed.iter().zip(starts) {
             let Some(topic) = self.topics.get(&committed.at.topic) else { continue };
-            let mut held = Held::new(&topic.id, &committed.at, [&start, &added]);
+            let mut held = Held::new(&topic.id, &committed.at, &start);
             held.is_ours = self.binding.is_said(committed);
-            let among = self.begun.get(&committed.at.topic).and_then(|count| {
-                let (place, count) = (committed.at.partition.try_into().ok()?, (*count).try_into().ok()?);
-                Some(Among { whole: topic.id.whole(), place, count, start: added })
-            });
+            let among = self.among(topic, &committed.at, &start);
             assignments.push(Assignment { partition: held.id.clone(), start, among });
             self.held.retain(|known| known.id != held.id);
             self.held.push(held);

@@ -45,8 +45,8 @@ pub(super) struct KafkaSource {
     pub(super) ended: bool,
     pub(super) topics: Topics,
     pub(super) binding: Binding,
-    /// How many partitions they had when this member began: for pipelines that begin now, what is added later is added.
-    pub(super) begun: HashMap<String, i32>,
+    /// How many partitions they had when this member began.
+    pub(super) known: HashMap<String, i32>,
     pub(super) ending: Ending,
     pub(super) held: Vec<Held>,
     pub(super) slots: Slots,
@@ -84,7 +84,7 @@ impl KafkaSource {
             ended: false,
             topics: HashMap::new(),
             binding: Binding::default(),
-            begun: HashMap::new(),
+            known: HashMap::new(),
             ending: Ending::default(),
             held: Vec::new(),
             slots: Slots::new(SLOTS),
@@ -141,7 +141,7 @@ impl KafkaSource {
     async fn join(&mut self) -> Result<()> {
         let topics = self.config.topics.clone();
         self.topics = self.ask(move |consumer| look_up(consumer, &topics)).await?;
-        self.begun = self.topics.iter().map(|(name, topic)| (name.clone(), topic.partitions)).collect();
+        self.known = self.topics.iter().map(|(name, topic)| (name.clone(), topic.partitions)).collect();
         if self.config.until_end {
             let partitions: Vec<Position> = all_partitions(&self.topics).collect();
             self.ending = Ending::at(self.ask(move |consumer| ends(consumer, partitions)).await?);

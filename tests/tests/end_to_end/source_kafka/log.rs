@@ -81,6 +81,24 @@ async fn partitions_that_are_added_while_no_worker_runs_are_read_from_their_firs
 }
 
 #[tokio::test]
+async fn what_is_gone_of_a_partition_that_was_added_is_missing() {
+    let cluster = Cluster::from_environment();
+    for start in ["", "&start=latest"] {
+        let (topic, group) = (cluster.topic("shrunk", 1).await, Cluster::name("shrunk"));
+        let store = memory();
+        read(&store, &cluster, &topic, &group, start).unwrap();
+        cluster.grow(&topic, 2).await;
+        cluster.send(&topic, 2, words(0..40));
+        cluster.delete_records(&topic, 1, 15).await;
+        let error = read(&store, &cluster, &topic, &group, start).unwrap_err();
+        assert!(error.to_string().contains("15 messages were deleted before they were counted"), "{error}");
+        let accepted = read(&store, &cluster, &topic, &group, &format!("{start}&gap=accept")).unwrap();
+        assert!(accepted.ended);
+        assert_eq!(counts(&*store).await.values().sum::<i128>(), 25);
+    }
+}
+
+#[tokio::test]
 async fn an_offset_that_is_gone_is_an_error_with_the_way_out() {
     let cluster = Cluster::from_environment();
     let (topic, group) = (cluster.topic("gone", 1).await, Cluster::name("gone"));

@@ -31,8 +31,8 @@ pub(super) struct Held {
     pub(super) committed: Option<i64>,
     /// Whether that commit names our tables.
     pub(super) is_ours: bool,
-    /// Where whoever is new to it begins, if it was there before, and if it was added: nothing before was counted.
-    pub(super) firsts: [Option<i64>; 2],
+    /// Where whoever is new to it begins: nothing before was counted.
+    pub(super) first: Option<i64>,
     /// The offset of the next message to deliver.
     pub(super) next: i64,
     /// How many offsets before the place where processing begins are to be delivered too. Stays until reading has begun
@@ -76,7 +76,7 @@ pub(super) enum Stage {
 
 impl Held {
     /// As it comes from the group.
-    pub(super) fn new(id: &TopicId, at: &Position, starts: [&Start; 2]) -> Self {
+    pub(super) fn new(id: &TopicId, at: &Position, start: &Start) -> Self {
         Self {
             id: id.partition(at.partition),
             topic: at.topic.clone(),
@@ -86,11 +86,11 @@ impl Held {
             stage: Stage::Offered,
             committed: at.offset,
             is_ours: true,
-            firsts: starts.map(|start| match start {
+            first: match start {
                 Start::Beginning => Some(0),
                 Start::After(offset) => i64::try_from(offset.words()[3]).ok().map(|last| last + 1),
                 Start::Nowhere(_) => None,
-            }),
+            },
             next: 0,
             before: 0,
             lead_end: 0,
@@ -207,9 +207,14 @@ impl Held {
         self.next = first.max(low).min(next);
         let gone = self.next - first;
         // Where it begins anew, it has counted nothing that could be there twice.
-        if gone > 0 && !self.firsts.contains(&Some(next)) {
+        if gone > 0 && self.first != Some(next) {
             self.say_that_lead_is_gone(gone);
         }
+    }
+
+    /// The offset of the next message that is to be counted.
+    pub(super) fn due(&self) -> i64 {
+        self.next.max(self.lead_end)
     }
 
     /// Of what leads up to the beginning the log has lost more while that was read: go on with what is there, at `low`.
@@ -260,7 +265,7 @@ impl Held {
 
     /// What leads up to the beginning does not wait.
     fn lag(&self, log_end: i64) -> u64 {
-        u64::try_from(log_end - self.next.max(self.lead_end)).unwrap_or(0)
+        u64::try_from(log_end - self.due()).unwrap_or(0)
     }
 
     /// Read on to a later end.

@@ -4,7 +4,7 @@ use crate::source::kafka::queue::Message;
 
 fn held(stage: Stage, next: i64) -> Held {
     let at = Position { topic: "t".to_owned(), partition: 0, offset: None };
-    Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at, [&Start::Beginning; 2]) }
+    Held { stage, next, ..Held::new(&TopicId::of([7; 16]), &at, &Start::Beginning) }
 }
 
 /// Give it messages with these offsets; the payload of each is its offset.
