@@ -17,6 +17,9 @@ const AT_ONCE: usize = 3;
 /// as the units do; the last two are about the harness.
 const WITHOUT_KINDS: [&str; 3] = ["F13", "H01", "H02"];
 
+/// Those that take the longest begin first, so that none of them is left alone at the end; from the longest.
+const FIRST: [&str; 5] = ["F12", "F17", "F43", "F17b", "F16"];
+
 /// The seed is in the output when a row fails; `MURMUR_SEED` gives it again.
 fn seed() -> u64 {
     std::env::var("MURMUR_SEED").map_or_else(|_| fastrand::u64(..1_000_000), |seed| seed.parse().unwrap())
@@ -27,7 +30,9 @@ fn no_fault_does_worse_than_its_row_allows() {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_murmur-testkit"));
     let settings = Settings { program, seed: seed(), length: None, kinds: false };
     println!("seed {}", settings.seed);
-    let waiting = Mutex::new(rows().iter());
+    let mut rows: Vec<_> = rows().iter().collect();
+    rows.sort_by_key(|row| FIRST.iter().position(|number| *number == row.number).unwrap_or(FIRST.len()));
+    let waiting = Mutex::new(rows.into_iter());
     let bad = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
