@@ -123,12 +123,7 @@ impl Made {
 
     /// The package for a language; its folder.
     pub(super) fn made(self, language: &str) -> PathBuf {
-        self.made_into(language, &target().join("tmp/clients").join(self.name()))
-    }
-
-    /// The same in a folder.
-    pub(super) fn made_into(self, language: &str, out: &Path) -> PathBuf {
-        made_into(self.project(), language, out)
+        made_of(self.project(), language, self.name())
     }
 
     /// What the tests have for a language: written for page-traffic, with the names of this client.

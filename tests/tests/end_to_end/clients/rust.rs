@@ -24,32 +24,29 @@ fn asks(made: Made, url: &str, questions: &Path) -> Value {
     process::json(built().join(made.name()), &[url, questions.to_str().unwrap()])
 }
 
-/// The folder of the programs that ask by clients, built with what the workspace has of crates already.
+/// The folder of the programs that ask by clients, built with what the workspace has of crates already. It stays, and so does
+/// what has not changed in it, so that Cargo builds nothing of that again.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        // Outside of the workspace, which would have to list it.
-        let folder = tempfile::tempdir().unwrap();
-        let ask = folder.path().join("ask");
-        std::fs::create_dir_all(ask.join("src/bin")).unwrap();
+        let ask = target().join("tmp/clients/rust-asks");
         let mut manifest = Made::PageTraffic.program("rust/Cargo.toml.in");
+        let mut files = vec![("src/main.rs".into(), Made::PageTraffic.program("rust/main.rs"))];
         for made in Made::ALL {
-            let client = made.made_into("rust", &folder.path().join(made.name()));
+            let client = made.made("rust");
             manifest = manifest.replace(&format!("{{{}}}", made.name()), client.to_str().unwrap());
             // By the name that the manifest gives it.
             let questions = made.program("rust/questions.rs");
             let questions = questions.replace("{protos}", made.protos().to_str().unwrap());
             let named = format!("{}_client", made.name().replace('-', "_"));
             let questions = questions.replace(&format!("{}_client", made.package().replace('-', "_")), &named);
-            std::fs::write(ask.join("src/bin").join(made.name()).with_extension("rs"), questions).unwrap();
+            files.push((format!("src/bin/{}.rs", made.name()), questions));
         }
-        std::fs::write(ask.join("Cargo.toml"), manifest).unwrap();
-        std::fs::write(ask.join("src/main.rs"), Made::PageTraffic.program("rust/main.rs")).unwrap();
         // What it asks is known when it runs.
         let url = "&std::env::args().nth(1).unwrap_or_default()";
-        let client = folder.path().join(Made::PageTraffic.name()).join("rust");
-        let first = first(&client, "rust", url).replace("async fn", "pub async fn");
-        std::fs::write(ask.join("src/first.rs"), first).unwrap();
+        let first = first(&Made::PageTraffic.made("rust"), "rust", url).replace("async fn", "pub async fn");
+        files.extend([("Cargo.toml".into(), manifest), ("src/first.rs".into(), first)]);
+        keep(&ask, &files);
         std::fs::copy(workspace().join("Cargo.lock"), ask.join("Cargo.lock")).unwrap();
         // Beside those of the workspace, and not in them: other features make other files of the same names there.
         let built = target().join("tmp/clients/rust-target");
@@ -61,6 +58,25 @@ fn built() -> &'static Path {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         built.join("debug")
     })
+}
+
+/// Make a package of these files, by their paths in it, and of no sources beside them. Those that it has already keep their
+/// times.
+fn keep(package: &Path, files: &[(String, String)]) {
+    for folder in ["src", "src/bin"].map(|folder| package.join(folder)) {
+        std::fs::create_dir_all(&folder).unwrap();
+        for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_file() && files.iter().all(|(file, _)| package.join(file) != path) {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    for (file, text) in files {
+        let path = package.join(file);
+        if !std::fs::read_to_string(&path).is_ok_and(|there| there == *text) {
+            std::fs::write(path, text).unwrap();
+        }
+    }
 }
 
 #[test]
