@@ -21,17 +21,28 @@ const DOWN: Toxics = Toxics { hold_requests: false, hold_replies: false, down: t
 async fn a_stop_ends_in_time_and_says_that_the_brokers_do_not_answer_when_they_do_not() {
     let cluster = Cluster::from_environment();
     // Within a budget that is longer than a commit is waited for the brokers are named; a short one is kept as well.
+    let mut stops = tokio::task::JoinSet::new();
     for (toxics, budget, words) in [
         (DOWN, 25, "the brokers `"),
         (SILENT, 25, "the brokers `"),
         (SILENT, 3, "the source (the brokers, with Kafka) did not answer"),
         (DOWN, 3, "the source (the brokers, with Kafka) did not answer"),
     ] {
-        let (topic, group) = (cluster.topic("stopped", 2).await, Cluster::name("stopped"));
+        stops.spawn(stop_without_brokers(cluster.clone(), toxics, budget, words));
+    }
+    stops.join_all().await;
+}
+
+/// SIGTERM of a worker that has counted, with brokers that are no longer reached: it ends within its budget of so many
+/// seconds, in these words, and the next one goes on where it was.
+async fn stop_without_brokers(cluster: Cluster, toxics: Toxics, budget: u64, words: &'static str) {
+    let (topic, group) = (cluster.topic("stopped", 2).await, Cluster::name("stopped"));
+    let way = Tcp::kafka(&cluster.brokers, 1).await.unwrap();
+    // What waits for processes has a thread of its own, so that no other case waits for it.
+    let case = move || {
         let stream = Stream::generate(3_000, 20, 17);
         let lines: Vec<String> = std::fs::read_to_string(&stream.file).unwrap().lines().map(str::to_owned).collect();
         cluster.send(&topic, 2, lines[..2_000].iter().cloned());
-        let way = Tcp::kafka(&cluster.brokers, 1).await.unwrap();
         let store = stream.store("state");
         let (store_url, budget_text) = (process::store(&store), format!("{budget}s"));
         let source = |brokers: &str| format!("kafka://{brokers}/{topic}?group={group}");
@@ -42,7 +53,7 @@ async fn a_stop_ends_in_time_and_says_that_the_brokers_do_not_answer_when_they_d
         let deadline = Instant::now() + Duration::from_secs(60);
         while cluster.committed(&group, &topic, 2) != [(0, 1_000), (1, 1_000)].into() {
             assert!(Instant::now() < deadline, "it does not count");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            std::thread::sleep(Duration::from_millis(100));
         }
 
         way.set(toxics);
@@ -59,7 +70,8 @@ async fn a_stop_ends_in_time_and_says_that_the_brokers_do_not_answer_when_they_d
         let summary = process::json(example("page-traffic"), &[&next[..], &arguments].concat());
         assert_eq!((&summary["read"], &summary["already_applied"]), (&1_000.into(), &0.into()), "{summary}");
         oracle::assert_pages(&answers(&store), &stream.views.whole_truth());
-    }
+    };
+    tokio::task::spawn_blocking(case).await.unwrap();
 }
 
 /// A worker of `page-traffic`, and its group.
