@@ -17,6 +17,9 @@ use crate::store_dynamodb;
 
 const PARTITIONS: i32 = 4;
 
+/// As short a session as the broker takes: a group waits for it, no more, when one of it was killed.
+const IMPATIENT: &str = "&librdkafka.session.timeout.ms=6000&librdkafka.heartbeat.interval.ms=500";
+
 /// The stream's lines, dealt to so many topics; the URL to read them by.
 async fn topics(stream: &Stream, hint: &str, number: usize) -> String {
     let cluster = Cluster::from_environment();
@@ -50,7 +53,7 @@ async fn workers_share_out_two_topics_and_count_each_event_once() {
 #[tokio::test]
 async fn kills_between_kafka_and_dynamodb_leave_the_counts_right() {
     let stream = Stream::generate(4_000, 15, 12);
-    let source = topics(&stream, "killed", 1).await;
+    let source = topics(&stream, "killed", 1).await + IMPATIENT;
     let store = format!("dynamodb://{}?endpoint={}", store_dynamodb::prefix(), store_dynamodb::endpoint());
     let letters = stream.store("letters").display().to_string();
     let run = |more: &[&'static str]| {
