@@ -8,7 +8,14 @@ cd "$(dirname "$0")"
 # In CI nothing is built twice: no incremental files.
 if [ -n "${CI:-}" ]; then export CARGO_INCREMENTAL=0; fi
 
-step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+# step NAME: begins it; how long all has taken so far, and how busy the processors were since the last one, by /proc/stat.
+step() {
+  local now; now=$(sed -n 1p /proc/stat)
+  awk -v name="$1" -v seconds="$SECONDS" '{
+    for (n = 2; n <= 9; n++) all += $(n + 11) - $n
+    printf "\n== %s (%s s; processors %d %%)\n", name, seconds, all ? 100 - 100 * ($16 + $17 - $5 - $6) / all : 0 }' <<<"${earlier:-$now} $now"
+  earlier=$now
+}
 
 step "versions"
 for tool in "cargo --version" "rustc --version" "git --version" "curl --version" "openssl version" "pkg-config --modversion openssl" "python3 --version" "node --version" "go version" "java --version" "mvn --version"; do
@@ -75,6 +82,7 @@ cargo test --workspace --lib --no-fail-fast -- --ignored tables_of_a_server 2>&1
 # The tests inside of the examples, which are only built otherwise.
 cargo test --workspace --examples --no-fail-fast 2>&1 | tee -a "$log" || status=$?
 
+step "what failed, and the sum"
 # What failed once more, as it is far up by now: the beginning of what each test printed.
 awk '/^---- .* stdout ----$/ { left = 40; print "" } left-- > 0 { print substr($0, 1, 400) }' "$log"
 
