@@ -43,8 +43,10 @@ pub(super) type Items = SmallVec<[(TileId, Item); 1]>;
 /// its own order of keys. A call lives as long as one caller waits for it: a caller that goes away takes nothing from
 /// the others, and when all have gone the call is dropped.
 ///
-/// Strong reads are not shared: a call under way may have passed by a write that was acknowledged since. Nor are those of a
-/// request that is to be explained, so that what it is told they cost is its own.
+/// A call is joined only by those who looked at the records before it began: their answer says that it contains what the
+/// records said, and an older call may have passed by that. Strong reads are not shared: a call under way may have passed
+/// by a write that was acknowledged since. Nor are those of a request that is to be explained, so that what it is told they
+/// cost is its own.
 pub(super) struct Coalesce {
     store: Arc<dyn Store>,
     table: Table,
@@ -55,13 +57,47 @@ pub(super) struct Coalesce {
 #[derive(Default)]
 struct Calls {
     by_read: Mutex<HashMap<Read, Joined>>,
-    next: AtomicU64,
+    order: Order,
 }
 
 struct Joined {
     call: WeakShared<Call>,
     place: usize,
-    ticket: u64,
+    began: Turn,
+}
+
+/// What comes before what of a reader's looks at the records and calls of the store.
+#[derive(Default, Clone)]
+pub(super) struct Order(Arc<AtomicU64>);
+
+/// A place in it; no two are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn(u64);
+
+impl Order {
+    /// For what ends now, or begins behind this: later than all that were given.
+    pub(super) fn next(&self) -> Turn {
+        // Whoever has a later one sees what was done before an earlier one was taken.
+        Turn(self.0.fetch_add(1, Ordering::AcqRel))
+    }
+}
+
+/// What a read must not pass by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// Whatever was acknowledged before it began.
+    Everything,
+    /// What was there when the records were looked at.
+    Look(Turn),
+}
+
+impl After {
+    fn consistency(self) -> Consistency {
+        match self {
+            Self::Everything => Consistency::Strong,
+            Self::Look(_) => Consistency::Eventual,
+        }
+    }
 }
 
 type Call = BoxFuture<'static, Outcome>;
@@ -78,14 +114,14 @@ impl Calls {
 struct Listed {
     calls: Arc<Calls>,
     reads: Arc<Vec<Read>>,
-    ticket: u64,
+    began: Turn,
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut by_read = self.calls.by_read();
         for read in self.reads.iter() {
-            if by_read.get(read).is_some_and(|joined| joined.ticket == self.ticket) {
+            if by_read.get(read).is_some_and(|joined| joined.began == self.began) {
                 by_read.remove(read);
             }
         }
@@ -136,28 +172,29 @@ impl Coalesce {
         Self { store, table, calls: Arc::default() }
     }
 
+    /// The order that its calls are in.
+    pub(super) fn order(&self) -> Order {
+        self.calls.order.clone()
+    }
+
     /// One read.
-    pub(super) async fn one(&self, read: Read, consistency: Consistency, tally: Option<&Tally>) -> Result<Found> {
-        let mut found = self.many(vec![read], consistency, tally).await?;
+    pub(super) async fn one(&self, read: Read, after: After, tally: Option<&Tally>) -> Result<Found> {
+        let mut found = self.many(vec![read], after, tally).await?;
         found.pop().ok_or_else(|| Error::new(crate::ErrorKind::Internal, "a read without a result"))
     }
 
     /// Several reads; one result each, in their order. Single tiles that nobody is reading yet go into one call.
-    pub(super) async fn many(
-        &self,
-        reads: Vec<Read>,
-        consistency: Consistency,
-        tally: Option<&Tally>,
-    ) -> Result<Vec<Found>> {
-        if consistency == Consistency::Strong || tally.is_some() {
+    pub(super) async fn many(&self, reads: Vec<Read>, after: After, tally: Option<&Tally>) -> Result<Vec<Found>> {
+        let (After::Look(look), None) = (after, tally) else {
+            let consistency = after.consistency();
             let (call, spent) = spent::count(fetch(&*self.store, &self.table, &reads, consistency)).await;
             let call = Arc::new(call?);
             if let Some(tally) = tally {
                 tally.tiles(&reads, &call, consistency, spent);
             }
             return Ok(Found::all(&call, reads.len()));
-        }
-        let Some(running) = self.running(&reads) else {
+        };
+        let Some(running) = self.running(&reads, look) else {
             let count = reads.len();
             return Ok(Found::all(&self.begin(reads).await.result().await?, count));
         };
@@ -178,15 +215,18 @@ impl Coalesce {
         Ok(found)
     }
 
-    /// For each read the call under way that carries it out, if there is one; `None` when there is none for any of them.
-    fn running(&self, reads: &[Read]) -> Option<Vec<Option<(Begun, usize)>>> {
+    /// For each read the call under way that carries it out, if there is one that began after this look; `None` when there is
+    /// none for any of them.
+    fn running(&self, reads: &[Read], look: Turn) -> Option<Vec<Option<(Begun, usize)>>> {
         let by_read = self.calls.by_read();
         if by_read.is_empty() {
             return None;
         }
         // No `Shared` may be dropped under the lock: the last one drops its call, which locks.
-        let running =
-            |read| by_read.get(read).and_then(|known| Some((Begun::Runs(known.call.upgrade()?), known.place)));
+        let running = |read| {
+            let known = by_read.get(read).filter(|known| known.began > look)?;
+            Some((Begun::Runs(known.call.upgrade()?), known.place))
+        };
         let running: Vec<_> = reads.iter().map(running).collect();
         drop(by_read);
         running.iter().any(Option::is_some).then_some(running)
@@ -194,7 +234,7 @@ impl Coalesce {
 
     /// Begin a call. Others can join it once it turns out that it has to wait: what a store has at hand is there at once.
     async fn begin(&self, reads: Vec<Read>) -> Begun {
-        let reads = Arc::new(reads);
+        let (reads, began) = (Arc::new(reads), self.calls.order.next());
         let (store, table, wanted) = (self.store.clone(), self.table.clone(), reads.clone());
         let mut call = async move {
             let result = fetch(&*store, &table, &wanted, Consistency::Eventual).await;
@@ -204,8 +244,7 @@ impl Coalesce {
         if let Poll::Ready(result) = poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
             return Begun::Ended(result);
         }
-        let ticket = self.calls.next.fetch_add(1, Ordering::Relaxed);
-        let listed = Listed { calls: self.calls.clone(), reads: reads.clone(), ticket };
+        let listed = Listed { calls: self.calls.clone(), reads: reads.clone(), began };
         let call = async move {
             let result = call.await;
             drop(listed);
@@ -215,7 +254,10 @@ impl Coalesce {
         if let Some(weak) = call.downgrade() {
             let mut by_read = self.calls.by_read();
             for (place, read) in reads.iter().enumerate() {
-                by_read.insert(read.clone(), Joined { call: weak.clone(), place, ticket });
+                // More may join the youngest.
+                if by_read.get(read).is_none_or(|known| known.began < began) {
+                    by_read.insert(read.clone(), Joined { call: weak.clone(), place, began });
+                }
             }
         }
         Begun::Runs(call)

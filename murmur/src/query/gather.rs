@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt};
 use smallvec::SmallVec;
 
 use super::budget::Budget;
-use super::coalesce::{Found, Read};
+use super::coalesce::{After, Found, Read};
 use super::cover::{Settled, cover};
 use super::fold::{Fold, Folded};
 use super::gap::{Gap, LOOK, Piece, split};
@@ -25,7 +25,6 @@ use super::reads::{Gather, PAGE, Reading, Reads, complete};
 use super::{Plan, Reader};
 use crate::aggregate::Monoid;
 use crate::pipeline::Pipeline;
-use crate::store::Consistency;
 use crate::time::{Level, Tiling, TimeRange, Timestamp};
 use crate::{Error, Result};
 
@@ -109,15 +108,14 @@ impl<P: Pipeline> Reader<P> {
         plan: &Plan,
         seen: &Seen,
         points: Option<&Points>,
-        consistency: Consistency,
         budget: &Budget,
     ) -> Result<Vec<Folded<P::Aggregate>>> {
         let tiling = P::tiling();
         let fit = |level: &&Level| points.is_none_or(|points| points.fit(&tiling, **level));
         let parents: Vec<Level> = tiling.parents().iter().filter(fit).copied().collect();
-        let keeping = self.how.keeps.as_ref().filter(|_| consistency == Consistency::Eventual);
+        let keeping = self.how.keeps.as_ref().filter(|_| seen.after != After::Everything);
         let sealed = keeping.map(|keeping| keeping.sealed(seen.seal, self.now()));
-        let how = Gather { budget, consistency, parents: &parents, sealed };
+        let how = Gather { budget, after: seen.after, parents: &parents, sealed };
         let mut folds: Vec<_> = keys.iter().map(|_| Fold::new(&self.inner.table, tiling, points.cloned())).collect();
         let steps = steps(&tiling, plan, &parents, seen.settled);
         self.gather(&how, keys, &steps, &mut folds).await.map_err(|error| seen.explain(error, plan.cut))?;
@@ -238,13 +236,13 @@ impl<P: Pipeline> Reader<P> {
     /// Carry out reads: single tiles in one call for a page of them, ranges in one each.
     async fn found(&self, how: &Gather<'_>, reads: Reads) -> Result<Reading> {
         let singles = reads.singles.chunks(PAGE).map(<[Read]>::to_vec).map(|reads| async {
-            let found = self.inner.coalesce.many(reads, how.consistency, how.budget.tally.as_ref()).await?;
+            let found = self.inner.coalesce.many(reads, how.after, how.budget.tally.as_ref()).await?;
             how.budget.spend(found.iter().flat_map(|found| found.iter()))?;
             how.budget.work(found.len());
             Ok::<_, Error>(found)
         });
         let pages = reads.pages.into_iter().map(|(read, limit)| async move {
-            let page = self.inner.coalesce.one(read, how.consistency, how.budget.tally.as_ref()).await?;
+            let page = self.inner.coalesce.one(read, how.after, how.budget.tally.as_ref()).await?;
             how.budget.work(1 + page.len());
             if limit == LOOK && page.len() >= LOOK {
                 // They are read once more, and let go of until then: they are of many keys, and nobody counts their bytes.
@@ -348,7 +346,7 @@ impl<P: Pipeline> Reader<P> {
             }
             how.budget.look(1)?;
             let page = Read::Tiles { key: key.clone(), level: step.level, starts, limit };
-            items = self.inner.coalesce.one(page, how.consistency, how.budget.tally.as_ref()).await?;
+            items = self.inner.coalesce.one(page, how.after, how.budget.tally.as_ref()).await?;
             how.budget.spend(&items[..complete(&items, limit).0])?;
             read += 1;
         }

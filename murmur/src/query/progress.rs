@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::coalesce::{After, Order, Turn};
 use super::cover::Settled;
 use super::held::{Held, Watch};
 use super::life::{Lives, Look, Named, Seal};
@@ -28,11 +29,14 @@ pub(super) struct Progress {
     reading: tokio::sync::Mutex<Lives>,
     /// Where anything is rolled.
     watch: Option<Watch>,
+    order: Order,
 }
 
 /// What a request knows before it reads tiles.
 pub(super) struct Seen {
     pub(super) as_of: AsOf,
+    /// What its reads must not pass by, for that to be true.
+    pub(super) after: After,
     pub(super) settled: Settled,
     /// What was rolled for good.
     pub(super) seal: Seal,
@@ -51,21 +55,25 @@ impl Seen {
 }
 
 impl Progress {
-    pub(super) fn new(store: Arc<dyn Store>, table: &Table, watch: Option<Watch>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, table: &Table, watch: Option<Watch>, order: Order) -> Self {
         let (known, reading) = (Mutex::new(None), tokio::sync::Mutex::default());
-        Self { store, shelf: table.shelf(), known, reading, watch }
+        Self { store, shelf: table.shelf(), known, reading, watch, order }
     }
 
     /// What is known now; a strong caller has it read again.
     pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency, tally: Option<&Tally>) -> Result<Seen> {
-        let Known { partitions, settled, seal, held } = match self.recent() {
+        let Known { partitions, read, settled, seal, held } = match self.recent() {
             Some(known) if consistency == Consistency::Eventual => known,
             _ => self.refresh(consistency, tally).await?,
         };
         let watermark = partitions.iter().map(|p| p.watermark).min().flatten();
         let newest = partitions.iter().filter_map(|p| p.watermark).max();
         let as_of = AsOf { watermark, freshness: newest.map(|newest| now.since(newest)), partitions };
-        Ok(Seen { as_of, settled, seal, held })
+        let after = match consistency {
+            Consistency::Strong => After::Everything,
+            Consistency::Eventual => After::Look(read),
+        };
+        Ok(Seen { as_of, after, settled, seal, held })
     }
 
     /// How far every partition is that has a record and is not retired; `None` while one has not begun, or when there is
@@ -97,6 +105,7 @@ impl Progress {
         }
         let at = Instant::now();
         let (frontier, records) = self.read(tally).await.inspect_err(|_| lives.fail())?;
+        let read = self.order.next();
         let settled = Settled::of(records.iter().map(|(.., record)| record), frontier);
         let partitions = records.iter().map(|(name, _, record)| PartitionProgress {
             partition: PartitionId::new(PartitionRecord::partition(name)),
@@ -105,7 +114,8 @@ impl Progress {
         });
         let partitions = partitions.collect();
         let held = self.watch.as_ref().and_then(|watch| watch.note(&records));
-        let known = Known { partitions, settled, seal: lives.look(Look { began: at, frontier, records }), held };
+        let seal = lives.look(Look { began: at, frontier, records });
+        let known = Known { partitions, read, settled, seal, held };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
         Ok(known)
     }
@@ -129,6 +139,8 @@ impl Progress {
 #[derive(Clone)]
 struct Known {
     partitions: Arc<[PartitionProgress]>,
+    /// When they had been read.
+    read: Turn,
     settled: Settled,
     seal: Seal,
     held: Option<Arc<Held>>,

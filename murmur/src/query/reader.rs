@@ -89,7 +89,7 @@ impl<P: Pipeline> Reader<P> {
     fn with(store: Arc<dyn Store>, table: Table, clock: Arc<dyn Clock>, limits: Limits, how: How) -> Self {
         let coalesce = Coalesce::new(store.clone(), table.clone());
         let watch = (!P::tiling().parents().is_empty()).then(|| Watch::new(P::SPEC.name));
-        let progress = Progress::new(store.clone(), &table, watch);
+        let progress = Progress::new(store.clone(), &table, watch, coalesce.order());
         let (rolls, items) = (Rolls::default(), OnceLock::new());
         let inner = Inner { store, table, coalesce, progress, clock, limits, rolls, items };
         Self { inner: Arc::new(inner), how, pipeline: PhantomData }
@@ -235,10 +235,9 @@ impl<P: Pipeline> Reader<P> {
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let text = encode(key)?;
         let keys = std::slice::from_ref(&text);
-        let folded = self.folds(keys, &plan, &seen, Some(&points), consistency, &budget).await?.pop();
+        let folded = self.folds(keys, &plan, &seen, Some(&points), &budget).await?.pop();
         let folded = folded.ok_or_else(|| Error::new(ErrorKind::Internal, "a key without a fold"))?;
-        let presence =
-            self.presences(keys, &plan, std::slice::from_ref(&folded), now, consistency, &budget).await?.pop();
+        let presence = self.presences(keys, &plan, std::slice::from_ref(&folded), (now, &seen), &budget).await?.pop();
         let presence = presence.unwrap_or(Presence::Absent);
         let mut question = Question::clone(&self.how.question);
         let mut room = self.how.room;
@@ -309,8 +308,8 @@ impl<P: Pipeline> Reader<P> {
         // Before the tiles: the answer then contains at least this.
         let budget = self.budget(Of::Keys(keys.len()));
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
-        let folded = self.folds(&keys, &plan, &seen, None, consistency, &budget).await?;
-        let presences = self.presences(&keys, &plan, &folded, now, consistency, &budget).await?;
+        let folded = self.folds(&keys, &plan, &seen, None, &budget).await?;
+        let presences = self.presences(&keys, &plan, &folded, (now, &seen), &budget).await?;
         let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.how.question) };
         let mut times = vec![0; keys.len()];
         asked.iter().for_each(|at| times[*at] += 1);
@@ -355,8 +354,7 @@ impl<P: Pipeline> Reader<P> {
         keys: &[Arc<str>],
         plan: &Plan,
         folded: &[Folded<P::Aggregate>],
-        now: Timestamp,
-        consistency: Consistency,
+        (now, seen): (Timestamp, &Seen),
         budget: &Budget,
     ) -> Result<Vec<Presence>> {
         let known = |folded: &Folded<P::Aggregate>| match () {
@@ -380,7 +378,7 @@ impl<P: Pipeline> Reader<P> {
                     budget.look(1)?;
                     budget.work(1);
                     let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
-                    let found = self.inner.coalesce.one(read, consistency, budget.tally.as_ref()).await?;
+                    let found = self.inner.coalesce.one(read, seen.after, budget.tally.as_ref()).await?;
                     if let Some((id, _)) = found.first() {
                         // What lies in the interval was written since that was read, and is not in the answer either.
                         let is_newer = plan.interval.has(id.tile.start);

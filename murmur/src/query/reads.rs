@@ -14,12 +14,12 @@ use std::vec::IntoIter;
 use smallvec::{SmallVec, smallvec};
 
 use super::budget::Budget;
-use super::coalesce::{Found, Read};
+use super::coalesce::{After, Found, Read};
 use super::plan::Step;
 use super::sealed::Sealed;
 use crate::aggregate::{Form, Monoid};
 use crate::pipeline::Pipeline;
-use crate::store::{Consistency, Item, TileId};
+use crate::store::{Item, TileId};
 use crate::time::{Level, Span, Tile, Tiling, TimeRange, Timestamp};
 
 /// Items that one call of the store may bring; bounds the memory of a request.
@@ -34,7 +34,7 @@ const KEPT: usize = 256;
 /// How a request reads.
 pub(super) struct Gather<'a> {
     pub(super) budget: &'a Budget,
-    pub(super) consistency: Consistency,
+    pub(super) after: After,
     /// The levels above the finest one that may be used.
     pub(super) parents: &'a [Level],
     /// Where tiles are kept that cannot change any more; `None` for who does not go by them.

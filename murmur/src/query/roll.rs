@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::Histogram;
 
 use super::budget::Budget;
+use super::coalesce::After;
 use super::cover::{Settled, cover};
 use super::fold::Fold;
 use super::limits::Of;
@@ -222,7 +223,7 @@ impl<P: Pipeline> Reader<P> {
         let boundless = Limits { keys: 1, items: usize::MAX, lookups: usize::MAX, bytes: usize::MAX };
         let budget = Budget::new(Of::Keys(1), boundless, None, measured);
         let parents = &tiling.parents()[..below];
-        let how = Gather { budget: &budget, consistency: Consistency::Strong, parents, sealed: None };
+        let how = Gather { budget: &budget, after: After::Everything, parents, sealed: None };
         let (mut rolled, mut at) = (0, slots.start);
         while at < slots.end {
             let tile = tiling.tile_of(level, at);

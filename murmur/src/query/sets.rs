@@ -37,7 +37,6 @@ pub struct Combined {
 struct Together<'a> {
     now: Timestamp,
     seen: &'a Seen,
-    consistency: Consistency,
     budget: &'a Budget,
 }
 
@@ -66,7 +65,7 @@ impl<P: Pipeline> Reader<P> {
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
         let (mut made, mut answers): (Option<DistinctSet>, Vec<_>) = (None, Vec::with_capacity(sets.len()));
         for (at, (key, ask)) in sets.iter().enumerate() {
-            let made_of = self.set(key, *ask, field, Together { now, seen: &seen, consistency, budget: &budget }).await;
+            let made_of = self.set(key, *ask, field, Together { now, seen: &seen, budget: &budget }).await;
             let (set, answer) = made_of.map_err(|error| error.within(&operand(at)))?;
             // What each of them took is told apart.
             budget.tally = self.tally();
@@ -89,12 +88,12 @@ impl<P: Pipeline> Reader<P> {
         key: &P::Key,
         ask: Ask,
         field: &str,
-        Together { now, seen, consistency, budget }: Together<'_>,
+        Together { now, seen, budget }: Together<'_>,
     ) -> Result<(DistinctSet, Answer<Estimate>)> {
         let plan = Plan::make(&P::SPEC.window, &P::tiling(), ask, self.how.edges, now)?;
         let keys = [encode(key)?];
-        let folded = self.folds(&keys, &plan, seen, None, consistency, budget).await?;
-        let presences = self.presences(&keys, &plan, &folded, now, consistency, budget).await?;
+        let folded = self.folds(&keys, &plan, seen, None, budget).await?;
+        let presences = self.presences(&keys, &plan, &folded, (now, seen), budget).await?;
         let ([folded], [presence]) = (&folded[..], &presences[..]) else {
             return Err(Error::new(ErrorKind::Internal, "a key without an answer"));
         };

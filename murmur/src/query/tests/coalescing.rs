@@ -216,3 +216,49 @@ async fn a_strong_read_never_joins_one_that_began_before_it() {
     }
     assert_eq!(store.reads(), 3);
 }
+
+/// Holds back what reads have found, until told.
+struct Late {
+    found: Semaphore,
+    open: Semaphore,
+}
+
+impl Hook for Late {
+    fn after_read(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.found.add_permits(1);
+            self.open.acquire().await.unwrap().forget();
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_never_joins_one_that_passed_by_what_its_answer_says_is_contained() {
+    let store = Arc::new(MemoryStore::new());
+    let late = Arc::new(Late { found: Semaphore::new(0), open: Semaphore::new(0) });
+    let reader = Reader::<Counted>::new(Arc::new(Hooked { inner: store.clone(), hook: late.clone() }), 1);
+    let ask = || {
+        let reader = reader.clone();
+        tokio::spawn(async move { reader.get(&Id::new("a"), Consistency::Eventual).await.unwrap() })
+    };
+    let found = async || late.found.acquire().await.unwrap().forget();
+    let before = ask();
+    found().await;
+    // It has passed by this event, whose offset is in the records that the others look at.
+    let event = Happening { id: "a".into(), at: Timestamp::EPOCH, partition: 0, what: 'x' };
+    Filler::<Counted>::new(&*store, 1).take(&[event]).await;
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    let behind = ask();
+    found().await;
+    let joins = ask();
+    settle().await;
+    late.open.add_permits(2);
+    let before = before.await.unwrap();
+    assert_eq!((before.value, before.as_of.partitions.len()), (0, 0));
+    for answer in [behind, joins] {
+        let answer = answer.await.unwrap();
+        let offsets: Vec<_> = answer.as_of.partitions.iter().map(|known| known.offset).collect();
+        assert_eq!((answer.value, &offsets[..]), (u64::from('x'), &[Some(Offset::from_u64(1))][..]));
+    }
+    assert_eq!(late.found.available_permits(), 0, "those who know the same share a call");
+}

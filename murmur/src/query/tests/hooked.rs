@@ -16,6 +16,11 @@ pub(crate) trait Hook: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
+    /// After each of those, before its reader has what was found.
+    fn after_read(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// Before each read of the tiles of a key, where they are not asked for by name.
     fn before_range<'a>(&'a self, _: &'a str) -> BoxFuture<'a, crate::Result<()>> {
         self.before_read(&[])
@@ -71,7 +76,9 @@ impl<H: Hook> Store for Hooked<H> {
     ) -> BoxFuture<'a, crate::Result<Vec<Option<Item>>>> {
         Box::pin(async move {
             self.hook.before_read(ids).await?;
-            self.inner.get(table, ids, consistency).await
+            let found = self.inner.get(table, ids, consistency).await;
+            self.hook.after_read().await;
+            found
         })
     }
 
