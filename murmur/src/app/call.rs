@@ -177,7 +177,24 @@ impl Service {
             Error::new(ErrorKind::Corrupt, format!("the reply does not fit `{}`", method.full_name()))
                 .with_source(error)
         })?;
-        json(&reply)
+        let mut reply = json(&reply)?;
+        complete(&mut reply);
+        Ok(reply)
+    }
+}
+
+/// Say of each answer which partitions it contains, also of those that have them as the one before: entries are shown by
+/// themselves.
+fn complete(reply: &mut Json) {
+    let mut named = Json::Array(Vec::new());
+    for (answers, partitions) in [("entries", "/answer/as_of/partitions"), ("answers", "/as_of/partitions")] {
+        let answers = reply.get_mut(answers).and_then(Json::as_array_mut).into_iter().flatten();
+        for partitions in answers.filter_map(|answer| answer.pointer_mut(partitions)) {
+            match partitions.as_array().is_some_and(Vec::is_empty) {
+                true => partitions.clone_from(&named),
+                false => named.clone_from(partitions),
+            }
+        }
     }
 }
 
@@ -258,5 +275,19 @@ mod tests {
             let reply = service.ask("Get", &home, serde_json::json!({})).await;
             assert_eq!(reply.is_ok(), answered, "{reply:?}");
         }
+    }
+
+    #[test]
+    fn an_entry_that_is_shown_by_itself_names_its_partitions() {
+        let entry = |named: &[u8]| serde_json::json!({ "answer": { "as_of": { "partitions": named } } });
+        let nothing = serde_json::json!({ "answer": { "as_of": null } });
+        let entries = |of: &[&Json]| serde_json::json!({ "entries": of });
+        let (none, one, two) = (entry(&[]), entry(&[1]), entry(&[2, 2]));
+        let mut reply = entries(&[&none, &one, &none, &nothing, &none, &two, &none]);
+        complete(&mut reply);
+        assert_eq!(reply, entries(&[&none, &one, &one, &nothing, &one, &two, &two]));
+        let mut sets = serde_json::json!({ "answers": [one["answer"], none["answer"]] });
+        complete(&mut sets);
+        assert_eq!(sets["answers"][1], one["answer"]);
     }
 }

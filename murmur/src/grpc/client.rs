@@ -21,6 +21,7 @@ use super::handler::{Reply, service_name};
 use super::interval;
 use super::messages::*;
 use super::status;
+use super::truth::complete;
 use crate::Result;
 use crate::aggregate::Question;
 use crate::pipeline::Pipeline;
@@ -249,7 +250,10 @@ impl<P: Pipeline> Client<P> {
         field: impl Into<String>,
     ) -> Result<CombineSetsResponse> {
         let (field, options) = (field.into(), self.options.clone());
-        self.call("CombineSets", CombineSetsRequest { sets, operation, field, options }).await
+        let mut response: CombineSetsResponse =
+            self.call("CombineSets", CombineSetsRequest { sets, operation, field, options }).await?;
+        complete(response.answers.iter_mut());
+        Ok(response)
     }
 
     /// The value over the last `window` (as [`get`](Self::get) when `None`), and again whenever it changes.
@@ -271,7 +275,7 @@ impl<P: Pipeline> Client<P> {
         &self,
         request: WatchRequest<P::Key>,
     ) -> Result<impl Stream<Item = Result<WatchResponse<Reply<P>>>> + Send + use<P>> {
-        Replies::begin(self, "Watch", request, |request, reply: &WatchResponse<Reply<P>>| {
+        Replies::begin(self, "Watch", request, |request, reply: &mut WatchResponse<Reply<P>>| {
             request.resume.clone_from(&reply.resume);
         })
         .await
@@ -293,8 +297,9 @@ impl<P: Pipeline> Client<P> {
         &self,
         request: WatchManyRequest<P::Key>,
     ) -> Result<impl Stream<Item = Result<WatchManyResponse<P::Key, Reply<P>>>> + Send + use<P>> {
-        Replies::begin(self, "WatchMany", request, |request, reply: &WatchManyResponse<P::Key, Reply<P>>| {
+        Replies::begin(self, "WatchMany", request, |request, reply: &mut WatchManyResponse<P::Key, Reply<P>>| {
             request.resume.clone_from(&reply.resume);
+            complete(reply.entries.iter_mut().filter_map(|entry| entry.answer.as_mut()));
         })
         .await
     }
@@ -303,7 +308,8 @@ impl<P: Pipeline> Client<P> {
     where
         M: Message + Clone + 'static,
     {
-        let response: EntriesResponse<P::Key, Reply<P>> = self.call(method, request).await?;
+        let mut response: EntriesResponse<P::Key, Reply<P>> = self.call(method, request).await?;
+        complete(response.entries.iter_mut().filter_map(|entry| entry.answer.as_mut()));
         Ok(response.entries)
     }
 
@@ -368,7 +374,8 @@ struct Replies<P, M, R> {
     method: &'static str,
     /// With what the last reply says of where the stream stands.
     request: M,
-    stand: fn(&mut M, &R),
+    /// Puts that into it, and completes the reply.
+    take: fn(&mut M, &mut R),
     /// None while no server answers.
     replies: Option<Streaming<R>>,
     began: Instant,
@@ -385,12 +392,12 @@ where
         client: &Client<P>,
         method: &'static str,
         request: M,
-        stand: fn(&mut M, &R),
+        take: fn(&mut M, &mut R),
     ) -> Result<impl Stream<Item = Result<R>> + Send + use<P, M, R>> {
         let opened = client.retrying(|grpc, _| Self::open(client, grpc, method, &request)).await?;
         let (client, replies, began) = (client.clone(), Some(opened), Instant::now());
         let absence = Absence::of_at_most(client.absence);
-        let replies = Self { client, method, request, stand, replies, began, absence };
+        let replies = Self { client, method, request, take, replies, began, absence };
         Ok(stream::unfold(Some(replies), |replies| async move {
             let mut replies = replies?;
             let next = replies.next().await?;
@@ -416,8 +423,8 @@ where
         loop {
             let status = match &mut self.replies {
                 Some(replies) => match replies.next().await? {
-                    Ok(reply) => {
-                        (self.stand)(&mut self.request, &reply);
+                    Ok(mut reply) => {
+                        (self.take)(&mut self.request, &mut reply);
                         self.absence.ends();
                         return Some(Ok(reply));
                     }

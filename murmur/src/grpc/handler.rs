@@ -16,7 +16,7 @@ use super::messages::*;
 use super::protocol::rpc::{Call, MAX_REPLY, Method, Part, Reads, Replies, Reply as Answered, Rpc, decode};
 use super::refusal::{self, Reason};
 use super::status;
-use super::truth::truth;
+use super::truth::Truths;
 use super::watch::{self, How, Hub, Shared};
 use crate::aggregate::Monoid;
 use crate::key::Key;
@@ -119,7 +119,7 @@ impl<P: Pipeline> Handler<P> {
     async fn value(&self, key: Option<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Answered, Status> {
         let (reader, consistency) = self.how(options)?;
         let answer = reader.ask(&set(key, "key")?, ask, consistency).await;
-        Answered::of(&value_response(answer.map_err(|e| status::of(&e))?))
+        Answered::of(&value_response(answer.map_err(|e| status::of(&e))?, &mut Truths::default()))
     }
 
     async fn entries(&self, keys: Vec<P::Key>, ask: Ask, options: Option<ReadOptions>) -> Result<Answered, Status> {
@@ -176,7 +176,7 @@ impl<P: Pipeline> Handler<P> {
             value: point.value,
             present: point.present,
         });
-        let answer = Some(truth(series.presence, series.interval, series.as_of, series.explanation));
+        let answer = Some(Truths::alone(series.presence, series.interval, series.as_of, series.explanation));
         Answered::of(&SeriesResponse { points: points.collect(), answer })
     }
 }
@@ -226,7 +226,7 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
                 P::Key::parse(&key).map_err(|why| Reason::FIELD_INVALID.of_field("key", format!("`key`: {why}")))?;
             let (reader, consistency) = self.how(options)?;
             let answer = reader.ask(&key, ask, consistency).await.map_err(|e| status::of(&e))?;
-            let response = value_response(answer);
+            let response = value_response(answer, &mut Truths::default());
             let value = response.encode_to_vec();
             Ok(QueryResponse { value, present: response.present, answer: response.answer })
         }
@@ -238,10 +238,10 @@ impl<P: Pipeline> AnyPipeline for Handler<P> {
     }
 }
 
-/// The message of an answer.
-pub(super) fn value_response<V: WireField>(answer: query::Answer<V>) -> ValueResponse<V> {
+/// The message of an answer, behind others in a message.
+pub(super) fn value_response<V: WireField>(answer: query::Answer<V>, truths: &mut Truths) -> ValueResponse<V> {
     let present = answer.is_present();
     let problem = answer.problem.unwrap_or_default();
-    let truth = Answer { problem, ..truth(answer.presence, answer.interval, answer.as_of, answer.explanation) };
-    ValueResponse { value: answer.value, present, answer: Some(truth) }
+    let truth = truths.next(answer.presence, answer.interval, answer.as_of, answer.explanation);
+    ValueResponse { value: answer.value, present, answer: Some(Answer { problem, ..truth }) }
 }

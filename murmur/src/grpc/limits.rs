@@ -20,7 +20,7 @@ pub(crate) struct Limits {
     pub(crate) calls: usize,
     /// Keys that are watched, each as often as streams watch it, and once more for each KiB of what is asked of it; more are refused.
     pub(crate) watched: usize,
-    /// Bytes of their values that are kept, as replies have them, each once for all streams that watch it.
+    /// Bytes of them and their answers that are kept, as replies have them, each once for all streams that watch it.
     pub(crate) watched_bytes: usize,
     /// How long a stream stands whose reader takes nothing.
     pub(crate) stall: Duration,
@@ -103,9 +103,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Most bytes of the values of watched keys that are kept, as replies have them, each once for all streams that watch it; 128 MiB by
-    /// default. They take up to about three times as much memory: as a value, and as a reply of `Watch` and one of `WatchMany` where
-    /// somebody has asked for these. A stream whose value there is no room for, when it begins or when the value grows, ends with
+    /// Most bytes of watched keys and their answers that are kept, as replies have them, each once for all streams that watch it, and the
+    /// partitions that they name once for all answers that name the same; 128 MiB by default. They take up to about three times as much
+    /// memory: as a key and a value, and in a reply of `Watch` and one of `WatchMany` where somebody has asked for these. A stream whose
+    /// answer there is no room for, when it begins or when the value grows, ends with
     /// `RESOURCE_EXHAUSTED`; a caller that is known has no more than it leaves free for others, as of the keys.
     #[must_use]
     pub fn max_watched_bytes(mut self, bytes: usize) -> Self {

@@ -85,10 +85,10 @@ reasons! {
         "The answer needs more stored items, more bytes of them, or more look-ups in the store than one call may take; the text says which",
         "Ask for a shorter interval, or for fewer keys or sets";
     WATCHED_EXHAUSTED: ResourceExhausted,
-        "The server watches as many keys, or keeps as many bytes of their values, as it has room for",
+        "The server watches as many keys, or keeps as many bytes of them and their answers, as it has room for",
         "Watch fewer keys, look up fewer elements of them, or end other streams; whoever runs the server can raise `--max-watched` and `--max-watched-bytes`";
     WATCHED_SHARE_EXHAUSTED: ResourceExhausted,
-        "The caller would watch more keys, or have more bytes of their values, than it leaves room for",
+        "The caller would watch more keys, or have more bytes of them and their answers, than it leaves room for",
         "Watch fewer keys, look up fewer elements of them, or end other streams of this caller; whoever runs the server can raise `--max-watched` and `--max-watched-bytes`";
     NUMBER_OVERFLOW: OutOfRange,
         "A number of the answer does not fit its type",

@@ -8,7 +8,7 @@ use super::messages::{CombineSetsRequest, CombineSetsResponse, SetOperand};
 use super::protocol::rpc::Reply;
 use super::refusal::{Reason, within};
 use super::status;
-use super::truth::truth;
+use super::truth::Truths;
 use crate::pipeline::Pipeline;
 use crate::query::{Ask, Presence, SetOperation, operand};
 use crate::wire::types;
@@ -38,8 +38,11 @@ impl<P: Pipeline> Handler<P> {
         let asked = asked.collect::<Result<Vec<_>, Status>>()?;
         let made = reader.combine_sets(&asked, operation, &field, consistency).await.map_err(|e| status::of(&e))?;
         let present = made.sets.iter().any(|set| set.presence == Presence::Present);
-        let said =
-            made.sets.into_iter().map(|set| (set.value, truth(set.presence, set.interval, set.as_of, set.explanation)));
+        let mut truths = Truths::default();
+        let said = made.sets.into_iter().map(|set| {
+            let answer = truths.next(set.presence, set.interval, set.as_of, set.explanation);
+            (set.value, answer)
+        });
         let (sets, answers) = said.unzip();
         Reply::of(&CombineSetsResponse { estimate: Some(made.estimate), present, sets, answers })
     }

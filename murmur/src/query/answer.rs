@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::Explanation;
 use crate::source::{Offset, PartitionId};
 use crate::time::{Span, TimeRange, Timestamp};
+use crate::wire::types;
 
 /// What an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,4 +112,11 @@ pub struct PartitionProgress {
     pub watermark: Option<Timestamp>,
     /// Everything up to and including this offset is contained.
     pub offset: Option<Offset>,
+}
+
+impl From<&PartitionProgress> for types::PartitionProgress {
+    fn from(PartitionProgress { partition, watermark, offset }: &PartitionProgress) -> Self {
+        let offset = offset.map(|offset| offset.to_string()).unwrap_or_default();
+        Self { partition: partition.as_str().into(), watermark: *watermark, offset }
+    }
 }

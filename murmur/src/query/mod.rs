@@ -48,7 +48,7 @@ pub use plan::{Ask, Plan, Step};
 pub use points::Every;
 pub use reader::Reader;
 #[cfg(feature = "grpc")]
-pub(crate) use reader::{alone, encode};
+pub(crate) use reader::{encode_all, nth, only, unfit};
 pub use sealed::TileCache;
 #[cfg(feature = "grpc")]
 pub(crate) use sets::operand;

@@ -13,6 +13,7 @@ use crate::engine::{Frontier, PartitionRecord};
 use crate::source::{PartitionId, Record, Shelf};
 use crate::store::{Consistency, Store, Table, spent};
 use crate::time::{TimeRange, Timestamp};
+use crate::wire::{WireField, types};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a reading of the partition records is good for. An older one is still true: it says less than there is.
@@ -35,6 +36,8 @@ pub(super) struct Progress {
 /// What a request knows before it reads tiles.
 pub(super) struct Seen {
     pub(super) as_of: AsOf,
+    /// Bytes of its partitions in a reply.
+    pub(super) partition_bytes: usize,
     /// What its reads must not pass by, for that to be true.
     pub(super) after: After,
     pub(super) settled: Settled,
@@ -62,7 +65,7 @@ impl Progress {
 
     /// What is known now; a strong caller has it read again.
     pub(super) async fn as_of(&self, now: Timestamp, consistency: Consistency, tally: Option<&Tally>) -> Result<Seen> {
-        let Known { partitions, read, settled, seal, held } = match self.recent() {
+        let Known { partitions, partition_bytes, read, settled, seal, held } = match self.recent() {
             Some(known) if consistency == Consistency::Eventual => known,
             _ => self.refresh(consistency, tally).await?,
         };
@@ -73,7 +76,7 @@ impl Progress {
             Consistency::Strong => After::Everything,
             Consistency::Eventual => After::Look(read),
         };
-        Ok(Seen { as_of, after, settled, seal, held })
+        Ok(Seen { as_of, partition_bytes, after, settled, seal, held })
     }
 
     /// How far every partition is that has a record and is not retired; `None` while one has not begun, or when there is
@@ -112,10 +115,12 @@ impl Progress {
             watermark: record.watermark,
             offset: record.commit,
         });
-        let partitions = partitions.collect();
+        let partitions: Arc<[_]> = partitions.collect();
+        let messages = partitions.iter().map(types::PartitionProgress::from).collect::<Vec<_>>();
+        let partition_bytes = messages.field_len(3);
         let held = self.watch.as_ref().and_then(|watch| watch.note(&records));
         let seal = lives.look(Look { began: at, frontier, records });
-        let known = Known { partitions, read, settled, seal, held };
+        let known = Known { partitions, partition_bytes, read, settled, seal, held };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, known.clone()));
         Ok(known)
     }
@@ -139,6 +144,7 @@ impl Progress {
 #[derive(Clone)]
 struct Known {
     partitions: Arc<[PartitionProgress]>,
+    partition_bytes: usize,
     /// When they had been read.
     read: Turn,
     settled: Settled,

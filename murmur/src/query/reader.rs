@@ -150,7 +150,7 @@ impl<P: Pipeline> Reader<P> {
         Ok(asking)
     }
 
-    /// The same for one message of so many bytes: values that do not fit into it are [`Oversize`](ErrorKind::Oversize), as soon as
+    /// The same for one message of so many bytes: partitions and values that do not fit into it are [`Oversize`](ErrorKind::Oversize), as soon as
     /// that is seen.
     #[cfg(feature = "grpc")]
     pub(crate) fn within(mut self, bytes: usize) -> Self {
@@ -233,6 +233,8 @@ impl<P: Pipeline> Reader<P> {
         let points = Points::new(&plan, &P::tiling(), every, &self.inner.limits)?;
         let budget = self.budget(Of::Keys(1));
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
+        let mut room = self.how.room;
+        room.take_partitions(seen.partition_bytes)?;
         let text = encode(key)?;
         let keys = std::slice::from_ref(&text);
         let folded = self.folds(keys, &plan, &seen, Some(&points), &budget).await?.pop();
@@ -240,7 +242,6 @@ impl<P: Pipeline> Reader<P> {
         let presence = self.presences(keys, &plan, std::slice::from_ref(&folded), (now, &seen), &budget).await?.pop();
         let presence = presence.unwrap_or(Presence::Absent);
         let mut question = Question::clone(&self.how.question);
-        let mut room = self.how.room;
         let mut made = Vec::with_capacity(folded.values.len());
         for (range, value) in points.ranges().zip(folded.values) {
             let present = value.is_some();
@@ -282,15 +283,18 @@ impl<P: Pipeline> Reader<P> {
 
     /// The value over the time that is asked about.
     pub async fn ask(&self, key: &P::Key, ask: Ask, consistency: Consistency) -> Result<Answer<Reply<P>>> {
-        let mut answers = self.ask_all(std::slice::from_ref(key), ask, consistency, |_| KEY.into()).await?;
+        let mut answers = self.ask_all(std::slice::from_ref(key), ask, consistency, only).await?;
         let answer = answers.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a key without an answer"))?;
-        alone::<P>(key, answer)
+        match &answer.problem {
+            Some(problem) => Err(unfit(&encode(key)?, problem)),
+            None => Ok(answer),
+        }
     }
 
     /// As [`ask`](Self::ask), for many keys; answers come in the order of the keys. A value that does not fit its reply
     /// is the [`problem`](Answer::problem) of its own answer.
     pub async fn ask_many(&self, keys: &[P::Key], ask: Ask, consistency: Consistency) -> Result<Vec<Answer<Reply<P>>>> {
-        self.ask_all(keys, ask, consistency, |at| format!("keys[{at}]").into()).await
+        self.ask_all(keys, ask, consistency, nth).await
     }
 
     /// The same, of keys that have these names in the request.
@@ -308,12 +312,13 @@ impl<P: Pipeline> Reader<P> {
         // Before the tiles: the answer then contains at least this.
         let budget = self.budget(Of::Keys(keys.len()));
         let seen = self.inner.progress.as_of(now, consistency, budget.tally.as_ref()).await?;
+        let mut room = self.how.room;
+        room.take_partitions(seen.partition_bytes)?;
         let folded = self.folds(&keys, &plan, &seen, None, &budget).await?;
         let presences = self.presences(&keys, &plan, &folded, (now, &seen), &budget).await?;
         let question = Question { as_of: ask.end(&plan, now).min(now), ..Question::clone(&self.how.question) };
         let mut times = vec![0; keys.len()];
         asked.iter().for_each(|at| times[*at] += 1);
-        let mut room = self.how.room;
         let mut answers = Vec::with_capacity(keys.len());
         for (((key, folded), presence), times) in keys.iter().zip(folded).zip(presences).zip(times) {
             let (value, problem) = match reply::<P>(folded.values.into_iter().next().flatten(), &question) {
@@ -394,12 +399,9 @@ impl<P: Pipeline> Reader<P> {
     }
 }
 
-/// An answer about one key alone, where a value that does not fit its reply is an error.
-pub(crate) fn alone<P: Pipeline>(key: &P::Key, answer: Answer<Reply<P>>) -> Result<Answer<Reply<P>>> {
-    match answer.problem {
-        Some(problem) => Err(Error::new(ErrorKind::Overflow, problem).while_doing(Mark::of(&*encode(key)?))),
-        None => Ok(answer),
-    }
+/// A value of a key that does not fit its reply is an error where it is asked about alone.
+pub(crate) fn unfit(key: &str, problem: &str) -> Error {
+    Error::new(ErrorKind::Overflow, problem).while_doing(Mark::of(key))
 }
 
 /// Keys as the store has them, each once, and for each key that was asked for its place among these.
@@ -422,11 +424,25 @@ fn distinct<K: Key>(keys: &[K], name: impl Fn(usize) -> Cow<'static, str>) -> Re
 }
 
 /// What the key of a request is called that has one.
-const KEY: &str = "key";
+pub(crate) fn only(_: usize) -> Cow<'static, str> {
+    "key".into()
+}
+
+/// What each key of a request is called that has many.
+pub(crate) fn nth(at: usize) -> Cow<'static, str> {
+    format!("keys[{at}]").into()
+}
 
 /// A key as the store has it.
 pub(crate) fn encode<K: Key>(key: &K) -> Result<Arc<str>> {
-    written(key, &mut KeyBuf::default(), || KEY.into())
+    written(key, &mut KeyBuf::default(), || only(0))
+}
+
+/// The same of keys that have these names in the request, each where it was asked for.
+#[cfg(feature = "grpc")]
+pub(crate) fn encode_all<K: Key>(keys: &[K], name: impl Fn(usize) -> Cow<'static, str>) -> Result<Vec<Arc<str>>> {
+    let mut buffer = KeyBuf::default();
+    keys.iter().enumerate().map(|(at, key)| written(key, &mut buffer, || name(at))).collect()
 }
 
 /// The same of a key with this name, by way of a buffer, which has room then for the next one.

@@ -209,7 +209,7 @@ crate::message! {
         start_exact: bool = 4,
         /// The same of the end.
         end_exact: bool = 5,
-        /// How much of the stream the reply contains.
+        /// How much of the stream the reply contains; unset where one of several answers in a message says nothing of it.
         as_of: Option<AsOf> = 6,
         /// Why there is no value although events were counted, with the name of the field; empty otherwise.
         problem: String = 7,
@@ -257,14 +257,15 @@ crate::message! {
         end: Option<Timestamp> = 3,
     }
 
-    /// How much of the stream a reply contains.
+    /// How much of the stream a reply contains, at least: how far the workers are is read before the values are.
     pub struct AsOf: "murmur.v1.AsOf" {
         /// The newest event time that every partition has reached: the minimum of their watermarks; unset while one of them
         /// has none. Events that are older than this can still come.
         watermark: Option<Timestamp> = 1,
         /// Now minus the newest event time that is visible.
         freshness: Option<Span> = 2,
-        /// Each source partition.
+        /// Each source partition, in the order of their names. A message with several answers names them once: of one that names
+        /// none, they are those that were named last before it. [`Client`](crate::grpc::Client) puts them into each.
         partitions: Arc<Vec<PartitionProgress>> = 3,
     }
 
@@ -274,7 +275,8 @@ crate::message! {
         partition: String = 1,
         /// The newest event time seen up to the offset.
         watermark: Option<Timestamp> = 2,
-        /// Everything up to and including this offset is contained.
+        /// Everything up to and including this offset is contained; see [`query::AsOf`](crate::query::AsOf) for stores whose
+        /// reads run behind.
         offset: String = 3,
     }
 

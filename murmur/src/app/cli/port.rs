@@ -76,7 +76,7 @@ pub(in crate::app) struct PortLimitArgs {
     /// Keys that are watched at a time, each as often as streams watch it, and once more for each KiB of the elements that are looked up of it; more are refused, and a caller that is known has no more than it leaves free
     #[arg(long, env = "MURMUR_MAX_WATCHED", default_value_t = Limits::default().watched, value_name = "N", value_parser = at_least_one)]
     max_watched: usize,
-    /// Bytes of the values of watched keys that are kept, each once for all who watch it; about three times as much memory. More are refused, and a caller that is known has no more than it leaves free
+    /// Bytes of watched keys and their answers that are kept, each once for all who watch it; about three times as much memory. More are refused, and a caller that is known has no more than it leaves free
     #[arg(long, env = "MURMUR_MAX_WATCHED_BYTES", default_value_t = ByteSize(Limits::default().watched_bytes), value_name = "SIZE", value_parser = at_least_a_kibibyte)]
     max_watched_bytes: ByteSize,
     /// How long a stream stands whose reader takes nothing of what there is for it; then it ends, and can be resumed

@@ -14,6 +14,7 @@ mod maps;
 #[cfg(feature = "metrics")]
 mod measured;
 mod mounted;
+mod partitions;
 mod questions;
 mod refusals;
 mod serving;
@@ -42,6 +43,7 @@ use super::drain::Drain;
 use super::router::Router;
 use super::{Client, Server, ServerBuilder};
 use crate::aggregate::{Column, Count, DecodeError, Form, Monoid, Number, Question, envelope};
+use crate::engine::PartitionRecord;
 use crate::event::Event;
 use crate::key::{Key, KeyBuf};
 use crate::pipeline::{Emissions, Pipeline, Spec};
@@ -320,6 +322,17 @@ impl World {
             Write::Put { id, values, first: Offset::ZERO, last: Offset::from_u64(version), expires: None },
         )
         .await;
+    }
+
+    /// Workers have come so far in these partitions of the notes.
+    pub(super) async fn reached(&self, partitions: &[PartitionId], offset: u64) {
+        let table = Table::new("notes", 1);
+        for partition in partitions {
+            let standing = PartitionRecord::load(&*self.store, &table, partition).await.unwrap();
+            let (commit, watermark) = (Some(Offset::from_u64(offset)), Some(hours_ago(1)));
+            let record = PartitionRecord { commit, watermark, ..PartitionRecord::default() };
+            record.raise(&*self.store, &table, partition, standing).await.unwrap();
+        }
     }
 
     async fn write(&self, pipeline: &str, write: Write) {

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::Bytes;
 use tonic::Status;
 
 use super::super::handler::Reply;
 use super::How;
+use super::partitions::Partitions;
 use crate::pipeline::Pipeline;
-use crate::query::Answer;
+use crate::wire::types::Answer;
 
 /// A key that is watched in one way, by any number of streams.
 pub(super) struct Entry<P: Pipeline> {
@@ -38,20 +38,24 @@ impl<P: Pipeline> Clone for Newest<P> {
     }
 }
 
-/// An answer, with the messages that are made of it when somebody wants them.
+/// An answer, with what replies have of it once somebody wants them.
 pub(super) struct Found<P: Pipeline> {
     /// Which look has found it; they are counted.
     pub(super) look: u64,
     pub(super) digest: u64,
-    /// Bytes of its value and its problem, as replies have them.
-    pub(super) bytes: usize,
     /// How often its entry had another digest before.
     pub(super) change: u64,
-    pub(super) answer: Answer<Reply<P>>,
-    /// A reply of `Watch`.
-    pub(super) reply: OnceLock<Result<Bytes, Status>>,
-    /// The field of a reply of `WatchMany`.
-    pub(super) entry: OnceLock<Bytes>,
+    pub(super) value: Reply<P>,
+    pub(super) present: bool,
+    /// The truth about it, without the partitions.
+    pub(super) truth: Answer,
+    pub(super) partitions: Arc<Partitions>,
+    /// Bytes of its key, its value and the truth about it, as replies have them.
+    pub(super) bytes: usize,
+    /// What a reply of `Watch` has before the truth.
+    pub(super) reply: OnceLock<Box<[u8]>>,
+    /// What an entry of a reply of `WatchMany` has before the truth.
+    pub(super) entry: OnceLock<Box<[u8]>>,
 }
 
 impl<P: Pipeline> Entry<P> {

@@ -39,7 +39,7 @@ impl<P: Pipeline> How<P> {
     }
 
     /// What stands for an answer about a key: another value, presence or problem, another key or question has another one.
-    /// It is the same on every server, so that a stream can be resumed at any. Beside it, how many bytes the value has.
+    /// It is the same on every server, so that a stream can be resumed at any. Beside it, how many bytes the field of the value has.
     ///
     /// 64 bits of SHA-256: that two values of a key share one is as likely as that a disk errs unnoticed.
     pub(super) fn digest(&self, key: &str, answer: &Answer<Reply<P>>) -> (u64, usize) {
@@ -54,6 +54,6 @@ impl<P: Pipeline> How<P> {
         }
         hash.update([answer.presence as u8]);
         let hash: [u8; 32] = hash.finalize().into();
-        (hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)), value.len() + problem.len())
+        (hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)), value.len())
     }
 }

@@ -1,5 +1,6 @@
 //! Who watches what, and the task that looks for all of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::super::status;
 use super::entry::Entry;
 use super::look::Look;
 use super::measures::Measures;
+use super::partitions::Latest;
 use super::room::Place;
 use super::state::State;
 use super::{How, Shared, Who};
@@ -31,13 +33,16 @@ pub(in crate::grpc) struct Hub<P: Pipeline> {
     state: Mutex<State<P>>,
     /// Something is due, or nobody watches any more.
     wake: Notify,
+    /// The partitions that the last look has named.
+    latest: Arc<Latest>,
     measures: Measures,
 }
 
 impl<P: Pipeline> Hub<P> {
     pub(in crate::grpc) fn new(reader: &Reader<P>, shared: Shared) -> Arc<Self> {
         let measures = Measures::of(P::SPEC.name);
-        let hub = Arc::new(Self { shared, state: Mutex::default(), wake: Notify::new(), measures });
+        let latest = Arc::new(Latest::new(&shared.room));
+        let hub = Arc::new(Self { shared, state: Mutex::default(), wake: Notify::new(), latest, measures });
         if let Some(touched) = &hub.shared.watching.told {
             let listener: Arc<dyn Listen> = hub.clone();
             touched.tell(reader.table(), Arc::downgrade(&listener));
@@ -50,14 +55,15 @@ impl<P: Pipeline> Hub<P> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watch these keys, which may repeat.
+    /// Watch these keys, which may repeat, and have these names in the request.
     pub(super) fn subscribe(
         self: &Arc<Self>,
         how: How<P>,
         keys: Vec<P::Key>,
+        name: impl Fn(usize) -> Cow<'static, str>,
         who: &Who,
     ) -> Result<Subscription<P>, Status> {
-        let texts = keys.iter().map(query::encode).collect::<crate::Result<Vec<_>>>().map_err(|e| status::of(&e))?;
+        let texts = query::encode_all(&keys, name).map_err(|e| status::of(&e))?;
         let place = self.shared.room.take(who, keys.len().saturating_mul(how.places()))?;
         self.measures.begin(keys.len());
         let (how, stream) = (Arc::new(how), Arc::new(Notify::new()));
@@ -163,7 +169,7 @@ impl<P: Pipeline> Task<P> {
             while looks.len() < AT_ONCE {
                 let Some(batch) = hub.state().take() else { break };
                 hub.measures.looks.increment(1);
-                looks.push(Look::new(batch).next());
+                looks.push(Look::new(batch, &hub.latest).next());
             }
             if self.is_over() {
                 return;

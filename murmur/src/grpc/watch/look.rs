@@ -6,19 +6,25 @@
 //! in a row it is not asked again for the same look.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use prost::Message;
 use tonic::Status;
 
+use super::super::handler::{Reply, value_response};
+use super::super::messages::ValueResponse;
 use super::super::refusal::Reason;
 use super::super::status;
+use super::super::truth::Truths;
 use super::entry::{Entry, Found};
+use super::partitions::{Latest, Partitions};
 use super::state::Batch;
 use crate::ErrorKind;
 use crate::pipeline::Pipeline;
+use crate::query::Answer;
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -39,6 +45,7 @@ type Part<P> = Vec<Arc<Entry<P>>>;
 /// A look that is under way.
 pub(super) struct Look<P: Pipeline> {
     number: u64,
+    latest: Arc<Latest>,
     waiting: VecDeque<Part<P>>,
     asking: FuturesUnordered<BoxFuture<'static, (Part<P>, Asked<P>)>>,
     /// Retryable failures since the last answer.
@@ -58,8 +65,9 @@ enum Asked<P: Pipeline> {
 
 impl<P: Pipeline> Look<P> {
     /// At the entries of a batch, which have one question.
-    pub(super) fn new(Batch { look, entries }: Batch<P>) -> Self {
-        Self { number: look, waiting: [entries].into(), asking: FuturesUnordered::new(), failures: 0 }
+    pub(super) fn new(Batch { look, entries }: Batch<P>, latest: &Arc<Latest>) -> Self {
+        let (latest, waiting) = (latest.clone(), [entries].into());
+        Self { number: look, latest, waiting, asking: FuturesUnordered::new(), failures: 0 }
     }
 
     /// What is known next of some of the entries, each of which comes once, and the rest of the look where there is one.
@@ -69,7 +77,7 @@ impl<P: Pipeline> Look<P> {
             if self.asking.is_empty() {
                 // Not one after the other, so that it is soon known of all of them whether the store is away.
                 let parts = self.waiting.drain(..self.waiting.len().min(PARTS));
-                self.asking.extend(parts.map(|part| ask(self.number, part).boxed()));
+                self.asking.extend(parts.map(|part| ask(self.number, self.latest.clone(), part).boxed()));
             }
             let Some((part, asked)) = self.asking.next().await else { break };
             match asked {
@@ -98,15 +106,15 @@ impl<P: Pipeline> Look<P> {
 }
 
 /// Ask about some entries in one call.
-async fn ask<P: Pipeline>(look: u64, part: Part<P>) -> (Part<P>, Asked<P>) {
+async fn ask<P: Pipeline>(look: u64, latest: Arc<Latest>, part: Part<P>) -> (Part<P>, Asked<P>) {
     let Some(how) = part.first().map(|entry| entry.how.clone()) else { return (part, Asked::Found(Vec::new())) };
     let keys: Vec<P::Key> = part.iter().map(|entry| entry.key.clone()).collect();
     let asked = match tokio::time::timeout(CALL, how.reader.ask_many(&keys, how.ask, how.consistency)).await {
         Ok(Ok(answers)) => {
-            let found = part.iter().zip(answers).map(|(entry, answer)| {
-                let (digest, bytes) = how.digest(&entry.text, &answer);
-                Found { look, digest, bytes, change: 0, answer, reply: OnceLock::new(), entry: OnceLock::new() }
-            });
+            // One call says the same of them for all its keys.
+            let partitions =
+                latest.of(&answers.first().map(|first| first.as_of.partitions.clone()).unwrap_or_default());
+            let found = part.iter().zip(answers).map(|(entry, answer)| found(look, entry, answer, partitions.clone()));
             Asked::Found(found.collect())
         }
         Ok(Err(error)) => Asked::Failed {
@@ -117,6 +125,22 @@ async fn ask<P: Pipeline>(look: u64, part: Part<P>) -> (Part<P>, Asked<P>) {
         Err(_) => Asked::Failed { status: late(), is_retryable: true, is_hopeless: false },
     };
     (part, asked)
+}
+
+/// What is kept of an answer.
+fn found<P: Pipeline>(
+    look: u64,
+    entry: &Entry<P>,
+    mut answer: Answer<Reply<P>>,
+    partitions: Arc<Partitions>,
+) -> Found<P> {
+    let (digest, value_bytes) = entry.how.digest(&entry.text, &answer);
+    answer.as_of.partitions = Arc::default();
+    let ValueResponse { value, present, answer } = value_response(answer, &mut Truths::default());
+    let truth = answer.unwrap_or_default();
+    let bytes = entry.text.len() + value_bytes + truth.encoded_len();
+    let (reply, entry) = Default::default();
+    Found { look, digest, change: 0, value, present, truth, partitions, bytes, reply, entry }
 }
 
 fn late() -> Status {

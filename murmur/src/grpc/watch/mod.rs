@@ -7,12 +7,12 @@
 //! ```
 //!
 //! - Streams that ask the same of the same key share an [entry](hub): one look at the store serves them all, and one
-//!   encoded reply.
+//!   encoded value. The [partitions] that answers name are kept once for all of them.
 //! - An entry keeps the newest reply only. A stream takes it when its reader has room, and misses those between: nothing is
 //!   kept for a reader that is slow, and nobody waits for one that has stopped.
 //! - A look that finds the same value, presence and [problem](crate::query::Answer::problem) sends nothing.
 //! - A look that fails ends the streams of its own entry, see [`look`]. Those that come after begin with a new one.
-//! - Turns for looks go round between [callers](due), and there is [room](room) for each of them, and for their values.
+//! - Turns for looks go round between [callers](due), and there is [room](room) for each of them, and for their answers.
 //! - Nothing runs while nobody watches, and nothing is left behind by the last stream.
 
 mod due;
@@ -21,6 +21,7 @@ mod how;
 mod hub;
 mod look;
 mod measures;
+mod partitions;
 mod replies;
 mod resume;
 mod room;

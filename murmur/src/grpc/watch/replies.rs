@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use tonic::Status;
 
-use super::super::handler::value_response;
-use super::super::messages::{Entry as EntryMessage, ValueResponse, WatchResponse};
-use super::super::protocol::rpc::{check_length, encode};
+use super::super::protocol::rpc::{MAX_REPLY, check_length};
 use super::super::status;
+use super::super::truth::{Told, put};
 use super::entry::{Entry, Found, Newest};
 use super::hub::Subscription;
+use super::partitions::Partitions;
 use super::{How, Hub, Who, resume};
 use crate::pipeline::Pipeline;
 use crate::query;
+use crate::wire::WireField;
+use crate::wire::types::Answer;
 
 /// The replies to a watcher of one key.
 pub(in crate::grpc) fn of_one<P: Pipeline>(
@@ -26,11 +27,12 @@ pub(in crate::grpc) fn of_one<P: Pipeline>(
     key: P::Key,
     token: &[u8],
 ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-    replies(hub, (how, who), vec![key], token, |watcher| {
+    let subscription = hub.subscribe(how, vec![key], query::only, who)?;
+    Ok(replies(subscription, token, |watcher| {
         let found = watcher.changed.first().map(|(_, found)| found);
         let (entry, found) = watcher.subscription.entries.first().zip(found)?;
         Some(reply(entry, found))
-    })
+    }))
 }
 
 /// The replies to a watcher of many keys: of each those that have changed.
@@ -40,20 +42,19 @@ pub(in crate::grpc) fn of_many<P: Pipeline>(
     keys: Vec<P::Key>,
     token: &[u8],
 ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-    replies(hub, (how, who), keys, token, |watcher| Some(watcher.entries()))
+    let subscription = hub.subscribe(how, keys, query::nth, who)?;
+    Ok(replies(subscription, token, |watcher| Some(watcher.entries())))
 }
 
 type Reply = Result<Bytes, Status>;
 
 fn replies<P: Pipeline>(
-    hub: &Arc<Hub<P>>,
-    (how, who): (How<P>, &Who),
-    keys: Vec<P::Key>,
+    subscription: Subscription<P>,
     token: &[u8],
     reply: impl Fn(&Watcher<P>) -> Option<Reply> + Send + Copy + 'static,
-) -> Result<BoxStream<'static, Reply>, Status> {
-    let held = resume::read(token, how.reader.bounds().keys);
-    let subscription = hub.subscribe(how, keys, who)?;
+) -> BoxStream<'static, Reply> {
+    let most = subscription.entries.first().map_or(0, |entry| entry.how.reader.bounds().keys);
+    let held = resume::read(token, most);
     let sent = vec![None; subscription.entries.len()];
     let watcher = Watcher { subscription, held, sent, changed: Vec::new() };
     let replies = stream::unfold(Some(watcher), move |watcher| async move {
@@ -66,7 +67,7 @@ fn replies<P: Pipeline>(
         let rest = made.is_ok().then_some(watcher);
         Some((made, rest))
     });
-    Ok(replies.boxed())
+    replies.boxed()
 }
 
 /// A stream and what it has sent.
@@ -136,46 +137,75 @@ impl<P: Pipeline> Watcher<P> {
 
     /// A reply of the changed entries.
     fn entries(&self) -> Reply {
-        let entries =
-            self.changed.iter().filter_map(|(at, found)| Some(entry(self.subscription.entries.get(*at)?, found)));
-        let entries: Vec<Bytes> = entries.collect();
         let token = resume::length(self.sent.len());
-        let length = entries.iter().map(Bytes::len).sum::<usize>() + 1 + encoded_len_varint(token as u64) + token;
-        check_length(length)?;
-        let mut reply = Vec::with_capacity(length);
-        entries.iter().for_each(|entry| reply.put_slice(entry));
-        encode_key(RESUME, WireType::LengthDelimited, &mut reply);
+        let token_field = 1 + encoded_len_varint(token as u64) + token;
+        let mut reply = self.written(|_| true);
+        if reply.len() + token_field > MAX_REPLY {
+            // Where answers of several looks take turns, the others say nothing of the stream this time.
+            let newest = self.changed.iter().max_by_key(|(_, found)| found.look).map(|(_, found)| &found.partitions);
+            reply = self.written(|partitions| newest == Some(partitions));
+        }
+        check_length(reply.len() + token_field)?;
+        encode_key(MANY_RESUME, WireType::LengthDelimited, &mut reply);
         encode_varint(token as u64, &mut reply);
         resume::write(self.sent.iter().map(|sent| sent.map_or(0, |sent| sent.digest)), &mut reply);
         Ok(reply.into())
     }
+
+    /// The fields of the changed entries, where those with these partitions may say how much of the stream they contain.
+    fn written(&self, may_say: impl Fn(&Arc<Partitions>) -> bool) -> Vec<u8> {
+        let (mut written, mut named, mut truth) = (Vec::new(), None, Vec::new());
+        for (at, found) in &self.changed {
+            let Some(entry) = self.subscription.entries.get(*at) else { continue };
+            let front = found.entry.get_or_init(|| front(found, Some(&entry.key)));
+            let told = match may_say(&found.partitions) {
+                true => Told::behind(&mut named, &found.partitions, found.partitions.is_empty()),
+                false => Told::Nothing,
+            };
+            truth.clear();
+            match told {
+                Told::These => put(&found.truth, ENTRY_ANSWER, &found.partitions.field, &mut truth),
+                Told::AsBefore => put(&found.truth, ENTRY_ANSWER, &[], &mut truth),
+                Told::Nothing => put(&Answer { as_of: None, ..found.truth.clone() }, ENTRY_ANSWER, &[], &mut truth),
+            }
+            encode_key(MANY_ENTRIES, WireType::LengthDelimited, &mut written);
+            encode_varint((front.len() + truth.len()) as u64, &mut written);
+            written.put_slice(front);
+            written.put_slice(&truth);
+        }
+        written
+    }
 }
 
-/// Numbers of the fields of `WatchManyResponse`.
-const ENTRIES: u32 = 1;
-const RESUME: u32 = 2;
+/// Numbers of the fields of `WatchManyResponse`, of the last ones of `Entry`, and of those of `WatchResponse`.
+const MANY_ENTRIES: u32 = 1;
+const MANY_RESUME: u32 = 2;
+const ENTRY_ANSWER: u32 = 4;
+const WATCH_ANSWER: u32 = 3;
+const WATCH_RESUME: u32 = 4;
 
-/// A reply of `Watch`, the same for all its streams.
+/// A reply of `Watch`.
 fn reply<P: Pipeline>(entry: &Entry<P>, found: &Found<P>) -> Reply {
-    let make = || {
-        let answer = query::alone::<P>(&entry.key, found.answer.clone()).map_err(|e| status::of(&e))?;
-        let ValueResponse { value, present, answer } = value_response(answer);
-        let mut resume = Vec::with_capacity(resume::length(1));
-        resume::write([found.digest].into_iter(), &mut resume);
-        encode(&WatchResponse { value, present, answer, resume }).map(Bytes::from)
-    };
-    found.reply.get_or_init(make).clone()
+    if !found.truth.problem.is_empty() {
+        return Err(status::of(&query::unfit(&entry.text, &found.truth.problem)));
+    }
+    let front = found.reply.get_or_init(|| front(found, None::<&P::Key>));
+    let mut reply = front.to_vec();
+    put(&found.truth, WATCH_ANSWER, &found.partitions.field, &mut reply);
+    encode_key(WATCH_RESUME, WireType::LengthDelimited, &mut reply);
+    encode_varint(resume::length(1) as u64, &mut reply);
+    resume::write([found.digest].into_iter(), &mut reply);
+    check_length(reply.len())?;
+    Ok(reply.into())
 }
 
-/// The field of a reply of `WatchMany`, the same for all its streams.
-fn entry<P: Pipeline>(entry: &Entry<P>, found: &Found<P>) -> Bytes {
-    let make = || {
-        let ValueResponse { value, present, answer } = value_response(found.answer.clone());
-        let message = EntryMessage { key: Some(entry.key.clone()), value, present, answer };
-        let length = message.encoded_len();
-        let mut field = Vec::with_capacity(1 + encoded_len_varint(length as u64) + length);
-        prost::encoding::message::encode(ENTRIES, &message, &mut field);
-        field.into()
-    };
-    found.entry.get_or_init(make).clone()
+/// What stands before the truth, the same for all streams: the key where there are several, the value and whether there is one.
+fn front<P: Pipeline>(found: &Found<P>, key: Option<&P::Key>) -> Box<[u8]> {
+    let (first, mut front) = (1 + u32::from(key.is_some()), Vec::new());
+    if let Some(key) = key {
+        prost::encoding::message::encode(1, key, &mut front);
+    }
+    found.value.encode_field(first, &mut front);
+    found.present.encode_field(first + 1, &mut front);
+    front.into()
 }

@@ -1,4 +1,4 @@
-//! How many keys may be watched, how many bytes of their values are kept, and for whom.
+//! How many keys may be watched, how many bytes of them and of their answers are kept, and for whom.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::metrics::catalogue::WATCHED_BYTES;
 pub(super) struct Room {
     /// Watched keys, each as often as streams watch it.
     keys: Budget,
-    /// Bytes of values, each once for all streams that watch it.
+    /// Bytes of keys and their answers, each once for all streams that watch it, and of the partitions that many answers name.
     bytes: Budget,
     /// How many of them are taken.
     measured: Gauge,
@@ -104,7 +104,7 @@ impl Taken {
 }
 
 impl Room {
-    /// For so many keys, and so many bytes of their values.
+    /// For so many keys, and so many bytes of them and their answers.
     pub(super) fn new(keys: usize, bytes: usize) -> Arc<Self> {
         Arc::new(Self { keys: Budget::new(keys), bytes: Budget::new(bytes), measured: WATCHED_BYTES.gauge(PLAIN) })
     }
@@ -147,7 +147,7 @@ impl Drop for Place {
     }
 }
 
-/// The room of the value of one key, until it is dropped.
+/// The room of one key and its answer, or of what answers share, until it is dropped.
 pub(super) struct Kept {
     room: Arc<Room>,
     who: Who,
@@ -155,12 +155,20 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Of a key without a value yet.
+    /// Of a key without an answer yet.
     pub(super) fn nothing(room: &Arc<Room>) -> Self {
         Self { room: room.clone(), who: None, bytes: 0 }
     }
 
-    /// The key is this caller's now, and its value has so many bytes. One that does not grow has its room whoever has it.
+    /// What has these bytes is this caller's, or nobody's when it is another one's already.
+    pub(super) fn share(&mut self, who: &Who, bytes: usize) -> Result<(), Status> {
+        match self.bytes > 0 && self.who != *who {
+            true => self.resize(&None, bytes),
+            false => self.resize(who, bytes),
+        }
+    }
+
+    /// The key is this caller's now, and it has so many bytes with its answer. One that does not grow has its room whoever has it.
     pub(super) fn resize(&mut self, who: &Who, bytes: usize) -> Result<(), Status> {
         // Nearly always, and without a lock that all keys share.
         if self.bytes == bytes && self.who == *who {
@@ -179,14 +187,14 @@ impl Kept {
             budget.take(who, more).map_err(|short| match short {
                 Short::Taken => {
                     let text = format!(
-                        "the server keeps {most} bytes of the values of watched keys at most, and there is no room for one of {bytes}; \
+                        "the server keeps {most} bytes of watched keys and their answers at most, and there is no room for one of {bytes}; \
                          watch fewer keys, look up fewer elements of them, end other streams, or have `--max-watched-bytes` raised"
                     );
                     Reason::WATCHED_EXHAUSTED.of_quota("server", text)
                 }
                 Short::Share { name, held, left } => {
                     let text = format!(
-                        "the values of the keys that `{name}` watches have {held} bytes, and with {more} more would have more than are \
+                        "the keys that `{name}` watches have {held} bytes with their answers, and with {more} more would have more than are \
                          left free, {left} of the server's {most}; watch fewer keys, look up fewer elements of them, end other \
                          streams of this caller, or have `--max-watched-bytes` raised"
                     );
@@ -255,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_as_many_bytes_as_there_is_room_for_and_one_caller_leaves_half_of_it() {
+    fn answers_have_as_many_bytes_as_there_is_room_for_and_one_caller_leaves_half_of_it() {
         let room = Room::new(100, 1_000);
         let of = |who: &Who, bytes| {
             let mut kept = Kept::nothing(&room);
@@ -278,6 +286,13 @@ mod tests {
         greedy.resize(&named("greedy"), 499).unwrap();
         others.resize(&None, 501).unwrap();
         drop((greedy, others));
+        // What two callers share is nobody's.
+        let mut shared = Kept::nothing(&room);
+        for (who, held) in [("first", Some(500)), ("first", Some(500)), ("second", None), ("first", None)] {
+            shared.share(&named(who), 500).unwrap();
+            assert_eq!(room.bytes.taken().by_caller.values().next().copied(), held, "{who}");
+        }
+        drop(shared);
         let taken = room.bytes.taken();
         assert!(taken.all == 0 && taken.by_caller.is_empty(), "nothing is kept of those who have gone");
     }

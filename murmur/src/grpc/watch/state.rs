@@ -32,7 +32,7 @@ struct Watched<P: Pipeline> {
     /// Its turn, and among whose it is.
     turn: Option<(Who, u64)>,
     looking: bool,
-    /// The room of its value.
+    /// The room of it and its answer.
     kept: Kept,
 }
 
@@ -238,7 +238,11 @@ impl<P: Pipeline> State<P> {
             let Some(watched) = find(&mut self.watched, &entry) else { continue };
             watched.looking = false;
             let who = watched.who();
-            let kept = found.and_then(|found| watched.kept.resize(&who, found.bytes).map(|()| found));
+            let mut keep = |found: &Found<P>| {
+                found.partitions.of(&who)?;
+                watched.kept.resize(&who, found.bytes)
+            };
+            let kept = found.and_then(|found| keep(&found).map(|()| found));
             match kept {
                 Ok(found) => {
                     let waiting = std::mem::take(&mut watched.waiting);

@@ -212,7 +212,7 @@ pub(super) const ROWS: &[Row] = &[
                 ],
             ),
             Panel(
-                "Values of watched keys",
+                "Watched keys and their answers",
                 "bytes",
                 lines!["max by (instance) (murmur_watched_bytes{job=~\"$job\"})" => "{{instance}}"],
             ),

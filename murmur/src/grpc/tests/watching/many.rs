@@ -71,6 +71,22 @@ async fn a_set_has_one_key_at_least_and_as_many_as_a_many_call_at_most() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_is_named_by_its_place() {
+    let world = World::new();
+    let server = world.serve().await;
+    let client = server.client::<Notes>().await;
+    let longer = note(&"x".repeat(1_024));
+    let mut keys: Vec<_> = (0..1_000).map(|n| note(&n.to_string())).collect();
+    keys[417] = longer.clone();
+    let of_many = client.watch_many(keys, None).await.err().unwrap();
+    let of_one = client.watch(longer, None).await.err().unwrap();
+    for (refused, field) in [(of_many, "keys[417]"), (of_one, "key")] {
+        assert_eq!((refused.kind(), refused.field()), (ErrorKind::InvalidArgument, Some(field)));
+        assert!(refused.to_string().contains(&format!("`{field}`: the key has 1025 bytes")), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn keys_that_are_due_together_are_read_together() {
     let world = World::new();
     let watched = Watched::told(&world);

@@ -3,6 +3,7 @@
 mod failing;
 mod many;
 mod one;
+mod partitions;
 mod resuming;
 mod room;
 

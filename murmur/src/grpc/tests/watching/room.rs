@@ -244,9 +244,10 @@ async fn who_joins_is_told_of_what_was_there_before() {
 #[test]
 fn what_is_watched_and_what_slow_readers_miss_is_measured() {
     use crate::metrics::catalogue::{WATCH_LOOKS, WATCH_SKIPPED, WATCH_STREAMS, WATCHED_BYTES, WATCHED_KEYS};
+    use crate::wire::WireField;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (world, mut kept) = (World::new(), Vec::new());
+    let (world, mut kept, mut bytes) = (World::new(), Vec::new(), 0);
     let moved = crate::metrics::tests::moved(|| {
         runtime.block_on(async {
             let watched = Watched::told(&world);
@@ -258,13 +259,18 @@ fn what_is_watched_and_what_slow_readers_miss_is_measured() {
                 one(&mut quick).await;
             }
             one(&mut slow).await;
-            kept.extend([quick, slow, watched.many(&["a", "b"])]);
+            let mut set = watched.many(&["a", "b"]);
+            for entry in many(&mut set).await.entries {
+                let key = text_of(&entry.key.unwrap());
+                bytes += key.len() + entry.value.field_len(1) + entry.answer.unwrap().encoded_len();
+            }
+            kept.extend([quick, slow, set]);
             drop(watched.one("c"));
         });
     });
     let measured = [&WATCH_STREAMS, &WATCHED_KEYS, &WATCH_SKIPPED].map(|metric| moved[metric.name]);
     assert_eq!(measured, [3.0, 4.0, 2.0]);
-    // A text behind a byte of its field and one of its length, once for both streams.
-    assert_eq!(moved[WATCHED_BYTES.name], 2.0 + "three".len() as f64);
+    // Of each key once for all streams.
+    assert_eq!(moved[WATCHED_BYTES.name], bytes as f64);
     assert!(moved[WATCH_LOOKS.name] >= 4.0, "{moved:?}");
 }
