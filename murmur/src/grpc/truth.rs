@@ -93,7 +93,7 @@ pub(super) fn complete<'a>(answers: impl Iterator<Item = &'a mut Answer>) {
 
 /// Write the field of an answer that names no partitions, with these ones in its `as_of`, which are a field of that already.
 pub(super) fn put(answer: &Answer, number: u32, partitions: &[u8], out: &mut Vec<u8>) {
-    /// The number of `as_of`; of a lower one stands before it, and the rest behind.
+    /// The number of `as_of`: fields of lower ones stand before it, and the rest behind.
     const AS_OF: u32 = 6;
     let Answer { presence, start, end, start_exact, end_exact, as_of, problem, explanation } = answer;
     let head = Answer {

@@ -104,10 +104,12 @@ impl<P: Pipeline> Watched<P> {
     }
 }
 
+/// What is watched, by key and question. Most keys have one question, and a table has room for several.
+type ByKey<P> = HashMap<Arc<str>, HashMap<Bytes, Box<Watched<P>>>>;
+
 /// All that is watched of a pipeline.
 pub(super) struct State<P: Pipeline> {
-    /// By key and question.
-    watched: HashMap<Arc<str>, HashMap<Bytes, Watched<P>>>,
+    watched: ByKey<P>,
     /// What has a turn.
     due: Due<Arc<Entry<P>>>,
     /// Looks that have begun.
@@ -163,8 +165,9 @@ impl<P: Pipeline> State<P> {
         room: &Arc<Room>,
     ) -> Arc<Entry<P>> {
         let of_key = self.watched.entry(key.1.clone()).or_default();
-        let watched =
-            of_key.entry(how.question.clone()).or_insert_with(|| Watched::new(Entry::new(key, how.clone()), room));
+        let watched = of_key
+            .entry(how.question.clone())
+            .or_insert_with(|| Box::new(Watched::new(Entry::new(key, how.clone()), room)));
         watched.join(subscription, Stream { who: who.clone(), notify: stream.clone() });
         if watched.turn.as_ref().is_some_and(|(listed, _)| *listed != watched.who()) {
             // It does not wait behind the others of the first one any more. Whoever leaves moves no turn: by coming and going one
@@ -188,7 +191,7 @@ impl<P: Pipeline> State<P> {
         }
     }
 
-    fn forget(&mut self, entry: &Entry<P>) -> Option<Watched<P>> {
+    fn forget(&mut self, entry: &Entry<P>) -> Option<Box<Watched<P>>> {
         let of_key = self.watched.get_mut(&entry.text)?;
         let mut watched = of_key.remove(&entry.how.question);
         if of_key.is_empty() {
@@ -277,10 +280,7 @@ impl<P: Pipeline> State<P> {
     }
 }
 
-fn find<'a, P: Pipeline>(
-    watched: &'a mut HashMap<Arc<str>, HashMap<Bytes, Watched<P>>>,
-    entry: &Arc<Entry<P>>,
-) -> Option<&'a mut Watched<P>> {
+fn find<'a, P: Pipeline>(watched: &'a mut ByKey<P>, entry: &Arc<Entry<P>>) -> Option<&'a mut Watched<P>> {
     let watched = watched.get_mut(&entry.text)?.get_mut(&entry.how.question)?;
     Arc::ptr_eq(&watched.entry, entry).then_some(watched)
 }
