@@ -65,7 +65,7 @@ async fn a_unit_is_four_kibibytes_begun() {
     assert_eq!(strong.read_units, 1.0 + 2.0, "the records, and two of the only item");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_not_rolled_is_said_until_it_is() {
     let now = at("2026-05-14T12:00:00Z");
     let store = Arc::new(MemoryStore::new());
