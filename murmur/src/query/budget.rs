@@ -9,8 +9,22 @@ use super::tally::Tally;
 use crate::Result;
 use crate::store::{Item, TileId};
 
-/// Look-ups and items after which others have their turn.
-const TURN: usize = 256;
+/// Work after which others have their turn: some 100 to 200 microseconds of it.
+const TURN: usize = 1_024;
+
+/// The work of looking through a range of tiles, beside its items; that of a tile by its name is one, and so is that of each
+/// small item, each time that it is handed on.
+pub(super) const RANGE: usize = 4;
+
+/// Bytes of an item that are as much work to fold as a small one: sketches are decoded, and numbers are added.
+const PUT_BYTES: usize = 256;
+const NUMBERS: usize = 16;
+
+/// The work of folding these items.
+pub(super) fn folding(items: &[(TileId, Item)]) -> usize {
+    let bytes = |item: &Item| item.values.iter().map(|(_, value)| value.len()).sum::<usize>();
+    items.iter().map(|(_, item)| 1 + item.numbers.len() / NUMBERS + bytes(item) / PUT_BYTES).sum()
+}
 
 /// What a request may read, and has read.
 pub(super) struct Budget {

@@ -13,7 +13,7 @@ use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt};
 use smallvec::SmallVec;
 
-use super::budget::Budget;
+use super::budget::{Budget, RANGE, folding};
 use super::coalesce::{After, Found, Read};
 use super::cover::{Settled, cover};
 use super::fold::{Fold, Folded};
@@ -25,6 +25,7 @@ use super::reads::{Gather, PAGE, Reading, Reads, complete};
 use super::{Plan, Reader};
 use crate::aggregate::Monoid;
 use crate::pipeline::Pipeline;
+use crate::store::{Item, TileId};
 use crate::time::{Level, Tiling, TimeRange, Timestamp};
 use crate::{Error, Result};
 
@@ -73,25 +74,35 @@ impl Part {
         matches!(self, Self::Page(_, page) if complete(page, PAGE).1.is_some())
     }
 
-    /// How many items were read.
-    fn items(&self) -> usize {
+    /// Fold what was read, with turns for others between.
+    async fn fold<A: Monoid>(&self, fold: &mut Fold<A>, budget: &Budget) -> Result<()> {
         match self {
-            Self::Tiles(_, tiles) => tiles.iter().map(|tile| tile.len()).sum(),
-            Self::Rolled(tile, _) | Self::Page(_, tile) => tile.len(),
-            Self::Wanted(_) | Self::Gap(_) => 0,
-        }
-    }
-
-    /// Fold what was read.
-    fn fold<A: Monoid>(&self, fold: &mut Fold<A>) -> Result<()> {
-        match self {
-            Self::Tiles(step, tiles) => tiles.iter().try_for_each(|tile| fold.take(step, tile)),
-            Self::Rolled(tile, slots) => tile.iter().try_for_each(|(id, item)| fold.take_rolled(id, slots, item)),
-            Self::Page(step, page) => fold.take(step, page),
+            Self::Tiles(step, tiles) => {
+                for tile in tiles {
+                    take(step, tile, fold, budget).await?;
+                }
+            }
+            Self::Rolled(tile, slots) => {
+                tile.iter().try_for_each(|(id, item)| fold.take_rolled(id, slots, item))?;
+                budget.pace(folding(tile)).await;
+            }
+            Self::Page(step, page) => take(step, page, fold, budget).await?,
             // All that was wanted has been read.
-            Self::Wanted(_) | Self::Gap(_) => Ok(()),
+            Self::Wanted(_) | Self::Gap(_) => {}
         }
+        Ok(())
     }
+}
+
+/// Fold the items of a step, each tile with all its parts, with turns for others between.
+async fn take<A: Monoid>(step: &Step, mut items: &[(TileId, Item)], fold: &mut Fold<A>, budget: &Budget) -> Result<()> {
+    while let Some((first, _)) = items.first() {
+        let (tile, rest) = items.split_at(items.iter().take_while(|(id, _)| id.tile == first.tile).count());
+        fold.take(step, tile)?;
+        budget.pace(folding(tile)).await;
+        items = rest;
+    }
+    Ok(())
 }
 
 /// The fold of a key, in order. All time is one part.
@@ -141,8 +152,7 @@ impl<P: Pipeline> Reader<P> {
                 true => waiting.push(self.take(how, key, parts, fold)),
                 false => {
                     for part in parts {
-                        part.fold(fold)?;
-                        how.budget.pace(part.items()).await;
+                        part.fold(fold, how.budget).await?;
                     }
                 }
             }
@@ -243,7 +253,7 @@ impl<P: Pipeline> Reader<P> {
         });
         let pages = reads.pages.into_iter().map(|(read, limit)| async move {
             let page = self.inner.coalesce.one(read, how.after, how.budget.tally.as_ref()).await?;
-            how.budget.work(1 + page.len());
+            how.budget.work(RANGE + page.len());
             if limit == LOOK && page.len() >= LOOK {
                 // They are read once more, and let go of until then: they are of many keys, and nobody counts their bytes.
                 how.budget.look(page.len())?;
@@ -310,10 +320,7 @@ impl<P: Pipeline> Reader<P> {
         for part in parts {
             match part {
                 Part::Page(step, page) => pages += self.pages(how, key, &step, page, fold).await?,
-                part => {
-                    part.fold(fold)?;
-                    how.budget.work(part.items());
-                }
+                part => part.fold(fold, how.budget).await?,
             }
         }
         Ok(pages)
@@ -331,8 +338,7 @@ impl<P: Pipeline> Reader<P> {
         let (mut items, mut starts, mut limit, mut read) = (first, step.tiles, PAGE, 0);
         loop {
             let (whole, next) = complete(&items, limit);
-            fold.take(step, &items[..whole])?;
-            how.budget.pace(items.len()).await;
+            take(step, &items[..whole], fold, how.budget).await?;
             match next {
                 None => return Ok(read),
                 Some(_) if whole == 0 => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::HashMap;
 use metrics::Histogram;
 
-use super::budget::Budget;
+use super::budget::{Budget, RANGE};
 use super::coalesce::{Coalesce, Read};
 use super::fold::Folded;
 use super::gather::at_once;
@@ -381,7 +381,7 @@ impl<P: Pipeline> Reader<P> {
                 }
                 for (reads, level) in (1..).zip([tiling.finest(), Level::Late]) {
                     budget.look(1)?;
-                    budget.work(1);
+                    budget.work(RANGE);
                     let read = Read::Tiles { key: key.clone(), level, starts, limit: 1 };
                     let found = self.inner.coalesce.one(read, seen.after, budget.tally.as_ref()).await?;
                     if let Some((id, _)) = found.first() {

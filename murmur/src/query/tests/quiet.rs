@@ -270,3 +270,34 @@ async fn others_are_answered_while_much_is_looked_for() {
     tokio::join!(much, little);
     assert_eq!(ended.into_inner().unwrap()[..10], ["little"; 10]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn others_have_their_turn_while_large_values_are_folded_and_need_none_while_few_are_small() {
+    let turns = async |keys: usize, bytes: usize| {
+        let (store, tiling) = (MemoryStore::new(), <Test<Days, Alone>>::tiling());
+        let value: bytes::Bytes = envelope::seal(&Text::<8>("x".repeat(bytes))).into();
+        let writes = (0..keys * 80).map(|n| {
+            let (tile, slot) = tiling.locate(ago((n % 80) as u64 * 86_400));
+            let id = TileId { key: key_text(&format!("{}", n / 80)), tile, part: Some(PartitionId::new("p")) };
+            let values = vec![(slot, value.clone())];
+            Write::Put { id, values, first: Offset::ZERO, last: Offset::ZERO, expires: None }
+        });
+        store.write(&Table::new("test", 1), writes.collect::<Vec<_>>().into()).await;
+        let reader = reader::<Test<Days, Alone>>(Arc::new(store));
+        let keys: Vec<_> = (0..keys).map(|key| Id::new(format!("{key}"))).collect();
+        let mut reading = std::pin::pin!(reader.get_many(&keys, Eventual));
+        let mut turns = 0;
+        let answers = std::future::poll_fn(|context| {
+            let polled = reading.as_mut().poll(context);
+            turns += usize::from(polled.is_pending());
+            polled
+        });
+        let answers = answers.await.unwrap();
+        assert!(answers.iter().all(|answer| answer.value.len() == 80 * bytes));
+        turns
+    };
+    assert_eq!(turns(2, 1).await, 0);
+    // Of each four of them, one.
+    let large = turns(2, 64 << 10).await;
+    assert!((30..=60).contains(&large), "{large}");
+}
