@@ -1,11 +1,11 @@
-//! How long a connection is there: until it is too old, or nobody has used it for a while.
+//! How long a connection is there: until it is too old, its client's certificate has ended, or nobody has used it for a while.
 
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::CONNECTION;
 use http::{HeaderValue, Response, Version};
@@ -16,8 +16,12 @@ use tokio::time::Instant;
 use super::drain::Drain;
 use super::limits::Limits;
 
-/// How long a connection by HTTP/1 that nobody has used waits for one more request, whose answer says that it is the last one.
+/// How long a connection by HTTP/1 that comes to its end waits for one more request, whose answer says that it is the last one. By HTTP/2
+/// so long after the end of its certificate: where callers have to be known, their calls and streams are told of that before.
 const LAST: Duration = Duration::from_secs(10);
+
+/// No time since a connection began.
+const NONE: u64 = u64::MAX;
 
 /// The life of one connection: what of it is being answered, and whether it comes to its end.
 #[derive(Debug, Clone)]
@@ -36,6 +40,11 @@ struct Inner {
     by_one: AtomicBool,
     /// Whether any has begun that others may stand beside.
     begun: AtomicBool,
+    /// By HTTP/1: whether a request is being answered, of strangers too.
+    busy: AtomicBool,
+    /// By HTTP/1: when the first byte of the headers came that are on their way, in nanoseconds since the connection began; [`NONE`]
+    /// while none are.
+    heard: AtomicU64,
 }
 
 /// A request that is being answered.
@@ -67,14 +76,21 @@ impl Life {
             ending: watch::Sender::new(false),
             by_one: AtomicBool::new(false),
             begun: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            heard: AtomicU64::new(NONE),
         }))
     }
 
     /// A request begins.
     pub(super) fn begin(&self, version: Version) -> Answering {
-        let Inner { by_one, begun, .. } = &*self.0;
-        let kind = if version < Version::HTTP_2 { by_one } else { begun };
-        kind.store(true, Ordering::Relaxed);
+        let Inner { by_one, begun, busy, heard, .. } = &*self.0;
+        if version < Version::HTTP_2 {
+            by_one.store(true, Ordering::Relaxed);
+            busy.store(true, Ordering::Relaxed);
+            heard.store(NONE, Ordering::Relaxed);
+        } else {
+            begun.store(true, Ordering::Relaxed);
+        }
         Answering(Use { life: self.clone(), counts: Arc::new(AtomicBool::new(false)) })
     }
 
@@ -111,23 +127,52 @@ impl Life {
     async fn idle(&self, patience: Duration) {
         let Inner { began, answering, over, .. } = &*self.0;
         let asked = Instant::now();
-        loop {
-            let now = Instant::now();
-            let since = match answering.load(Ordering::Acquire) {
-                0 => asked.max(*began + Duration::from_nanos(over.load(Ordering::Relaxed))),
-                // What is being answered now is over later.
-                _ => now,
-            };
-            match since.checked_add(patience) {
-                Some(end) if end <= now => return,
-                Some(end) => tokio::time::sleep_until(end).await,
-                None => std::future::pending().await,
-            }
+        let since = |now| match answering.load(Ordering::Acquire) {
+            0 => asked.max(*began + Duration::from_nanos(over.load(Ordering::Relaxed))),
+            // What is being answered now is over later.
+            _ => now,
+        };
+        passed(patience, since).await;
+    }
+
+    /// By HTTP/1: whether headers are on their way.
+    fn is_asked(&self) -> bool {
+        self.0.heard.load(Ordering::Relaxed) != NONE
+    }
+
+    /// Bytes have come by HTTP/1. While no request is being answered, they are of the headers of the next one.
+    pub(super) fn hear(&self) {
+        let Inner { began, busy, heard, .. } = &*self.0;
+        if !busy.load(Ordering::Relaxed) && !self.is_asked() {
+            heard.store(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
         }
     }
 
-    /// Ends when the connection should: what is being answered is finished then, and nothing new begins.
-    pub(super) async fn over(&self, limits: &Limits) {
+    /// Ends when the headers of a request by HTTP/1 are on their way for so long, however often another byte of them comes. A piece that
+    /// came with the request before, and nothing after it, is as nothing: such a connection is idle.
+    pub(super) async fn slow(&self, patience: Duration) {
+        let Inner { began, heard, .. } = &*self.0;
+        let since = |now| match heard.load(Ordering::Relaxed) {
+            // What begins to come from now on is late later.
+            NONE => now,
+            nanos => *began + Duration::from_nanos(nanos),
+        };
+        passed(patience, since).await;
+    }
+
+    /// By HTTP/1: the next answer is the last one. Ends when nobody has asked for it.
+    async fn last(&self) {
+        self.end();
+        tokio::time::sleep(LAST).await;
+        if self.is_asked() {
+            // Headers on their way have no longer than that: an answer is made by then, or they were cut off.
+            tokio::time::sleep(LAST).await;
+        }
+    }
+
+    /// Ends when the connection should: what is being answered is finished then, and nothing new begins. Whoever calls by it has shown
+    /// a certificate that is good `until` then.
+    pub(super) async fn over(&self, limits: &Limits, until: Option<SystemTime>) {
         let aged = async {
             match limits.age {
                 Some(age) => tokio::time::sleep(spread(age)).await,
@@ -143,13 +188,20 @@ impl Life {
             self.idle(limits.idle).await;
             // Strangers may ask by it now and then, who are no use of it.
             if self.0.by_one.load(Ordering::Relaxed) {
-                self.end();
-                tokio::time::sleep(LAST).await;
+                self.last().await;
+            }
+        };
+        let outlived = async {
+            ended(until).await;
+            match self.0.by_one.load(Ordering::Relaxed) {
+                true => self.last().await,
+                false => tokio::time::sleep(LAST).await,
             }
         };
         tokio::select! {
             () = aged => {}
             () = idle => {}
+            () = outlived => {}
         }
     }
 }
@@ -172,10 +224,33 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         let Use { life, counts } = &self.0;
+        life.0.busy.store(false, Ordering::Relaxed);
         if counts.load(Ordering::Relaxed) {
             let Inner { began, answering, over, .. } = &*life.0;
             over.fetch_max(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
             answering.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+/// Ends when a certificate has.
+async fn ended(until: Option<SystemTime>) {
+    /// The clock may be set meanwhile.
+    const EVERY: Duration = Duration::from_secs(60);
+    let Some(until) = until else { return std::future::pending().await };
+    while let Some(left) = until.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero()) {
+        tokio::time::sleep(left.min(EVERY)).await;
+    }
+}
+
+/// Ends when so much time has passed since an instant, which may be a later one whenever it is asked for.
+async fn passed(patience: Duration, since: impl Fn(Instant) -> Instant) {
+    loop {
+        let now = Instant::now();
+        match since(now).checked_add(patience) {
+            Some(end) if end <= now => return,
+            Some(end) => tokio::time::sleep_until(end).await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -262,7 +337,7 @@ mod tests {
                 answer.headers().get(CONNECTION).map(|value| value.to_str().unwrap().to_owned())
             };
             assert_eq!(close(life.begin(version)), None);
-            let over = tokio::time::timeout(2 * MINUTE, life.over(&limits)).await;
+            let over = tokio::time::timeout(2 * MINUTE, life.over(&limits, None)).await;
             assert_eq!(over.is_ok(), version == Version::HTTP_2);
             let answering = life.begin(version);
             if version == Version::HTTP_2 {
@@ -278,10 +353,44 @@ mod tests {
             let life = Life::new();
             drop(life.begin(version));
             let begun = tokio::time::Instant::now();
-            life.over(&Limits { idle: MINUTE, ..Limits::default() }).await;
+            life.over(&Limits { idle: MINUTE, ..Limits::default() }, None).await;
             assert_eq!(begun.elapsed(), MINUTE + waits);
             assert_eq!(life.is_last(), version == Version::HTTP_11);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_over_soon_after_the_end_of_its_certificate() {
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let life = Life::new();
+            let answering = used(&life);
+            drop(life.begin(version));
+            let until = SystemTime::now() + Duration::from_millis(50);
+            life.over(&Limits::default(), Some(until)).await;
+            assert!(SystemTime::now() >= until);
+            // By HTTP/2 whoever holds the connection says so.
+            assert_eq!(life.is_last(), version == Version::HTTP_11);
+            drop(answering);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_by_http_1_are_slow_from_their_first_byte_on_and_not_while_their_request_is_answered() {
+        let life = Life::new();
+        let slow = async |after: Duration| tokio::time::timeout(after, life.slow(MINUTE)).await.is_ok();
+        assert!(!slow(10 * MINUTE).await, "nothing comes");
+        life.hear();
+        assert!(!slow(MINUTE / 2).await);
+        life.hear();
+        assert!(slow(MINUTE * 2 / 3).await);
+        let answering = life.begin(Version::HTTP_11);
+        // Its body, or a piece of the next one.
+        life.hear();
+        assert!(!slow(10 * MINUTE).await);
+        drop(answering);
+        assert!(!slow(10 * MINUTE).await);
+        life.hear();
+        assert!(slow(MINUTE).await);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -19,13 +19,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::body::Body;
 
-#[cfg(feature = "tls")]
-use super::Tls;
 use super::lifetime::{Answer, Life};
 use super::limits::{Limits, places};
 use super::opening::Opening;
 use super::protocol::{connect, written};
 use super::router::Router;
+#[cfg(feature = "tls")]
+use super::{ClientCertificate, Tls};
 
 /// How long a client may take over the beginning of a connection, and over the headers of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,14 +125,18 @@ impl Port {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stream, silent) = Opening::of(stream, PATIENCE);
         let life = Life::new();
+        let (stream, late) = Opening::of(stream, life.clone(), PATIENCE);
+        #[cfg(feature = "tls")]
+        let until = extensions.get::<ClientCertificate>().and_then(|certificate| certificate.until);
+        #[cfg(not(feature = "tls"))]
+        let until = None;
         let mut connection = pin!(connection(&self.limits, TokioIo::new(stream), router, extensions, life.clone()));
         tokio::select! {
             ended = poll_fn(|cx| life.poll_behind(connection.as_mut(), cx)) => return log(ended),
-            () = silent => return tracing::debug!("a connection was cut off that had not begun"),
+            () = late => return tracing::debug!("a connection was cut off: what it had to begin with did not come"),
             _ = stopping.wait_for(|stopping| *stopping) => {}
-            () = life.over(&self.limits) => {}
+            () = life.over(&self.limits, until) => {}
         }
         // Whoever is there is told to begin another one, and what is being answered is answered; streams can be resumed by another.
         life.end();
@@ -167,8 +171,9 @@ where
 
 fn http(limits: &Limits) -> Http<TokioExecutor> {
     let mut http = Http::new(TokioExecutor::new());
-    // hyper wants room for 8 KiB; what is over the limit all the same is found below.
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(limits.headers.max(8 << 10));
+    // hyper would count the time that a connection is idle as that of its next headers; `Opening` does not. It wants room for 8 KiB;
+    // what is over the limit all the same is found below.
+    http.http1().header_read_timeout(None).max_buf_size(limits.headers.max(8 << 10));
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)

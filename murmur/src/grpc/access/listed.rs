@@ -1,8 +1,6 @@
 //! Callers that a list names, each with its tokens and the names in its certificates.
 
 use std::collections::HashMap;
-#[cfg(feature = "tls")]
-use std::time::SystemTime;
 
 use http::{Extensions, HeaderMap};
 use sha2::{Digest, Sha256};
@@ -52,14 +50,9 @@ impl Listed {
     #[cfg(feature = "tls")]
     fn by_certificate(&self, extensions: &Extensions) -> Result<Option<Caller>> {
         let Some(certificate) = extensions.get::<super::super::ClientCertificate>() else { return Ok(None) };
-        let until = certificate.until;
-        // The connection may be older than that.
-        if until.is_some_and(|until| until <= SystemTime::now()) {
-            return Err(super::expired("the certificate has expired; connect with a new one"));
-        }
         let found = names(certificate).find_map(|name| self.certificates.get(&name));
         match found {
-            Some(caller) => Ok(Some(Caller { until, ..caller.clone() })),
+            Some(caller) => Ok(Some(caller.clone())),
             None => Err(Error::new(ErrorKind::Denied, "the certificate has no name that this server knows")),
         }
     }
@@ -86,9 +79,7 @@ fn names(certificate: &super::super::ClientCertificate) -> impl Iterator<Item = 
 
 #[cfg(all(test, feature = "tls"))]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::{Pipelines, Reason};
+    use super::super::Pipelines;
     use super::*;
     use crate::grpc::ClientCertificate;
 
@@ -130,23 +121,5 @@ mod tests {
             assert_eq!(by(stranger).unwrap_err().kind(), ErrorKind::Denied);
         }
         assert_eq!(listed.caller(&HeaderMap::new(), &Extensions::new()).unwrap(), None);
-    }
-
-    #[test]
-    fn a_caller_is_known_until_its_certificate_ends_however_old_its_connection_is() {
-        let caller = Caller { name: "web".into(), pipelines: Pipelines::All, until: None };
-        let certificates = [((Kind::Dns, "web.example".to_owned()), caller.clone())].into();
-        let listed = Listed { tokens: HashMap::new(), certificates };
-        let by = |until: SystemTime| {
-            let dns = vec!["web.example".to_owned()];
-            let mut extensions = Extensions::new();
-            extensions.insert(ClientCertificate { dns, until: Some(until), ..ClientCertificate::default() });
-            listed.caller(&HeaderMap::new(), &extensions)
-        };
-        let (now, minute) = (SystemTime::now(), Duration::from_secs(60));
-        assert_eq!(by(now + minute).unwrap(), Some(Caller { until: Some(now + minute), ..caller }));
-        let refused = by(now).unwrap_err();
-        assert_eq!(Reason::of(&refused), Some(Reason::TOKEN_EXPIRED));
-        assert!(refused.to_string().contains("the certificate has expired"), "{refused}");
     }
 }

@@ -38,7 +38,7 @@ pub struct Caller {
     /// What it may read.
     pub pipelines: Pipelines,
     /// When it has to show itself anew, such as the end of its token: a stream that was begun by then ends. `None` where nobody
-    /// knows of an end; it is looked at every five seconds all the same.
+    /// knows of an end; it is looked at every five seconds all the same. That of the client's certificate counts beside it.
     pub until: Option<SystemTime>,
 }
 
@@ -195,12 +195,20 @@ impl Access {
         Ok(caller)
     }
 
-    /// Who has sent this; it does not count as a call.
+    /// Who has sent this; it does not count as a call. Whatever else a caller shows, nobody is known beyond the end of the certificate
+    /// of its connection, which may be older than that.
     pub(super) async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Status> {
+        let certified = certified(extensions);
+        if certified.is_some_and(|until| until <= SystemTime::now()) {
+            return Err(Reason::TOKEN_EXPIRED.status("the certificate has expired; connect with a new one"));
+        }
         let mut refused: Option<Error> = None;
         for way in &self.ways {
             match way.caller(headers, extensions).await {
-                Ok(Some(caller)) => return Ok(caller),
+                Ok(Some(caller)) => {
+                    let until = caller.until.into_iter().chain(certified).min();
+                    return Ok(Caller { until, ..caller });
+                }
                 Ok(None) => {}
                 Err(error) => {
                     if refused.as_ref().is_none_or(|before| weight(before) < weight(&error)) {
@@ -228,6 +236,17 @@ impl Access {
     }
 }
 
+/// When the certificate of a connection ends, where it has one that says so.
+#[cfg(feature = "tls")]
+fn certified(extensions: &Extensions) -> Option<SystemTime> {
+    extensions.get::<super::ClientCertificate>()?.until
+}
+
+#[cfg(not(feature = "tls"))]
+fn certified(_: &Extensions) -> Option<SystemTime> {
+    None
+}
+
 /// How much it says that a way knows nobody: one that knows what is shown says more than one that does not, and what cannot be said now
 /// may be a yes.
 fn weight(error: &Error) -> u8 {
@@ -249,5 +268,53 @@ impl Caller {
         }
         let text = format!("`{}` may not read `{pipeline}`; whoever runs the server can permit it", self.name);
         Err(Reason::PIPELINE_FORBIDDEN.status(text))
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use std::time::Duration;
+
+    use tonic_types::StatusExt;
+
+    use super::*;
+    use crate::grpc::ClientCertificate;
+
+    /// Everybody is this one.
+    struct Always(Caller);
+
+    impl Identify for Always {
+        fn caller<'a>(&'a self, _: &'a HeaderMap, _: &'a Extensions) -> BoxFuture<'a, Result<Option<Caller>>> {
+            std::future::ready(Ok(Some(self.0.clone()))).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_a_caller_shows_it_is_known_until_the_certificate_of_its_connection_ends_at_the_latest() {
+        let (now, minute) = (SystemTime::now(), Duration::from_secs(60));
+        let known = async |of_token: Option<SystemTime>, certificate: Option<ClientCertificate>| {
+            let caller = Caller { name: "a".into(), pipelines: Pipelines::All, until: of_token };
+            let mut extensions = Extensions::new();
+            certificate.into_iter().for_each(|certificate| drop(extensions.insert(certificate)));
+            Access::by(Always(caller)).caller(&HeaderMap::new(), &extensions).await.map(|caller| caller.until)
+        };
+        let until = |until| Some(ClientCertificate { until, ..ClientCertificate::default() });
+        let (sooner, later) = (Some(now + minute), Some(now + 2 * minute));
+        for (of_token, certificate, expected) in [
+            (None, None, None),
+            (sooner, None, sooner),
+            (None, until(None), None),
+            (sooner, until(None), sooner),
+            (None, until(sooner), sooner),
+            (sooner, until(later), sooner),
+            (later, until(sooner), sooner),
+        ] {
+            assert_eq!(known(of_token, certificate.clone()).await.unwrap(), expected, "{of_token:?} {certificate:?}");
+        }
+        for of_token in [None, later] {
+            let refused = known(of_token, until(Some(now))).await.unwrap_err();
+            assert_eq!(refused.get_details_error_info().unwrap().reason, Reason::TOKEN_EXPIRED.name);
+            assert!(refused.message().contains("the certificate has expired"), "{refused}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Connect and JSON, by raw HTTP. gRPC-Web is in `web.rs`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -9,12 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::body::Body;
 
-use super::access::Named;
-use super::frames::held_by;
 use super::*;
 use crate::grpc::Compress;
-use crate::grpc::access::Access;
-use crate::grpc::limits::Limits;
 use crate::grpc::messages::{GetRequest, ValueResponse};
 use crate::grpc::protocol::frame::frame;
 
@@ -457,25 +452,4 @@ async fn head_is_answered_by_what_stands_before_the_body_of_get() {
         assert_eq!(length.to_str().unwrap(), get.body.len().to_string(), "{path}");
         assert_eq!((head.status, head.headers), (get.status, get.headers), "{path}");
     }
-}
-
-/// By HTTP/1.1 there is no word for the end of a connection but the answer to a request.
-#[tokio::test(start_paused = true)]
-async fn a_stranger_by_http_1_who_asks_and_asks_is_told_by_an_answer_that_it_is_the_last_one() {
-    let (mut client, holding) = held_by(World::new().builder().access(Access::by(Named)), Limits::default());
-    let begun = tokio::time::Instant::now();
-    loop {
-        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"}") {
-            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0);
-        }
-        if String::from_utf8_lossy(&answer).contains("connection: close") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_secs(7)).await;
-    }
-    assert!(begun.elapsed() >= Limits::default().idle);
-    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
-    holding.await.unwrap();
 }

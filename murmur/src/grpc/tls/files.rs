@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 
@@ -114,6 +115,12 @@ impl Names {
             .with_source(error)
         });
         let mut config = config?;
+        if pem.client_ca.is_some() {
+            // Whoever takes up a session again does not show its certificate again, which may have ended since, or its authority may
+            // not count any more.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Loaded { config: Arc::new(config), certificate })
     }

@@ -1,33 +1,23 @@
-use std::convert::Infallible;
+mod callers;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::pin;
-use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, FutureExt};
-use prost::Message;
-use prost_types::{
-    DescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
-};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::body::Body;
 
 use super::*;
 use crate::ErrorKind;
 use crate::grpc::tests::http::raw;
 use crate::grpc::tests::{Running, Stock, World, now, stock};
-use crate::grpc::{Access, Client, ClientTls};
+use crate::grpc::{Client, ClientTls};
 
 /// An authority that nobody else knows.
 pub(in crate::grpc) struct Authority {
@@ -102,6 +92,15 @@ async fn connect(
     protocols: &[&str],
     identity: Option<&Pair>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_by(&connector(authority, protocols, identity), address).await
+}
+
+async fn connect_by(connector: &TlsConnector, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(address).await.unwrap();
+    connector.connect(ServerName::try_from("127.0.0.1").unwrap(), socket).await
+}
+
+fn connector(authority: &Authority, protocols: &[&str], identity: Option<&Pair>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -117,9 +116,7 @@ async fn connect(
         }
     };
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let socket = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, socket).await
+    TlsConnector::from(Arc::new(config))
 }
 
 /// Ask over HTTP/1.1, and leave the connection open.
@@ -195,117 +192,6 @@ async fn a_client_says_what_it_has_against_a_server() {
     let error = Client::<Stock>::connect_by(uri(&server), &knowing(&authority)).await.err().unwrap();
     assert!(error.kind() == ErrorKind::Denied && error.to_string().contains("that of an authority"), "{error}");
     assert!(std::error::Error::source(&error).is_none() && error.to_string().contains("CA:FALSE"), "{error}");
-}
-
-/// Tells who calls it.
-#[derive(Clone)]
-struct Who(mpsc::UnboundedSender<Option<ClientCertificate>>);
-
-impl tonic::server::NamedService for Who {
-    const NAME: &'static str = "test.v1.WhoService";
-}
-
-impl tower::Service<http::Request<Body>> for Who {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        self.0.send(request.extensions().get::<ClientCertificate>().cloned()).unwrap();
-        async { Ok(tonic::Status::unimplemented("told already").into_http()) }.boxed()
-    }
-}
-
-fn who() -> Vec<u8> {
-    let name = |name: &str| Some(name.to_owned());
-    let message = DescriptorProto { name: name("Nothing"), ..Default::default() };
-    let method = MethodDescriptorProto {
-        name: name("Ask"),
-        input_type: name(".test.v1.Nothing"),
-        output_type: name(".test.v1.Nothing"),
-        ..Default::default()
-    };
-    let service = ServiceDescriptorProto { name: name("WhoService"), method: vec![method], ..Default::default() };
-    let file = FileDescriptorProto {
-        name: name("who.proto"),
-        package: name("test.v1"),
-        syntax: name("proto3"),
-        message_type: vec![message],
-        service: vec![service],
-        ..Default::default()
-    };
-    FileDescriptorSet { file: vec![file] }.encode_to_vec()
-}
-
-#[tokio::test]
-async fn who_has_no_certificate_of_the_authority_is_not_let_in_and_the_others_are_known_by_it() {
-    let (world, authority, clients) = (world().await, Authority::new("ours"), Authority::new("clients"));
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let server = world.builder().service(Who(tell)).descriptor(&who());
-    let server = Running::start(server.tls(authority.pair("server").tls(Some(&clients)))).await;
-
-    let worker = clients.pair("worker-7");
-    let tls = knowing(&authority).identity(worker.certificate.as_str(), worker.key.as_str());
-    let client = Client::<Stock>::connect_by(uri(&server), &tls).await.unwrap();
-    assert_eq!(client.get(stock(7, "tea", 0)).await.unwrap().value, 5);
-
-    let mut stream = connect(server.address, &authority, &[], Some(&worker)).await.unwrap();
-    // Who is known may call the server by any name.
-    let post = "POST /test.v1.WhoService/Ask HTTP/1.1\r\nhost: counts.example\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
-    let answer = ask(&mut stream, post).await;
-    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
-    let known = told.recv().await.unwrap().unwrap();
-    assert_eq!(known.common_name.as_deref(), Some("worker-7"));
-    assert_eq!(known.addresses, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
-
-    let stranger = authority.pair("stranger");
-    for identity in [None, Some(&stranger), Some(&clients.expired())] {
-        // By TLS 1.3 a client has begun before the server has seen its certificate.
-        let refused = match connect(server.address, &authority, &[], identity).await {
-            Err(_) => true,
-            Ok(mut stream) => {
-                let _ = stream.write_all(LIVES.as_bytes()).await;
-                let mut answer = Vec::new();
-                stream.read_to_end(&mut answer).await.is_err() && answer.is_empty()
-            }
-        };
-        assert!(refused);
-    }
-    let without = match Client::<Stock>::connect_by(uri(&server), &knowing(&authority)).await {
-        Ok(client) => client.get(stock(7, "tea", 0)).await.err().unwrap(),
-        Err(error) => error,
-    };
-    assert!(matches!(without.kind(), ErrorKind::Denied | ErrorKind::Unavailable), "{without}");
-}
-
-#[tokio::test]
-async fn a_stream_and_the_calls_of_its_connection_end_with_the_certificate_of_their_caller() {
-    let (world, authority, clients) = (world().await, Authority::new("ours"), Authority::new("clients"));
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("access.toml");
-    fs::write(&file, "[caller.web]\ncertificates = [\"uri:spiffe://shop.example/web\"]\npipelines = [\"*\"]\n")
-        .unwrap();
-    let server = world.builder().tls(authority.pair("server").tls(Some(&clients)));
-    let server = Running::start(server.access(Access::file(&file).unwrap())).await;
-    let web = clients.signed("web", |params| {
-        params.subject_alt_names.push(SanType::URI("spiffe://shop.example/web".try_into().unwrap()));
-        // In whole seconds, as certificates have it. A busy machine has that long for the first reply.
-        let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(15);
-        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end.as_secs());
-    });
-    let tls = knowing(&authority).identity(web.certificate.as_str(), web.key.as_str());
-    let client = Client::<Stock>::connect_by(uri(&server), &tls).await.unwrap();
-    let mut replies = pin!(client.watch(stock(7, "tea", 0), None).await.unwrap());
-    assert_eq!(replies.next().await.unwrap().unwrap().value, 5);
-    let ended = replies.next().await.unwrap().unwrap_err();
-    let refused = client.get(stock(7, "tea", 0)).await.unwrap_err();
-    for error in [ended, refused] {
-        assert!(error.kind() == ErrorKind::Denied && error.to_string().contains("certificate has expired"), "{error}");
-    }
 }
 
 #[tokio::test]
