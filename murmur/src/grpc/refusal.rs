@@ -80,7 +80,7 @@ reasons! {
         "Split it";
     REPLY_TOO_LARGE: ResourceExhausted,
         "The reply would have more bytes than are sent",
-        "Ask for fewer keys, look up fewer elements, or ask for longer steps";
+        "Ask for fewer keys, look up fewer elements, or ask for longer steps; JSON that is too large may be sent in protobuf";
     READS_EXHAUSTED: ResourceExhausted,
         "The answer needs more stored items, more bytes of them, or more look-ups in the store than one call may take; the text says which",
         "Ask for a shorter interval, or for fewer keys or sets";

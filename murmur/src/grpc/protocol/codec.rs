@@ -11,10 +11,14 @@ use prost_reflect::{
 };
 use tonic::Status;
 
-use super::frame::Framed;
-use super::json::{self, Plan};
-use super::rpc::Method;
+use super::super::refusal::Reason;
+use super::frame::{self, Framed};
+use super::json::{self, Out, Plan};
+use super::rpc::{MAX_REPLY, Method};
 use crate::{Error, ErrorKind, Result};
+
+/// Most bytes of a reply message in JSON: four times as many as in protobuf, as which ordinary ones have about that.
+const MAX_JSON: usize = 4 * MAX_REPLY;
 
 /// How the messages of a call are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,18 +113,28 @@ impl Json {
     }
 
     /// A reply in JSON, with room before it, by way of a value of it: for what no plan knows.
-    fn reflected(&self, message: &[u8]) -> Result<Vec<u8>, Status> {
+    fn reflected(&self, message: &[u8]) -> Result<Out, Status> {
         let output = &self.output;
         let broken = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, message = output.full_name(), "a reply does not fit its descriptor");
             Status::internal("the reply does not fit its descriptor; the server's log has more")
         };
         let dynamic = DynamicMessage::decode(output.clone(), message).map_err(|error| broken(&error))?;
-        let mut json = serde_json::Serializer::new(Framed::room(message.len() * 4));
+        let mut json = serde_json::Serializer::new(room(message));
         let options = SerializeOptions::new().skip_default_fields(false);
-        dynamic.serialize_with_options(&mut json, &options).map_err(|error| broken(&error))?;
-        Ok(json.into_inner())
+        let written = dynamic.serialize_with_options(&mut json, &options);
+        let json = json.into_inner();
+        match written {
+            Err(error) if !json.is_full() => Err(broken(&error)),
+            _ => Ok(json),
+        }
     }
+}
+
+/// Room for a reply in JSON, as many as it takes mostly, and for its frame.
+fn room(message: &[u8]) -> Out {
+    let guess = message.len().saturating_mul(4).min(MAX_JSON);
+    Out::behind(Framed::room(guess), frame::HEADER + MAX_JSON)
 }
 
 /// Whether the method says `option idempotency_level = NO_SIDE_EFFECTS`.
@@ -146,13 +160,22 @@ impl Codec {
     }
 
     /// What a caller is sent of a reply in protobuf. Fields that have their default are written in JSON too.
+    ///
+    /// Errors: the reply has more than [`MAX_JSON`] bytes as JSON, of which no more are written.
     pub(in crate::grpc) fn reply(&self, reply: Framed) -> Result<Framed, Status> {
         let Self::Json(known) = self else { return Ok(reply) };
         let message = reply.message();
-        let mut json = Framed::room(message.len() * 4);
-        if known.plan.as_ref().and_then(|plan| plan.write(message, &mut json)).is_none() {
+        let mut json = room(message);
+        let planned = known.plan.as_ref().and_then(|plan| plan.write(message, &mut json));
+        if planned.is_none() && !json.is_full() {
             json = known.reflected(message)?;
         }
-        Ok(Framed::close(json))
+        if json.is_full() {
+            return Err(Reason::REPLY_TOO_LARGE.bare(format!(
+                "the reply has more than {MAX_JSON} bytes as JSON, and no more are possible; ask for fewer keys or a longer step, or \
+                 in protobuf, which is shorter"
+            )));
+        }
+        Ok(Framed::close(json.into_bytes()))
     }
 }

@@ -7,6 +7,7 @@ mod cors;
 mod explaining;
 mod frames;
 pub(super) mod http;
+mod json;
 mod kept;
 mod layered;
 mod lengths;

@@ -6,6 +6,7 @@
 //! or says what is wrong with them. What is written is the same, which tests show.
 
 mod mistake;
+mod out;
 mod plan;
 mod read;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use prost::Message;
 
+pub(super) use self::out::Out;
 pub(super) use self::plan::Plan;
 use self::plan::{Field, Kind, Presence, Shape};
 pub(super) use self::read::read;
@@ -52,13 +54,12 @@ impl<'a> Last<'a> {
         &mut self,
         of: usize,
         (bytes, depth): (&'a [u8], usize),
-        out: &mut Vec<u8>,
-        write: impl FnOnce(&mut Self, &mut Vec<u8>) -> Option<()>,
+        out: &mut Out,
+        write: impl FnOnce(&mut Self, &mut Out) -> Option<()>,
     ) -> Option<()> {
         let (last, last_depth, written) = self.0.get(of)?;
         if *last == bytes && *last_depth == depth && !written.is_empty() {
-            out.extend_from_within(written.clone());
-            return Some(());
+            return out.again(written.clone());
         }
         let start = out.len();
         write(self, out)?;
@@ -68,8 +69,9 @@ impl<'a> Last<'a> {
 }
 
 impl Plan {
-    /// Append the JSON of a message; `None` where it is not as expected, and what was appended then is of no use.
-    pub(super) fn write(&self, message: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    /// Append the JSON of a message; `None` where it is not as expected, or [there is no room](Out::is_full) for it, and what was
+    /// appended then is of no use.
+    pub(super) fn write(&self, message: &[u8], out: &mut Out) -> Option<()> {
         self.message(self.root(), message, DEEPEST, &mut Last::of(self), out)
     }
 
@@ -79,7 +81,7 @@ impl Plan {
         bytes: &'a [u8],
         depth: usize,
         last: &mut Last<'a>,
-        out: &mut Vec<u8>,
+        out: &mut Out,
     ) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         let mut found = [Found::Nothing; Shape::MOST];
@@ -95,25 +97,24 @@ impl Plan {
                 _ => Found::Value(value),
             };
         }
-        out.push(b'{');
+        out.push(b'{')?;
         let mut is_first = true;
         for (field, found) in shape.fields.iter().zip(found) {
             if matches!((field.presence, &found), (Presence::Explicit, Found::Nothing)) {
                 continue;
             }
             if !std::mem::take(&mut is_first) {
-                out.push(b',');
+                out.push(b',')?;
             }
-            out.extend_from_slice(&field.name);
+            out.extend(&field.name)?;
             match (field.presence, *found) {
                 (Presence::List, Found::From(first, count)) => self.list(field, (first, count), depth, last, out)?,
-                (Presence::List, _) => out.extend_from_slice(b"[]"),
+                (Presence::List, _) => out.extend(b"[]")?,
                 (_, Found::Value(value)) => self.value(&field.kind, value, depth, last, out)?,
                 (_, _) => self.value(&field.kind, field.kind.zero(), depth, last, out)?,
             }
         }
-        out.push(b'}');
-        Some(())
+        out.push(b'}')
     }
 
     /// The elements of a list, of which so many fields hold one each, or several that are packed.
@@ -123,9 +124,9 @@ impl Plan {
         (first, count): (&'a [u8], usize),
         depth: usize,
         last: &mut Last<'a>,
-        out: &mut Vec<u8>,
+        out: &mut Out,
     ) -> Option<()> {
-        out.push(b'[');
+        out.push(b'[')?;
         let (mut fields, mut left) = (Fields(first), count);
         let start = out.len();
         while left > 0 {
@@ -139,30 +140,22 @@ impl Plan {
                     let mut packed = packed;
                     while !packed.is_empty() {
                         let value = field.kind.zero().read(&mut packed)?;
-                        comma(start, out);
+                        comma(start, out)?;
                         self.value(&field.kind, value, depth, last, out)?;
                     }
                 }
                 value => {
-                    comma(start, out);
+                    comma(start, out)?;
                     self.value(&field.kind, value, depth, last, out)?;
                 }
             }
         }
-        out.push(b']');
-        Some(())
+        out.push(b']')
     }
 
-    fn value<'a>(
-        &self,
-        kind: &Kind,
-        value: Wire<'a>,
-        depth: usize,
-        last: &mut Last<'a>,
-        out: &mut Vec<u8>,
-    ) -> Option<()> {
+    fn value<'a>(&self, kind: &Kind, value: Wire<'a>, depth: usize, last: &mut Last<'a>, out: &mut Out) -> Option<()> {
         match (kind, value) {
-            (Kind::Bool, Wire::Varint(n)) => out.extend_from_slice(if n == 0 { b"false" } else { b"true" }),
+            (Kind::Bool, Wire::Varint(n)) => out.extend(if n == 0 { b"false" } else { b"true" })?,
             // Of a varint that is too long for its type the lower bits count.
             (Kind::Int32, Wire::Varint(n)) => json(out, &(n as i32))?,
             (Kind::Uint32, Wire::Varint(n)) => json(out, &(n as u32))?,
@@ -177,24 +170,24 @@ impl Plan {
             (Kind::Sfixed32, Wire::Fixed32(n)) => json(out, &(n as i32))?,
             (Kind::Float, Wire::Fixed32(n)) => match f32::from_bits(n) {
                 n if n.is_finite() => json(out, &n)?,
-                n => not_finite(out, n.into()),
+                n => not_finite(out, n.into())?,
             },
             (Kind::Fixed64, Wire::Fixed64(n)) => quoted(out, &n)?,
             (Kind::Sfixed64, Wire::Fixed64(n)) => quoted(out, &(n as i64))?,
             (Kind::Double, Wire::Fixed64(n)) => match f64::from_bits(n) {
                 n if n.is_finite() => json(out, &n)?,
-                n => not_finite(out, n),
+                n => not_finite(out, n)?,
             },
             (Kind::Text, Wire::Bytes(bytes)) => json(out, str::from_utf8(bytes).ok()?)?,
             (Kind::Bytes, Wire::Bytes(bytes)) => {
-                out.push(b'"');
-                out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
-                out.push(b'"');
+                out.push(b'"')?;
+                out.extend(BASE64_STANDARD.encode(bytes).as_bytes())?;
+                out.push(b'"')?;
             }
             (Kind::Enum(names), Wire::Varint(n)) => {
                 let n = n as i32;
                 match names.get(&n) {
-                    Some(name) => out.extend_from_slice(name),
+                    Some(name) => out.extend(name)?,
                     None => json(out, &n)?,
                 }
             }
@@ -219,25 +212,22 @@ impl Plan {
     }
 }
 
-fn comma(start: usize, out: &mut Vec<u8>) {
-    if out.len() > start {
-        out.push(b',');
-    }
+fn comma(start: usize, out: &mut Out) -> Option<()> {
+    if out.len() > start { out.push(b',') } else { Some(()) }
 }
 
-fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Option<()> {
+fn json<T: serde::Serialize + ?Sized>(out: &mut Out, value: &T) -> Option<()> {
     serde_json::to_writer(out, value).ok()
 }
 
 /// As JSON has integers of 64 bits, which are more than its numbers hold exactly.
-fn quoted<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) -> Option<()> {
-    out.push(b'"');
+fn quoted<T: serde::Serialize>(out: &mut Out, value: &T) -> Option<()> {
+    out.push(b'"')?;
     json(&mut *out, value)?;
-    out.push(b'"');
-    Some(())
+    out.push(b'"')
 }
 
-fn timestamp(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+fn timestamp(out: &mut Out, bytes: &[u8]) -> Option<()> {
     let timestamp = prost_types::Timestamp::decode(bytes).ok()?;
     if !plan::TIMESTAMPS.contains(&timestamp.seconds) {
         return None;
@@ -245,10 +235,10 @@ fn timestamp(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     write!(out, "\"{timestamp}\"").ok()
 }
 
-fn not_finite(out: &mut Vec<u8>, value: f64) {
-    out.extend_from_slice(match value {
+fn not_finite(out: &mut Out, value: f64) -> Option<()> {
+    out.extend(match value {
         f64::INFINITY => b"\"Infinity\"",
         f64::NEG_INFINITY => b"\"-Infinity\"",
         _ => b"\"NaN\"",
-    });
+    })
 }

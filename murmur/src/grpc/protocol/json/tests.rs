@@ -69,9 +69,9 @@ fn all() -> MessageOf {
 }
 
 fn planned(message: &MessageOf, bytes: &[u8]) -> Option<String> {
-    let mut out = Vec::new();
+    let mut out = Out::behind(Vec::new(), usize::MAX);
     message.1.write(bytes, &mut out)?;
-    Some(String::from_utf8(out).unwrap())
+    Some(String::from_utf8(out.into_bytes()).unwrap())
 }
 
 /// The bytes of a field.
@@ -124,6 +124,23 @@ proptest! {
         let (message, bytes) = (all(), fields.concat());
         if let Some(json) = planned(&message, &bytes) {
             prop_assert_eq!(Some(json), reflected(&message, &bytes));
+        }
+    }
+
+    #[test]
+    fn what_has_room_for_it_is_written_and_with_one_byte_less_it_is_known_why_it_is_not(
+        fields in prop::collection::vec(field(), 0..12),
+    ) {
+        let (message, bytes) = (all(), fields.concat());
+        if let Some(json) = planned(&message, &bytes) {
+            let within = |most: usize| {
+                let mut out = Out::behind(Vec::new(), most);
+                let written = message.1.write(&bytes, &mut out).is_some();
+                (written, out.is_full(), out.into_bytes())
+            };
+            prop_assert_eq!(within(json.len()), (true, false, json.clone().into_bytes()));
+            let (written, is_full, cut) = within(json.len() - 1);
+            prop_assert!(!written && is_full && json.as_bytes().starts_with(&cut));
         }
     }
 
