@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::stream::StreamExt;
-use http::header::CONTENT_LENGTH;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderValue, Method as Verb, Request, Response, Version};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyStream, StreamBody};
@@ -112,7 +112,7 @@ impl Router {
                 frame::discard(request.into_body()).await;
                 native::refuse_plainly(&status)
             }
-            None => services.http(request).await,
+            None => unkept(services.http(request).await),
         }
     }
 }
@@ -270,6 +270,13 @@ impl Services {
 /// The connection of a request serves somebody.
 fn used(request: &Request<Body>) {
     request.extensions().get().into_iter().for_each(Use::count);
+}
+
+/// An answer that nobody in between keeps, if a service has not said otherwise of its own: a number is that of now, and for one caller.
+/// What says nothing of that may be kept for as long as a cache thinks fit.
+fn unkept(mut answer: Response<Body>) -> Response<Body> {
+    answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    answer
 }
 
 /// The answer to `HEAD`: what stands before the body of `GET`, and how long that would be. By HTTP/2 hyper sends what it is given.

@@ -25,6 +25,7 @@ mod silent;
 mod stopping;
 #[cfg(feature = "otlp")]
 mod traces;
+mod unkept;
 mod untaken;
 mod watching;
 mod web;
