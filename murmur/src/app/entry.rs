@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::grpc::ServerBuilder;
 use crate::key::Key;
 use crate::pipeline::{Pipeline, Spec};
-use crate::query::{Reader, TileCache};
+use crate::query::{Limits, Reader, TileCache};
 use crate::size::ItemSize;
 use crate::source::{DeadLetters, Source};
 use crate::store::Store;
@@ -46,9 +46,17 @@ pub(super) struct Entry {
     pub(super) decode_key: fn(&str) -> Result<Vec<u8>, String>,
     /// Whether this program can read what a store holds of it.
     pub(super) readable: fn(Arc<dyn Store>) -> BoxFuture<'static, Result<()>>,
-    /// Add its service to a server, whose readers may share a cache.
-    pub(super) serve: fn(ServerBuilder, Arc<dyn Store>, Option<&TileCache>) -> ServerBuilder,
+    /// Add its service to a server.
+    pub(super) serve: fn(ServerBuilder, Arc<dyn Store>, Reading<'_>) -> ServerBuilder,
     build: Build,
+}
+
+/// How the readers of a server read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reading<'a> {
+    /// Which they share.
+    pub(super) cache: Option<&'a TileCache>,
+    pub(super) limits: Limits,
 }
 
 /// Pipelines of one event type share a worker.
@@ -117,8 +125,8 @@ impl Entry {
             parse_key: |texts| P::Key::parse(texts).map(|key| key.encode_to_vec()),
             decode_key: |text| <P::Key as Key>::decode(text).map(|key| key.encode_to_vec()),
             readable: |store| async move { readable::<P>(&*store, GENERATION).await }.boxed(),
-            serve: |server, store, cache| {
-                let reader = Reader::<P>::new(store, GENERATION).rolling();
+            serve: |server, store, Reading { cache, limits }| {
+                let reader = Reader::<P>::new(store, GENERATION).limits(limits).rolling();
                 server.pipeline(match cache {
                     Some(cache) => reader.caching(cache),
                     None => reader,

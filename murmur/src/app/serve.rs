@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::cli::{ListenArgs, ServeArgs};
-use super::entry::Entry;
+use super::entry::{Entry, Reading};
 use super::exit::Exit;
 use super::limits::Limits;
 use super::signals::Stop;
@@ -107,7 +107,8 @@ pub(super) async fn spawn(
     print::note(format_args!("serving {scheme}://{}", listener.local_addr()?));
     let ByteSize(bytes) = port.cache.tile_cache;
     let cache = (bytes > 0).then(|| TileCache::new(bytes as u64));
-    let server = builder(app, &app.entries, store, cache.as_ref());
+    let reading = Reading { cache: cache.as_ref(), limits: port.reads.limits() };
+    let server = builder(app, &app.entries, store, reading);
     let watching = Watching::every(port.watch_interval.to_std());
     let server = match work {
         Some(Work { limits, touched }) => observed(server.watching(watching.told_by(&touched)), Some(limits)),
@@ -138,7 +139,7 @@ pub(super) async fn spawn_observed(
 ) -> Result<Serving> {
     let listener = bind(address, "--metrics-listen").await?;
     print::note(format_args!("metrics and health at http://{}", listener.local_addr()?));
-    let server = observed(builder(app, entries, store, None), Some(limits)).without_queries().any_host();
+    let server = observed(builder(app, entries, store, Reading::default()), Some(limits)).without_queries().any_host();
     Ok(start(server, listener, stop))
 }
 
@@ -182,10 +183,10 @@ async fn readable(app: &App, store: &Arc<dyn Store>) -> Result<()> {
 /// The same services for callers in this process.
 pub(super) async fn in_process(app: &App, store: Arc<dyn Store>) -> Result<InProcess> {
     readable(app, &store).await?;
-    builder(app, &app.entries, store, None).in_process()
+    builder(app, &app.entries, store, Reading::default()).in_process()
 }
 
-fn builder(app: &App, entries: &[Entry], store: Arc<dyn Store>, cache: Option<&TileCache>) -> ServerBuilder {
+fn builder(app: &App, entries: &[Entry], store: Arc<dyn Store>, reading: Reading<'_>) -> ServerBuilder {
     let server = crate::grpc::Server::builder().contracts(app.contracts);
-    entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone(), cache))
+    entries.iter().fold(server, |server, entry| (entry.serve)(server, store.clone(), reading))
 }

@@ -164,6 +164,24 @@ fn a_query_says_what_was_read_and_where_its_sides_were_cut() {
 }
 
 #[test]
+fn what_one_request_may_read_at_most_is_a_flag() {
+    let stream = Stream::generate(2_000, 20, 13);
+    let store = process::store(&stream.store("state"));
+    success(example("page-traffic"), &["run", "--until-end", "--source", &stream.source(), "--store", &store]);
+    for (flag, words) in [
+        ("--max-read-items=1", "needs more than 1 stored items"),
+        ("--max-read-lookups=1", "needs more than 1 look-ups"),
+        ("--max-read-bytes=1KiB", "needs more than 1024 bytes"),
+    ] {
+        let server = Server::start(example("page-traffic"), &["serve", "--store", &store, flag]);
+        let refused = output(example("page-traffic"), &["query", "page_traffic", "/home", "--at", &server.url()]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && said.contains(words), "{flag}: {said}");
+        assert!(server.stop().success());
+    }
+}
+
+#[test]
 fn a_key_without_an_answer_does_not_hide_the_others() {
     let folder = TempDir::new().unwrap();
     let (views, store) = (folder.path().join("views.jsonl"), process::store(&folder.path().join("state")));

@@ -11,6 +11,7 @@ use crate::grpc::host::Exposure;
 use crate::grpc::limits::Limits;
 use crate::grpc::{Compress, Origin, Watching};
 use crate::location::ByteSize;
+use crate::query;
 use crate::time::Span;
 
 /// Where a server listens.
@@ -36,6 +37,8 @@ pub(in crate::app) struct PortArgs {
     pub(in crate::app) cache: CacheArgs,
     #[command(flatten)]
     pub(in crate::app) limits: PortLimitArgs,
+    #[command(flatten)]
+    pub(in crate::app) reads: ReadLimitArgs,
     /// How often watched keys are looked at, from 100ms to 1h; those that a worker of this process writes are looked at then, too
     #[arg(long, env = "MURMUR_WATCH_INTERVAL", default_value_t = Watching::INTERVAL.into(), value_name = "SPAN", value_parser = watch_interval)]
     pub(in crate::app) watch_interval: Span,
@@ -88,6 +91,27 @@ pub(in crate::app) struct PortLimitArgs {
     /// How long a connection is there that nothing is asked by
     #[arg(long, env = "MURMUR_MAX_CONNECTION_IDLE", default_value_t = Limits::default().idle.into(), value_name = "SPAN", value_parser = some_time)]
     max_connection_idle: Span,
+}
+
+/// What one request reads at most, of all its keys or sets together.
+#[derive(Debug, Clone, Copy, Args)]
+pub(in crate::app) struct ReadLimitArgs {
+    /// Stored items that one request reads, and points of one series; more are refused
+    #[arg(long, env = "MURMUR_MAX_READ_ITEMS", default_value_t = query::Limits::default().items, value_name = "N", value_parser = at_least_one)]
+    max_read_items: usize,
+    /// Tiles and ranges of tiles that one request looks up, whether anything is there or not; more are refused
+    #[arg(long, env = "MURMUR_MAX_READ_LOOKUPS", default_value_t = query::Limits::default().lookups, value_name = "N", value_parser = at_least_one)]
+    max_read_lookups: usize,
+    /// Bytes in memory of the items that one request reads, which calls that are answered at the same time hold at the same time; more are refused
+    #[arg(long, env = "MURMUR_MAX_READ_BYTES", default_value_t = ByteSize(query::Limits::default().bytes), value_name = "SIZE", value_parser = at_least_a_kibibyte)]
+    max_read_bytes: ByteSize,
+}
+
+impl ReadLimitArgs {
+    pub(in crate::app) fn limits(self) -> query::Limits {
+        let Self { max_read_items: items, max_read_lookups: lookups, max_read_bytes: ByteSize(bytes) } = self;
+        query::Limits { items, lookups, bytes, ..query::Limits::default() }
+    }
 }
 
 /// Neither so short that a server does nothing else, nor so long that nothing seems to change.

@@ -7,6 +7,7 @@ use crate::engine::Options;
 use crate::grpc::limits::Limits;
 use crate::grpc::{Compress, Watching};
 use crate::location::ByteSize;
+use crate::query;
 use crate::time::Span;
 
 #[test]
@@ -110,6 +111,27 @@ fn limits_of_a_port_are_flags() {
     ];
     for wrong in wrong {
         assert!(Cli::try_parse_from(["shop", "serve", "--store=s", wrong]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn limits_of_what_one_request_reads_are_flags_of_whatever_answers() {
+    let parse = |arguments: &[&str]| -> Result<query::Limits, clap::Error> {
+        Ok(match Cli::try_parse_from(arguments)?.verb {
+            Verb::Serve(ServeArgs { listen, .. }) | Verb::Dev(DevArgs { listen, .. }) => listen.port.reads.limits(),
+            Verb::Run(RunArgs { port, .. }) => port.reads.limits(),
+            other => panic!("{other:?}"),
+        })
+    };
+    let default = query::Limits::default();
+    for verb in [&["shop", "dev"][..], &["shop", "serve", "--store=s"], &["shop", "run", "--source=-", "--store=s"]] {
+        assert_eq!(parse(verb).unwrap(), default);
+        let given = ["--max-read-items=3", "--max-read-lookups=4", "--max-read-bytes=5KiB"];
+        let want = query::Limits { items: 3, lookups: 4, bytes: 5 << 10, ..default };
+        assert_eq!(parse(&[verb, &given].concat()).unwrap(), want);
+        for wrong in ["--max-read-items=0", "--max-read-lookups=0", "--max-read-bytes=0", "--max-read-bytes=1023"] {
+            assert!(parse(&[verb, &[wrong]].concat()).is_err(), "{wrong}");
+        }
     }
 }
 
