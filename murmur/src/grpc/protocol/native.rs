@@ -163,8 +163,8 @@ pub(in crate::grpc) async fn answer(
             let body = Body::new(StreamBody::new(frames(answered, rpc.clone(), parts, codec, wanted)));
             return Ok(respond(answered, &headers, wanted.by, body));
         }
-        let Reply { message, headers, trailers } = rpc.unary(at, call).await?;
-        let message = answered.bytes(codec.reply(message)?.reply(wanted));
+        let Reply { message, headers, trailers } = rpc.unary(at, call, &codec).await?;
+        let message = answered.bytes(message.reply(wanted));
         let body = written::body(message, Some(answered.trailers(ok(&trailers))), begun.place);
         Ok(respond(answered, &headers, wanted.by, body))
     };

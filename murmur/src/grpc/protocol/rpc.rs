@@ -19,6 +19,7 @@ use super::super::access::{Access, Caller};
 use super::super::drain::Until;
 use super::super::refusal::{Reason, shown};
 use super::Terms;
+use super::codec::Codec;
 use super::connect;
 use super::deadline::{Deadline, within};
 use super::frame::Framed;
@@ -200,11 +201,12 @@ impl Served {
         })
     }
 
-    /// Call a method with one reply, within its time; measured.
-    pub(in crate::grpc) async fn unary(&self, at: usize, call: Call) -> Result<Reply, Status> {
+    /// Call a method with one reply, within its time, and write that as its caller wants it; measured.
+    pub(in crate::grpc) async fn unary(&self, at: usize, call: Call, codec: &Codec) -> Result<Reply, Status> {
         let span = tracing::debug_span!("query", rpc = self.measures[at].name, code = tracing::field::Empty);
         let began = Instant::now();
         let reply = within(call.deadline.unary(), self.rpc.unary(at, call)).instrument(span.clone()).await;
+        let reply = reply.and_then(|reply| Ok(Reply { message: codec.reply(reply.message)?, ..reply }));
         span.record("code", self.measures[at].record(began, &reply));
         reply
     }

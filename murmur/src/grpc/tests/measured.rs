@@ -106,3 +106,18 @@ fn calls_that_are_refused_before_anything_is_asked_are_measured_with_their_code(
         assert_eq!(calls(&page, rpc, code), count, "{rpc} {code}: {page}");
     }
 }
+
+#[test]
+fn a_call_whose_reply_is_too_large_as_json_is_measured_as_one_that_is_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let page = crate::metrics::tests::page(|| {
+        runtime.block_on(async {
+            let world = World::new();
+            world.note(&note("a"), 1, &"\u{1}".repeat(3 << 20)).await;
+            let get = format!("/{NOTES}/Get");
+            assert_eq!(send(&world, "POST", &get, JSON, r#"{"key":{"id":"a"}}"#).await.status, 429);
+        });
+    });
+    let get = format!("{NOTES}/Get");
+    assert_eq!((calls(&page, &get, "resource_exhausted"), calls(&page, &get, "ok")), ("1", "none"));
+}

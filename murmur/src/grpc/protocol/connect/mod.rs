@@ -166,8 +166,7 @@ impl Called<'_> {
     async fn unary(&self, asked: Result<Asked, Status>, head: Parts) -> Result<(Reply, Option<Place>), Status> {
         let Asked { begun, codec, message } = self.callable(asked)?;
         let call = Call { message, headers: head.headers, deadline: begun.deadline, extensions: head.extensions };
-        let reply = self.rpc.unary(self.at, call).await?;
-        Ok((Reply { message: codec.reply(reply.message)?, ..reply }, begun.place))
+        Ok((self.rpc.unary(self.at, call, &codec).await?, begun.place))
     }
 
     async fn stream(&self, kind: Kind, read: Result<Read, Status>, head: Parts) -> Response<Body> {
