@@ -147,7 +147,8 @@ impl ServerBuilder {
     /// Serve a service of tonic beside the pipelines, in every protocol; [`descriptor`](Self::descriptor) has to be called
     /// with what describes it. Its calls have the deadlines of all others: with one reply 5 seconds when the caller does not
     /// ask for more, and 30 at most; `grpc-timeout` tells it what is left of what the caller asked for. What it puts into the extensions of
-    /// a response as [`Trailers`](super::Trailers) stands behind the reply. Methods that take a stream of messages are
+    /// a response as [`Trailers`](super::Trailers) stands behind the reply. Over Connect and plain HTTP its answers say
+    /// that nobody may keep them, unless they have a `cache-control` of their own. Methods that take a stream of messages are
     /// called by gRPC only, and go by the service's own limits.
     #[must_use]
     pub fn service<S>(mut self, service: S) -> Self
