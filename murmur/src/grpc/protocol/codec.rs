@@ -17,7 +17,7 @@ use super::json::{self, Out, Plan};
 use super::rpc::{MAX_REPLY, Method};
 use crate::{Error, ErrorKind, Result};
 
-/// Most bytes of a reply message in JSON: four times as many as in protobuf, as which ordinary ones have about that.
+/// Most bytes of a reply message in JSON: four times as many as in protobuf, which ordinary ones of many bytes do not reach.
 const MAX_JSON: usize = 4 * MAX_REPLY;
 
 /// How the messages of a call are written.
@@ -131,7 +131,7 @@ impl Json {
     }
 }
 
-/// Room for a reply in JSON, as many as it takes mostly, and for its frame.
+/// Room for a reply in JSON, as much as most take, and for its frame.
 fn room(message: &[u8]) -> Out {
     let guess = message.len().saturating_mul(4).min(MAX_JSON);
     Out::behind(Framed::room(guess), frame::HEADER + MAX_JSON)
