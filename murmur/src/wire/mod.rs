@@ -9,6 +9,7 @@ use bytes::{Buf, BufMut};
 use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType};
 
+mod enums;
 mod message;
 mod scalar;
 #[cfg(test)]

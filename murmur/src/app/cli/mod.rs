@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::logs::LogFormat;
 use crate::location::{ByteSize, Location};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 pub(super) use ask::{ClientTlsArgs, CutAt, IntervalArgs, QueryArgs, QuestionArgs, SetArgs};
 pub(super) use port::{ListenArgs, TlsArgs};
@@ -87,6 +87,12 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 fn at_least_a_kibibyte(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size.0 < 1 << 10 { Err("write a size from 1KiB on".to_owned()) } else { Ok(size) }
+}
+
+/// A length of time that is not nothing.
+fn some_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span == Span::ZERO { Err("write a time that is longer than nothing".to_owned()) } else { Ok(span) }
 }
 
 /// A time, or a day for its first instant of UTC.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::{at_least_a_kibibyte, at_least_one};
+use super::{at_least_a_kibibyte, at_least_one, some_time};
 use crate::grpc::host::Exposure;
 use crate::grpc::limits::Limits;
 use crate::grpc::{Compress, Origin, Watching};
@@ -119,12 +119,6 @@ fn watch_interval(text: &str) -> Result<Span, String> {
     let span: Span = text.parse()?;
     let bounds = Span::from_millis(100)..=Span::from_seconds(3_600);
     if bounds.contains(&span) { Ok(span) } else { Err("write a time from 100ms to 1h".to_owned()) }
-}
-
-/// A length of time that is not nothing.
-fn some_time(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse()?;
-    if span == Span::ZERO { Err("write a time that is longer than nothing".to_owned()) } else { Ok(span) }
 }
 
 impl PortLimitArgs {

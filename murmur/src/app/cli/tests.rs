@@ -46,6 +46,10 @@ fn budgets_and_bounds_of_a_worker_are_flags() {
     assert_eq!((given.flush_tiles, given.flush_bytes), (7, 3 << 10));
     assert_eq!((plain.roll_every, given.roll_every), (default.roll_every, default.roll_every));
     assert_eq!(parse(&["--roll=off"]).roll_every, None);
+    let run = ["shop", "run", "--source=-", "--store=s"];
+    for wrong in ["--drain-budget=0s", "--flush-tiles=0"] {
+        assert!(Cli::try_parse_from(run.into_iter().chain([wrong])).is_err(), "{wrong}");
+    }
 }
 
 #[test]

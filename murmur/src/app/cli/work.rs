@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::port::{ListenArgs, PortArgs};
 use super::tools::ChoiceArgs;
-use super::{PipelineArgs, StoreArgs, at_least_one};
+use super::{PipelineArgs, StoreArgs, at_least_one, some_time};
 use crate::app::print::Output;
 use crate::engine::{DeadLetterLimit, Options};
 use crate::location::{ByteSize, Location};
@@ -80,7 +80,7 @@ pub(in crate::app) struct WorkerArgs {
     #[arg(long, env = "MURMUR_FLUSH_BYTES", default_value_t = ByteSize(Options::default().flush_bytes), value_name = "SIZE")]
     pub(in crate::app) flush_bytes: ByteSize,
     /// After a request to stop: how long the last flush and commit may take; what is not durable by then is read again
-    #[arg(long, env = "MURMUR_DRAIN_BUDGET", default_value_t = Options::default().drain_budget, value_name = "SPAN")]
+    #[arg(long, env = "MURMUR_DRAIN_BUDGET", default_value_t = Options::default().drain_budget, value_name = "SPAN", value_parser = some_time)]
     pub(in crate::app) drain_budget: Span,
     /// When the group wants partitions back: how long flushing may hold them up; well below its `max.poll.interval.ms`
     #[arg(long, env = "MURMUR_REVOKE_BUDGET", default_value_t = Options::default().revoke_budget, value_name = "SPAN")]
