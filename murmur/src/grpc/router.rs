@@ -101,7 +101,9 @@ impl Router {
 
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
         let Self { services, .. } = self;
-        match native::Kind::of(request.headers()) {
+        // Whatever kind of call it says that it is: to caches a `GET` is a `GET`.
+        let may_be_kept = matches!(*request.method(), Verb::GET | Verb::HEAD);
+        let answer = match native::Kind::of(request.headers()) {
             Some(Ok(kind)) if kind.is_native() && request.version() < Version::HTTP_2 => {
                 frame::discard(request.into_body()).await;
                 native::refuse_version()
@@ -113,7 +115,8 @@ impl Router {
                 native::refuse_plainly(&status)
             }
             None => unkept(services.http(request).await),
-        }
+        };
+        if may_be_kept { unkept(answer) } else { answer }
     }
 }
 

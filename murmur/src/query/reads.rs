@@ -73,10 +73,12 @@ impl<'a> Gather<'a> {
         let before = |at: Timestamp| tiling.tile_of(step.level, at.saturating_sub(Span::from_micros(1)));
         let newest = std::iter::successors(Some(before(step.tiles.end)), |tile| Some(before(tile.start)));
         let newest = newest.take_while(|tile| tile.start >= step.tiles.start).take(KEPT);
-        let newest = newest.inspect(|tile| looked = tile.start);
+        let mut tiles = 0;
+        let newest = newest.inspect(|tile| (looked, tiles) = (tile.start, tiles + 1));
         let id = |tile| TileId { key: key.clone(), tile, part: None };
         let mut kept: SmallVec<_> = newest.filter_map(|tile| sealed.find(&tiling, &id(tile), step.slots)).collect();
         kept.reverse();
+        self.budget.work(tiles);
         (kept, looked)
     }
 

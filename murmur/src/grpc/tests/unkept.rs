@@ -51,6 +51,11 @@ async fn nobody_keeps_a_number_nor_an_error() {
         let reply = send(&world, verb, &path, JSON, body).await;
         assert_eq!((reply.status, kept(&reply.headers)), (status, "no-store"), "{verb} {path}");
     }
+    // Not even what is refused as a call of gRPC, which is an answer with status 200 too.
+    for kind in ["application/grpc-foo", "application/grpc", "application/grpc-web"] {
+        let reply = send(&world, "GET", &get(TEA), &[("content-type", kind)], "").await;
+        assert_eq!(kept(&reply.headers), "no-store", "{kind}");
+    }
     tokio::time::pause();
     let kind = [("content-type", "application/connect+json"), ("connect-timeout-ms", "10")];
     let stream = send(&world, "POST", &path("Watch"), &kind, frame(0, TEA.as_bytes()).to_vec()).await;

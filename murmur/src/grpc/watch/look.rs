@@ -25,6 +25,7 @@ use super::state::Batch;
 use crate::ErrorKind;
 use crate::pipeline::Pipeline;
 use crate::query::Answer;
+use crate::wire::types;
 
 /// How long one call of the store may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -138,9 +139,17 @@ fn found<P: Pipeline>(
     answer.as_of.partitions = Arc::default();
     let ValueResponse { value, present, answer } = value_response(answer, &mut Truths::default());
     let truth = answer.unwrap_or_default();
-    let bytes = entry.text.len() + value_bytes + truth.encoded_len();
+    let bytes = entry.text.len() + value_bytes + said(&truth);
     let (reply, entry) = Default::default();
     Found { look, digest, change: 0, value, present, truth, partitions, bytes, reply, entry }
+}
+
+/// Bytes of what is said of an answer. Its times have other lengths with each look, and a key that has room keeps it.
+fn said(truth: &types::Answer) -> usize {
+    /// What it has at most without a problem and an explanation.
+    const TIMES: usize = 96;
+    let explanation = truth.explanation.as_ref().map_or(0, Message::encoded_len);
+    TIMES + truth.problem.len() + explanation.next_multiple_of(1 << 10)
 }
 
 fn late() -> Status {

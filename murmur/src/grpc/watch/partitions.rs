@@ -23,9 +23,10 @@ impl Partitions {
         self.field.is_empty()
     }
 
-    /// They are this caller's, unless they are those of another one already: then they are nobody's.
-    pub(super) fn of(&self, who: &Who) -> Result<(), Status> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).share(who, self.field.len())
+    /// They are this caller's, unless they are those of another one already: then they are nobody's. There may be no room for them for
+    /// an answer that `begins` a key, and for others there always is.
+    pub(super) fn of(&self, who: &Who, begins: bool) -> Result<(), Status> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).share(who, self.field.len(), begins)
     }
 }
 

@@ -139,21 +139,25 @@ impl<P: Pipeline> Watcher<P> {
     fn entries(&self) -> Reply {
         let token = resume::length(self.sent.len());
         let token_field = 1 + encoded_len_varint(token as u64) + token;
-        let mut reply = self.written(|_| true);
-        if reply.len() + token_field > MAX_REPLY {
+        let most = MAX_REPLY.saturating_sub(token_field);
+        let reply = self.written(most, |_| true).or_else(|| {
             // Where answers of several looks take turns, the others say nothing of the stream this time.
             let newest = self.changed.iter().max_by_key(|(_, found)| found.look).map(|(_, found)| &found.partitions);
-            reply = self.written(|partitions| newest == Some(partitions));
-        }
-        check_length(reply.len() + token_field)?;
+            self.written(most, |partitions| newest == Some(partitions))
+        });
+        let Some(mut reply) = reply else {
+            check_length(MAX_REPLY + 1)?;
+            return Ok(Bytes::new());
+        };
         encode_key(MANY_RESUME, WireType::LengthDelimited, &mut reply);
         encode_varint(token as u64, &mut reply);
         resume::write(self.sent.iter().map(|sent| sent.map_or(0, |sent| sent.digest)), &mut reply);
         Ok(reply.into())
     }
 
-    /// The fields of the changed entries, where those with these partitions may say how much of the stream they contain.
-    fn written(&self, may_say: impl Fn(&Arc<Partitions>) -> bool) -> Vec<u8> {
+    /// The fields of the changed entries, where those with these partitions may say how much of the stream they contain; `None` when
+    /// they have more bytes than `most`.
+    fn written(&self, most: usize, may_say: impl Fn(&Arc<Partitions>) -> bool) -> Option<Vec<u8>> {
         let (mut written, mut named, mut truth) = (Vec::new(), None, Vec::new());
         for (at, found) in &self.changed {
             let Some(entry) = self.subscription.entries.get(*at) else { continue };
@@ -170,10 +174,13 @@ impl<P: Pipeline> Watcher<P> {
             }
             encode_key(MANY_ENTRIES, WireType::LengthDelimited, &mut written);
             encode_varint((front.len() + truth.len()) as u64, &mut written);
+            if written.len() + front.len() + truth.len() > most {
+                return None;
+            }
             written.put_slice(front);
             written.put_slice(&truth);
         }
-        written
+        Some(written)
     }
 }
 

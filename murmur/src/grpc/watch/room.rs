@@ -74,6 +74,11 @@ impl Budget {
         self.taken().remove(who, amount);
     }
 
+    /// Take so much, whether there is room for it or not: others find less.
+    fn take_anyway(&self, who: &Who, amount: usize) {
+        self.taken().add(who, amount);
+    }
+
     /// It is another one's from now on.
     fn pass(&self, from: &Who, to: &Who, amount: usize) {
         let mut taken = self.taken();
@@ -160,12 +165,22 @@ impl Kept {
         Self { room: room.clone(), who: None, bytes: 0 }
     }
 
-    /// What has these bytes is this caller's, or nobody's when it is another one's already.
-    pub(super) fn share(&mut self, who: &Who, bytes: usize) -> Result<(), Status> {
-        match self.bytes > 0 && self.who != *who {
-            true => self.resize(&None, bytes),
-            false => self.resize(who, bytes),
+    /// Whether nothing is kept yet.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// What has these bytes is this caller's, or nobody's when it is another one's already. It is refused to whoever `begins` alone: a
+    /// stream does not end because partitions have moved.
+    pub(super) fn share(&mut self, who: &Who, bytes: usize, begins: bool) -> Result<(), Status> {
+        let who = if self.bytes > 0 && self.who != *who { &None } else { who };
+        if self.bytes == 0 && !begins {
+            self.who.clone_from(who);
+            self.room.bytes.take_anyway(who, bytes);
+            self.room.measured.increment(bytes as f64);
+            self.bytes = bytes;
         }
+        self.resize(who, bytes)
     }
 
     /// The key is this caller's now, and it has so many bytes with its answer. One that does not grow has its room whoever has it.
@@ -289,10 +304,16 @@ mod tests {
         // What two callers share is nobody's.
         let mut shared = Kept::nothing(&room);
         for (who, held) in [("first", Some(500)), ("first", Some(500)), ("second", None), ("first", None)] {
-            shared.share(&named(who), 500).unwrap();
+            shared.share(&named(who), 500, true).unwrap();
             assert_eq!(room.bytes.taken().by_caller.values().next().copied(), held, "{who}");
         }
-        drop(shared);
+        // Who has begun has them when there is no room, and who begins then finds none.
+        let mut next = Kept::nothing(&room);
+        assert!(next.share(&None, 501, true).is_err());
+        next.share(&None, 501, false).unwrap();
+        next.share(&named("first"), 501, true).unwrap();
+        assert_eq!(why(of(&None, 1)), "WATCHED_EXHAUSTED");
+        drop((shared, next));
         let taken = room.bytes.taken();
         assert!(taken.all == 0 && taken.by_caller.is_empty(), "nothing is kept of those who have gone");
     }

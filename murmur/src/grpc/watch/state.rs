@@ -242,7 +242,7 @@ impl<P: Pipeline> State<P> {
             watched.looking = false;
             let who = watched.who();
             let mut keep = |found: &Found<P>| {
-                found.partitions.of(&who)?;
+                found.partitions.of(&who, watched.kept.is_nothing())?;
                 watched.kept.resize(&who, found.bytes)
             };
             let kept = found.and_then(|found| keep(&found).map(|()| found));

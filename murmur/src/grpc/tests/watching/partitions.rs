@@ -129,7 +129,8 @@ async fn keys_and_all_that_is_said_of_them_have_room_and_partitions_once() {
     for entry in reply.entries {
         let mut answer = entry.answer.unwrap();
         partitions += std::mem::take(&mut answer.as_of.as_mut().unwrap().partitions).field_len(3);
-        bytes += text_of(&entry.key.unwrap()).len() + entry.value.field_len(2) + answer.encoded_len();
+        assert!(answer.encoded_len() <= SAID);
+        bytes += text_of(&entry.key.unwrap()).len() + entry.value.field_len(2) + SAID;
     }
     assert!(partitions > 512 * 20 && bytes > 3 * 20, "{partitions} and {bytes}");
     let exactly = Fresh::new(&world, partitions + bytes);
@@ -137,6 +138,11 @@ async fn keys_and_all_that_is_said_of_them_have_room_and_partitions_once() {
     assert_eq!(many(&mut fits).await.entries.len(), 3);
     // A second stream of them shares all of it, and one of another key does not.
     many(&mut exactly.many(&ids, b"")).await;
+    assert!(exactly.many(&["d"], b"").next().await.unwrap().is_err());
+    // It goes on when they have moved, and there is less room for others meanwhile.
+    world.reached(&topic(512), 8).await;
+    world.note(&note("b"), 2, "owt").await;
+    assert_eq!(told(&many(&mut fits).await), [("b", "owt")]);
     assert!(exactly.many(&["d"], b"").next().await.unwrap().is_err());
     let refused = Fresh::new(&world, partitions + bytes - 1).many(&ids, b"").next().await.unwrap().unwrap_err();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
