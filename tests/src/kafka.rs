@@ -115,7 +115,7 @@ impl Cluster {
         let producer: BaseProducer = config
             .set("compression.type", codec)
             // All of them in one batch: one of a few messages would not be smaller by it, and is sent as it is.
-            .set("linger.ms", "2000")
+            .set("linger.ms", "500")
             .create()
             .unwrap_or_else(|error| panic!("no producer with `{codec}`: {error}"));
         for payload in payloads {
